@@ -1,0 +1,239 @@
+"""Every setting of a run: read from YAML, overridden by `--set`, checked as a whole, frozen.
+
+All problems are reported at once, each with the nearest valid name. YAML 1.2 is read: `2e-4` is a number, `no` is text.
+
+>>> config = load("run.yaml", ["train.epochs=3", "method.r=16"])
+>>> config.train.epochs
+3
+"""
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, field_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from fintune.data.formats import FORMATS
+from fintune.errors import ConfigError, did_you_mean
+from fintune.methods import METHODS, MethodOptions
+from fintune.tasks import TASKS, TaskOptions
+
+
+class Section(BaseModel):
+    """Base of the config's sections: unknown settings are errors, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ModelSection(Section):
+    """The base model."""
+
+    base: str = Field("embedded", description="embedded | folder | file.gguf | hub id")
+    revision: str | None = Field(None, description="Commit or tag of a hub id; pin it for a reproducible run.")
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field("auto", description="auto: bfloat16 on CUDA, else float32.")
+    device: str = Field("auto", description="auto | cpu | cuda | cuda:1 | mps")
+    max_length: int = Field(256, ge=8, description="Tokens of prompt and answer; longer texts lose their middle.")
+
+
+class SplitSection(Section):
+    """How examples are divided."""
+
+    by: Literal["near-duplicates"] = Field("near-duplicates", description="What must not stand on two sides.")
+    train: float = Field(0.7, gt=0, lt=1, description="Share to learn from.")
+    validation: float = Field(0.1, gt=0, lt=1, description="Share by which the best epoch is chosen.")
+    test: float = Field(0.2, gt=0, lt=1, description="Share scored once, at the end.")
+    seed: int = Field(0, ge=0, description="Another seed, another split.")
+
+    @property
+    def fractions(self) -> dict[str, float]:
+        """Shares by part, in order."""
+        return {"train": self.train, "validation": self.validation, "test": self.test}
+
+
+class DataSection(Section):
+    """The labelled text."""
+
+    path: str = Field("builtin:headlines", description="A file, or builtin:headlines.")
+    format: str = Field("auto", description=f"auto | {' | '.join(FORMATS)}")
+    encoding: str = Field("auto", description="auto: utf-8, for phrasebank latin-1.")
+    text_column: str = Field("text", description="Column that holds the text.")
+    label_column: str = Field("label", description="Column that holds the label.")
+    split: SplitSection = Field(default_factory=SplitSection)
+
+    @field_validator("format")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name != "auto" and name not in FORMATS:
+            raise ValueError(f"unknown format. {did_you_mean(name, ['auto', *FORMATS])}")
+        return name
+
+
+class TrainSection(Section):
+    """How the adapter is trained."""
+
+    epochs: int = Field(3, ge=1, description="Passes over the training part; the best by validation macro-F1 is kept.")
+    learning_rate: float = Field(5e-4, ge=0, description="Peak learning rate.")
+    batch_size: int = Field(16, ge=1, description="Examples a step and device.")
+    gradient_accumulation_steps: int = Field(1, ge=1, description="Steps whose gradients are averaged over answer tokens.")
+    warmup_ratio: float = Field(0.06, ge=0, lt=1, description="Share of steps in which the learning rate rises from 0.")
+    lr_scheduler_type: Literal["linear", "cosine", "constant_with_warmup"] = Field("linear", description="After the warm-up.")
+    weight_decay: float = Field(0.0, ge=0, description="AdamW's.")
+    max_grad_norm: float = Field(1.0, gt=0, description="Gradients are clipped to this norm.")
+    seed: int = Field(0, ge=0, description="Adapter initialisation, order of batches, dropout.")
+
+
+class EvaluationSection(Section):
+    """What is scored after training."""
+
+    test: bool = Field(True, description="Score the test part. Turn off while choosing settings.")
+    baselines: list[Literal["majority", "tfidf", "zero-shot"]] = Field(
+        ["majority", "tfidf", "zero-shot"], description="Rows to compare with, in the same table."
+    )
+    batch_size: int = Field(32, ge=1, description="Texts scored at a time.")
+    resamples: int = Field(1000, ge=100, description="Bootstrap resamples.")
+    confidence: float = Field(0.95, gt=0, lt=1, description="Of the intervals.")
+
+
+class RunConfig(Section):
+    """A whole run; build it with `load` or `validate`, which know the registries."""
+
+    name: str = Field("run", pattern=r"^[\w.-]+$", description="Name of the run folder.")
+    output: str = Field("runs", description="Folder that holds run folders.")
+    model: ModelSection
+    data: DataSection
+    task: SerializeAsAny[TaskOptions]
+    method: SerializeAsAny[MethodOptions]
+    train: TrainSection
+    evaluation: EvaluationSection
+
+
+SECTIONS: dict[str, type[BaseModel]] = {
+    "model": ModelSection, "data": DataSection, "train": TrainSection, "evaluation": EvaluationSection,
+}  # fmt: skip
+REGISTRIES: dict[str, tuple[str, Mapping[str, Any]]] = {"task": ("sentiment", TASKS), "method": ("lora", METHODS)}
+
+
+def load(source: str | Path | Mapping[str, Any] | RunConfig, overrides: Sequence[str] = ()) -> RunConfig:
+    """A config from a YAML file, a mapping or a config, with `section.key=value` overrides. Raises ConfigError."""
+    if isinstance(source, RunConfig):
+        source = source.model_dump()
+    raw = _read(Path(source)) if isinstance(source, str | Path) else dict(source)
+    for override in overrides:
+        raw = _override(raw, override)
+    return validate(raw)
+
+
+def validate(raw: Mapping[str, Any]) -> RunConfig:
+    """Check every section against its class or registry entry; raises one ConfigError that lists all problems."""
+    problems: list[str] = []
+    parts: dict[str, Any] = {}
+    for name, section in _sections(raw, problems).items():
+        try:
+            parts[name] = section.model_validate(raw.get(name) or {})
+        except ValidationError as error:
+            problems += _describe(error, section, name)
+    shares = parts["data"].split.fractions if "data" in parts else {"train": 1.0}
+    if abs(sum(shares.values()) - 1) > 1e-6:
+        problems.append(f"data.split: train, validation and test add up to {sum(shares.values()):g}, not 1")
+    top = {key: value for key, value in raw.items() if key not in SECTIONS and key not in REGISTRIES}
+    try:
+        config = RunConfig.model_validate(top | _placeholders() | parts)
+    except ValidationError as error:
+        problems += _describe(error, RunConfig, "")
+    if problems:
+        raise ConfigError(problems, hint="All settings with their defaults: fintune init.")
+    return config
+
+
+def dump(config: RunConfig) -> str:
+    """The config as YAML, every setting visible, loadable again."""
+    stream = io.StringIO()
+    yaml = YAML()
+    yaml.width = 1000
+    yaml.dump(config.model_dump(), stream)
+    return stream.getvalue()
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise ConfigError([f"{path}: no such config file"], hint="Write one with: fintune init")
+    try:
+        raw = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError:
+        raise ConfigError([f"{path}: not UTF-8 text"], hint="A config is a YAML file: fintune init writes one.") from None
+    except MarkedYAMLError as error:
+        line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise ConfigError([f"{path}{line}: not YAML: {error.problem}"], hint="Check indentation and quotes there.") from None
+    except (YAMLError, ValueError) as error:
+        raise ConfigError([f"{path}: not YAML: {str(error).splitlines()[0]}"], hint="fintune init writes a good one.") from None
+    if not isinstance(raw, dict):
+        raise ConfigError([f"{path}: holds {type(raw).__name__}, not sections"], hint="Write one with: fintune init")
+    return raw
+
+
+def _override(raw: dict[str, Any], override: str) -> dict[str, Any]:
+    key, equals, text = override.partition("=")
+    if not equals or not key.strip():
+        raise ConfigError([f"--set {override}: not of the form section.key=value"], hint="Example: --set train.epochs=3")
+    try:
+        value: Any = YAML(typ="safe", pure=True).load(text)
+    except YAMLError:
+        value = text
+    for part in reversed(key.strip().split(".")):
+        value = {part: value}
+    return _merge(raw, value)
+
+
+def _merge(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in change.items():
+        old = merged.get(key)
+        merged[key] = _merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+def _sections(raw: Mapping[str, Any], problems: list[str]) -> dict[str, type[BaseModel]]:
+    """The class that checks each section; `task` and `method` by their registry."""
+    sections = dict(SECTIONS)
+    for section, (default, registry) in REGISTRIES.items():
+        given = raw.get(section) or {}
+        name = given.get("name", default) if isinstance(given, Mapping) else default
+        if name in registry:
+            sections[section] = registry[name].options
+        else:
+            problems.append(f"{section}.name: unknown {section} '{name}'. {did_you_mean(str(name), registry)}")
+    return sections
+
+
+def _placeholders() -> dict[str, Any]:
+    """Valid stand-ins, so that a broken section does not hide problems at the top level."""
+    stand_ins: dict[str, Any] = {name: section() for name, section in SECTIONS.items()}
+    return stand_ins | {name: registry[default].options() for name, (default, registry) in REGISTRIES.items()}
+
+
+def _describe(error: ValidationError, section: type[BaseModel], prefix: str) -> list[str]:
+    return [_line(problem, section, prefix) for problem in error.errors()]
+
+
+def _line(problem: Any, section: type[BaseModel], prefix: str) -> str:
+    path = [str(part) for part in problem["loc"]]
+    where = ".".join([prefix, *path] if prefix else path)
+    if problem["type"] == "extra_forbidden":
+        return f"{where}: unknown setting. {did_you_mean(path[-1], _names(section, path[:-1]))}"
+    if problem["type"] == "missing":
+        return f"{where}: must be set"
+    message = problem["msg"].removeprefix("Value error, ")
+    found = problem["input"]
+    return f"{where}: {message}" + ("" if isinstance(found, dict) else f" (found {found!r})")
+
+
+def _names(section: type[BaseModel], path: Sequence[str]) -> list[str]:
+    """Names of the settings at `path` inside a section."""
+    for part in path:
+        inner = section.model_fields[part].annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            section = inner
+    return list(section.model_fields)

@@ -1,0 +1,1 @@
+"""Text on disk to checked, split examples: formats and readers, duplicates, splits, checks, the built-in set."""

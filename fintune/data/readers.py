@@ -1,0 +1,103 @@
+"""From a path to rows: finds the format, opens the file, and turns every defect into an error that names file and line.
+
+>>> rows = list(read("news.csv"))
+>>> rows[0]
+Row(id='news.csv:2', text='Profit rose.', label='positive')
+"""
+
+import csv
+import hashlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from fintune.data.formats import FORMATS, Columns, Format
+from fintune.errors import DataError
+from fintune.records import Row
+
+BUILTIN = "builtin:"
+"""prefix of `data.path` for the sets that ship with the package"""
+
+_BUILTIN_FOLDER = Path(__file__).parent / "builtin"
+_PHRASEBANK_LINE = re.compile(rb"[^@]+@[a-z]+\s*$")
+
+
+def resolve(path: str) -> Path:
+    """The file behind `data.path`, a built-in name included; DataError when there is none."""
+    if path.startswith(BUILTIN):
+        return _builtin(path)
+    file = Path(path).expanduser()
+    if not file.exists():
+        near = ", ".join(sorted(p.name for p in file.parent.glob("*") if p.is_file())[:5]) if file.parent.is_dir() else ""
+        raise DataError(f"{path}: no such file", hint=f"Found there: {near}." if near else "Check data.path.")
+    if not file.is_file():
+        raise DataError(f"{path}: is a folder, not a file", hint="Name one file in data.path.")
+    return file
+
+
+def read(path: str, *, name: str = "auto", encoding: str = "auto", columns: Columns = Columns()) -> Iterator[Row]:  # noqa: B008
+    """Rows of a file, one at a time. `name` is a key of FORMATS or "auto". Raises DataError with file and line."""
+    file = resolve(path)
+    head = file.open("rb").read(8192)
+    if not head.strip():
+        raise DataError(f"{path}: the file is empty", hint="Check data.path.")
+    if b"\0" in head:
+        raise DataError(f"{path}: looks binary, not text", hint=f"Readable formats: {', '.join(FORMATS)}.")
+    format_ = FORMATS[name] if name != "auto" else detect(file, head, columns)
+    chosen = format_.encoding if encoding == "auto" else encoding
+    return _rows(file, format_, chosen, columns)
+
+
+def detect(file: Path, head: bytes, columns: Columns) -> Format:
+    """The format by suffix, and by its first line where the suffix says nothing."""
+    for format_ in FORMATS.values():
+        if file.suffix.lower() in format_.suffixes and format_.name != "lines":
+            return format_
+    if _PHRASEBANK_LINE.match(head.splitlines()[0]):
+        return FORMATS["phrasebank"]
+    if not columns.need_label:
+        return FORMATS["lines"]
+    raise DataError(f"{file}: cannot tell the format", hint=f"Set data.format to one of {', '.join(FORMATS)}.")
+
+
+def sha256(file: Path) -> str:
+    """Hex digest of a file's bytes."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _rows(file: Path, format_: Format, encoding: str, columns: Columns) -> Iterator[Row]:
+    line = 0
+    try:
+        for line, text, label in format_.read(file, encoding, columns):  # noqa: B007
+            yield Row(f"{file.name}:{line}", text.strip(), None if label is None else label.strip())
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{file}:{_line_of(file, line, encoding)}: not {encoding}: byte 0x{error.object[error.start]:02x}",
+            hint="Set data.encoding, for example to latin-1 or gb18030.",
+        ) from None
+    except LookupError:
+        raise DataError(f"data.encoding: unknown encoding '{encoding}'", hint="Try utf-8, latin-1 or gb18030.") from None
+    except csv.Error as error:
+        raise DataError(f"{file}:{line + 1}: not readable as {format_.name}: {error}",
+                        hint="Check quotes and line ends around that line.") from None  # fmt: skip
+
+
+def _line_of(file: Path, at_least: int, encoding: str) -> int:
+    """The first line from `at_least` on that does not decode."""
+    with file.open("rb") as stream:
+        for number, content in enumerate(stream, start=1):
+            if number >= at_least:
+                try:
+                    content.decode(encoding)
+                except UnicodeDecodeError:
+                    return number
+    return at_least
+
+
+def _builtin(path: str) -> Path:
+    file = _BUILTIN_FOLDER / f"{path.removeprefix(BUILTIN)}.jsonl"
+    if not file.is_file():
+        names = ", ".join(BUILTIN + p.stem for p in sorted(_BUILTIN_FOLDER.glob("*.jsonl")))
+        raise DataError(f"data.path: no built-in set '{path}'", hint=f"Built in: {names}.")
+    return file

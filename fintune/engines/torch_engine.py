@@ -1,0 +1,130 @@
+"""The engine that runs transformers models in this process.
+
+A prompt is read once: its keys and values (or encoder states) are kept, and all candidates are read after it in one pass.
+
+>>> engine = TorchEngine(load_model("embedded"), max_length=256)
+>>> engine.rank([Prompt("", "Profit rose.", "\\nSentiment:")], [" positive", " negative"]).probabilities()
+"""
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fintune.engines.protocol import Ranking
+from fintune.errors import ModelError
+from fintune.models import LoadedModel
+from fintune.progress import advance
+from fintune.prompts import PromptEncoder
+from fintune.records import Prompt, TooLong
+from fintune.training.batching import Side, pad, positions
+
+if TYPE_CHECKING:
+    import torch
+
+_LOGITS_BUDGET = 64_000_000
+"""logits held at a time (floats): 256 MB in fp32, whatever the vocabulary"""
+
+
+class TorchEngine:
+    """See Engine. `base_only` ignores an attached adapter, which gives the zero-shot model."""
+
+    def __init__(
+        self, loaded: LoadedModel, *, max_length: int, batch_size: int = 32, side: Side = "left", base_only: bool = False
+    ) -> None:
+        self._loaded = loaded
+        self._encoder = PromptEncoder(loaded.tokenizer, loaded.kind, max_length)
+        self._batch_size = batch_size
+        self._side = side
+        self._base_only = base_only
+
+    def rank(self, prompts: Sequence[Prompt], candidates: Sequence[str], *, stage: str = "score") -> Ranking:
+        """See Engine. Prompts are read in batches of like length; the order of the result is the order given."""
+        import torch
+
+        answers = [self._encoder.answer_ids(candidate) for candidate in candidates]
+        ids, cut = self._encode(prompts, reserve=max(map(len, answers)))
+        scores = np.zeros((len(prompts), len(candidates)))
+        order = sorted(range(len(ids)), key=lambda i: -len(ids[i]))
+        model, size = self._loaded.model, self._rows(answers)
+        with torch.inference_mode(), model.disable_adapter() if self._base_only else nullcontext():
+            for start in range(0, len(order), size):
+                rows = order[start : start + size]
+                scores[rows] = self._batch([ids[i] for i in rows], answers).double().cpu().numpy()
+                advance(stage, min(start + size, len(order)), len(order))
+        return Ranking(scores, np.array([len(answer) for answer in answers]), np.array(cut, dtype=np.int64))
+
+    def _encode(self, prompts: Sequence[Prompt], reserve: int) -> tuple[list[list[int]], list[int]]:
+        ids, cut = [], []
+        for prompt in prompts:
+            encoded = self._encoder.encode_prompt(prompt, reserve=reserve)
+            if isinstance(encoded, TooLong):
+                raise ModelError(f"model.max_length: {encoded.limit} tokens cannot hold template and answer ({encoded.needed})",
+                                 hint="Raise model.max_length or shorten task.prompt.")  # fmt: skip
+            ids.append(encoded.input_ids)
+            cut.append(encoded.cut)
+        return ids, cut
+
+    def _rows(self, answers: list[list[int]]) -> int:
+        """Prompts a batch: at most batch_size, fewer when the candidates' logits would not fit the budget."""
+        each = len(answers) * max(map(len, answers)) * int(self._loaded.model.get_output_embeddings().weight.shape[0])
+        return max(1, min(self._batch_size, _LOGITS_BUDGET // each))
+
+    def _batch(self, ids: list[list[int]], answers: list[list[int]]) -> "torch.Tensor":
+        return self._causal(ids, answers) if self._loaded.kind == "causal" else self._seq2seq(ids, answers)
+
+    def _causal(self, ids: list[list[int]], answers: list[list[int]]) -> "torch.Tensor":
+        import torch
+
+        device, pad_id = self._loaded.device, self._loaded.tokenizer.pad_token_id
+        model, n, k = self._loaded.model, len(ids), len(answers)
+        tokens, mask = (t.to(device) for t in pad(ids, pad_id, self._side))
+        last = mask.shape[1] - 1 - mask.flip(1).argmax(dim=1)
+        read = model(
+            input_ids=tokens, attention_mask=mask, position_ids=positions(mask), logits_to_keep=last[:, None], use_cache=True
+        )
+        targets, known = (t.to(device) for t in pad(answers, pad_id, "right"))
+        first = _log_probability(read.logits[:, 0], targets[:, 0])
+        if targets.shape[1] == 1:
+            return first
+        cache = read.past_key_values
+        cache.batch_repeat_interleave(k)
+        fed = targets[:, :-1].repeat(n, 1)
+        after = torch.cat([mask.repeat_interleave(k, 0), known[:, :-1].repeat(n, 1)], dim=1)
+        logits = model(
+            input_ids=fed, attention_mask=after, position_ids=positions(after)[:, -fed.shape[1] :], past_key_values=cache,
+            use_cache=True,
+        ).logits  # fmt: skip
+        rest = _gather(logits, targets[:, 1:].repeat(n, 1)) * known[:, 1:].repeat(n, 1)
+        return first + rest.sum(dim=1).view(n, k)
+
+    def _seq2seq(self, ids: list[list[int]], answers: list[list[int]]) -> "torch.Tensor":
+        import torch
+        from transformers.modeling_outputs import BaseModelOutput
+
+        device, pad_id = self._loaded.device, self._loaded.tokenizer.pad_token_id
+        model, n, k = self._loaded.model, len(ids), len(answers)
+        tokens, mask = (t.to(device) for t in pad(ids, pad_id, "right"))
+        states = model.get_encoder()(input_ids=tokens, attention_mask=mask).last_hidden_state
+        targets, known = (t.to(device) for t in pad(answers, pad_id, "right"))
+        start = torch.full((k, 1), model.config.decoder_start_token_id, device=device)
+        fed = torch.cat([start, targets[:, :-1]], dim=1)
+        outputs: Any = model(
+            encoder_outputs=BaseModelOutput(last_hidden_state=states.repeat_interleave(k, 0)),
+            attention_mask=mask.repeat_interleave(k, 0), decoder_input_ids=fed.repeat(n, 1), use_cache=False,
+        )  # fmt: skip
+        scores = _gather(outputs.logits, targets.repeat(n, 1)) * known.repeat(n, 1)
+        return scores.sum(dim=1).view(n, k)
+
+
+def _log_probability(logits: "torch.Tensor", tokens: "torch.Tensor") -> "torch.Tensor":
+    """(n, vocabulary), (k,) -> (n, k)"""
+    wide = logits.float()
+    return wide[:, tokens] - wide.logsumexp(dim=-1, keepdim=True)
+
+
+def _gather(logits: "torch.Tensor", tokens: "torch.Tensor") -> "torch.Tensor":
+    """(n, m, vocabulary), (n, m) -> (n, m)"""
+    wide = logits.float()
+    return wide.gather(-1, tokens[..., None]).squeeze(-1) - wide.logsumexp(dim=-1)

@@ -1,0 +1,60 @@
+"""What can go wrong, as a tree.
+
+FintuneError            a mistake the user can mend; exit code 2
+├── ConfigError         a setting is unknown, missing or out of range (lists every problem at once)
+├── DataError           a file, row, column or label is not what the config says
+├── ModelError          a base model or adapter is missing, damaged or does not fit
+├── RunError            a run folder is missing, unfinished or taken
+└── BrokenEnvironment   a package is missing, the disk is full: nothing the config can mend; exit code 1
+
+Every error carries a hint: what to type or change next.
+
+>>> raise DataError("news.csv:17: label 'postive' is not one of negative, neutral, positive", hint="Did you mean 'positive'?")
+"""
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+
+class FintuneError(Exception):
+    """A foreseeable failure: `message` says what and where, `hint` what to do next."""
+
+    exit_code = 2
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class ConfigError(FintuneError):
+    """One or more settings are wrong; `problems` holds a line for each."""
+
+    def __init__(self, problems: Sequence[str], *, hint: str = "") -> None:
+        super().__init__("\n".join(problems), hint=hint)
+        self.problems = list(problems)
+
+
+class DataError(FintuneError):
+    """A data file cannot be used as it is."""
+
+
+class ModelError(FintuneError):
+    """A base model or an adapter cannot be used as it is."""
+
+
+class RunError(FintuneError):
+    """A run folder cannot be used as it is."""
+
+
+class BrokenEnvironment(FintuneError):
+    """The machine, not the user's input, is at fault."""
+
+    exit_code = 1
+
+
+def did_you_mean(word: str, allowed: Iterable[str]) -> str:
+    """A sentence that names the nearest allowed word, or all allowed words when none is near."""
+    names = [str(name) for name in allowed]
+    near = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    return f"Did you mean '{near[0]}'?" if near else f"Allowed: {', '.join(names)}."

@@ -1,0 +1,1 @@
+"""What a run becomes outside FinTune; so far its model card."""

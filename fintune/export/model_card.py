@@ -1,0 +1,57 @@
+"""The README.md of a run: what the adapter is for, what it scored, against what, and how to make it again."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from fintune.config import RunConfig
+from fintune.records import Score, Scores
+
+HEADLINE = ("accuracy", "macro_f1", "mcc")
+"""metrics shown first, here and on the screen"""
+
+
+def model_card(
+    config: RunConfig, data: Mapping[str, Any], scores: Mapping[str, Scores], baselines: Mapping[str, Mapping[str, Scores]]
+) -> str:
+    """Markdown, fed only from what the run folder stores."""
+    report = data["report"]
+    rows = [_row(f"this adapter, {part}", of_part) for part, of_part in scores.items()]
+    rows += [_row(f"{name}, {part}", s) for name, parts in baselines.items() for part, s in parts.items()]
+    labels = ", ".join(f"{label} {count:,}" for label, count in report["labels"].items())
+    percent = f"{config.evaluation.confidence:.0%}"
+    return f"""# {config.name}
+
+A {config.method.name} adapter ({data["task"]}) for the base model `{config.model.base}`.
+
+| model, part | {" | ".join(HEADLINE)} |
+|---|{"---|" * len(HEADLINE)}
+{chr(10).join(rows)}
+
+Brackets: {percent} bootstrap intervals over examples ({config.evaluation.resamples} resamples). The best epoch was chosen on validation, so
+validation figures flatter; the test part was not used for any choice.
+
+## Data
+
+{report["rows"]:,} rows ({labels}); {report["exact_duplicates"]} exact duplicates dropped; {report["near_duplicate_rows"]} rows in
+{report["near_duplicate_clusters"]} near-duplicate clusters, each kept on one side of the split. Fingerprint `{data["fingerprint"]}`.
+
+## Limits
+
+It was measured on texts like those it was trained on; other sources, languages or times can score lower. The licences of
+base model and data apply to the adapter too.
+
+## Make it again
+
+    fintune train config.yaml
+
+Settings are in `config.yaml`, versions and hardware in `environment.json`, the ids of every part in `data.json`.
+"""
+
+
+def interval(score: Score) -> str:
+    """`97.4 [95.0, 98.9]`: per cent, with the interval."""
+    return f"{100 * score.value:.1f} [{100 * score.low:.1f}, {100 * score.high:.1f}]"
+
+
+def _row(name: str, scores: Scores) -> str:
+    return f"| {name} | {' | '.join(interval(scores[metric]) for metric in HEADLINE)} |"

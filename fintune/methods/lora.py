@@ -1,0 +1,81 @@
+"""LoRA: a low-rank update beside frozen linear layers (Hu et al. 2021), PEFT underneath."""
+
+import re
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from fintune.errors import ModelError
+from fintune.methods.protocol import Method, MethodOptions
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_BLOCK = re.compile(r"^(?P<stem>.*?)\.(?P<index>\d+)\.(?P<inner>.+)$")
+_TASK_TYPES = {"causal": "CAUSAL_LM", "seq2seq": "SEQ_2_SEQ_LM"}
+
+
+class LoraOptions(MethodOptions):
+    """Settings of method `lora`."""
+
+    name: Literal["lora"] = "lora"
+    r: int = Field(8, ge=1, description="Rank of the update.")
+    lora_alpha: float = Field(32, gt=0, description="The update is scaled by lora_alpha / r.")
+    lora_dropout: float = Field(0.1, ge=0, lt=1, description="Dropout on the input of the update.")
+    target_modules: str | list[str] = Field(
+        "auto", description="auto = every linear layer of the transformer blocks; or names, or one regex."
+    )
+
+
+def block_linear_layers(model: "nn.Module") -> str:
+    """A regex for the full names of all linear layers inside the model's numbered blocks (`layers.3.mlp.up_proj`).
+
+    The head and the embeddings stand outside the blocks and are left alone. Raises ModelError when there is none.
+    """
+    from torch import nn
+    from transformers.pytorch_utils import Conv1D
+
+    found: dict[str, set[str]] = {}
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Linear | Conv1D) and (match := _BLOCK.match(name)):
+            found.setdefault(match["stem"], set()).add(match["inner"])
+    if not found:
+        raise ModelError("method.target_modules: the model has no linear layers in numbered blocks",
+                         hint="Name the layers to adapt in method.target_modules.")  # fmt: skip
+    parts = [
+        rf"{re.escape(stem)}\.\d+\.(?:{'|'.join(map(re.escape, sorted(inner)))})" for stem, inner in sorted(found.items())
+    ]
+    return "|".join(parts)
+
+
+def attach(model: Any, options: LoraOptions, kind: str) -> Any:
+    """Wrap `model` into a PeftModel whose LoRA weights alone train. Draws from torch's generator: seed it first."""
+    from peft import LoraConfig, get_peft_model
+
+    chosen = options.target_modules
+    config = LoraConfig(
+        task_type=_TASK_TYPES[kind],
+        r=options.r,
+        lora_alpha=options.lora_alpha,
+        lora_dropout=options.lora_dropout,
+        target_modules=block_linear_layers(model) if chosen == "auto" else chosen,
+    )
+    try:
+        return get_peft_model(model, config)
+    except ValueError as error:
+        raise ModelError(
+            f"method.target_modules: {str(error).splitlines()[0]}",
+            hint="Use target_modules: auto, or names of linear layers of this model.",
+        ) from None
+
+
+LORA = Method(
+    name="lora",
+    summary="low-rank update beside each linear layer",
+    paper="arXiv 2106.09685",
+    options=LoraOptions,
+    attach=attach,
+    kinds=("causal", "seq2seq"),
+    mergeable=True,
+    saved_format="peft",
+)

@@ -1,0 +1,31 @@
+"""What a registry entry of a method says; the CLI, docs and test matrix derive from it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+
+class MethodOptions(BaseModel):
+    """Base of every method's settings (section `method` of a config)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to train few parameters of a model."""
+
+    name: str
+    summary: str
+    paper: str
+    options: type[MethodOptions]
+    attach: Callable[[Any, Any, str], Any]
+    """(model, options, kind) -> the same model with a few trainable parameters"""
+    kinds: tuple[str, ...]
+    """model kinds it works on: causal, seq2seq"""
+    mergeable: bool
+    saved_format: str

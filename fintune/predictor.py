@@ -1,0 +1,59 @@
+"""A run folder, or a plain model folder and a task, as something to call on texts.
+
+>>> predictor = load("runs/phrasebank-lora")
+>>> predictor(["Operating loss narrowed to EUR 2 mn."])
+[Prediction(id='1', text='Operating loss narrowed ...', answer='positive', label='positive', probabilities={...}, gold=None)]
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from fintune.config import RunConfig
+from fintune.config import load as load_config
+from fintune.engines import Engine
+from fintune.errors import RunError
+from fintune.evaluation.evaluate import predict
+from fintune.pipeline import engine
+from fintune.records import Prediction
+from fintune.run import Run
+from fintune.tasks import TASKS, Task
+
+
+class Predictor:
+    """Classifies texts; safe to call many times, the model is loaded once."""
+
+    def __init__(self, running: Engine, task: Task) -> None:
+        self.engine = running
+        self.task = task
+
+    def __call__(self, texts: Sequence[str], ids: Sequence[str] | None = None) -> list[Prediction]:
+        """One Prediction a text, in order; ids count from 1 when left out."""
+        if isinstance(texts, str):
+            raise TypeError("a Predictor takes a list of texts, not one text")
+        if not texts:
+            return []
+        names = [str(i) for i in range(1, len(texts) + 1)] if ids is None else ids
+        return predict(self.engine, self.task, texts, names)[0]
+
+
+def load(source: Run | str | Path, *, task: Mapping[str, Any] | None = None, device: str = "auto") -> Predictor:
+    """A predictor from a run, or from a model folder with the settings of its `task`. Raises RunError or ModelError."""
+    from fintune.models import load_adapter, load_model
+
+    folder = source.folder if isinstance(source, Run) else Path(source)
+    if (folder / "config.yaml").is_file():
+        run = Run.open(folder)
+        config = run.config()
+        base = load_model(config.model.base, revision=config.model.revision, dtype=config.model.dtype, device=device)
+        return _predictor(config, engine(config, load_adapter(base, run.adapter)))
+    if not (folder / "config.json").is_file():
+        Run.open(folder)  # raises, naming the runs nearby
+    if task is None:
+        raise RunError(f"{folder}: a model folder does not say its task", hint='Pass task={"name": "sentiment"}.')
+    config = load_config({"model": {"base": str(folder), "device": device}, "task": dict(task)})
+    return _predictor(config, engine(config, load_model(str(folder), device=device)))
+
+
+def _predictor(config: RunConfig, running: Engine) -> Predictor:
+    return Predictor(running, TASKS[config.task.name].build(config.task))

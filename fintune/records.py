@@ -1,0 +1,86 @@
+"""The frozen records that travel between stages; none of them knows a model, a config or a file.
+
+Row (a reader's) -> Example (a task's) -> Encoded | TooLong (the tokenizer's) -> Prediction (an engine's) -> Score (a metric's).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One record of a data file, nothing interpreted; `label` is None where the file has none."""
+
+    id: str
+    """file:line, unique within a run"""
+    text: str
+    label: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A text whose label the task has accepted."""
+
+    id: str
+    text: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A filled template: only `text` may be shortened, `before` and `after` never."""
+
+    before: str
+    text: str
+    after: str
+
+    def __str__(self) -> str:
+        return self.before + self.text + self.after
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """Token ids of a prompt and of its answer (end token included); `cut` tokens were left out of the text's middle."""
+
+    input_ids: list[int]
+    labels: list[int]
+    cut: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TooLong:
+    """A prompt whose template and answer alone need more tokens than the model may see."""
+
+    needed: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What a model answered: `label` is None when the answer could not be read."""
+
+    id: str
+    text: str
+    answer: str
+    """the answer as the model gives it, before it is read as a label"""
+    label: str | None
+    probabilities: Mapping[str, float]
+    gold: str | None = None
+
+    @property
+    def confidence(self) -> float:
+        """Probability of the predicted label, 0 when there is none."""
+        return self.probabilities.get(self.label, 0.0) if self.label is not None else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """A metric with its bootstrap interval, over `n` examples."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+Scores = dict[str, Score]

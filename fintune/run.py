@@ -1,0 +1,180 @@
+"""A run folder, and the only place that knows the names of its files.
+
+Every file is written beside its place and renamed. While a run is being made the folder holds `INCOMPLETE`; readers refuse it.
+
+>>> run = Run.open("runs/phrasebank-lora")
+>>> run.scores()["test"]["accuracy"].value
+0.98
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from fintune.config import RunConfig, dump, load
+from fintune.errors import RunError
+from fintune.records import Prediction, Score, Scores
+
+_MARK = "INCOMPLETE"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A folder under `runs/`."""
+
+    folder: Path
+
+    @classmethod
+    def open(cls, folder: str | Path) -> "Run":
+        """A complete run. Raises RunError when there is none, or only half of one."""
+        run = cls(Path(folder))
+        if not (run.folder / "config.yaml").is_file():
+            raise RunError(f"{folder}: not a run folder (no config.yaml)", hint=_others(run.folder.parent))
+        if (run.folder / _MARK).exists():
+            raise RunError(f"{folder}: unfinished run: {(run.folder / _MARK).read_text().strip()}",
+                           hint="Train it again with the same config; a finished run replaces it.")  # fmt: skip
+        return run
+
+    @property
+    def adapter(self) -> Path:
+        """Folder of the adapter in PEFT's format."""
+        return self.folder / "adapter"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder for what a resume needs."""
+        return self.folder / "checkpoints"
+
+    def config(self) -> RunConfig:
+        """The resolved settings."""
+        return load(self.folder / "config.yaml")
+
+    def data(self) -> dict[str, Any]:
+        """Sources, fingerprint, ids of each part, the DataReport."""
+        return self._read_json("data.json")
+
+    def environment(self) -> dict[str, Any]:
+        """Versions, hardware, commit, command line, seed, parameter counts."""
+        return self._read_json("environment.json")
+
+    def log(self) -> list[dict[str, Any]]:
+        """Lines of log.jsonl."""
+        return [json.loads(line) for line in (self.folder / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+
+    def scores(self) -> dict[str, Scores]:
+        """Scores by part."""
+        return _scores_from(self._read_json("scores.json")["splits"])
+
+    def baselines(self) -> dict[str, dict[str, Scores]]:
+        """Scores by baseline and part."""
+        return {name: _scores_from(parts) for name, parts in self._read_json("scores.json")["baselines"].items()}
+
+    def write_scores(self, task: Mapping[str, Any], splits: Mapping[str, Scores], baselines: Mapping[str, Mapping[str, Scores]]) -> None:
+        """Write scores.json."""
+        plain = {name: {part: _plain(s) for part, s in parts.items()} for name, parts in baselines.items()}
+        self.write_json("scores.json", {"task": task, "splits": {p: _plain(s) for p, s in splits.items()}, "baselines": plain})
+
+    def write_predictions(self, part: str, predictions: Sequence[Prediction]) -> None:
+        """Write predictions.<part>.jsonl."""
+        lines = [json.dumps(asdict(p), ensure_ascii=False) + "\n" for p in predictions]
+        self.write_text(f"predictions.{part}.jsonl", "".join(lines))
+
+    def write_json(self, name: str, content: Any) -> None:
+        """Write a JSON file whole or not at all."""
+        self.write_text(name, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
+
+    def write_text(self, name: str, content: str) -> None:
+        """Write a text file whole or not at all."""
+        write_atomically(self.folder / name, content)
+
+    def append_log(self, line: Mapping[str, Any]) -> None:
+        """Add a line to log.jsonl."""
+        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def save_adapter(self, model: Any) -> None:
+        """Save the adapter of a PeftModel; the former one stays until the new one is whole."""
+        staging, former = self.folder / ".adapter.new", self.folder / ".adapter.old"
+        for left in (staging, former):
+            shutil.rmtree(left, ignore_errors=True)
+        model.save_pretrained(staging)
+        (staging / "README.md").unlink(missing_ok=True)  # PEFT's empty model card; ours stands one level up
+        if self.adapter.exists():
+            self.adapter.rename(former)
+        staging.rename(self.adapter)
+        shutil.rmtree(former, ignore_errors=True)
+
+    def _read_json(self, name: str) -> dict[str, Any]:
+        try:
+            content: dict[str, Any] = json.loads((self.folder / name).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise RunError(f"{self.folder / name}: cannot be read: {error}", hint="Copy the run folder again.") from None
+        return content
+
+
+@contextmanager
+def being_made(config: RunConfig, *, overwrite: bool) -> Iterator[Run]:
+    """A fresh run folder, locked and marked unfinished until the block ends well. Raises RunError when it is taken."""
+    run = Run(Path(config.output) / config.name)
+    run.folder.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(run.folder.parent / f".{config.name}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise RunError(f"{run.folder}: another process is writing this run", hint="Choose another name: --set name=...") from None
+    try:
+        _clear(run.folder, overwrite)
+        write_atomically(run.folder / _MARK, f"begun {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, not finished\n")
+        run.write_text("config.yaml", dump(config))
+        yield run
+        shutil.rmtree(run.checkpoints, ignore_errors=True)
+        (run.folder / _MARK).unlink()
+    finally:
+        lock.release()
+        Path(lock.lock_file).unlink(missing_ok=True)
+
+
+def write_atomically(path: Path, content: str) -> None:
+    """Write a text file under another name, then rename it into place."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    staging = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with staging.open("w", encoding="utf-8") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        staging.replace(path)
+    finally:
+        staging.unlink(missing_ok=True)
+
+
+def _clear(folder: Path, overwrite: bool) -> None:
+    """Remove an unfinished run; a finished one only when told to; anything else never."""
+    if not folder.exists() or not any(folder.iterdir()):
+        return
+    if not (folder / "config.yaml").is_file() and not (folder / _MARK).exists():
+        raise RunError(f"{folder}: exists and is not a run folder", hint="Choose another name: --set name=...")
+    if not (folder / _MARK).exists() and not overwrite:
+        raise RunError(f"{folder}: a finished run stands there", hint="Choose another name (--set name=...) or add --overwrite.")
+    shutil.rmtree(folder)
+
+
+def _others(parent: Path) -> str:
+    names = sorted(str(path.parent) for path in parent.glob("*/config.yaml"))[:5] if parent.is_dir() else []
+    return f"Runs there: {', '.join(names)}." if names else "Make one with: fintune train CONFIG"
+
+
+def _plain(scores: Scores) -> dict[str, Any]:
+    return {name: asdict(score) for name, score in scores.items()}
+
+
+def _scores_from(parts: Mapping[str, Any]) -> dict[str, Scores]:
+    return {part: {name: Score(**score) for name, score in scores.items()} for part, scores in parts.items()}

@@ -1,0 +1,11 @@
+"""What is asked and how an answer is read: one file per task, and the registry TASKS.
+
+>>> task = TASKS["sentiment"].build(TASKS["sentiment"].options(language="zh"))
+"""
+
+from fintune.tasks.classification import CLASSIFICATION, SENTIMENT
+from fintune.tasks.protocol import Task, TaskEntry, TaskOptions
+
+TASKS: dict[str, TaskEntry] = {entry.name: entry for entry in (CLASSIFICATION, SENTIMENT)}
+
+__all__ = ["TASKS", "Task", "TaskEntry", "TaskOptions"]

@@ -1,0 +1,95 @@
+"""Which examples share a batch, and how a batch becomes tensors.
+
+Batches hold texts of like length, so that little is spent on padding; the order depends on (seed, epoch) alone.
+For causal models the batch names the positions that predict answer tokens: logits are computed there and nowhere else.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from fintune.records import Encoded
+
+if TYPE_CHECKING:
+    import torch
+
+Side = Literal["left", "right"]
+IGNORE = -100
+"""label of positions that bear no loss (the field's constant)"""
+
+_WINDOW = 16
+"""batches whose examples are sorted together: larger means less padding, smaller more chance"""
+
+
+class BucketSampler:
+    """Batches of indices; call set_epoch before each epoch (the data loader does)."""
+
+    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int) -> None:
+        self._lengths = np.asarray(lengths)
+        self.batch_size = batch_size
+        self.drop_last = False
+        self._seed = seed
+        self._epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the order of epoch number `epoch`."""
+        self._epoch = epoch
+
+    def __len__(self) -> int:
+        return -(-len(self._lengths) // self.batch_size)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        random = np.random.default_rng([self._seed, self._epoch])
+        order = random.permutation(len(self._lengths))
+        window = self.batch_size * _WINDOW
+        batches: list[list[int]] = []
+        for start in range(0, len(order), window):
+            near = order[start : start + window]
+            near = near[np.argsort(self._lengths[near], kind="stable")]
+            batches += [near[i : i + self.batch_size].tolist() for i in range(0, len(near), self.batch_size)]
+        for i in random.permutation(len(batches)):
+            yield batches[i]
+
+
+def pad(rows: Sequence[Sequence[int]], value: int, side: Side) -> "tuple[torch.Tensor, torch.Tensor]":
+    """Token ids and attention mask, both `(batch, longest)`."""
+    import torch
+
+    longest = max(map(len, rows))
+    ids = torch.full((len(rows), longest), value)
+    mask = torch.zeros((len(rows), longest), dtype=torch.long)
+    for i, row in enumerate(rows):
+        where = slice(longest - len(row), longest) if side == "left" else slice(len(row))
+        ids[i, where] = torch.tensor(row, dtype=torch.long)
+        mask[i, where] = 1
+    return ids, mask
+
+
+def positions(mask: "torch.Tensor") -> "torch.Tensor":
+    """Position of each token among the real ones, so that padding cannot move it; shape of `mask`."""
+    return (mask.cumsum(dim=-1) - 1).clamp(min=0)
+
+
+def collate_causal(batch: Sequence[Encoded], pad_id: int, side: Side = "left") -> "dict[str, torch.Tensor]":
+    """Prompt and answer in one sequence; `labels` and `logits_to_keep` are `(batch, longest answer)`, aligned.
+
+    The end token is a target but never an input: nothing is predicted from it.
+    """
+    rows = [example.input_ids + example.labels[:-1] for example in batch]
+    ids, mask = pad(rows, pad_id, side)
+    labels, answered = pad([example.labels for example in batch], IGNORE, "right")
+    shift = [ids.shape[1] - len(row) if side == "left" else 0 for row in rows]
+    first = [s + len(example.input_ids) - 1 for s, example in zip(shift, batch, strict=True)]
+    keep = labels.new_tensor(first)[:, None] + (answered.cumsum(dim=1) - 1)  # past an answer's end: its last position again
+    return {
+        "input_ids": ids, "attention_mask": mask, "position_ids": positions(mask), "labels": labels, "logits_to_keep": keep,
+    }  # fmt: skip
+
+
+def collate_seq2seq(batch: Sequence[Encoded], pad_id: int, start_id: int) -> "dict[str, torch.Tensor]":
+    """Prompt to the encoder, answer to the decoder (shifted right); `labels` is `(batch, longest answer)`."""
+    ids, mask = pad([example.input_ids for example in batch], pad_id, "right")
+    labels, _ = pad([example.labels for example in batch], IGNORE, "right")
+    fed, _ = pad([[start_id, *example.labels[:-1]] for example in batch], pad_id, "right")
+    return {"input_ids": ids, "attention_mask": mask, "decoder_input_ids": fed, "labels": labels}

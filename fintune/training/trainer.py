@@ -1,0 +1,189 @@
+"""Encoded examples and a model with trainable parameters in, the best epoch's parameters kept.
+
+transformers' Trainer underneath (so accelerate, FSDP and DeepSpeed stay open) with three things of our own: the batches,
+the loss at answer positions, and the epoch's judgement, which the caller passes in as `judge`.
+"""
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader
+from transformers import Trainer, TrainerCallback, TrainingArguments
+from transformers.trainer_callback import PrinterCallback
+
+from fintune.config import TrainSection
+from fintune.metrics import perplexity
+from fintune.models import LoadedModel
+from fintune.progress import advance
+from fintune.records import Encoded
+from fintune.training.batching import IGNORE, BucketSampler, collate_causal, collate_seq2seq
+from fintune.training.memory import peak_memory
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """How good the parameters of an epoch are: the larger (`macro_f1`, then the smaller `loss`) the better."""
+
+    macro_f1: float
+    loss: float
+    figures: Mapping[str, float]
+    """what log.jsonl and the screen show"""
+
+    def better_than(self, other: "Judgement | None") -> bool:
+        """Strictly better, or first."""
+        return other is None or (self.macro_f1, -self.loss) > (other.macro_f1, -other.loss)
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """What the caller does for training: `judge` an epoch, `keep` the current parameters, `log` a line."""
+
+    judge: Callable[[], Judgement]
+    keep: Callable[[], None]
+    log: Callable[[Mapping[str, Any]], None]
+
+
+def train(
+    loaded: LoadedModel, examples: Sequence[Encoded], settings: TrainSection, hooks: Hooks, *, folder: Path, logging_steps: int = 5
+) -> int:
+    """Train the model's trainable parameters in place; returns the number of the best epoch (from 1), which `keep` saw."""
+    collate = _collate(loaded)
+    callback = _EpochCallback(hooks, settings, len(examples))
+    trainer = AnswerTrainer(
+        model=loaded.model,
+        args=_arguments(loaded, settings, folder, logging_steps),
+        train_dataset=list(examples),  # type: ignore[arg-type]
+        data_collator=collate,
+        compute_loss_func=answer_loss,
+        callbacks=[callback],
+    )
+    trainer.remove_callback(PrinterCallback)
+    trainer.callback_state = callback
+    trainer.train()
+    loaded.model.eval()
+    return callback.best_epoch
+
+
+def answer_loss(outputs: Any, labels: torch.Tensor, num_items_in_batch: torch.Tensor | int | None = None) -> torch.Tensor:
+    """Cross-entropy (nats) of answer tokens, summed and divided by the answer tokens of the whole accumulated batch.
+
+    `outputs.logits` is `(batch, answer, vocabulary)`, `labels` `(batch, answer)`, aligned: no shift.
+    """
+    logits = outputs.logits.float()
+    total = torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORE, reduction="sum")
+    return total / (num_items_in_batch if num_items_in_batch is not None else (labels != IGNORE).sum())
+
+
+class AnswerTrainer(Trainer):
+    """Trainer with our batch sampler, and labels that are aligned with the logits already."""
+
+    callback_state: "_EpochCallback"
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._loss_shifts_labels = False  # else the Trainer leaves the first label out when it counts answer tokens
+
+    def get_train_dataloader(self) -> DataLoader[Any]:
+        """Batches from BucketSampler, sharded by accelerate."""
+        data: Any = self.train_dataset
+        lengths = [len(example.input_ids) + len(example.labels) for example in data]
+        sampler = BucketSampler(lengths, self.args.train_batch_size, self.args.seed)
+        loader = DataLoader(data, batch_sampler=sampler, collate_fn=self.data_collator)  # type: ignore[arg-type, var-annotated]
+        prepared: DataLoader[Any] = self.accelerator.prepare(loader)
+        return prepared
+
+    def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
+        """A step, counted."""
+        self.callback_state.count(inputs)
+        return super().training_step(model, inputs, num_items_in_batch)
+
+
+class _EpochCallback(TrainerCallback):
+    """Shows where training stands, logs it, and keeps the best epoch."""
+
+    def __init__(self, hooks: Hooks, settings: TrainSection, examples: int) -> None:
+        self._hooks, self._settings, self._examples = hooks, settings, examples
+        self._best: Judgement | None = None
+        self.best_epoch = 0
+        self._losses: list[tuple[float, int]] = []
+        self._seen = self._logged = self._tokens = 0
+        self._clock = time.monotonic()
+        self._note = ""
+
+    def count(self, inputs: Mapping[str, torch.Tensor]) -> None:
+        self._seen += len(inputs["labels"])
+        self._tokens += int(inputs["attention_mask"].sum())
+
+    def on_epoch_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self._losses, self._clock, self._logged, self._tokens = [], time.monotonic(), self._seen, 0
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        steps = max(1, state.max_steps // self._settings.epochs)
+        epoch = min(self._settings.epochs, (state.global_step - 1) // steps + 1)
+        advance(f"epoch {epoch}/{self._settings.epochs}", state.global_step - (epoch - 1) * steps, steps, self._note)
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+        if not logs or "loss" not in logs:
+            return
+        seconds = max(time.monotonic() - self._clock, 1e-9)
+        rate = (self._seen - self._logged) / seconds
+        self._losses.append((logs["loss"], self._seen - self._logged))
+        self._note = f"loss {logs['loss']:.3f} · {rate:.1f} examples/s"
+        self._hooks.log({
+            "step": state.global_step, "epoch": round(state.epoch, 4), "loss": logs["loss"],
+            "learning_rate": logs["learning_rate"], "grad_norm": float(logs.get("grad_norm", math.nan)),
+            "examples_per_second": round(rate, 3), "tokens_per_second": round(self._tokens / seconds, 1),
+            "peak_memory_bytes": peak_memory(),
+        })  # fmt: skip
+        self._clock, self._logged, self._tokens = time.monotonic(), self._seen, 0
+
+    def on_epoch_end(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
+        epoch = round(state.epoch)
+        judgement = self._hooks.judge()
+        model.train()
+        better = judgement.better_than(self._best)
+        if better:
+            self._best, self.best_epoch = judgement, epoch
+            self._hooks.keep()
+        weight = sum(n for _, n in self._losses)
+        loss = sum(loss * n for loss, n in self._losses) / weight if weight else math.nan
+        line = {"epoch": epoch, "best": better, "running_loss": loss, "running_perplexity": perplexity(loss)}
+        self._hooks.log(line | dict(judgement.figures))
+
+
+def _collate(loaded: LoadedModel) -> Callable[[Sequence[Encoded]], dict[str, torch.Tensor]]:
+    pad_id = loaded.tokenizer.pad_token_id
+    if loaded.kind == "causal":
+        return partial(collate_causal, pad_id=pad_id)
+    return partial(collate_seq2seq, pad_id=pad_id, start_id=loaded.model.config.decoder_start_token_id)
+
+
+def _arguments(loaded: LoadedModel, settings: TrainSection, folder: Path, logging_steps: int) -> TrainingArguments:
+    on_cpu = loaded.device.type == "cpu"
+    return TrainingArguments(
+        output_dir=str(folder),
+        num_train_epochs=settings.epochs,
+        per_device_train_batch_size=settings.batch_size,
+        gradient_accumulation_steps=settings.gradient_accumulation_steps,
+        learning_rate=settings.learning_rate,
+        warmup_steps=settings.warmup_ratio,  # below 1 it is a share of the steps
+        lr_scheduler_type=settings.lr_scheduler_type,
+        weight_decay=settings.weight_decay,
+        max_grad_norm=settings.max_grad_norm,
+        seed=settings.seed,
+        bf16=not on_cpu and loaded.model.dtype == torch.bfloat16,
+        use_cpu=on_cpu,
+        save_strategy="no",
+        eval_strategy="no",
+        logging_steps=logging_steps,
+        report_to=[],
+        disable_tqdm=True,
+        remove_unused_columns=False,
+        dataloader_pin_memory=not on_cpu,
+    )
