@@ -17,8 +17,13 @@ if TYPE_CHECKING:
     from fintune.run import Run
 
 _PUBLIC = {
-    "Prediction": "records", "Predictor": "predictor", "Run": "run", "RunConfig": "config", "load": "predictor", "train": "pipeline",
-}  # fmt: skip
+    "Prediction": "records",
+    "Predictor": "predictor",
+    "Run": "run",
+    "RunConfig": "config",
+    "load": "predictor",
+    "train": "pipeline",
+}
 __all__ = ["Prediction", "Predictor", "Run", "RunConfig", "load", "train"]
 
 

@@ -33,7 +33,9 @@ class ModelSection(Section):
 
     base: str = Field("embedded", description="embedded | folder | file.gguf | hub id")
     revision: str | None = Field(None, description="Commit or tag of a hub id; pin it for a reproducible run.")
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field("auto", description="auto: bfloat16 on CUDA, else float32.")
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "auto", description="auto: bfloat16 on CUDA, else float32."
+    )
     device: str = Field("auto", description="auto | cpu | cuda | cuda:1 | mps")
     max_length: int = Field(256, ge=8, description="Tokens of prompt and answer; longer texts lose their middle.")
 
@@ -61,7 +63,7 @@ class DataSection(Section):
     encoding: str = Field("auto", description="auto: utf-8, for phrasebank latin-1.")
     text_column: str = Field("text", description="Column that holds the text.")
     label_column: str = Field("label", description="Column that holds the label.")
-    split: SplitSection = Field(default_factory=SplitSection)
+    split: SplitSection = SplitSection()
 
     @field_validator("format")
     @classmethod
@@ -77,9 +79,13 @@ class TrainSection(Section):
     epochs: int = Field(3, ge=1, description="Passes over the training part; the best by validation macro-F1 is kept.")
     learning_rate: float = Field(5e-4, ge=0, description="Peak learning rate.")
     batch_size: int = Field(16, ge=1, description="Examples a step and device.")
-    gradient_accumulation_steps: int = Field(1, ge=1, description="Steps whose gradients are averaged over answer tokens.")
+    gradient_accumulation_steps: int = Field(
+        1, ge=1, description="Steps whose gradients are averaged over answer tokens."
+    )
     warmup_ratio: float = Field(0.06, ge=0, lt=1, description="Share of steps in which the learning rate rises from 0.")
-    lr_scheduler_type: Literal["linear", "cosine", "constant_with_warmup"] = Field("linear", description="After the warm-up.")
+    lr_scheduler_type: Literal["linear", "cosine", "constant_with_warmup"] = Field(
+        "linear", description="After the warm-up."
+    )
     weight_decay: float = Field(0.0, ge=0, description="AdamW's.")
     max_grad_norm: float = Field(1.0, gt=0, description="Gradients are clipped to this norm.")
     seed: int = Field(0, ge=0, description="Adapter initialisation, order of batches, dropout.")
@@ -111,8 +117,11 @@ class RunConfig(Section):
 
 
 SECTIONS: dict[str, type[BaseModel]] = {
-    "model": ModelSection, "data": DataSection, "train": TrainSection, "evaluation": EvaluationSection,
-}  # fmt: skip
+    "model": ModelSection,
+    "data": DataSection,
+    "train": TrainSection,
+    "evaluation": EvaluationSection,
+}
 REGISTRIES: dict[str, tuple[str, Mapping[str, Any]]] = {"task": ("sentiment", TASKS), "method": ("lora", METHODS)}
 
 
@@ -163,12 +172,18 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         raw = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
     except UnicodeDecodeError:
-        raise ConfigError([f"{path}: not UTF-8 text"], hint="A config is a YAML file: fintune init writes one.") from None
+        raise ConfigError(
+            [f"{path}: not UTF-8 text"], hint="A config is a YAML file: fintune init writes one."
+        ) from None
     except MarkedYAMLError as error:
         line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise ConfigError([f"{path}{line}: not YAML: {error.problem}"], hint="Check indentation and quotes there.") from None
+        raise ConfigError(
+            [f"{path}{line}: not YAML: {error.problem}"], hint="Check indentation and quotes there."
+        ) from None
     except (YAMLError, ValueError) as error:
-        raise ConfigError([f"{path}: not YAML: {str(error).splitlines()[0]}"], hint="fintune init writes a good one.") from None
+        raise ConfigError(
+            [f"{path}: not YAML: {str(error).splitlines()[0]}"], hint="fintune init writes a good one."
+        ) from None
     if not isinstance(raw, dict):
         raise ConfigError([f"{path}: holds {type(raw).__name__}, not sections"], hint="Write one with: fintune init")
     return raw
@@ -177,7 +192,9 @@ def _read(path: Path) -> dict[str, Any]:
 def _override(raw: dict[str, Any], override: str) -> dict[str, Any]:
     key, equals, text = override.partition("=")
     if not equals or not key.strip():
-        raise ConfigError([f"--set {override}: not of the form section.key=value"], hint="Example: --set train.epochs=3")
+        raise ConfigError(
+            [f"--set {override}: not of the form section.key=value"], hint="Example: --set train.epochs=3"
+        )
     try:
         value: Any = YAML(typ="safe", pure=True).load(text)
     except YAMLError:

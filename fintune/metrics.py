@@ -95,7 +95,9 @@ def _mcc(hits: Floats, support: Ints, answered: Ints) -> Floats:
     total = support.sum(axis=1).astype(float)
     padded = np.pad(support, ((0, 0), (0, 1)))
     covariance = hits * total - (answered * padded).sum(axis=1)
-    spread = (total**2 - (answered.astype(float) ** 2).sum(axis=1)) * (total**2 - (padded.astype(float) ** 2).sum(axis=1))
+    spread = (total**2 - (answered.astype(float) ** 2).sum(axis=1)) * (
+        total**2 - (padded.astype(float) ** 2).sum(axis=1)
+    )
     return _ratio(covariance, np.sqrt(spread))
 
 

@@ -58,7 +58,10 @@ def prepare(config: RunConfig) -> Prepared:
     examples = [task.parse(row) for row in rows if row.text]
     kept = drop_duplicates(examples)
     if len(kept) < 10:
-        raise DataError(f"{data.path}: {len(kept)} distinct examples, too few to split", hint="Ten are the least, hundreds are useful.")
+        raise DataError(
+            f"{data.path}: {len(kept)} distinct examples, too few to split",
+            hint="Ten are the least, hundreds are useful.",
+        )
     groups = clusters([example.text for example in kept])
     splits = split(kept, groups, data.split.fractions, seed=data.split.seed)
     _need_labels(task, splits, data.path)
@@ -66,7 +69,9 @@ def prepare(config: RunConfig) -> Prepared:
     return Prepared(config, task, splits, found, resolve(data.path))
 
 
-def train(source: str | Path | Mapping[str, Any] | RunConfig, overrides: Sequence[str] = (), *, overwrite: bool = False) -> Run:
+def train(
+    source: str | Path | Mapping[str, Any] | RunConfig, overrides: Sequence[str] = (), *, overwrite: bool = False
+) -> Run:
     """Fine-tune, score and save: a config in, a complete run folder out. Raises FintuneError's kinds."""
     prepared = prepare(load(source, overrides))
     with being_made(prepared.config, overwrite=overwrite) as run:
@@ -84,15 +89,39 @@ def engine(config: RunConfig, loaded: "LoadedModel", *, base_only: bool = False)
     )
 
 
-def score_part(run: Run, part: str, loaded: "LoadedModel") -> Evaluation:
+def load_tuned(run: Run, *, device: str = "auto") -> "LoadedModel":
+    """A run's adapter on its base model."""
+    from fintune.models import load_adapter, load_model
+
+    model = run.config().model
+    return load_adapter(load_model(model.base, revision=model.revision, dtype=model.dtype, device=device), run.adapter)
+
+
+def score_part(run: Run, part: str) -> Evaluation:
     """Score one part of a run's own data with its adapter, and store scores and predictions."""
-    config, prepared = run.config(), prepare(run.config())
+    prepared = prepare(run.config())
     if prepared.splits.fingerprint != run.data()["fingerprint"]:
-        raise DataError(f"{config.data.path}: the data differ from those the run was trained on", hint="Restore the file, or train again.")
-    found = _evaluate(prepared, engine(config, loaded), part)
+        raise DataError(
+            f"{prepared.source}: not the data this run was trained on (another fingerprint)",
+            hint="Restore the file, or train again.",
+        )
+    found = _evaluate(prepared.config, prepared.task, prepared.splits[part], load_tuned(run), part)
+    scores = run.scores() | {part: found.scores}
     run.write_predictions(part, found.predictions)
-    run.write_scores(_task_record(prepared.task), run.scores() | {part: found.scores}, run.baselines())
+    run.write_scores(_task_record(prepared.task), scores, run.baselines())
+    run.write_text("README.md", model_card(prepared.config, run.data(), scores, run.baselines()))
     return found
+
+
+def score_file(run: Run, path: str) -> Evaluation:
+    """Score a run's adapter on a labelled file of its task; nothing is stored."""
+    config = run.config()
+    task, columns = (
+        TASKS[config.task.name].build(config.task),
+        Columns(config.data.text_column, config.data.label_column),
+    )
+    examples = [task.parse(row) for row in read(path, columns=columns) if row.text]
+    return _evaluate(config, task, examples, load_tuned(run), Path(path).name)
 
 
 def _fit(prepared: Prepared, run: Run) -> "LoadedModel":
@@ -103,14 +132,22 @@ def _fit(prepared: Prepared, run: Run) -> "LoadedModel":
     from fintune.training.trainer import train as fit
 
     config, method = prepared.config, METHODS[prepared.config.method.name]
-    base = load_model(config.model.base, revision=config.model.revision, dtype=config.model.dtype, device=config.model.device)
+    base = load_model(
+        config.model.base, revision=config.model.revision, dtype=config.model.dtype, device=config.model.device
+    )
     encoded = _encode(prepared, base)
     set_seed(config.train.seed)  # before the adapter is initialised
     tuned = replace(base, model=method.attach(base.model, config.method, base.kind))
     trainable, total = tuned.parameters()
-    tell("model", f"{config.model.base} ({base.kind}, {base.device}) · {method.name} · "
-                  f"{trainable:,} of {total:,} parameters train ({trainable / total:.2%})")  # fmt: skip
-    run.write_json("environment.json", describe() | {"seed": config.train.seed, "trainable_parameters": trainable, "parameters": total})
+    tell(
+        "model",
+        f"{config.model.base} ({base.kind}, {base.device}) · {method.name} · "
+        f"{trainable:,} of {total:,} parameters train ({trainable / total:.2%})",
+    )
+    run.write_json(
+        "environment.json",
+        describe() | {"seed": config.train.seed, "trainable_parameters": trainable, "parameters": total},
+    )
     best = fit(tuned, encoded, config.train, _hooks(prepared, tuned, run), folder=run.checkpoints)
     tell("train", f"best epoch by validation macro-F1: {best}")
     return load_adapter(replace(base, model=tuned.model.unload()), run.adapter)
@@ -123,8 +160,10 @@ def _encode(prepared: Prepared, loaded: "LoadedModel") -> list[Encoded]:
     for example in prepared.splits["train"]:
         ids = encoder.encode(task.prompt(example.text), task.answer(example.label))
         if isinstance(ids, TooLong):
-            raise ModelError(f"model.max_length: {ids.limit} tokens cannot hold template and answer ({ids.needed})",
-                             hint="Raise model.max_length or shorten task.prompt.")  # fmt: skip
+            raise ModelError(
+                f"model.max_length: {ids.limit} tokens cannot hold template and answer ({ids.needed})",
+                hint="Raise model.max_length or shorten task.prompt.",
+            )
         encoded.append(ids)
     if cut := sum(e.cut > 0 for e in encoded):
         tell("data", f"{cut} of {len(encoded)} training texts exceed {encoder.max_length} tokens and lost their middle")
@@ -141,7 +180,7 @@ def _hooks(prepared: Prepared, tuned: "LoadedModel", run: Run) -> "Hooks":
 
     def judge() -> "Judgement":
         tuned.model.eval()
-        figures = {}
+        figures: dict[str, float] = {}
         for name, examples in (("train", sample), ("validation", validation)):
             scores = evaluate(running, prepared.task, examples, resamples=0, stage=f"score {name}").scores
             loss = scores["answer_loss"].value
@@ -158,16 +197,20 @@ def _score(prepared: Prepared, tuned: "LoadedModel", run: Run) -> None:
     parts = ["validation", "test"] if config.evaluation.test else ["validation"]
     scores: dict[str, Scores] = {}
     for part in parts:
-        found = _evaluate(prepared, engine(config, tuned), part)
+        found = _evaluate(config, prepared.task, prepared.splits[part], tuned, part)
         run.write_predictions(part, found.predictions)
         scores[part] = found.scores
-    baselines = {name: {parts[-1]: _baseline(name, prepared, tuned, parts[-1])} for name in config.evaluation.baselines}
+    baselines: dict[str, dict[str, Scores]] = {
+        name: {parts[-1]: _baseline(name, prepared, tuned, parts[-1])} for name in config.evaluation.baselines
+    }
     run.write_scores(_task_record(prepared.task), scores, baselines)
     run.write_text("README.md", model_card(config, run.data(), scores, baselines))
 
 
-def _evaluate(prepared: Prepared, running: Any, part: str) -> Evaluation:
-    return evaluate(running, prepared.task, prepared.splits[part], stage=f"score {part}", **_bootstrap(prepared.config))
+def _evaluate(
+    config: RunConfig, task: Task, examples: Sequence[Example], tuned: "LoadedModel", part: str
+) -> Evaluation:
+    return evaluate(engine(config, tuned), task, examples, stage=f"score {part}", **_bootstrap(config))
 
 
 def _baseline(name: str, prepared: Prepared, tuned: "LoadedModel", part: str) -> Scores:

@@ -14,7 +14,7 @@ from fintune.config import load as load_config
 from fintune.engines import Engine
 from fintune.errors import RunError
 from fintune.evaluation.evaluate import predict
-from fintune.pipeline import engine
+from fintune.pipeline import engine, load_tuned
 from fintune.records import Prediction
 from fintune.run import Run
 from fintune.tasks import TASKS, Task
@@ -39,14 +39,12 @@ class Predictor:
 
 def load(source: Run | str | Path, *, task: Mapping[str, Any] | None = None, device: str = "auto") -> Predictor:
     """A predictor from a run, or from a model folder with the settings of its `task`. Raises RunError or ModelError."""
-    from fintune.models import load_adapter, load_model
+    from fintune.models import load_model
 
     folder = source.folder if isinstance(source, Run) else Path(source)
     if (folder / "config.yaml").is_file():
         run = Run.open(folder)
-        config = run.config()
-        base = load_model(config.model.base, revision=config.model.revision, dtype=config.model.dtype, device=device)
-        return _predictor(config, engine(config, load_adapter(base, run.adapter)))
+        return _predictor(run.config(), engine(run.config(), load_tuned(run, device=device)))
     if not (folder / "config.json").is_file():
         Run.open(folder)  # raises, naming the runs nearby
     if task is None:

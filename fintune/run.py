@@ -39,8 +39,10 @@ class Run:
         if not (run.folder / "config.yaml").is_file():
             raise RunError(f"{folder}: not a run folder (no config.yaml)", hint=_others(run.folder.parent))
         if (run.folder / _MARK).exists():
-            raise RunError(f"{folder}: unfinished run: {(run.folder / _MARK).read_text().strip()}",
-                           hint="Train it again with the same config; a finished run replaces it.")  # fmt: skip
+            raise RunError(
+                f"{folder}: unfinished run: {(run.folder / _MARK).read_text().strip()}",
+                hint="Train it again with the same config; a finished run replaces it.",
+            )
         return run
 
     @property
@@ -69,18 +71,26 @@ class Run:
         """Lines of log.jsonl."""
         return [json.loads(line) for line in (self.folder / "log.jsonl").read_text(encoding="utf-8").splitlines()]
 
+    def raw_scores(self) -> dict[str, Any]:
+        """scores.json as it stands: task, splits, baselines."""
+        return self._read_json("scores.json")
+
     def scores(self) -> dict[str, Scores]:
         """Scores by part."""
-        return _scores_from(self._read_json("scores.json")["splits"])
+        return _scores_from(self.raw_scores()["splits"])
 
     def baselines(self) -> dict[str, dict[str, Scores]]:
         """Scores by baseline and part."""
-        return {name: _scores_from(parts) for name, parts in self._read_json("scores.json")["baselines"].items()}
+        return {name: _scores_from(parts) for name, parts in self.raw_scores()["baselines"].items()}
 
-    def write_scores(self, task: Mapping[str, Any], splits: Mapping[str, Scores], baselines: Mapping[str, Mapping[str, Scores]]) -> None:
+    def write_scores(
+        self, task: Mapping[str, Any], splits: Mapping[str, Scores], baselines: Mapping[str, Mapping[str, Scores]]
+    ) -> None:
         """Write scores.json."""
         plain = {name: {part: _plain(s) for part, s in parts.items()} for name, parts in baselines.items()}
-        self.write_json("scores.json", {"task": task, "splits": {p: _plain(s) for p, s in splits.items()}, "baselines": plain})
+        self.write_json(
+            "scores.json", {"task": task, "splits": {p: _plain(s) for p, s in splits.items()}, "baselines": plain}
+        )
 
     def write_predictions(self, part: str, predictions: Sequence[Prediction]) -> None:
         """Write predictions.<part>.jsonl."""
@@ -116,7 +126,9 @@ class Run:
         try:
             content: dict[str, Any] = json.loads((self.folder / name).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise RunError(f"{self.folder / name}: cannot be read: {error}", hint="Copy the run folder again.") from None
+            raise RunError(
+                f"{self.folder / name}: cannot be read: {error}", hint="Copy the run folder again."
+            ) from None
         return content
 
 
@@ -129,7 +141,9 @@ def being_made(config: RunConfig, *, overwrite: bool) -> Iterator[Run]:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        raise RunError(f"{run.folder}: another process is writing this run", hint="Choose another name: --set name=...") from None
+        raise RunError(
+            f"{run.folder}: another process is writing this run", hint="Choose another name: --set name=..."
+        ) from None
     try:
         _clear(run.folder, overwrite)
         write_atomically(run.folder / _MARK, f"begun {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, not finished\n")
@@ -163,7 +177,9 @@ def _clear(folder: Path, overwrite: bool) -> None:
     if not (folder / "config.yaml").is_file() and not (folder / _MARK).exists():
         raise RunError(f"{folder}: exists and is not a run folder", hint="Choose another name: --set name=...")
     if not (folder / _MARK).exists() and not overwrite:
-        raise RunError(f"{folder}: a finished run stands there", hint="Choose another name (--set name=...) or add --overwrite.")
+        raise RunError(
+            f"{folder}: a finished run stands there", hint="Choose another name (--set name=...) or add --overwrite."
+        )
     shutil.rmtree(folder)
 
 

@@ -10,6 +10,7 @@ Bayardo et al. 2007), joined transitively into clusters.
 import re
 import unicodedata
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +30,7 @@ def shingles(text: str) -> frozenset[str]:
     """Word 1-grams and 2-grams after NFKC and case folding, each number as `0`; an ideograph or kana is a word."""
     folded = unicodedata.normalize("NFKC", text).casefold()
     words = _WORD.findall(_NUMBER.sub("0", folded))
-    return frozenset(words) | {f"{a} {b}" for a, b in zip(words, words[1:], strict=False)}
+    return frozenset(words) | {f"{a} {b}" for a, b in pairwise(words)}
 
 
 def clusters(texts: Sequence[str], threshold: float = THRESHOLD) -> NDArray[np.int64]:

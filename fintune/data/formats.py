@@ -65,15 +65,21 @@ def read_jsonl(path: Path, encoding: str, columns: Columns) -> Iterator[Record]:
             try:
                 values = json.loads(content)
             except (json.JSONDecodeError, RecursionError) as error:
-                raise DataError(f"{path}:{line}: not JSON: {error}", hint="Write one JSON object on each line.") from None
+                raise DataError(
+                    f"{path}:{line}: not JSON: {error}", hint="Write one JSON object on each line."
+                ) from None
             if not isinstance(values, dict):
-                raise DataError(f"{path}:{line}: found {type(values).__name__}, not a JSON object",
-                                hint='Write lines such as {"text": "...", "label": "..."}.')  # fmt: skip
+                raise DataError(
+                    f"{path}:{line}: found {type(values).__name__}, not a JSON object",
+                    hint='Write lines such as {"text": "...", "label": "..."}.',
+                )
             _need_columns(path, line, list(values), columns)
             text, label = values[columns.text], values.get(columns.label)
             if not isinstance(text, str):
-                raise DataError(f"{path}:{line}: '{columns.text}' is {type(text).__name__}, not text",
-                                hint="Choose the column with data.text_column.")  # fmt: skip
+                raise DataError(
+                    f"{path}:{line}: '{columns.text}' is {type(text).__name__}, not text",
+                    hint="Choose the column with data.text_column.",
+                )
             yield line, text, None if label is None else str(label)
 
 
@@ -85,7 +91,9 @@ def read_phrasebank(path: Path, encoding: str, columns: Columns) -> Iterator[Rec
                 continue
             text, at, label = content.rstrip("\r\n").rpartition("@")
             if not at and columns.need_label:
-                raise DataError(f"{path}:{line}: no '@' between sentence and label", hint="Choose data.format: csv or jsonl.")
+                raise DataError(
+                    f"{path}:{line}: no '@' between sentence and label", hint="Choose data.format: csv or jsonl."
+                )
             yield line, (text if at else label), (label.strip() if at else None)
 
 

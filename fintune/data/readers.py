@@ -28,7 +28,9 @@ def resolve(path: str) -> Path:
         return _builtin(path)
     file = Path(path).expanduser()
     if not file.exists():
-        near = ", ".join(sorted(p.name for p in file.parent.glob("*") if p.is_file())[:5]) if file.parent.is_dir() else ""
+        near = (
+            ", ".join(sorted(p.name for p in file.parent.glob("*") if p.is_file())[:5]) if file.parent.is_dir() else ""
+        )
         raise DataError(f"{path}: no such file", hint=f"Found there: {near}." if near else "Check data.path.")
     if not file.is_file():
         raise DataError(f"{path}: is a folder, not a file", hint="Name one file in data.path.")
@@ -38,7 +40,8 @@ def resolve(path: str) -> Path:
 def read(path: str, *, name: str = "auto", encoding: str = "auto", columns: Columns = Columns()) -> Iterator[Row]:  # noqa: B008
     """Rows of a file, one at a time. `name` is a key of FORMATS or "auto". Raises DataError with file and line."""
     file = resolve(path)
-    head = file.open("rb").read(8192)
+    with file.open("rb") as stream:
+        head = stream.read(8192)
     if not head.strip():
         raise DataError(f"{path}: the file is empty", hint="Check data.path.")
     if b"\0" in head:
@@ -69,7 +72,7 @@ def sha256(file: Path) -> str:
 def _rows(file: Path, format_: Format, encoding: str, columns: Columns) -> Iterator[Row]:
     line = 0
     try:
-        for line, text, label in format_.read(file, encoding, columns):  # noqa: B007
+        for line, text, label in format_.read(file, encoding, columns):
             yield Row(f"{file.name}:{line}", text.strip(), None if label is None else label.strip())
     except UnicodeDecodeError as error:
         raise DataError(
@@ -77,10 +80,14 @@ def _rows(file: Path, format_: Format, encoding: str, columns: Columns) -> Itera
             hint="Set data.encoding, for example to latin-1 or gb18030.",
         ) from None
     except LookupError:
-        raise DataError(f"data.encoding: unknown encoding '{encoding}'", hint="Try utf-8, latin-1 or gb18030.") from None
+        raise DataError(
+            f"data.encoding: unknown encoding '{encoding}'", hint="Try utf-8, latin-1 or gb18030."
+        ) from None
     except csv.Error as error:
-        raise DataError(f"{file}:{line + 1}: not readable as {format_.name}: {error}",
-                        hint="Check quotes and line ends around that line.") from None  # fmt: skip
+        raise DataError(
+            f"{file}:{line + 1}: not readable as {format_.name}: {error}",
+            hint="Check quotes and line ends around that line.",
+        ) from None
 
 
 def _line_of(file: Path, at_least: int, encoding: str) -> int:

@@ -62,4 +62,4 @@ def _targets(examples: Sequence[Example], fractions: Mapping[str, float]) -> dic
     """Rows of each label that each part still lacks (fractional counts)."""
     counts = Counter(example.label for example in examples)
     shares = {name: {label: n * share for label, n in counts.items()} for name, share in fractions.items()}
-    return {name: Counter(share) for name, share in shares.items()}  # type: ignore[arg-type]
+    return {name: Counter(share) for name, share in shares.items()}

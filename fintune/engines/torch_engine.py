@@ -31,7 +31,13 @@ class TorchEngine:
     """See Engine. `base_only` ignores an attached adapter, which gives the zero-shot model."""
 
     def __init__(
-        self, loaded: LoadedModel, *, max_length: int, batch_size: int = 32, side: Side = "left", base_only: bool = False
+        self,
+        loaded: LoadedModel,
+        *,
+        max_length: int,
+        batch_size: int = 32,
+        side: Side = "left",
+        base_only: bool = False,
     ) -> None:
         self._loaded = loaded
         self._encoder = PromptEncoder(loaded.tokenizer, loaded.kind, max_length)
@@ -60,8 +66,10 @@ class TorchEngine:
         for prompt in prompts:
             encoded = self._encoder.encode_prompt(prompt, reserve=reserve)
             if isinstance(encoded, TooLong):
-                raise ModelError(f"model.max_length: {encoded.limit} tokens cannot hold template and answer ({encoded.needed})",
-                                 hint="Raise model.max_length or shorten task.prompt.")  # fmt: skip
+                raise ModelError(
+                    f"model.max_length: {encoded.limit} tokens cannot hold template and answer ({encoded.needed})",
+                    hint="Raise model.max_length or shorten task.prompt.",
+                )
             ids.append(encoded.input_ids)
             cut.append(encoded.cut)
         return ids, cut
@@ -82,7 +90,11 @@ class TorchEngine:
         tokens, mask = (t.to(device) for t in pad(ids, pad_id, self._side))
         last = mask.shape[1] - 1 - mask.flip(1).argmax(dim=1)
         read = model(
-            input_ids=tokens, attention_mask=mask, position_ids=positions(mask), logits_to_keep=last[:, None], use_cache=True
+            input_ids=tokens,
+            attention_mask=mask,
+            position_ids=positions(mask),
+            logits_to_keep=last[:, None],
+            use_cache=True,
         )
         targets, known = (t.to(device) for t in pad(answers, pad_id, "right"))
         first = _log_probability(read.logits[:, 0], targets[:, 0])
@@ -93,9 +105,12 @@ class TorchEngine:
         fed = targets[:, :-1].repeat(n, 1)
         after = torch.cat([mask.repeat_interleave(k, 0), known[:, :-1].repeat(n, 1)], dim=1)
         logits = model(
-            input_ids=fed, attention_mask=after, position_ids=positions(after)[:, -fed.shape[1] :], past_key_values=cache,
+            input_ids=fed,
+            attention_mask=after,
+            position_ids=positions(after)[:, -fed.shape[1] :],
+            past_key_values=cache,
             use_cache=True,
-        ).logits  # fmt: skip
+        ).logits
         rest = _gather(logits, targets[:, 1:].repeat(n, 1)) * known[:, 1:].repeat(n, 1)
         return first + rest.sum(dim=1).view(n, k)
 
@@ -112,8 +127,10 @@ class TorchEngine:
         fed = torch.cat([start, targets[:, :-1]], dim=1)
         outputs: Any = model(
             encoder_outputs=BaseModelOutput(last_hidden_state=states.repeat_interleave(k, 0)),
-            attention_mask=mask.repeat_interleave(k, 0), decoder_input_ids=fed.repeat(n, 1), use_cache=False,
-        )  # fmt: skip
+            attention_mask=mask.repeat_interleave(k, 0),
+            decoder_input_ids=fed.repeat(n, 1),
+            use_cache=False,
+        )
         scores = _gather(outputs.logits, targets.repeat(n, 1)) * known.repeat(n, 1)
         return scores.sum(dim=1).view(n, k)
 

@@ -23,14 +23,20 @@ def majority(train: Sequence[Example], scored: Sequence[Example], labels: Sequen
 
 
 def tfidf(
-    train: Sequence[Example], validation: Sequence[Example], scored: Sequence[Example], labels: Sequence[str], **options: Any
+    train: Sequence[Example],
+    validation: Sequence[Example],
+    scored: Sequence[Example],
+    labels: Sequence[str],
+    **options: Any,
 ) -> Scores:
     """TF-IDF of words (1-2) and characters (2-5) into logistic regression."""
     from sklearn.metrics import f1_score
 
     gold = [e.label for e in validation]
     models = [_fit(train, c) for c in REGULARISATION]
-    quality = [f1_score(gold, m.predict([e.text for e in validation]), average="macro", zero_division=0) for m in models]
+    quality = [
+        f1_score(gold, m.predict([e.text for e in validation]), average="macro", zero_division=0) for m in models
+    ]
     best = models[int(np.argmax(quality))]
     return _scores(list(best.predict([e.text for e in scored])), scored, labels, options)
 

@@ -25,7 +25,9 @@ class Evaluation:
     cut: int
 
 
-def predict(engine: Engine, task: Task, texts: Sequence[str], ids: Sequence[str], *, stage: str = "predict") -> tuple[list[Prediction], Ranking]:
+def predict(
+    engine: Engine, task: Task, texts: Sequence[str], ids: Sequence[str], *, stage: str = "predict"
+) -> tuple[list[Prediction], Ranking]:
     """The most probable candidate for each text, and the ranking behind it."""
     candidates = list(task.candidates())
     ranking = engine.rank([task.prompt(text) for text in texts], candidates, stage=stage)
@@ -38,12 +40,19 @@ def predict(engine: Engine, task: Task, texts: Sequence[str], ids: Sequence[str]
 
 
 def evaluate(
-    engine: Engine, task: Task, examples: Sequence[Example], *, resamples: int = 1000, confidence: float = 0.95, stage: str = "score"
+    engine: Engine,
+    task: Task,
+    examples: Sequence[Example],
+    *,
+    resamples: int = 1000,
+    confidence: float = 0.95,
+    stage: str = "score",
 ) -> Evaluation:
     """Score `engine` on labelled examples."""
     found, ranking = predict(engine, task, [e.text for e in examples], [e.id for e in examples], stage=stage)
     predictions = [
-        Prediction(p.id, p.text, p.answer, p.label, p.probabilities, e.label) for p, e in zip(found, examples, strict=True)
+        Prediction(p.id, p.text, p.answer, p.label, p.probabilities, e.label)
+        for p, e in zip(found, examples, strict=True)
     ]
     gold = _indices(task.labels, [e.label for e in examples])
     scores = classification_scores(

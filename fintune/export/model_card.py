@@ -11,7 +11,10 @@ HEADLINE = ("accuracy", "macro_f1", "mcc")
 
 
 def model_card(
-    config: RunConfig, data: Mapping[str, Any], scores: Mapping[str, Scores], baselines: Mapping[str, Mapping[str, Scores]]
+    config: RunConfig,
+    data: Mapping[str, Any],
+    scores: Mapping[str, Scores],
+    baselines: Mapping[str, Mapping[str, Scores]],
 ) -> str:
     """Markdown, fed only from what the run folder stores."""
     report = data["report"]

@@ -20,7 +20,7 @@ class LoraOptions(MethodOptions):
 
     name: Literal["lora"] = "lora"
     r: int = Field(8, ge=1, description="Rank of the update.")
-    lora_alpha: float = Field(32, gt=0, description="The update is scaled by lora_alpha / r.")
+    lora_alpha: int = Field(32, ge=1, description="The update is scaled by lora_alpha / r.")
     lora_dropout: float = Field(0.1, ge=0, lt=1, description="Dropout on the input of the update.")
     target_modules: str | list[str] = Field(
         "auto", description="auto = every linear layer of the transformer blocks; or names, or one regex."
@@ -40,10 +40,13 @@ def block_linear_layers(model: "nn.Module") -> str:
         if isinstance(module, nn.Linear | Conv1D) and (match := _BLOCK.match(name)):
             found.setdefault(match["stem"], set()).add(match["inner"])
     if not found:
-        raise ModelError("method.target_modules: the model has no linear layers in numbered blocks",
-                         hint="Name the layers to adapt in method.target_modules.")  # fmt: skip
+        raise ModelError(
+            "method.target_modules: the model has no linear layers in numbered blocks",
+            hint="Name the layers to adapt in method.target_modules.",
+        )
     parts = [
-        rf"{re.escape(stem)}\.\d+\.(?:{'|'.join(map(re.escape, sorted(inner)))})" for stem, inner in sorted(found.items())
+        rf"{re.escape(stem)}\.\d+\.(?:{'|'.join(map(re.escape, sorted(inner)))})"
+        for stem, inner in sorted(found.items())
     ]
     return "|".join(parts)
 

@@ -29,3 +29,14 @@ class Method:
     """model kinds it works on: causal, seq2seq"""
     mergeable: bool
     saved_format: str
+
+    def describe(self) -> dict[str, str]:
+        """The entry as text: a row of `fintune methods` and of the docs."""
+        return {
+            "name": self.name,
+            "summary": self.summary,
+            "paper": self.paper,
+            "models": ", ".join(self.kinds),
+            "mergeable": "yes" if self.mergeable else "no",
+            "saved as": self.saved_format,
+        }

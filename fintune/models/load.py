@@ -52,14 +52,16 @@ def load_model(
     from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
 
     where = _device(device)
-    precision = (torch.bfloat16 if where.type == "cuda" else torch.float32) if dtype == "auto" else getattr(torch, dtype)
+    precision = (
+        (torch.bfloat16 if where.type == "cuda" else torch.float32) if dtype == "auto" else getattr(torch, dtype)
+    )
     source = _source(reference)
     local = source != reference or Path(source).is_dir()
     options: dict[str, Any] = {"revision": revision, "local_files_only": local, "trust_remote_code": False}
     with _errors(reference):
         config = AutoConfig.from_pretrained(source, **options)
         kind: Kind = "seq2seq" if config.is_encoder_decoder else "causal"
-        tokenizer = AutoTokenizer.from_pretrained(source, **options)  # type: ignore[no-untyped-call]
+        tokenizer = AutoTokenizer.from_pretrained(source, **options)
         auto: Any = AutoModelForSeq2SeqLM if kind == "seq2seq" else AutoModelForCausalLM
         model = auto.from_pretrained(source, dtype=precision, use_safetensors=True, **options)
     if tokenizer.pad_token_id is None:
@@ -105,8 +107,10 @@ def _in_model(name: str) -> str:
 
 
 def _misfit(folder: Path, reference: str, detail: str) -> ModelError:
-    return ModelError(f"{folder}: the adapter does not fit base model '{reference}': {detail}",
-                      hint="Use the base model it was trained on (base_model_name_or_path in adapter_config.json).")  # fmt: skip
+    return ModelError(
+        f"{folder}: the adapter does not fit base model '{reference}': {detail}",
+        hint="Use the base model it was trained on (base_model_name_or_path in adapter_config.json).",
+    )
 
 
 def _device(name: str) -> "torch.device":
@@ -119,7 +123,9 @@ def _device(name: str) -> "torch.device":
         device = torch.device(name)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise ModelError(f"model.device: cannot use '{name}': {str(error).splitlines()[0]}", hint="Use auto or cpu.") from None
+        raise ModelError(
+            f"model.device: cannot use '{name}': {str(error).splitlines()[0]}", hint="Use auto or cpu."
+        ) from None
     return device
 
 
@@ -134,7 +140,9 @@ def _source(reference: str) -> str:
         _check_folder(path)
         return str(path)
     if path.is_absolute() or reference.startswith((".", "~")) or reference.count("/") > 1 or not reference.strip():
-        raise ModelError(f"model.base: no folder '{reference}'", hint="Name a folder, a .gguf file, a hub id, or embedded.")
+        raise ModelError(
+            f"model.base: no folder '{reference}'", hint="Name a folder, a .gguf file, a hub id, or embedded."
+        )
     return reference
 
 
@@ -157,15 +165,22 @@ def _check_folder(folder: Path) -> None:
     """Refuse what would fail late or run foreign code."""
     config = folder / "config.json"
     if not config.is_file():
-        raise ModelError(f"model.base: no config.json in '{folder}'", hint="Name the folder that save_pretrained wrote.")
+        raise ModelError(
+            f"model.base: no config.json in '{folder}'", hint="Name the folder that save_pretrained wrote."
+        )
     try:
         architecture = json.loads(config.read_text(encoding="utf-8"))
     except ValueError:
         raise ModelError(f"{config}: damaged JSON", hint="Copy the model again.") from None
     if "auto_map" in architecture:
-        raise ModelError(f"{config}: needs code of its own (auto_map), which is never run", hint="Use a model that transformers knows.")
+        raise ModelError(
+            f"{config}: needs code of its own (auto_map), which is never run",
+            hint="Use a model that transformers knows.",
+        )
     if not list(folder.glob("*.safetensors")):
-        raise ModelError(f"model.base: no .safetensors in '{folder}'", hint="Pickled weights are not read; convert them first.")
+        raise ModelError(
+            f"model.base: no .safetensors in '{folder}'", hint="Pickled weights are not read; convert them first."
+        )
 
 
 @contextlib.contextmanager
@@ -183,5 +198,6 @@ def _errors(what: str) -> Iterator[None]:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ModelError(f"{what}: cannot be loaded: {first}",
-                         hint="Offline? Name a folder saved with save_pretrained, or embedded.") from None  # fmt: skip
+        raise ModelError(
+            f"{what}: cannot be loaded: {first}", hint="Offline? Name a folder saved with save_pretrained, or embedded."
+        ) from None

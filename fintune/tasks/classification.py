@@ -8,7 +8,7 @@ The template ends in `{answer}`: the blank before it belongs to the answer, so t
 """
 
 from collections.abc import Sequence
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -30,9 +30,7 @@ class ClassificationOptions(TaskOptions):
 
     name: Literal["classification"] = "classification"
     labels: list[str] = Field(min_length=2, description="The closed set of labels, as they stand in the data.")
-    prompt: str = Field(
-        "{text}\nLabel: {answer}", description="Template: {text} once, then {answer} at the very end."
-    )
+    prompt: str = Field("{text}\nLabel: {answer}", description="Template: {text} once, then {answer} at the very end.")
     answers: dict[str, str] = Field(
         default_factory=dict, description="What the model says for a label, where that is not the label itself."
     )
@@ -76,7 +74,7 @@ class SentimentOptions(ClassificationOptions):
         if not isinstance(values, dict):
             return values
         language = values.get("language", "en")
-        chosen = {"prompt": _SENTIMENT_PROMPTS.get(language), "answers": None}
+        chosen: dict[str, Any] = {"prompt": _SENTIMENT_PROMPTS.get(language), "answers": None}
         if "labels" not in values:
             chosen["answers"] = _SENTIMENT_ANSWERS.get(language)
         return {key: value for key, value in chosen.items() if value is not None} | values
@@ -88,7 +86,7 @@ class Classification:
     version = 1
 
     def __init__(self, options: ClassificationOptions) -> None:
-        self.name = options.name
+        self.name: str = options.name
         self.labels: Sequence[str] = tuple(options.labels)
         before, after = options.prompt.removesuffix(_ANSWER).split(_TEXT)
         self._before, self._after = before, after.rstrip()

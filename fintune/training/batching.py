@@ -4,6 +4,7 @@ Batches hold texts of like length, so that little is spent on padding; the order
 For causal models the batch names the positions that predict answer tokens: logits are computed there and nowhere else.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Literal
 
@@ -37,7 +38,7 @@ class BucketSampler:
         self._epoch = epoch
 
     def __len__(self) -> int:
-        return -(-len(self._lengths) // self.batch_size)
+        return math.ceil(len(self._lengths) / self.batch_size)
 
     def __iter__(self) -> Iterator[list[int]]:
         random = np.random.default_rng([self._seed, self._epoch])
@@ -81,10 +82,16 @@ def collate_causal(batch: Sequence[Encoded], pad_id: int, side: Side = "left") -
     labels, answered = pad([example.labels for example in batch], IGNORE, "right")
     shift = [ids.shape[1] - len(row) if side == "left" else 0 for row in rows]
     first = [s + len(example.input_ids) - 1 for s, example in zip(shift, batch, strict=True)]
-    keep = labels.new_tensor(first)[:, None] + (answered.cumsum(dim=1) - 1)  # past an answer's end: its last position again
+    keep = labels.new_tensor(first)[:, None] + (
+        answered.cumsum(dim=1) - 1
+    )  # past an answer's end: its last position again
     return {
-        "input_ids": ids, "attention_mask": mask, "position_ids": positions(mask), "labels": labels, "logits_to_keep": keep,
-    }  # fmt: skip
+        "input_ids": ids,
+        "attention_mask": mask,
+        "position_ids": positions(mask),
+        "labels": labels,
+        "logits_to_keep": keep,
+    }
 
 
 def collate_seq2seq(batch: Sequence[Encoded], pad_id: int, start_id: int) -> "dict[str, torch.Tensor]":

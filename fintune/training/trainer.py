@@ -50,7 +50,13 @@ class Hooks:
 
 
 def train(
-    loaded: LoadedModel, examples: Sequence[Encoded], settings: TrainSection, hooks: Hooks, *, folder: Path, logging_steps: int = 5
+    loaded: LoadedModel,
+    examples: Sequence[Encoded],
+    settings: TrainSection,
+    hooks: Hooks,
+    *,
+    folder: Path,
+    logging_steps: int = 5,
 ) -> int:
     """Train the model's trainable parameters in place; returns the number of the best epoch (from 1), which `keep` saw."""
     collate = _collate(loaded)
@@ -58,7 +64,7 @@ def train(
     trainer = AnswerTrainer(
         model=loaded.model,
         args=_arguments(loaded, settings, folder, logging_steps),
-        train_dataset=list(examples),  # type: ignore[arg-type]
+        train_dataset=list(examples),
         data_collator=collate,
         compute_loss_func=answer_loss,
         callbacks=[callback],
@@ -70,13 +76,17 @@ def train(
     return callback.best_epoch
 
 
-def answer_loss(outputs: Any, labels: torch.Tensor, num_items_in_batch: torch.Tensor | int | None = None) -> torch.Tensor:
+def answer_loss(
+    outputs: Any, labels: torch.Tensor, num_items_in_batch: torch.Tensor | int | None = None
+) -> torch.Tensor:
     """Cross-entropy (nats) of answer tokens, summed and divided by the answer tokens of the whole accumulated batch.
 
     `outputs.logits` is `(batch, answer, vocabulary)`, `labels` `(batch, answer)`, aligned: no shift.
     """
     logits = outputs.logits.float()
-    total = torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORE, reduction="sum")
+    total = torch.nn.functional.cross_entropy(
+        logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORE, reduction="sum"
+    )
     return total / (num_items_in_batch if num_items_in_batch is not None else (labels != IGNORE).sum())
 
 
@@ -94,7 +104,7 @@ class AnswerTrainer(Trainer):
         data: Any = self.train_dataset
         lengths = [len(example.input_ids) + len(example.labels) for example in data]
         sampler = BucketSampler(lengths, self.args.train_batch_size, self.args.seed)
-        loader = DataLoader(data, batch_sampler=sampler, collate_fn=self.data_collator)  # type: ignore[arg-type, var-annotated]
+        loader = DataLoader(data, batch_sampler=sampler, collate_fn=self.data_collator)
         prepared: DataLoader[Any] = self.accelerator.prepare(loader)
         return prepared
 
@@ -135,12 +145,18 @@ class _EpochCallback(TrainerCallback):
         rate = (self._seen - self._logged) / seconds
         self._losses.append((logs["loss"], self._seen - self._logged))
         self._note = f"loss {logs['loss']:.3f} · {rate:.1f} examples/s"
-        self._hooks.log({
-            "step": state.global_step, "epoch": round(state.epoch, 4), "loss": logs["loss"],
-            "learning_rate": logs["learning_rate"], "grad_norm": float(logs.get("grad_norm", math.nan)),
-            "examples_per_second": round(rate, 3), "tokens_per_second": round(self._tokens / seconds, 1),
-            "peak_memory_bytes": peak_memory(),
-        })  # fmt: skip
+        self._hooks.log(
+            {
+                "step": state.global_step,
+                "epoch": round(state.epoch, 4),
+                "loss": logs["loss"],
+                "learning_rate": logs["learning_rate"],
+                "grad_norm": float(logs.get("grad_norm", math.nan)),
+                "examples_per_second": round(rate, 3),
+                "tokens_per_second": round(self._tokens / seconds, 1),
+                "peak_memory_bytes": peak_memory(),
+            }
+        )
         self._clock, self._logged, self._tokens = time.monotonic(), self._seen, 0
 
     def on_epoch_end(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:

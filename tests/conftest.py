@@ -1,0 +1,99 @@
+"""The tiny models, the byte tokenizer and the tiny rows that every test shares; no test here needs a network."""
+
+import json
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.tiny import byte_tokenizer, config_for, tiny_rows
+
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ["OMP_NUM_THREADS"] = "1"  # two threads on a matrix of 32 x 32 only wait for each other
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+PHRASEBANK = SHARED / "financial_phrasebank" / "Sentences_AllAgree.txt"
+
+
+@pytest.fixture(autouse=True)
+def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any attempt to connect fails the test that makes it."""
+
+    def refuse(self: socket.socket, address: Any) -> None:
+        raise AssertionError(f"a test tried to connect to {address}")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+
+
+@pytest.fixture
+def phrasebank() -> Path:
+    if not PHRASEBANK.is_file():
+        pytest.skip("shared data are not here")
+    return PHRASEBANK
+
+
+@pytest.fixture(scope="session")
+def rows_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("data") / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in tiny_rows()))
+    return path
+
+
+def _save(model: Any, folder: Path) -> Path:
+    model.save_pretrained(folder)
+    byte_tokenizer().save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_causal(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random Gemma 3 of two blocks, one with a sliding window."""
+    import torch
+    from transformers import Gemma3ForCausalLM, Gemma3TextConfig
+
+    torch.manual_seed(0)
+    config = Gemma3TextConfig(
+        vocab_size=259, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=2,
+        num_key_value_heads=1, head_dim=16, max_position_embeddings=256, sliding_window=128,
+        layer_types=["sliding_attention", "full_attention"], pad_token_id=256, bos_token_id=257, eos_token_id=258,
+        initializer_range=0.1, query_pre_attn_scalar=16,
+    )  # fmt: skip
+    return _save(Gemma3ForCausalLM(config), tmp_path_factory.mktemp("models") / "causal")
+
+
+@pytest.fixture(scope="session")
+def tiny_seq2seq(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random mT5 of two blocks."""
+    import torch
+    from transformers import MT5Config, MT5ForConditionalGeneration
+
+    torch.manual_seed(0)
+    config = MT5Config(
+        vocab_size=259, d_model=32, d_kv=8, d_ff=48, num_layers=2, num_heads=2, dropout_rate=0.0,
+        pad_token_id=256, eos_token_id=258, decoder_start_token_id=256,
+    )  # fmt: skip
+    return _save(MT5ForConditionalGeneration(config), tmp_path_factory.mktemp("models") / "seq2seq")
+
+
+@pytest.fixture(params=["causal", "seq2seq"])
+def tiny_model(request: pytest.FixtureRequest) -> Path:
+    """Each of the tiny models in turn."""
+    path: Path = request.getfixturevalue(f"tiny_{request.param}")
+    return path
+
+
+@pytest.fixture
+def tiny_config(tiny_causal: Path, rows_file: Path, tmp_path: Path) -> dict[str, Any]:
+    """A run that takes about two seconds."""
+    return config_for(tiny_causal, rows_file, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def trained(tiny_causal: Path, rows_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A finished run of the tiny causal model; tests must not change it."""
+    import fintune
+
+    yield fintune.train(config_for(tiny_causal, rows_file, tmp_path_factory.mktemp("trained")))

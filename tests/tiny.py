@@ -1,0 +1,50 @@
+"""Rows, tokenizer and config small enough for a test of seconds."""
+
+from pathlib import Path
+from typing import Any
+
+LABELS = ("negative", "neutral", "positive")
+
+
+def tiny_rows(n: int = 90) -> list[dict[str, str]]:
+    """Learnable at a glance: the last character gives the label away; every text differs by its name and places."""
+    signs = {"negative": "-", "neutral": "=", "positive": "+"}
+    names = [
+        a + b
+        for a in ("Al", "Bor", "Cy", "Dro", "El", "Fi", "Gru", "Ho", "Il")
+        for b in ("vex", "tun", "rit", "mas", "kel")
+    ]
+    places = ("Oslo", "Lima", "Turin", "Accra", "Kyoto", "Perth", "Quito")
+    return [
+        {"text": f"{names[i % 45]} of {places[i % 7]} and {places[(i // 7) % 7]} {signs[label]}", "label": label}
+        for i, label in ((i, LABELS[i % 3]) for i in range(n))
+    ]
+
+
+def byte_tokenizer() -> Any:
+    """A token a byte, in the order of the bytes; `<pad>` `<bos>` `<eos>` behind them; every text begins with `<bos>`."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast
+
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokenizer = Tokenizer(models.BPE(vocab={character: i for i, character in enumerate(alphabet)}, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens(["<pad>", "<bos>", "<eos>"])
+    tokenizer.post_processor = processors.TemplateProcessing(single="<bos> $A", special_tokens=[("<bos>", 257)])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="<pad>", bos_token="<bos>", eos_token="<eos>", padding_side="left"
+    )
+
+
+def config_for(model: Path, rows: Path, folder: Path) -> dict[str, Any]:
+    return {
+        "name": "tiny",
+        "output": str(folder / "runs"),
+        "model": {"base": str(model), "device": "cpu", "max_length": 96},
+        "data": {"path": str(rows)},
+        "task": {"name": "sentiment", "prompt": "{text}{answer}"},
+        "method": {"name": "lora", "r": 8, "lora_alpha": 8, "lora_dropout": 0.0},
+        "train": {"epochs": 5, "learning_rate": 3e-2, "batch_size": 4},
+        "evaluation": {"resamples": 100},
+    }
