@@ -135,7 +135,7 @@ def _fit(prepared: Prepared, run: Run) -> "LoadedModel":
     base = load_model(
         config.model.base, revision=config.model.revision, dtype=config.model.dtype, device=config.model.device
     )
-    encoded = _encode(prepared, base)
+    encoded = encode(prepared, base)
     set_seed(config.train.seed)  # before the adapter is initialised
     tuned = replace(base, model=method.attach(base.model, config.method, base.kind))
     trainable, total = tuned.parameters()
@@ -153,7 +153,7 @@ def _fit(prepared: Prepared, run: Run) -> "LoadedModel":
     return load_adapter(replace(base, model=tuned.model.unload()), run.adapter)
 
 
-def _encode(prepared: Prepared, loaded: "LoadedModel") -> list[Encoded]:
+def encode(prepared: Prepared, loaded: "LoadedModel") -> list[Encoded]:
     """Token ids of the training part; says how many texts were cut, refuses what cannot fit."""
     encoder = PromptEncoder(loaded.tokenizer, loaded.kind, prepared.config.model.max_length)
     task, encoded = prepared.task, []

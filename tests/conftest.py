@@ -3,7 +3,6 @@
 import json
 import os
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -92,8 +91,8 @@ def tiny_config(tiny_causal: Path, rows_file: Path, tmp_path: Path) -> dict[str,
 
 
 @pytest.fixture(scope="session")
-def trained(tiny_causal: Path, rows_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def trained(tiny_causal: Path, rows_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A finished run of the tiny causal model; tests must not change it."""
     import fintune
 
-    yield fintune.train(config_for(tiny_causal, rows_file, tmp_path_factory.mktemp("trained")))
+    return fintune.train(config_for(tiny_causal, rows_file, tmp_path_factory.mktemp("trained")))

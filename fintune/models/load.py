@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fintune.errors import ModelError
+from fintune.data.readers import sha256
+from fintune.errors import FintuneError, ModelError
 from fintune.models.embedded import cache_folder, convert_gguf, embedded_folder
 from fintune.prompts import Kind
 
@@ -133,13 +134,15 @@ def _source(reference: str) -> str:
     """The folder or hub id to load from; converts what is not one yet."""
     if reference == "embedded":
         return str(embedded_folder())
+    if not reference.strip():
+        raise ModelError("model.base: is empty", hint="Name a folder, a .gguf file, a hub id, or embedded.")
     path = Path(reference).expanduser()
     if path.suffix == ".gguf":
         return str(_converted(path))
     if path.is_dir():
         _check_folder(path)
         return str(path)
-    if path.is_absolute() or reference.startswith((".", "~")) or reference.count("/") > 1 or not reference.strip():
+    if path.is_absolute() or reference.startswith((".", "~")) or reference.count("/") > 1:
         raise ModelError(
             f"model.base: no folder '{reference}'", hint="Name a folder, a .gguf file, a hub id, or embedded."
         )
@@ -148,8 +151,6 @@ def _source(reference: str) -> str:
 
 def _converted(gguf: Path) -> Path:
     """A plain folder made from a .gguf file, kept in the cache by its checksum."""
-    from fintune.data.readers import sha256
-
     if not gguf.is_file():
         raise ModelError(f"model.base: no file '{gguf}'", hint="Check the path.")
     folder = cache_folder() / f"gguf-{sha256(gguf)[:16]}"
@@ -190,14 +191,14 @@ def _errors(what: str) -> Iterator[None]:
 
     try:
         yield
-    except ModelError:
+    except (FintuneError, MemoryError):
         raise
     except SafetensorError as error:
-        raise ModelError(f"{what}: damaged weights: {error}", hint="Copy or download the model again.") from None
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise ModelError(f"{what}: damaged weights: {error}", hint="Copy or download the model again.") from error
+    except Exception as error:  # a damaged file makes the loading libraries raise nearly anything
         if isinstance(error, OSError) and error.errno is not None:
             raise
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ModelError(
             f"{what}: cannot be loaded: {first}", hint="Offline? Name a folder saved with save_pretrained, or embedded."
-        ) from None
+        ) from error

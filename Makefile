@@ -1,0 +1,51 @@
+# Everything FinTune needs goes into .venv; nothing outside it is changed (but the model cache, see docs/quickstart.md).
+PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.13 python3,$(shell command -v $(p) 2>/dev/null)))
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: quickstart test test-all smoke lint docs bench clean
+
+quickstart: .venv/.installed  ## fine-tune the embedded model on the built-in headlines, score it, ask it
+	$(BIN)/fintune train examples/quickstart.yaml --overwrite
+	$(BIN)/fintune predict runs/quickstart "Operating loss narrowed to EUR 2 mn from EUR 9 mn a year earlier." \
+	  "Record quarterly sales, but the full-year outlook was cut." "The annual general meeting will be held on 14 May." \
+	  "公司扭亏为盈，并上调全年业绩指引。"
+
+test: .venv/.dev  ## the tests: no network, tiny models
+	$(BIN)/pytest --cov=fintune --cov-fail-under=90
+
+test-all: .venv/.dev  ## all tests, those with the embedded model too
+	$(BIN)/pytest -m "slow or not slow"
+
+smoke: .venv/.dev  ## the few slow tests that CI runs
+	$(BIN)/pytest -m smoke
+
+lint: .venv/.dev  ## style, types, generated docs
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python docs/generate.py --check
+
+docs: .venv/.dev  ## write the generated parts of the docs anew
+	$(BIN)/python docs/generate.py
+
+bench: .venv/.dev  ## measure; run nothing else meanwhile
+	$(BIN)/python benchmarks/train_speed.py
+
+clean:
+	rm -rf .venv build *.egg-info .coverage .mypy_cache .pytest_cache .ruff_cache
+
+.venv/.torch:
+	@test -n "$(PYTHON)" || { echo "error: no python3 found"; echo "next:  install Python 3.11 or newer, or: make PYTHON=/path/to/python"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"error: {sys.executable} is {sys.version.split()[0]}, FinTune needs 3.11 or newer\nnext:  make PYTHON=/path/to/python3.11")'
+	$(PYTHON) -m venv .venv
+	$(PIP) torch==2.13.0
+	@touch $@
+
+.venv/.installed: .venv/.torch pyproject.toml
+	$(PIP) --editable '.[embedded]'
+	@touch $@
+
+.venv/.dev: .venv/.installed
+	$(PIP) --editable '.[embedded,dev]'
+	@touch $@

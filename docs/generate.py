@@ -1,0 +1,136 @@
+"""Writes what the docs derive from the code: docs/cli.md, docs/methods.md, docs/config.md and the tree in the README.
+
+python docs/generate.py            writes them
+python docs/generate.py --check    exits 1 when one is out of date
+"""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import typer.main
+
+from fintune.cli import app
+from fintune.methods import METHODS
+from fintune.tasks import TASKS
+from fintune.template import template
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTE = "<!-- written by docs/generate.py; do not edit -->\n\n"
+BEGIN, END = "<!-- tree -->", "<!-- /tree -->"
+
+
+def cli() -> str:
+    """Every command with its arguments and options."""
+    command: Any = typer.main.get_command(app)
+    parts = [f"# Commands\n\n{NOTE}{command.help}\n"]
+    for name, sub in command.commands.items():
+        shown = " ".join(
+            [
+                f"fintune {name}",
+                *(p.make_metavar(sub.make_context(name, [], resilient_parsing=True)) for p in _arguments(sub)),
+            ]
+        )
+        parts.append(f"## {name}\n\n{sub.help}\n\n    {shown}\n")
+        rows = [f"| `{_name(p)}` | {p.help or ''} |" for p in sub.params if getattr(p, "help", None)]
+        parts.append("| | |\n|---|---|\n" + "\n".join(rows) + "\n")
+    parts.append(
+        "Exit codes: 0 done; 1 broken environment (disk full, package missing); 2 a mistake in input; 130 interrupted.\n"
+    )
+    return "\n".join(parts)
+
+
+def methods() -> str:
+    """The registries of methods and tasks as tables, and each one's settings."""
+    entries = [method.describe() for method in METHODS.values()]
+    parts = [f"# Methods and tasks\n\n{NOTE}## Methods\n", _table(entries)]
+    for method in METHODS.values():
+        parts.append(f"### Settings of `{method.name}`\n\n{_settings(method.options)}")
+    parts.append("## Tasks\n\n" + _table([{"name": t.name, "summary": t.summary} for t in TASKS.values()]))
+    for task in TASKS.values():
+        parts.append(f"### Settings of `{task.name}`\n\n{_settings(task.options)}")
+    return "\n".join(parts)
+
+
+def config() -> str:
+    """The commented config that `fintune init` writes."""
+    return (
+        f"# Settings\n\n{NOTE}What `fintune init` writes: every setting with its default.\n\n```yaml\n{template()}```\n"
+    )
+
+
+def tree() -> str:
+    """Every file with the first line of its docstring, heading or comment."""
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    rows: list[tuple[str, str]] = []
+    folder = ""
+    for name in sorted(listed, key=lambda n: (not n.startswith("fintune/"), n.split("/")[:-1], n)):
+        path = ROOT / name
+        if not path.is_file() or (purpose := _purpose(path)) is None:
+            continue
+        if (parent := f"{Path(name).parent}/") not in (folder, "./"):
+            folder = parent
+            rows.append((parent, ""))
+        rows.append((("" if parent == "./" else "  ") + path.name, purpose))
+    return "\n".join(f"{name:<26}{purpose}".rstrip() for name, purpose in rows)
+
+
+def main(check: bool) -> int:
+    """Write or compare; returns the exit code."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    before, _, rest = readme.partition(BEGIN)
+    after = rest.partition(END)[2]
+    wanted = {
+        "docs/cli.md": cli(),
+        "docs/methods.md": methods(),
+        "docs/config.md": config(),
+        "README.md": f"{before}{BEGIN}\n```\n{tree()}\n```\n{END}{after}",
+    }
+    stale = [
+        n for n, text in wanted.items() if not (ROOT / n).is_file() or (ROOT / n).read_text(encoding="utf-8") != text
+    ]
+    for name in stale:
+        if check:
+            print(f"{name} is out of date; run: make docs")
+        else:
+            (ROOT / name).write_text(wanted[name], encoding="utf-8")
+    return int(check and bool(stale))
+
+
+def _purpose(path: Path) -> str | None:
+    """The first line that says what a file is for; None for files that need no line."""
+    if path.name.startswith(".") or path.suffix not in (".py", ".yaml", ".md", "") or path.name == "LICENSE":
+        return None
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".py":
+        return (ast.get_docstring(ast.parse(text)) or "").split("\n")[0] or None
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    return None if path.name == "README.md" and path.parent == ROOT else first.lstrip("#! ").strip()
+
+
+def _arguments(command: Any) -> list[Any]:
+    return [p for p in command.params if p.param_type_name == "argument"]
+
+
+def _name(param: Any) -> str:
+    return param.human_readable_name if param.param_type_name == "argument" else ", ".join(param.opts)
+
+
+def _settings(options: Any) -> str:
+    rows = []
+    for name, field in options.model_fields.items():
+        if name != "name":
+            default = "must be set" if field.is_required() else f"`{field.get_default(call_default_factory=True)!r}`"
+            rows.append({"setting": f"`{name}`", "default": default, "meaning": field.description or ""})
+    return _table(rows).replace("\\n", "\\\\n")
+
+
+def _table(rows: list[dict[str, str]]) -> str:
+    head = f"| {' | '.join(rows[0])} |\n|{'---|' * len(rows[0])}\n"
+    return head + "\n".join(f"| {' | '.join(row.values())} |" for row in rows) + "\n"
+
+
+if __name__ == "__main__":
+    sys.exit(main("--check" in sys.argv[1:]))

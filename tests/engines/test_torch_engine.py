@@ -1,0 +1,95 @@
+"""Ranking agrees with plain, one-at-a-time scoring, whatever the batch, padding side or length of the labels."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from fintune.engines.torch_engine import TorchEngine
+from fintune.errors import ModelError
+from fintune.models import LoadedModel, load_model
+from fintune.prompts import PromptEncoder
+from fintune.records import Prompt
+from tests.tiny import tiny_rows
+
+PROMPTS = [Prompt("", row["text"] * (1 + i % 3), ":") for i, row in enumerate(tiny_rows(11))]
+CANDIDATES = ["up", "down a lot", "flat", "a"]
+TIGHT = 1e-4
+"""the product's promise: single and batched scores agree to this"""
+
+
+def reference(loaded: LoadedModel, prompts: Sequence[Prompt], candidates: Sequence[str]) -> np.ndarray:
+    """Each candidate after each prompt in a forward pass of its own, every position, no padding, no cache."""
+    encoder = PromptEncoder(loaded.tokenizer, loaded.kind, 400)
+    scores = np.zeros((len(prompts), len(candidates)))
+    for i, prompt in enumerate(prompts):
+        for j, candidate in enumerate(candidates):
+            ids, answer = encoder.encode_prompt(prompt, reserve=0).input_ids, encoder.answer_ids(candidate)  # type: ignore[union-attr]
+            with torch.inference_mode():
+                if loaded.kind == "causal":
+                    logits = loaded.model(torch.tensor([ids + answer])).logits[0, len(ids) - 1 : -1]
+                else:
+                    fed = torch.tensor([[loaded.model.config.decoder_start_token_id, *answer[:-1]]])
+                    logits = loaded.model(input_ids=torch.tensor([ids]), decoder_input_ids=fed).logits[0]
+            scores[i, j] = logits.log_softmax(-1)[range(len(answer)), answer].sum().item()
+    return scores
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 32])
+def test_scores_equal_the_plain_reference(tiny_model: Path, batch_size: int) -> None:
+    loaded = load_model(str(tiny_model), device="cpu")
+    ranking = TorchEngine(loaded, max_length=400, batch_size=batch_size).rank(PROMPTS, CANDIDATES)
+    np.testing.assert_allclose(ranking.log_probability, reference(loaded, PROMPTS, CANDIDATES), atol=TIGHT)
+    assert ranking.log_probability.std() > 0.01, "the random model does tell candidates apart"
+
+
+def test_padding_side_cannot_change_a_score(tiny_causal: Path) -> None:
+    loaded = load_model(str(tiny_causal), device="cpu")
+    left, right = (
+        TorchEngine(loaded, max_length=400, side=side).rank(PROMPTS, CANDIDATES) for side in ("left", "right")
+    )  # type: ignore[arg-type]
+    np.testing.assert_allclose(left.log_probability, right.log_probability, atol=TIGHT)
+
+
+def test_prompts_beyond_the_sliding_window(tiny_causal: Path) -> None:
+    loaded = load_model(str(tiny_causal), device="cpu")
+    long = [Prompt("", "abc " * 50, ":"), Prompt("", "x", ":"), Prompt("", "defg " * 31, ":")]
+    ranking = TorchEngine(loaded, max_length=400).rank(long, CANDIDATES)
+    np.testing.assert_allclose(ranking.log_probability, reference(loaded, long, CANDIDATES), atol=TIGHT)
+
+
+def test_single_token_candidates_of_the_end_token_alone(tiny_causal: Path) -> None:
+    loaded = load_model(str(tiny_causal), device="cpu")
+    ranking = TorchEngine(loaded, max_length=400).rank(PROMPTS[:2], [""])
+    np.testing.assert_allclose(ranking.log_probability, reference(loaded, PROMPTS[:2], [""]), atol=TIGHT)
+
+
+def test_probabilities_add_up_and_keep_the_order(tiny_model: Path) -> None:
+    ranking = TorchEngine(load_model(str(tiny_model), device="cpu"), max_length=400).rank(PROMPTS, CANDIDATES)
+    probabilities = ranking.probabilities()
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1.0, atol=1e-12)
+    assert (probabilities.argmax(axis=1) == ranking.log_probability.argmax(axis=1)).all()
+    assert ranking.tokens.tolist() == [3, 11, 5, 2]
+
+
+def test_a_small_logits_budget_changes_no_score(tiny_causal: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = TorchEngine(load_model(str(tiny_causal), device="cpu"), max_length=400)
+    whole = engine.rank(PROMPTS, CANDIDATES).log_probability
+    monkeypatch.setattr("fintune.engines.torch_engine._LOGITS_BUDGET", 1)
+    assert engine._rows([[1]]) == 1
+    np.testing.assert_allclose(engine.rank(PROMPTS, CANDIDATES).log_probability, whole, atol=TIGHT)
+
+
+def test_cut_texts_are_counted(tiny_causal: Path) -> None:
+    loaded = load_model(str(tiny_causal), device="cpu")
+    ranking = TorchEngine(loaded, max_length=40).rank([Prompt("", "x" * 100, ":"), Prompt("", "x", ":")], ["up"])
+    assert ranking.cut.tolist() == [100 - (40 - 3 - 2), 0]
+
+
+def test_a_template_that_cannot_fit_is_refused(tiny_causal: Path) -> None:
+    with pytest.raises(ModelError, match=r"model.max_length: 8 tokens cannot hold template and answer"):
+        TorchEngine(load_model(str(tiny_causal), device="cpu"), max_length=8).rank(
+            [Prompt("Question: ", "x", ":")], ["up"]
+        )

@@ -1,0 +1,171 @@
+"""Weights come from safetensors alone; what is missing, damaged or foreign is said in two lines."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from fintune.engines.torch_engine import TorchEngine
+from fintune.errors import ModelError
+from fintune.methods import METHODS
+from fintune.methods.lora import LoraOptions
+from fintune.models import LoadedModel, load_adapter, load_model
+from fintune.records import Prompt
+
+
+@pytest.fixture
+def copy(tiny_causal: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(tiny_causal, tmp_path / "model"))
+
+
+def with_adapter(base: Path, folder: Path) -> LoadedModel:
+    """A model with a LoRA adapter that changes its answers, saved to `folder`."""
+    loaded = load_model(str(base), device="cpu")
+    torch.manual_seed(0)
+    tuned = replace(loaded, model=METHODS["lora"].attach(loaded.model, LoraOptions(r=4, lora_alpha=16), loaded.kind))
+    with torch.no_grad():
+        for name, parameter in tuned.model.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_(std=0.1)
+    tuned.model.save_pretrained(folder)
+    return replace(tuned, model=tuned.model.eval())
+
+
+def scores(loaded: LoadedModel) -> np.ndarray:
+    prompts = [Prompt("", "Profit rose.", ":"), Prompt("", "Loss.", ":")]
+    return TorchEngine(loaded, max_length=64).rank(prompts, ["up", "down"]).log_probability
+
+
+def test_kind_is_read_from_the_config(tiny_causal: Path, tiny_seq2seq: Path) -> None:
+    assert load_model(str(tiny_causal), device="cpu").kind == "causal"
+    assert load_model(str(tiny_seq2seq), device="cpu").kind == "seq2seq"
+
+
+def test_auto_means_float32_on_a_cpu(tiny_causal: Path) -> None:
+    loaded = load_model(str(tiny_causal), device="cpu")
+    assert loaded.model.dtype == torch.float32
+    assert not loaded.model.training
+    assert load_model(str(tiny_causal), device="cpu", dtype="bfloat16").model.dtype == torch.bfloat16
+
+
+def test_an_adapter_round_trips(tiny_model: Path, tmp_path: Path) -> None:
+    tuned = with_adapter(tiny_model, tmp_path / "a")
+    clean = load_model(str(tiny_model), device="cpu")
+    bare = scores(clean)
+    again = load_adapter(clean, tmp_path / "a")
+    np.testing.assert_allclose(scores(again), scores(tuned), atol=1e-6)
+    assert np.abs(scores(again) - bare).max() > 0.01, "the adapter is not the identity"
+
+
+def test_loading_an_adapter_draws_no_random_numbers(tiny_causal: Path, tmp_path: Path) -> None:
+    with_adapter(tiny_causal, tmp_path / "a")
+    torch.manual_seed(5)
+    expected = torch.rand(1)
+    torch.manual_seed(5)
+    load_adapter(load_model(str(tiny_causal), device="cpu"), tmp_path / "a")
+    assert torch.equal(torch.rand(1), expected)
+
+
+def test_an_adapter_of_another_model_is_refused(tiny_causal: Path, tiny_seq2seq: Path, tmp_path: Path) -> None:
+    with_adapter(tiny_seq2seq, tmp_path / "a")
+    with pytest.raises(ModelError, match="does not fit base model"):
+        load_adapter(load_model(str(tiny_causal), device="cpu"), tmp_path / "a")
+
+
+def test_an_adapter_of_a_wider_model_is_refused(tiny_causal: Path, tmp_path: Path) -> None:
+    from transformers import Gemma3ForCausalLM, Gemma3TextConfig
+
+    config = Gemma3TextConfig.from_pretrained(tiny_causal)
+    config.intermediate_size = 64
+    Gemma3ForCausalLM(config).save_pretrained(tmp_path / "wide")
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(tiny_causal / name, tmp_path / "wide")
+    with_adapter(tmp_path / "wide", tmp_path / "a")
+    with pytest.raises(ModelError, match="does not fit base model"):
+        load_adapter(load_model(str(tiny_causal), device="cpu"), tmp_path / "a")
+
+
+def test_an_adapter_of_a_deeper_model_is_refused(tiny_causal: Path, tmp_path: Path) -> None:
+    from transformers import Gemma3ForCausalLM, Gemma3TextConfig
+
+    config = Gemma3TextConfig.from_pretrained(tiny_causal)
+    config.num_hidden_layers = 3
+    config.layer_types = ["sliding_attention", "full_attention", "full_attention"]
+    Gemma3ForCausalLM(config).save_pretrained(tmp_path / "deep")
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(tiny_causal / name, tmp_path / "deep")
+    with_adapter(tmp_path / "deep", tmp_path / "a")
+    with pytest.raises(ModelError, match="does not fit base model"):
+        load_adapter(load_model(str(tiny_causal), device="cpu"), tmp_path / "a")
+
+
+@pytest.mark.parametrize("which", ["model", "adapter"])
+def test_truncated_weights_are_named(copy: Path, tmp_path: Path, which: str) -> None:
+    with_adapter(copy, tmp_path / "a")
+    file = copy / "model.safetensors" if which == "model" else tmp_path / "a" / "adapter_model.safetensors"
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    with pytest.raises(ModelError, match="damaged") as caught:
+        load_adapter(load_model(str(copy), device="cpu"), tmp_path / "a")
+    assert caught.value.hint
+
+
+def test_pickled_weights_are_never_read(copy: Path) -> None:
+    (copy / "model.safetensors").unlink()
+    torch.save({}, copy / "pytorch_model.bin")
+    with pytest.raises(ModelError, match=r"no \.safetensors"):
+        load_model(str(copy))
+
+
+def test_code_of_a_model_is_never_run(copy: Path) -> None:
+    config = json.loads((copy / "config.json").read_text())
+    config["auto_map"] = {"AutoModelForCausalLM": "evil.Model"}
+    (copy / "config.json").write_text(json.dumps(config))
+    (copy / "evil.py").write_text("raise SystemExit('ran')")
+    with pytest.raises(ModelError, match="auto_map"):
+        load_model(str(copy))
+
+
+@pytest.mark.parametrize(
+    ("reference", "message"),
+    [
+        ("/no/such/folder", "no folder '/no/such/folder'"),
+        ("./nowhere", "no folder './nowhere'"),
+        ("missing.gguf", "no file 'missing.gguf'"),
+        (" ", "is empty"),
+    ],
+)
+def test_a_missing_reference_is_named(reference: str, message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        load_model(reference)
+
+
+def test_a_folder_without_a_model(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"no config\.json"):
+        load_model(str(tmp_path))
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(ModelError, match="damaged JSON"):
+        load_model(str(tmp_path))
+
+
+def test_a_damaged_gguf_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FINTUNE_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "model.gguf").write_bytes(b"GGUF nonsense")
+    with pytest.raises(ModelError, match="cannot be loaded"):
+        load_model(str(tmp_path / "model.gguf"))
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_hub_id_offline_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(ModelError, match="someone/some-model: cannot be loaded") as caught:
+        load_model("someone/some-model")
+    assert "Offline?" in caught.value.hint
+
+
+def test_an_unusable_device_is_refused(tiny_causal: Path) -> None:
+    with pytest.raises(ModelError, match=r"model\.device: cannot use 'quantum'"):
+        load_model(str(tiny_causal), device="quantum")

@@ -1,0 +1,69 @@
+"""Batches depend on (seed, epoch) alone; tensors name exactly the positions that predict answer tokens."""
+
+import pytest
+import torch
+
+from fintune.records import Encoded
+from fintune.training.batching import IGNORE, BucketSampler, collate_causal, collate_seq2seq, pad, positions
+
+LENGTHS = [5 + (i * 37) % 60 for i in range(203)]
+BATCH = [Encoded([1, 2, 3], [7, 8, 9]), Encoded([1, 4], [6, 9])]
+
+
+def epoch(seed: int, number: int) -> list[list[int]]:
+    sampler = BucketSampler(LENGTHS, 8, seed)
+    sampler.set_epoch(number)
+    return list(sampler)
+
+
+def test_every_example_once_an_epoch() -> None:
+    batches = epoch(0, 0)
+    assert sorted(i for batch in batches for i in batch) == list(range(203))
+    assert len(batches) == len(BucketSampler(LENGTHS, 8, 0)) == 26
+
+
+def test_order_follows_seed_and_epoch_alone() -> None:
+    torch.manual_seed(1)
+    first = epoch(3, 2)
+    torch.manual_seed(2)
+    assert epoch(3, 2) == first
+    assert epoch(3, 1) != first
+    assert epoch(4, 2) != first
+
+
+def test_batches_hold_like_lengths() -> None:
+    def padding(batches: list[list[int]]) -> float:
+        padded = sum(len(batch) * max(LENGTHS[i] for i in batch) for batch in batches)
+        return padded / sum(LENGTHS) - 1
+
+    in_order = [list(range(i, min(i + 8, 203))) for i in range(0, 203, 8)]
+    assert padding(epoch(0, 0)) < padding(in_order) / 4
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_kept_positions_predict_the_answer_tokens(side: str) -> None:
+    batch = collate_causal(BATCH, 0, side)  # type: ignore[arg-type]
+    assert batch["labels"].tolist() == [[7, 8, 9], [6, 9, IGNORE]]
+    for row, example in enumerate(BATCH):
+        for place, label in zip(batch["logits_to_keep"][row].tolist(), example.labels, strict=False):
+            seen = batch["input_ids"][row, : place + 1][batch["attention_mask"][row, : place + 1] == 1].tolist()
+            assert seen == (example.input_ids + example.labels)[: len(seen)]
+            assert (example.input_ids + example.labels)[len(seen)] == label
+
+
+def test_the_end_token_is_never_an_input() -> None:
+    assert 9 not in collate_causal(BATCH, 0)["input_ids"].flatten().tolist()
+
+
+def test_positions_ignore_padding() -> None:
+    _, left = pad([[5, 6, 7], [5]], 0, "left")
+    _, right = pad([[5, 6, 7], [5]], 0, "right")
+    assert positions(left).tolist() == [[0, 1, 2], [0, 0, 0]]
+    assert positions(right).tolist() == [[0, 1, 2], [0, 0, 0]]
+
+
+def test_seq2seq_decoder_reads_the_answer_shifted() -> None:
+    batch = collate_seq2seq(BATCH, 0, 99)
+    assert batch["decoder_input_ids"].tolist() == [[99, 7, 8], [99, 6, 0]]
+    assert batch["labels"].tolist() == [[7, 8, 9], [6, 9, IGNORE]]
+    assert batch["input_ids"].tolist() == [[1, 2, 3], [1, 4, 0]]

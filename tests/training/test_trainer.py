@@ -1,0 +1,161 @@
+"""The loss is that of the answer tokens and nothing else; accumulation averages over tokens; the best epoch is kept."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import set_seed
+
+from fintune.config import TrainSection
+from fintune.methods import METHODS
+from fintune.methods.lora import LoraOptions
+from fintune.models import LoadedModel, load_model
+from fintune.prompts import PromptEncoder
+from fintune.records import Encoded, Prompt
+from fintune.training.batching import collate_causal
+from fintune.training.trainer import Hooks, Judgement, answer_loss, train
+from tests.tiny import tiny_rows
+
+
+def encoded_rows(loaded: LoadedModel, n: int) -> list[Encoded]:
+    encoder = PromptEncoder(loaded.tokenizer, loaded.kind, 96)
+    rows = [encoder.encode(Prompt("", row["text"], ""), row["label"]) for row in tiny_rows(n)]
+    return [row for row in rows if isinstance(row, Encoded)]
+
+
+def tuned(model: Path, *, seed: int = 0, dropout: float = 0.0) -> LoadedModel:
+    base = load_model(str(model), device="cpu")
+    set_seed(seed)
+    options = LoraOptions(r=4, lora_alpha=8, lora_dropout=dropout)
+    return replace(base, model=METHODS["lora"].attach(base.model, options, base.kind))
+
+
+def adapter(loaded: LoadedModel) -> dict[str, torch.Tensor]:
+    return {name: p.detach().clone() for name, p in loaded.model.named_parameters() if p.requires_grad}
+
+
+def silent(judge: Any = None, keep: Any = None, log: Any = None) -> Hooks:
+    flat = Judgement(0.0, 0.0, {})
+    return Hooks(judge=judge or (lambda: flat), keep=keep or (lambda: None), log=log or (lambda line: None))
+
+
+def fit(loaded: LoadedModel, folder: Path, hooks: Hooks, n: int = 24, **settings: Any) -> int:
+    chosen = TrainSection(**({"epochs": 1, "batch_size": 8, "warmup_ratio": 0.0, "learning_rate": 1e-2} | settings))
+    return train(loaded, encoded_rows(loaded, n), chosen, hooks, folder=folder, logging_steps=1)
+
+
+def test_loss_equals_the_full_logits_reference(tiny_causal: Path) -> None:
+    loaded = load_model(str(tiny_causal), device="cpu")
+    rows = encoded_rows(loaded, 6)
+    batch = collate_causal(rows, loaded.tokenizer.pad_token_id)
+    labels = batch.pop("labels")
+    ours = answer_loss(loaded.model(**batch), labels)
+    losses = []
+    for row in rows:  # one at a time, every position, no padding: nothing of ours but the ids
+        logits = loaded.model(torch.tensor([row.input_ids + row.labels])).logits[0]
+        at = torch.arange(len(row.labels)) + len(row.input_ids) - 1
+        losses.append(torch.nn.functional.cross_entropy(logits[at], torch.tensor(row.labels), reduction="none"))
+    assert ours.item() == pytest.approx(torch.cat(losses).mean().item(), abs=1e-5)
+    assert loaded.model(**batch).logits.shape[:2] == labels.shape, "logits only where an answer token is predicted"
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_padding_side_cannot_change_the_loss(tiny_causal: Path, side: str) -> None:
+    loaded = load_model(str(tiny_causal), device="cpu")
+    rows = encoded_rows(loaded, 6)
+    batch = collate_causal(rows, loaded.tokenizer.pad_token_id, side)  # type: ignore[arg-type]
+    labels = batch.pop("labels")
+    apart = []
+    for row in rows:
+        one = collate_causal([row], loaded.tokenizer.pad_token_id)
+        gold = one.pop("labels")
+        apart.append(answer_loss(loaded.model(**one), gold, 1).item())
+    together = answer_loss(loaded.model(**batch), labels, 1).item()
+    assert together == pytest.approx(sum(apart), rel=1e-5)
+
+
+def test_accumulation_equals_the_large_batch(tiny_model: Path, tmp_path: Path) -> None:
+    whole, parts = tuned(tiny_model), tuned(tiny_model)
+    fit(whole, tmp_path, silent(), n=8, batch_size=8)
+    fit(parts, tmp_path, silent(), n=8, batch_size=2, gradient_accumulation_steps=4)
+    start = adapter(tuned(tiny_model))
+    moved = 0.0
+    for name, value in adapter(parts).items():
+        torch.testing.assert_close(value, adapter(whole)[name], atol=2e-5, rtol=1e-3)
+        moved += (value - start[name]).abs().sum().item()
+    assert moved > 0.1, "one step was made"
+
+
+def test_accumulation_counts_tokens_not_batches(tiny_causal: Path) -> None:
+    loaded = load_model(str(tiny_causal), device="cpu")
+    rows = [Encoded([257, 65], [66, 258]), Encoded([257, 65], [67, 68, 69, 70, 71, 258])]
+    apart = [collate_causal([row], 256) for row in rows]
+    labels = [one.pop("labels") for one in apart]
+    both = collate_causal(rows, 256)
+    together = answer_loss(loaded.model(**{k: v for k, v in both.items() if k != "labels"}), both["labels"])
+    summed = sum(answer_loss(loaded.model(**one), gold, 8) for one, gold in zip(apart, labels, strict=True))
+    torch.testing.assert_close(summed, together)
+
+
+def test_loss_falls_and_not_at_rate_zero(tiny_model: Path, tmp_path: Path) -> None:
+    def losses(rate: float) -> list[float]:
+        lines: list[Any] = []
+        fit(tuned(tiny_model), tmp_path, silent(log=lines.append), n=48, epochs=3, learning_rate=rate)
+        return [line["loss"] for line in lines if "loss" in line]
+
+    learned, still = losses(2e-2), losses(0.0)
+    assert sum(learned[-3:]) < 0.8 * sum(learned[:3])
+    assert sum(still[-3:]) > 0.95 * sum(still[:3])
+
+
+def test_only_the_adapter_trains(tiny_model: Path, tmp_path: Path) -> None:
+    loaded = tuned(tiny_model)
+    before = {name: p.detach().clone() for name, p in loaded.model.named_parameters()}
+    fit(loaded, tmp_path, silent())
+    changed = {name for name, p in loaded.model.named_parameters() if not torch.equal(p, before[name])}
+    assert changed == set(adapter(loaded))
+    assert all("lora_" in name for name in changed)
+
+
+def test_the_seed_decides_everything(tiny_causal: Path, tmp_path: Path) -> None:
+    def result(seed: int) -> dict[str, torch.Tensor]:
+        loaded = tuned(tiny_causal, seed=seed, dropout=0.1)
+        fit(loaded, tmp_path, silent(), seed=seed)
+        return adapter(loaded)
+
+    one, same, other = result(1), result(1), result(2)
+    assert all(torch.equal(one[name], same[name]) for name in one)
+    assert not all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_the_best_epoch_is_kept_and_logged(tiny_causal: Path, tmp_path: Path) -> None:
+    verdicts = iter(
+        [Judgement(0.5, 1.0, {"a": 1}), Judgement(0.7, 1.0, {}), Judgement(0.7, 0.9, {}), Judgement(0.6, 0.1, {})]
+    )
+    kept: list[int] = []
+    lines: list[Any] = []
+    best = fit(
+        tuned(tiny_causal), tmp_path, silent(lambda: next(verdicts), lambda: kept.append(1), lines.append), epochs=4
+    )
+    epochs = [line for line in lines if "best" in line]
+    assert best == 3
+    assert len(kept) == 3
+    assert [line["best"] for line in epochs] == [True, True, True, False]
+    assert epochs[0]["a"] == 1
+    assert epochs[0]["running_perplexity"] == pytest.approx(
+        torch.tensor(epochs[0]["running_loss"]).exp().item(), rel=1e-5
+    )
+
+
+def test_every_logged_step_says_rate_speed_and_memory(tiny_causal: Path, tmp_path: Path) -> None:
+    lines: list[Any] = []
+    fit(tuned(tiny_causal), tmp_path, silent(log=lines.append), warmup_ratio=0.4)
+    steps = [line for line in lines if "step" in line]
+    assert [line["step"] for line in steps] == [1, 2, 3]
+    assert steps[0]["learning_rate"] < steps[1]["learning_rate"]
+    assert all(
+        line["examples_per_second"] > 0 and line["tokens_per_second"] > line["examples_per_second"] for line in steps
+    )
+    assert all(line["peak_memory_bytes"] > 50_000_000 for line in steps)
