@@ -49,7 +49,7 @@ def ours(loaded: Any, encoded: Sequence[Any], batch_size: int) -> list[float]:
 
     ticks: list[float] = [time.perf_counter()]
     hooks = Hooks(
-        judge=lambda: Judgement(0.0, 0.0, {}),
+        judge=lambda epoch: Judgement(0.0, 0.0, {}),
         keep=lambda: None,
         log=lambda line: ticks.append(time.perf_counter()) if "step" in line else None,
     )

@@ -178,15 +178,18 @@ def _hooks(prepared: Prepared, tuned: "LoadedModel", run: Run) -> "Hooks":
     chosen = np.random.default_rng(prepared.config.train.seed).permutation(len(train_part))[: len(validation)]
     sample = [train_part[i] for i in sorted(chosen.tolist())]
 
-    def judge() -> "Judgement":
+    def judge(epoch: int) -> "Judgement":
         tuned.model.eval()
         figures: dict[str, float] = {}
         for name, examples in (("train", sample), ("validation", validation)):
             scores = evaluate(running, prepared.task, examples, resamples=0, stage=f"score {name}").scores
-            loss = scores["answer_loss"].value
+            loss, accuracy, f1 = (scores[metric].value for metric in ("answer_loss", "accuracy", "macro_f1"))
             figures |= {f"{name}_loss": loss, f"{name}_perplexity": perplexity(loss)}
-            figures |= {f"{name}_accuracy": scores["accuracy"].value, f"{name}_macro_f1": scores["macro_f1"].value}
-        tell("epoch", " · ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in figures.items()))
+            figures |= {f"{name}_accuracy": accuracy, f"{name}_macro_f1": f1}
+            tell(
+                f"epoch {epoch}",
+                f"{name:<11}loss {loss:.4f} · perplexity {perplexity(loss):.3f} · accuracy {accuracy:.1%} · macro-F1 {f1:.1%}",
+            )
         return Judgement(figures["validation_macro_f1"], figures["validation_loss"], figures)
 
     return Hooks(judge=judge, keep=lambda: run.save_adapter(tuned.model), log=run.append_log)

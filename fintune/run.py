@@ -7,6 +7,7 @@ Every file is written beside its place and renamed. While a run is being made th
 0.98
 """
 
+import errno
 import json
 import os
 import shutil
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
+from safetensors import SafetensorError
 
 from fintune.config import RunConfig, dump, load
 from fintune.errors import RunError
@@ -115,7 +117,12 @@ class Run:
         staging, former = self.folder / ".adapter.new", self.folder / ".adapter.old"
         for left in (staging, former):
             shutil.rmtree(left, ignore_errors=True)
-        model.save_pretrained(staging)
+        try:
+            model.save_pretrained(staging)
+        except SafetensorError as error:  # it hides the errno of a full disk in its message
+            raise OSError(
+                errno.ENOSPC if "os error 28" in str(error) else errno.EIO, str(error), str(staging)
+            ) from error
         (staging / "README.md").unlink(missing_ok=True)  # PEFT's empty model card; ours stands one level up
         if self.adapter.exists():
             self.adapter.rename(former)

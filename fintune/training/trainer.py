@@ -42,9 +42,9 @@ class Judgement:
 
 @dataclass(frozen=True)
 class Hooks:
-    """What the caller does for training: `judge` an epoch, `keep` the current parameters, `log` a line."""
+    """What the caller does for training: `judge` an epoch (its number from 1), `keep` the current parameters, `log` a line."""
 
-    judge: Callable[[], Judgement]
+    judge: Callable[[int], Judgement]
     keep: Callable[[], None]
     log: Callable[[Mapping[str, Any]], None]
 
@@ -161,7 +161,7 @@ class _EpochCallback(TrainerCallback):
 
     def on_epoch_end(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
         epoch = round(state.epoch)
-        judgement = self._hooks.judge()
+        judgement = self._hooks.judge(epoch)
         model.train()
         better = judgement.better_than(self._best)
         if better:

@@ -38,7 +38,7 @@ def adapter(loaded: LoadedModel) -> dict[str, torch.Tensor]:
 
 def silent(judge: Any = None, keep: Any = None, log: Any = None) -> Hooks:
     flat = Judgement(0.0, 0.0, {})
-    return Hooks(judge=judge or (lambda: flat), keep=keep or (lambda: None), log=log or (lambda line: None))
+    return Hooks(judge=judge or (lambda epoch: flat), keep=keep or (lambda: None), log=log or (lambda line: None))
 
 
 def fit(loaded: LoadedModel, folder: Path, hooks: Hooks, n: int = 24, **settings: Any) -> int:
@@ -137,7 +137,10 @@ def test_the_best_epoch_is_kept_and_logged(tiny_causal: Path, tmp_path: Path) ->
     kept: list[int] = []
     lines: list[Any] = []
     best = fit(
-        tuned(tiny_causal), tmp_path, silent(lambda: next(verdicts), lambda: kept.append(1), lines.append), epochs=4
+        tuned(tiny_causal),
+        tmp_path,
+        silent(lambda epoch: next(verdicts), lambda: kept.append(1), lines.append),
+        epochs=4,
     )
     epochs = [line for line in lines if "best" in line]
     assert best == 3
