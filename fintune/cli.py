@@ -8,7 +8,7 @@ import errno
 import json
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -20,6 +20,7 @@ from rich.text import Text
 
 from fintune import display
 from fintune.errors import BrokenEnvironment, FintuneError, RunError
+from fintune.records import Scores
 
 app = typer.Typer(
     name="fintune",
@@ -122,7 +123,7 @@ def evaluate(
         _print_json({name: asdict(score) for name, score in found.scores.items()})
         return
     out.print(display.scores_table({data or split: found.scores}, confidence=opened.config().evaluation.confidence))
-    out.print(display.classes_table(found.scores, list(found.predictions[0].probabilities)))
+    _show_labels(found.scores, list(found.predictions[0].probabilities))
 
 
 @app.command()
@@ -233,7 +234,11 @@ def _show_scores(run: Any) -> None:
     rows = {f"{config.method.name}, {part}": s for part, s in scores.items()}
     rows |= {f"{name}, {part}": s for name, parts in run.baselines().items() for part, s in parts.items()}
     out.print(display.scores_table(rows, confidence=config.evaluation.confidence))
-    out.print(display.classes_table(list(scores.values())[-1], config.task.labels))
+    _show_labels(list(scores.values())[-1], config.task.labels)
+
+
+def _show_labels(scores: Scores, labels: Sequence[str]) -> None:
+    out.print(display.classes_table(scores, labels), display.confusion_table(scores, labels), display.losses(scores))
 
 
 def _list(rows: list[dict[str, str]], as_json: bool) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -32,7 +33,7 @@ def progress_bars(console: Console) -> Iterator[None]:
 
     def listen(event: Event) -> None:
         if event.total == 0:
-            console.print(Text(f"{event.stage:<11}{event.note}"))
+            console.print(Text(f"{event.stage:<11}{event.note}"), soft_wrap=True)
             return
         if event.stage not in shown:
             shown[event.stage] = bars.add_task(event.stage, total=event.total, note="")
@@ -46,35 +47,49 @@ def progress_bars(console: Console) -> Iterator[None]:
 
 def scores_table(rows: Mapping[str, Scores], *, confidence: float) -> Table:
     """One row a model, one column a headline metric, each with its interval."""
-    table = Table(title=f"{confidence:.0%} bootstrap intervals", title_justify="left", title_style="dim")
-    table.add_column("model, part")
-    for metric in (*HEADLINE, "answer_loss"):
-        table.add_column(metric.replace("_", " "), justify="right")
+    table = _table(f"{confidence:.0%} bootstrap intervals; accuracy and F1 in per cent")
+    table.add_column("model, part", no_wrap=True)
+    for metric in HEADLINE:
+        table.add_column(metric.replace("_", " "), justify="right", no_wrap=True)
     for name, scores in rows.items():
-        loss = scores.get("answer_loss")
-        shown = f"{loss.value:.3f} [{loss.low:.3f}, {loss.high:.3f}]" if loss else "-"
-        table.add_row(Text(name), *(interval(scores[metric]) for metric in HEADLINE), shown)
+        table.add_row(Text(name), *(interval(metric, scores[metric]) for metric in HEADLINE))
     return table
 
 
+def losses(scores: Scores) -> Text:
+    """Answer loss and perplexity in one line."""
+    shown = (
+        f"{metric.replace('_', ' ')} {interval(metric, scores[metric])}" for metric in ("answer_loss", "perplexity")
+    )
+    return Text(" · ".join(shown))
+
+
 def classes_table(scores: Scores, labels: Sequence[str]) -> Table:
-    """Precision, recall and F1 of each label, and the confusion counts."""
-    table = Table(title="per label; right: gold (row) answered as (column)", title_justify="left", title_style="dim")
-    table.add_column("gold")
+    """Precision, recall and F1 of each label."""
+    table = _table("per label, in per cent")
+    table.add_column("label", no_wrap=True)
     for metric in ("precision", "recall", "f1"):
-        table.add_column(metric, justify="right")
+        table.add_column(metric, justify="right", no_wrap=True)
+    for label in labels:
+        shares = (interval(metric, scores[f"{metric}/{label}"]) for metric in ("precision", "recall", "f1"))
+        table.add_row(Text(label), *shares)
+    return table
+
+
+def confusion_table(scores: Scores, labels: Sequence[str]) -> Table:
+    """How often each label was answered as each."""
+    table = _table("gold label (row), answered as (column)")
+    table.add_column("gold", no_wrap=True)
     for label in labels:
         table.add_column(Text(label), justify="right")
     for gold in labels:
-        shares = [interval(scores[f"{metric}/{gold}"]) for metric in ("precision", "recall", "f1")]
-        counts = [f"{scores[f'confusion/{gold}/{answered}'].value:.0f}" for answered in labels]
-        table.add_row(Text(gold), *shares, *counts)
+        table.add_row(Text(gold), *(f"{scores[f'confusion/{gold}/{answered}'].value:.0f}" for answered in labels))
     return table
 
 
 def report_table(report: DataReport, fingerprint: str) -> Table:
     """What was found in the data."""
-    table = Table(show_header=False, title="data", title_justify="left", title_style="dim")
+    table = _table("data", show_header=False)
     facts: dict[str, Any] = {
         "rows": f"{report.rows:,}",
         "labels": _counts(report.labels),
@@ -93,7 +108,7 @@ def report_table(report: DataReport, fingerprint: str) -> Table:
 
 def predictions_table(predictions: Sequence[Prediction]) -> Table:
     """Label, probability of each label, text."""
-    table = Table()
+    table = _table()
     table.add_column("label")
     for label in predictions[0].probabilities if predictions else ():
         table.add_column(Text(label), justify="right")
@@ -107,12 +122,23 @@ def predictions_table(predictions: Sequence[Prediction]) -> Table:
 
 def listing(rows: Sequence[Mapping[str, str]]) -> Table:
     """A plain table; the keys of the first row are the columns."""
-    table = Table()
+    table = _table()
     for column in rows[0]:
         table.add_column(column)
     for row in rows:
         table.add_row(*(Text(value) for value in row.values()))
     return table
+
+
+def _table(title: str | None = None, *, show_header: bool = True) -> Table:
+    return Table(
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        title=title,
+        title_justify="left",
+        title_style="dim",
+        show_header=show_header,
+    )
 
 
 def _counts(labels: Mapping[str, int]) -> str:

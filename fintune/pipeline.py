@@ -18,7 +18,7 @@ from fintune.config import RunConfig, load
 from fintune.data.checks import DataReport, drop_duplicates, report
 from fintune.data.duplicates import clusters
 from fintune.data.formats import Columns
-from fintune.data.readers import read, resolve, sha256
+from fintune.data.readers import BUILTIN, read, resolve, sha256
 from fintune.data.splits import Splits, split
 from fintune.environment import describe
 from fintune.errors import DataError, ModelError
@@ -66,7 +66,7 @@ def prepare(config: RunConfig) -> Prepared:
     splits = split(kept, groups, data.split.fractions, seed=data.split.seed)
     _need_labels(task, splits, data.path)
     found = report(kept, groups, splits.parts, empty=len(rows) - len(examples), duplicates=len(examples) - len(kept))
-    return Prepared(config, task, splits, found, resolve(data.path))
+    return Prepared(_absolute(config), task, splits, found, resolve(data.path))
 
 
 def train(
@@ -74,6 +74,7 @@ def train(
 ) -> Run:
     """Fine-tune, score and save: a config in, a complete run folder out. Raises FintuneError's kinds."""
     prepared = prepare(load(source, overrides))
+    _tell_data(prepared)
     with being_made(prepared.config, overwrite=overwrite) as run:
         run.write_json("data.json", _data_record(prepared))
         _score(prepared, _fit(prepared, run), run)
@@ -242,6 +243,26 @@ def _data_record(prepared: Prepared) -> dict[str, Any]:
         "report": asdict(prepared.report),
         "ids": {part: [example.id for example in examples] for part, examples in prepared.splits.parts.items()},
     }
+
+
+def _absolute(config: RunConfig) -> RunConfig:
+    """The config with whole paths, so that a run can be read from any folder."""
+    data, model = config.data, config.model
+    path = data.path if data.path.startswith(BUILTIN) else str(resolve(data.path).resolve())
+    base = str(Path(model.base).expanduser().resolve()) if Path(model.base).expanduser().exists() else model.base
+    changed = {"data": data.model_copy(update={"path": path}), "model": model.model_copy(update={"base": base})}
+    return config.model_copy(update=changed)
+
+
+def _tell_data(prepared: Prepared) -> None:
+    found, sizes = prepared.report, {part: len(examples) for part, examples in prepared.splits.parts.items()}
+    labels = " · ".join(f"{label} {count:,}" for label, count in found.labels.items())
+    tell("data", f"{found.rows:,} rows · {labels} · {found.exact_duplicates} exact duplicates dropped")
+    tell(
+        "data",
+        f"{found.near_duplicate_rows} rows in near-duplicate clusters, kept on one side of the split · "
+        + " · ".join(f"{part} {size:,}" for part, size in sizes.items()),
+    )
 
 
 def _need_labels(task: Task, splits: Splits, path: str) -> None:

@@ -9,6 +9,9 @@ from fintune.records import Score, Scores
 HEADLINE = ("accuracy", "macro_f1", "mcc")
 """metrics shown first, here and on the screen"""
 
+_SHOWN = {"mcc": (1, 2), "answer_loss": (1, 3), "perplexity": (1, 3)}
+"""factor and digits of metrics that are not shares"""
+
 
 def model_card(
     config: RunConfig,
@@ -51,10 +54,12 @@ Settings are in `config.yaml`, versions and hardware in `environment.json`, the 
 """
 
 
-def interval(score: Score) -> str:
-    """`97.4 [95.0, 98.9]`: per cent, with the interval."""
-    return f"{100 * score.value:.1f} [{100 * score.low:.1f}, {100 * score.high:.1f}]"
+def interval(metric: str, score: Score) -> str:
+    """`97.4 [95.0, 98.9]` in per cent for shares; MCC, loss and perplexity as they are."""
+    factor, digits = _SHOWN.get(metric, (100, 1))
+    value, low, high = (f"{factor * number:.{digits}f}" for number in (score.value, score.low, score.high))
+    return f"{value} [{low}, {high}]"
 
 
 def _row(name: str, scores: Scores) -> str:
-    return f"| {name} | {' | '.join(interval(scores[metric]) for metric in HEADLINE)} |"
+    return f"| {name} | {' | '.join(interval(metric, scores[metric]) for metric in HEADLINE)} |"
