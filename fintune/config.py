@@ -217,11 +217,11 @@ def _sections(raw: Mapping[str, Any], problems: list[str]) -> dict[str, type[Bas
     sections = dict(SECTIONS)
     for section, (default, registry) in REGISTRIES.items():
         given = raw.get(section) or {}
-        name = given.get("name", default) if isinstance(given, Mapping) else default
+        name = str(given.get("name", default)) if isinstance(given, Mapping) else default
         if name in registry:
             sections[section] = registry[name].options
         else:
-            problems.append(f"{section}.name: unknown {section} '{name}'. {did_you_mean(str(name), registry)}")
+            problems.append(f"{section}.name: unknown {section} '{name}'. {did_you_mean(name, registry)}")
     return sections
 
 

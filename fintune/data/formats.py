@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from fintune.errors import DataError, did_you_mean
 
@@ -41,19 +42,19 @@ def read_csv(path: Path, encoding: str, columns: Columns) -> Iterator[Record]:
     """Comma-separated with a header line; quoted fields may hold commas and line breaks."""
     with path.open(encoding=encoding, newline="") as file:
         reader = csv.DictReader(file, strict=True)
-        header = list(reader.fieldnames or [])
-        _need_columns(path, 1, header, columns)
-        line = reader.line_num + 1
-        for values in reader:
-            if values.get(columns.text) is None or None in values:
-                found = sum(value is not None for key, value in values.items() if key is not None)
-                found += len(values.get(None) or [])
-                raise DataError(
-                    f"{path}:{line}: {found} fields where the header has {len(header)}",
-                    hint="Put fields that contain commas into double quotes.",
-                )
-            yield line, values[columns.text], values.get(columns.label)
+        line = 1
+        try:
+            _need_columns(path, 1, list(reader.fieldnames or []), columns)
             line = reader.line_num + 1
+            for values in reader:
+                _need_whole(path, line, values)
+                yield line, values[columns.text], values.get(columns.label)
+                line = reader.line_num + 1
+        except csv.Error as error:
+            raise DataError(
+                f"{path}:{line}: not readable as csv: {error}",
+                hint="Check quotes and line ends around that line.",
+            ) from None
 
 
 def read_jsonl(path: Path, encoding: str, columns: Columns) -> Iterator[Record]:
@@ -116,6 +117,17 @@ FORMATS: dict[str, Format] = {
         Format("lines", "one unlabelled text a line (predict only)", (".txt",), "utf-8-sig", read_lines),
     )
 }
+
+
+def _need_whole(path: Path, line: int, values: dict[str | None, Any]) -> None:
+    """Refuse a csv record with more or fewer fields than the header."""
+    missing, extra = sum(value is None for value in values.values()), len(values.get(None) or [])
+    if missing or extra:
+        header = len(values) - (None in values)
+        raise DataError(
+            f"{path}:{line}: {header - missing + extra} fields where the header has {header}",
+            hint="Put fields that contain commas into double quotes.",
+        )
 
 
 def _need_columns(path: Path, line: int, found: list[str], columns: Columns) -> None:

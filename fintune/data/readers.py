@@ -5,7 +5,6 @@
 Row(id='news.csv:2', text='Profit rose.', label='positive')
 """
 
-import csv
 import hashlib
 import re
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ BUILTIN = "builtin:"
 """prefix of `data.path` for the sets that ship with the package"""
 
 _BUILTIN_FOLDER = Path(__file__).parent / "builtin"
-_PHRASEBANK_LINE = re.compile(rb"[^@]+@[a-z]+\s*$")
+_PHRASEBANK_LINE = re.compile(rb".+@[a-z]+\s*$")
 
 
 def resolve(path: str) -> Path:
@@ -73,6 +72,10 @@ def _rows(file: Path, format_: Format, encoding: str, columns: Columns) -> Itera
     line = 0
     try:
         for line, text, label in format_.read(file, encoding, columns):
+            if "\0" in text:
+                raise DataError(
+                    f"{file}:{line}: a NUL character in the text", hint="The file may be binary or damaged."
+                )
             yield Row(f"{file.name}:{line}", text.strip(), None if label is None else label.strip())
     except UnicodeDecodeError as error:
         raise DataError(
@@ -82,11 +85,6 @@ def _rows(file: Path, format_: Format, encoding: str, columns: Columns) -> Itera
     except LookupError:
         raise DataError(
             f"data.encoding: unknown encoding '{encoding}'", hint="Try utf-8, latin-1 or gb18030."
-        ) from None
-    except csv.Error as error:
-        raise DataError(
-            f"{file}:{line + 1}: not readable as {format_.name}: {error}",
-            hint="Check quotes and line ends around that line.",
         ) from None
 
 

@@ -1,0 +1,26 @@
+"""The built-in headlines are what their datasheet says."""
+
+from collections import Counter
+
+import numpy as np
+
+from fintune.config import load
+from fintune.data.duplicates import clusters
+from fintune.data.readers import read
+from fintune.evaluation.baselines import tfidf
+from fintune.pipeline import prepare
+
+
+def test_balanced_distinct_and_in_two_languages() -> None:
+    rows = list(read("builtin:headlines"))
+    chinese = sum(any("\u4e00" <= character <= "\u9fff" for character in row.text) for row in rows)
+    assert len(rows) - chinese >= 600
+    assert chinese >= 300
+    assert min(Counter(row.label for row in rows).values()) > 0.3 * len(rows)
+    assert np.bincount(clusters([row.text for row in rows])).max() == 1, "no two headlines are near-duplicates"
+
+
+def test_counting_words_does_not_solve_it() -> None:
+    splits = prepare(load({})).splits
+    labels = ["negative", "neutral", "positive"]
+    assert tfidf(splits["train"], splits["validation"], splits["test"], labels)["accuracy"].value < 0.85

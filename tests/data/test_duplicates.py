@@ -1,0 +1,74 @@
+"""Near-duplicates are found exactly: against the definition applied to every pair."""
+
+from collections import Counter
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fintune.data.checks import drop_duplicates
+from fintune.data.duplicates import clusters, shingles
+from fintune.data.readers import read
+from fintune.records import Example
+
+
+def by_definition(texts: list[str], threshold: float = 0.7) -> set[frozenset[int]]:
+    """Clusters by comparing every pair and joining transitively."""
+    sets = [shingles(text) or frozenset([text]) for text in texts]
+    root = list(range(len(texts)))
+    for a, b in combinations(range(len(texts)), 2):
+        if len(sets[a] & sets[b]) / len(sets[a] | sets[b]) >= threshold:
+            old, new = root[b], root[a]
+            root = [new if r == old else r for r in root]
+    return {frozenset(i for i, r in enumerate(root) if r == name) for name in set(root)}
+
+
+def found(texts: list[str]) -> set[frozenset[int]]:
+    numbers = clusters(texts)
+    return {frozenset(np.flatnonzero(numbers == number).tolist()) for number in set(numbers.tolist())}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_exactly_as_defined(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    words = [f"w{i}" for i in range(12)]
+    base = [random.choice(words, size=random.integers(1, 14)).tolist() for _ in range(60)]
+    changed = [[w if random.random() > 0.08 else "other" for w in base[random.integers(60)]] for _ in range(90)]
+    texts = [" ".join(row) for row in base + changed]
+    expected = by_definition(texts)
+    assert found(texts) == expected
+    assert 1 < len(expected) < 150, "the sample holds clusters and single texts"
+
+
+def test_numbers_are_masked_and_case_and_width_folded() -> None:
+    assert found(["Sales rose 5 % to EUR 3.2 mn", "sales ROSE 71 % to EUR 9,115.20 mn", "The board met"]) == {
+        frozenset({0, 1}),
+        frozenset({2}),
+    }
+    assert shingles("ＡＢＣ １２") == shingles("abc 7")
+
+
+def test_an_ideograph_is_a_word() -> None:
+    assert shingles("净利润") == {"净", "利", "润", "净 利", "利 润"}
+    assert found(["公司净利润同比增长百分之五", "公司净利润同比增长百分之六", "董事会会议通知"]) == {
+        frozenset({0, 1}),
+        frozenset({2}),
+    }
+
+
+def test_texts_without_words_join_only_their_equals() -> None:
+    assert found(["!!!", "???", "!!!", "words"]) == {frozenset({0, 2}), frozenset({1}), frozenset({3})}
+    assert clusters([]).shape == (0,)
+    assert clusters(["one"]).tolist() == [0]
+
+
+def test_what_phrasebank_holds(phrasebank: Path) -> None:
+    rows = list(read(str(phrasebank)))
+    assert Counter(row.label for row in rows) == {"negative": 303, "neutral": 1391, "positive": 570}
+    kept = drop_duplicates([Example(row.id, row.text, row.label or "") for row in rows])
+    assert len(rows) - len(kept) == 5
+    sizes = np.bincount(clusters([e.text for e in kept]))
+    assert (sizes[sizes > 1].sum(), (sizes > 1).sum()) == (203, 69)
+    with_duplicates = np.bincount(clusters([row.text for row in rows]))
+    assert with_duplicates[with_duplicates > 1].sum() == 213, "with the five pairs of exact duplicates"

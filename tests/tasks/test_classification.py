@@ -1,0 +1,83 @@
+"""Prompts, answers and how they are read back."""
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from fintune.errors import DataError
+from fintune.records import Example, Prompt, Row
+from fintune.tasks import TASKS
+from fintune.tasks.classification import Classification, ClassificationOptions, SentimentOptions
+
+
+def task(**options: Any) -> Classification:
+    return Classification(ClassificationOptions(**({"labels": ["up", "down"]} | options)))
+
+
+def test_the_blank_belongs_to_the_answer() -> None:
+    assert task().prompt("Profit rose.") == Prompt("", "Profit rose.", "\nLabel:")
+    assert task().candidates() == [" up", " down"]
+    assert task(prompt="Q: {text}\n\nA:{answer}").answer("up") == "up"
+    assert task(prompt="Q {text}\n{answer}").prompt("x") == Prompt("Q ", "x", "")
+    assert task(prompt="Q {text}\n{answer}").answer("up") == "\nup"
+
+
+def test_braces_in_a_text_are_harmless() -> None:
+    assert str(task().prompt("{text} {answer} {0}")) == "{text} {answer} {0}\nLabel:"
+
+
+def test_answers_may_differ_from_labels() -> None:
+    chosen = task(answers={"up": "gute Nachricht"})
+    assert chosen.candidates() == [" gute Nachricht", " down"]
+    assert chosen.parse_answer("gute Nachricht ") == "up"
+    assert chosen.parse_answer("up") is None
+
+
+@pytest.mark.parametrize("answer", ["not up", "upward", "u", "", "UP"])
+def test_an_answer_is_read_whole_or_not_at_all(answer: str) -> None:
+    assert task().parse_answer(answer) is None
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"labels": ["up"]},
+        {"labels": ["up", "up "]},
+        {"labels": ["up", ""]},
+        {"prompt": "{answer} {text}"},
+        {"prompt": "{text}"},
+        {"prompt": "{text} {text} {answer}"},
+        {"answers": {"upp": "x"}},
+        {"answers": {"up": "same", "down": "same"}},
+        {"answers": {"up": "down"}},
+    ],
+)
+def test_options_that_cannot_work_are_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        task(**options)
+
+
+def test_an_unknown_label_names_the_row() -> None:
+    assert task().parse(Row("f.csv:3", "x", "up")) == Example("f.csv:3", "x", "up")
+    with pytest.raises(DataError, match=r"f\.csv:3: label 'dwn' is not one of up, down") as caught:
+        task().parse(Row("f.csv:3", "x", "dwn"))
+    assert "Did you mean 'down'?" in caught.value.hint
+    with pytest.raises(DataError, match="label '' is not one of"):
+        task().parse(Row("f.csv:3", "x", None))
+
+
+def test_the_sentiment_preset_speaks_two_languages() -> None:
+    english, chinese = (Classification(SentimentOptions(language=language)) for language in ("en", "zh"))  # type: ignore[arg-type]
+    assert english.labels == chinese.labels == ("negative", "neutral", "positive")
+    assert english.candidates() == [" negative", " neutral", " positive"]
+    assert chinese.candidates() == ["负面", "中性", "正面"]
+    assert str(chinese.prompt("上涨")) == "上涨\n情绪："
+    own = Classification(SentimentOptions(labels=["bear", "bull"], language="zh"))
+    assert own.candidates() == ["bear", "bull"], "labels of one's own answer for themselves"
+
+
+def test_every_entry_builds() -> None:
+    for name, entry in TASKS.items():
+        options = entry.options(**({"labels": ["a", "b"]} if name == "classification" else {}))
+        assert entry.build(options).version >= 1

@@ -1,0 +1,141 @@
+"""All problems at once, each with its place and the nearest name; YAML as people mean it."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, ValidationError
+
+from fintune.config import SECTIONS, dump, load
+from fintune.errors import ConfigError
+from fintune.methods import METHODS
+from fintune.tasks import TASKS
+from fintune.template import template
+
+
+def problems(raw: dict[str, Any]) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        load(raw)
+    return caught.value.problems
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "run.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_all_problems_at_once_with_the_nearest_name() -> None:
+    raw = {
+        "nam": "x",
+        "train": {"learnin_rate": 1, "epochs": 0},
+        "data": {"split": {"trian": 0.3}, "format": "cvs"},
+        "method": {"lora_alhpa": 3},
+        "task": {"name": "clasification"},
+    }
+    assert sorted(problems(raw)) == [
+        "data.format: unknown format. Did you mean 'csv'? (found 'cvs')",
+        "data.split.trian: unknown setting. Did you mean 'train'?",
+        "method.lora_alhpa: unknown setting. Did you mean 'lora_alpha'?",
+        "nam: unknown setting. Did you mean 'name'?",
+        "task.name: unknown task 'clasification'. Did you mean 'classification'?",
+        "train.epochs: Input should be greater than or equal to 1 (found 0)",
+        "train.learnin_rate: unknown setting. Did you mean 'learning_rate'?",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        ({"train": 3}, "train: "),
+        ({"method": "lora"}, "method: "),
+        ({"task": ["sentiment"]}, "task: "),
+        ({"task": {"name": "classification"}}, "task.labels: must be set"),
+        ({"data": {"split": {"train": 0.9}}}, "data.split: train, validation and test add up to 1.2, not 1"),
+        ({"name": "../elsewhere"}, "name: "),
+        ({"train": {"learning_rate": "fast"}}, "train.learning_rate: "),
+        ({"method": {"name": ["lora"]}}, "method.name: unknown method"),
+    ],
+)
+def test_a_problem_names_its_place(raw: dict[str, Any], message: str) -> None:
+    found = problems(raw)
+    assert len(found) == 1
+    assert found[0].startswith(message)
+
+
+def test_numbers_are_numbers_and_labels_stay_text(tmp_path: Path) -> None:
+    text = "train: {learning_rate: 2e-4}\ntask: {name: classification, labels: [no, yes, 3, on]}\n"
+    config = load(written(tmp_path, text))
+    assert config.train.learning_rate == 0.0002
+    assert config.task.labels == ["no", "yes", "3", "on"]  # type: ignore[attr-defined]
+
+
+def test_overrides_reach_every_depth(tmp_path: Path) -> None:
+    path = written(tmp_path, "train: {epochs: 2, batch_size: 4}\n")
+    config = load(path, ["train.epochs=7", "data.split.seed=3", "method.target_modules=[q_proj, v_proj]", "name=other"])
+    assert (config.train.epochs, config.train.batch_size, config.data.split.seed, config.name) == (7, 4, 3, "other")
+    assert config.method.target_modules == ["q_proj", "v_proj"]  # type: ignore[attr-defined]
+
+
+def test_the_last_override_wins() -> None:
+    assert load({}, ["train.epochs=7", "train.epochs=8"]).train.epochs == 8
+
+
+@pytest.mark.parametrize("override", ["train.epochs", "=3", ""])
+def test_a_malformed_override_is_told(override: str) -> None:
+    with pytest.raises(ConfigError, match="not of the form"):
+        load({}, [override])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("train:\n  epochs: [1\n", r"run\.yaml:3: not YAML"),
+        ("train: {epochs: 1}\ntrain: {epochs: 2}\n", r"run\.yaml:2: not YAML: found duplicate key"),
+        ("- a\n- b\n", "holds list, not sections"),
+        ("", "holds NoneType, not sections"),
+    ],
+)
+def test_a_file_that_is_no_config(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load(written(tmp_path, text))
+
+
+def test_a_missing_or_binary_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no such config file"):
+        load(tmp_path / "none.yaml")
+    (tmp_path / "b.yaml").write_bytes(b"\xff\xfe\0")
+    with pytest.raises(ConfigError, match="not UTF-8"):
+        load(tmp_path / "b.yaml")
+
+
+@pytest.mark.parametrize(
+    "raw", [{}, {"task": {"language": "zh"}}, {"task": {"name": "classification", "labels": ["no", "1"]}}]
+)
+def test_a_dumped_config_is_the_same_config(tmp_path: Path, raw: dict[str, Any]) -> None:
+    config = load(raw)
+    assert load(written(tmp_path, dump(config))) == config
+    assert load(config) == config
+
+
+def test_a_config_never_changes() -> None:
+    with pytest.raises(ValidationError):
+        load({}).train.epochs = 5  # type: ignore[misc]
+
+
+def test_the_template_is_the_defaults(tmp_path: Path) -> None:
+    assert load(written(tmp_path, template())) == load({})
+    assert load(written(tmp_path, template(data="C:\\news: 1.csv"))).data.path == "C:\\news: 1.csv"
+
+
+@pytest.mark.parametrize(
+    "section", [*SECTIONS.values(), *(t.options for t in TASKS.values()), *(m.options for m in METHODS.values())]
+)
+def test_every_setting_says_what_it_means(section: type[BaseModel]) -> None:
+    for name, field in section.model_fields.items():
+        assert field.description or name in ("name", "split"), f"{section.__name__}.{name}"
+
+
+@pytest.mark.parametrize("path", sorted((Path(__file__).parents[1] / "examples").glob("*.yaml")), ids=lambda p: p.stem)
+def test_every_example_loads(path: Path) -> None:
+    assert load(path).name
