@@ -68,7 +68,7 @@ def child(kind: str, batch_size: int, steps: int, data: str, base: str) -> None:
     from fintune.config import load
     from fintune.methods import METHODS
     from fintune.models import load_model
-    from fintune.pipeline import encode, prepare
+    from fintune.preparation import encode, prepare
     from fintune.training.memory import peak_memory
 
     config = load({"model": {"base": base, "max_length": 128}, "data": {"path": data}})

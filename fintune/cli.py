@@ -70,7 +70,7 @@ def init(
 def check(config: ConfigFile, overrides: Overrides = None, as_json: AsJson = False, debug: Debug = False) -> None:
     """Check config and data, and show what is in them; loads no model."""
     from fintune.config import load
-    from fintune.pipeline import prepare
+    from fintune.preparation import prepare
 
     prepared = prepare(load(config, overrides or []))
     if as_json:

@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,19 @@ PHRASEBANK = SHARED / "financial_phrasebank" / "Sentences_AllAgree.txt"
 
 
 @pytest.fixture(autouse=True)
-def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Any attempt to connect fails the test that makes it."""
+def no_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
+    """Every attempt to connect or to look a name up raises, and fails the test even when somebody swallows that."""
+    attempts: list[Any] = []
 
-    def refuse(self: socket.socket, address: Any) -> None:
-        raise AssertionError(f"a test tried to connect to {address}")
+    def refuse(*arguments: Any, **_: Any) -> None:
+        attempts.append(arguments)
+        raise OSError(f"a test tried to reach {arguments}")
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket.socket, "connect_ex", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    yield attempts
+    assert not attempts
 
 
 @pytest.fixture

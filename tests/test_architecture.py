@@ -9,7 +9,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "fintune"
 LAYERS = [
     {"errors", "records", "metrics", "progress"},
     {"config", "prompts", "run", "data", "tasks", "methods", "models", "template", "environment"},
-    {"merge", "training", "engines"},
+    {"merge", "training", "engines", "preparation"},
     {"evaluation"},
     {"export"},
     {"report", "serving"},

@@ -12,7 +12,8 @@ import fintune
 from fintune.engines.torch_engine import TorchEngine
 from fintune.errors import DataError, ModelError, RunError
 from fintune.models import LoadedModel
-from fintune.pipeline import load_tuned, prepare, score_file, score_part
+from fintune.pipeline import load_tuned, score_file, score_part
+from fintune.preparation import prepare
 from tests.tiny import LABELS, config_for
 
 FILES = {
@@ -176,3 +177,19 @@ def test_a_broken_run_says_so_and_may_be_replaced(tiny_config: dict[str, Any], m
     assert fintune.Run.open(folder) == run
     with pytest.raises(RunError, match="a finished run stands there"):
         fintune.train(tiny_config)
+
+
+def test_a_local_model_never_touches_the_network(
+    tiny_config: dict[str, Any], no_network: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import socket
+
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    with pytest.raises(OSError, match="tried to reach"):
+        socket.create_connection(("127.0.0.1", 9))
+    assert no_network, "the guard itself works"
+    no_network.clear()
+    run = fintune.train(tiny_config, ["train.epochs=1"])
+    assert fintune.load(run)(["Alvex of Oslo +"])
+    assert no_network == []

@@ -8,7 +8,7 @@ from fintune.config import load
 from fintune.data.duplicates import clusters
 from fintune.data.readers import read
 from fintune.evaluation.baselines import tfidf
-from fintune.pipeline import prepare
+from fintune.preparation import prepare
 
 
 def test_balanced_distinct_and_in_two_languages() -> None:
