@@ -27,14 +27,9 @@ def cli() -> str:
     command: Any = typer.main.get_command(app)
     parts = [f"# Commands\n\n{NOTE}{command.help}\n"]
     for name, sub in command.commands.items():
-        shown = " ".join(
-            [
-                f"fintune {name}",
-                *(p.make_metavar(sub.make_context(name, [], resilient_parsing=True)) for p in _arguments(sub)),
-            ]
-        )
+        shown = " ".join([f"fintune {name}", *(_metavar(p) for p in _arguments(sub))])
         parts.append(f"## {name}\n\n{sub.help}\n\n    {shown}\n")
-        rows = [f"| `{_name(p)}` | {p.help or ''} |" for p in sub.params if getattr(p, "help", None)]
+        rows = [f"| `{_name(p)}` | {p.help} |" for p in sub.params if getattr(p, "help", None)]
         parts.append("| | |\n|---|---|\n" + "\n".join(rows) + "\n")
     parts.append(
         "Exit codes: 0 done; 1 broken environment (disk full, package missing); 2 a mistake in input; 130 interrupted.\n"
@@ -74,7 +69,7 @@ def tree() -> str:
             folder = parent
             rows.append((parent, ""))
         rows.append((("" if parent == "./" else "  ") + path.name, purpose))
-    return "\n".join(f"{name:<26}{purpose}".rstrip() for name, purpose in rows)
+    return "\n".join(f"{name:<28}{purpose}".rstrip() for name, purpose in rows)
 
 
 def main(check: bool) -> int:
@@ -106,16 +101,21 @@ def _purpose(path: Path) -> str | None:
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".py":
         return (ast.get_docstring(ast.parse(text)) or "").split("\n")[0] or None
-    first = next((line for line in text.splitlines() if line.strip()), "")
-    return None if path.name == "README.md" and path.parent == ROOT else first.lstrip("#! ").strip()
+    first = next((line for line in text.splitlines() if line.strip() and not line.startswith("#!")), "")
+    return None if path.name == "README.md" and path.parent == ROOT else first.lstrip("# ").strip()
 
 
 def _arguments(command: Any) -> list[Any]:
     return [p for p in command.params if p.param_type_name == "argument"]
 
 
+def _metavar(param: Any) -> str:
+    shown = param.metavar or param.name.upper()
+    return f"{shown}..." if param.nargs == -1 else shown if param.required else f"[{shown}]"
+
+
 def _name(param: Any) -> str:
-    return param.human_readable_name if param.param_type_name == "argument" else ", ".join(param.opts)
+    return _metavar(param) if param.param_type_name == "argument" else ", ".join(param.opts)
 
 
 def _settings(options: Any) -> str:

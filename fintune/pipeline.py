@@ -163,7 +163,13 @@ def _score(prepared: Prepared, tuned: "LoadedModel", run: Run) -> None:
 def _evaluate(
     config: RunConfig, task: Task, examples: Sequence[Example], tuned: "LoadedModel", part: str
 ) -> Evaluation:
-    return evaluate(engine(config, tuned), task, examples, stage=f"score {part}", **_bootstrap(config))
+    found = evaluate(engine(config, tuned), task, examples, stage=f"score {part}", **_bootstrap(config))
+    if found.cut:
+        tell(
+            "data",
+            f"{part}: {found.cut} of {len(examples)} texts exceed {config.model.max_length} tokens and lost their middle",
+        )
+    return found
 
 
 def _baseline(name: str, prepared: Prepared, tuned: "LoadedModel", part: str) -> Scores:

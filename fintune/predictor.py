@@ -15,6 +15,7 @@ from fintune.engines import Engine
 from fintune.errors import RunError
 from fintune.evaluation.evaluate import predict
 from fintune.pipeline import engine, load_tuned
+from fintune.progress import tell
 from fintune.records import Prediction
 from fintune.run import Run
 from fintune.tasks import TASKS, Task
@@ -34,7 +35,10 @@ class Predictor:
         if not texts:
             return []
         names = [str(i) for i in range(1, len(texts) + 1)] if ids is None else ids
-        return predict(self.engine, self.task, texts, names)[0]
+        predictions, ranking = predict(self.engine, self.task, texts, names)
+        if cut := int((ranking.cut > 0).sum()):
+            tell("data", f"{cut} of {len(texts)} texts exceed model.max_length and lost their middle")
+        return predictions
 
 
 def load(source: Run | str | Path, *, task: Mapping[str, Any] | None = None, device: str = "auto") -> Predictor:

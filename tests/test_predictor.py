@@ -6,6 +6,7 @@ import pytest
 
 import fintune
 from fintune.errors import RunError
+from fintune.progress import Progress, listening
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +26,15 @@ def test_one_text_or_many_same_probabilities(predictor: fintune.Predictor) -> No
     together = predictor(texts)
     for text, one in zip(texts, together, strict=True):
         assert predictor([text])[0].probabilities == pytest.approx(dict(one.probabilities), abs=1e-4)
+
+
+def test_texts_that_were_cut_are_told(predictor: fintune.Predictor) -> None:
+    heard: list[Progress] = []
+    with listening(heard.append):
+        predictor(["short +", "x" * 200])
+    assert [event.note for event in heard if not event.total] == [
+        "1 of 2 texts exceed model.max_length and lost their middle"
+    ]
 
 
 def test_no_texts_no_predictions(predictor: fintune.Predictor) -> None:

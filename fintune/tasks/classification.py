@@ -66,7 +66,7 @@ class SentimentOptions(ClassificationOptions):
     name: Literal["sentiment"] = "sentiment"  # type: ignore[assignment]
     language: Literal["en", "zh"] = Field("en", description="Language of prompt and answers (texts may be any).")
     labels: list[str] = Field(["negative", "neutral", "positive"], min_length=2, description="Labels in the data.")
-    prompt: str = Field("", description="Template; left out: the language's own.", validate_default=False)
+    prompt: str = Field(_SENTIMENT_PROMPTS["en"], description="Template; left out: the language's own.")
 
     @model_validator(mode="before")
     @classmethod
