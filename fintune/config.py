@@ -79,6 +79,11 @@ class TrainSection(Section):
     epochs: int = Field(3, ge=1, description="Passes over the training part; the best by validation macro-F1 is kept.")
     learning_rate: float = Field(5e-4, ge=0, description="Peak learning rate.")
     batch_size: int = Field(16, ge=1, description="Examples a step and device.")
+    micro_batch_tokens: int = Field(
+        640,
+        ge=1,
+        description="A batch goes through the model in parts of at most so many tokens; bounds memory, changes no figure.",
+    )
     gradient_accumulation_steps: int = Field(
         1, ge=1, description="Steps whose gradients are averaged over answer tokens."
     )

@@ -4,13 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
-from fintune.config import SECTIONS, dump, load
+from fintune.config import dump, load
 from fintune.errors import ConfigError
-from fintune.methods import METHODS
-from fintune.tasks import TASKS
-from fintune.template import template
 
 
 def problems(raw: dict[str, Any]) -> list[str]:
@@ -121,19 +118,6 @@ def test_a_dumped_config_is_the_same_config(tmp_path: Path, raw: dict[str, Any])
 def test_a_config_never_changes() -> None:
     with pytest.raises(ValidationError):
         load({}).train.epochs = 5  # type: ignore[misc]
-
-
-def test_the_template_is_the_defaults(tmp_path: Path) -> None:
-    assert load(written(tmp_path, template())) == load({})
-    assert load(written(tmp_path, template(data="C:\\news: 1.csv"))).data.path == "C:\\news: 1.csv"
-
-
-@pytest.mark.parametrize(
-    "section", [*SECTIONS.values(), *(t.options for t in TASKS.values()), *(m.options for m in METHODS.values())]
-)
-def test_every_setting_says_what_it_means(section: type[BaseModel]) -> None:
-    for name, field in section.model_fields.items():
-        assert field.description or name in ("name", "split"), f"{section.__name__}.{name}"
 
 
 @pytest.mark.parametrize("path", sorted((Path(__file__).parents[1] / "examples").glob("*.yaml")), ids=lambda p: p.stem)

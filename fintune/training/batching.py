@@ -5,7 +5,7 @@ For causal models the batch names the positions that predict answer tokens: logi
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -100,3 +100,11 @@ def collate_seq2seq(batch: Sequence[Encoded], pad_id: int, start_id: int) -> "di
     labels, _ = pad([example.labels for example in batch], IGNORE, "right")
     fed, _ = pad([[start_id, *example.labels[:-1]] for example in batch], pad_id, "right")
     return {"input_ids": ids, "attention_mask": mask, "decoder_input_ids": fed, "labels": labels}
+
+
+def micro_batches(batch: "Mapping[str, torch.Tensor]", tokens: int) -> "list[dict[str, torch.Tensor]]":
+    """A batch in parts of equal size with at most `tokens` padded input tokens each (one row at least)."""
+    rows, length = batch["input_ids"].shape
+    parts = math.ceil(rows / max(1, tokens // length))
+    size = math.ceil(rows / parts)
+    return [{name: tensor[i : i + size] for name, tensor in batch.items()} for i in range(0, rows, size)]

@@ -22,7 +22,7 @@ from fintune.metrics import perplexity
 from fintune.models import LoadedModel
 from fintune.progress import advance
 from fintune.records import Encoded
-from fintune.training.batching import IGNORE, BucketSampler, collate_causal, collate_seq2seq
+from fintune.training.batching import IGNORE, BucketSampler, collate_causal, collate_seq2seq, micro_batches
 from fintune.training.memory import peak_memory
 
 
@@ -70,7 +70,7 @@ def train(
         callbacks=[callback],
     )
     trainer.remove_callback(PrinterCallback)
-    trainer.callback_state = callback
+    trainer.callback_state, trainer.micro_batch_tokens = callback, settings.micro_batch_tokens
     trainer.train()
     loaded.model.eval()
     return callback.best_epoch
@@ -94,6 +94,7 @@ class AnswerTrainer(Trainer):
     """Trainer with our batch sampler, and labels that are aligned with the logits already."""
 
     callback_state: "_EpochCallback"
+    micro_batch_tokens: int
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -109,9 +110,11 @@ class AnswerTrainer(Trainer):
         return prepared
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
-        """A step, counted."""
+        """Gradients of a batch, part by part: answer_loss divides by the tokens of the whole, so parts add up to it."""
         self.callback_state.count(inputs)
-        return super().training_step(model, inputs, num_items_in_batch)
+        parts = micro_batches(inputs, self.micro_batch_tokens)
+        losses = [super(AnswerTrainer, self).training_step(model, part, num_items_in_batch) for part in parts]
+        return torch.stack(losses).sum()
 
 
 class _EpochCallback(TrainerCallback):

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fintune.data.checks import drop_duplicates, report
+from fintune.data.checks import drop_duplicates
 from fintune.data.duplicates import clusters
 from fintune.data.readers import read
 from fintune.data.splits import fingerprint, split
@@ -59,22 +59,6 @@ def test_fingerprint_follows_content_not_order_or_file() -> None:
         {"train": [a, Example("f:2", "y", "up")], "test": []},
     ]
     assert len({base, *map(fingerprint, others)}) == 4
-
-
-def test_report_counts_what_was_found() -> None:
-    rows = [
-        Example("1", "a b c", "up"),
-        Example("2", "a b c", "down"),
-        Example("3", "d", "up"),
-        Example("4", "d", "up"),
-    ]
-    kept = drop_duplicates(rows)
-    assert [e.id for e in kept] == ["1", "2", "3"]
-    found = report(kept, np.array([0, 0, 1]), {"train": kept}, empty=2, duplicates=1)
-    assert (found.rows, found.empty_texts, found.exact_duplicates, found.conflicting_texts) == (6, 2, 1, 1)
-    assert (found.near_duplicate_rows, found.near_duplicate_clusters) == (2, 1)
-    assert found.parts == {"train": {"up": 2, "down": 1}}
-    assert (found.median_words, found.longest_words) == (3, 3)
 
 
 def test_the_default_split_of_phrasebank(phrasebank: Path) -> None:

@@ -4,7 +4,15 @@ import pytest
 import torch
 
 from fintune.records import Encoded
-from fintune.training.batching import IGNORE, BucketSampler, collate_causal, collate_seq2seq, pad, positions
+from fintune.training.batching import (
+    IGNORE,
+    BucketSampler,
+    collate_causal,
+    collate_seq2seq,
+    micro_batches,
+    pad,
+    positions,
+)
 
 LENGTHS = [5 + (i * 37) % 60 for i in range(203)]
 BATCH = [Encoded([1, 2, 3], [7, 8, 9]), Encoded([1, 4], [6, 9])]
@@ -49,6 +57,17 @@ def test_kept_positions_predict_the_answer_tokens(side: str) -> None:
             seen = batch["input_ids"][row, : place + 1][batch["attention_mask"][row, : place + 1] == 1].tolist()
             assert seen == (example.input_ids + example.labels)[: len(seen)]
             assert (example.input_ids + example.labels)[len(seen)] == label
+
+
+@pytest.mark.parametrize(
+    ("tokens", "sizes"), [(1, [1] * 7), (8, [2, 2, 2, 1]), (12, [3, 3, 1]), (27, [4, 3]), (28, [7])]
+)
+def test_parts_hold_every_row_once_within_the_budget(tokens: int, sizes: list[int]) -> None:
+    batch = collate_causal([Encoded([1, 2, i], [7, 9]) for i in range(7)], 0)
+    parts = micro_batches(batch, tokens)
+    assert [len(part["input_ids"]) for part in parts] == sizes
+    for name, tensor in batch.items():
+        assert torch.equal(torch.cat([part[name] for part in parts]), tensor)
 
 
 def test_the_end_token_is_never_an_input() -> None:

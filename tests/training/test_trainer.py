@@ -88,6 +88,16 @@ def test_accumulation_equals_the_large_batch(tiny_model: Path, tmp_path: Path) -
     assert moved > 0.1, "one step was made"
 
 
+def test_parts_of_a_batch_equal_the_whole(tiny_model: Path, tmp_path: Path) -> None:
+    whole, parts = tuned(tiny_model), tuned(tiny_model)
+    lines: tuple[list[Any], list[Any]] = ([], [])
+    fit(whole, tmp_path, silent(log=lines[0].append), n=8, micro_batch_tokens=10_000)
+    fit(parts, tmp_path, silent(log=lines[1].append), n=8, micro_batch_tokens=70)
+    for name, value in adapter(parts).items():
+        torch.testing.assert_close(value, adapter(whole)[name], atol=2e-5, rtol=1e-3)
+    assert lines[1][0]["loss"] == pytest.approx(lines[0][0]["loss"], rel=1e-5)
+
+
 def test_accumulation_counts_tokens_not_batches(tiny_causal: Path) -> None:
     loaded = load_model(str(tiny_causal), device="cpu")
     rows = [Encoded([257, 65], [66, 258]), Encoded([257, 65], [67, 68, 69, 70, 71, 258])]

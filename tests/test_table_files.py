@@ -1,0 +1,114 @@
+"""Texts from arguments, files or standard input; predictions as csv and jsonl that read back as they were."""
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from fintune.errors import DataError
+from fintune.records import Prediction
+from fintune.table_files import json_lines, read_texts, write_predictions
+
+PREDICTIONS = [
+    Prediction("in.csv:2", 'Rose, "a lot"\nthen fell 涨', " up", "up", {"up": 0.75, "down": 0.25}),
+    Prediction("in.csv:4", "flat", "sideways", None, {"up": 0.5, "down": 0.5}, "down"),
+]
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_arguments_are_numbered_and_blank_ones_left_out() -> None:
+    assert read_texts([" one ", "  ", "two"], None, "text") == (["1", "3"], ["one", "two"])
+
+
+def test_standard_input_gives_a_text_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("one\n\n two\n"))
+    assert read_texts([], None, "text") == (["1", "3"], ["one", "two"])
+
+
+def test_arguments_come_before_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("piped\n"))
+    assert read_texts(["given"], None, "text") == (["1"], ["given"])
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "ids", "texts"),
+    [
+        ("a.csv", "id,headline\n7,one\n8,\n9,two\n", ["a.csv:2", "a.csv:4"], ["one", "two"]),
+        ("a.jsonl", '{"headline": "one"}\n\n{"headline": "two"}\n', ["a.jsonl:1", "a.jsonl:3"], ["one", "two"]),
+        ("a.txt", "one\n \ntwo\n", ["a.txt:1", "a.txt:3"], ["one", "two"]),
+    ],
+)
+def test_files_need_no_label(tmp_path: Path, name: str, content: str, ids: list[str], texts: list[str]) -> None:
+    (tmp_path / name).write_text(content)
+    assert read_texts([], str(tmp_path / name), "headline") == (ids, texts)
+
+
+def test_a_missing_text_column_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("headline\nx\n")
+    with pytest.raises(DataError, match=r"a\.csv:1: no column 'text'; found headline"):
+        read_texts([], str(tmp_path / "a.csv"), "text")
+
+
+def test_nothing_to_predict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.csv").write_text("text\n")
+    with pytest.raises(DataError, match=r"a\.csv: no texts"):
+        read_texts([], str(tmp_path / "a.csv"), "text")
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n"))
+    with pytest.raises(DataError, match="^standard input: no texts$"):
+        read_texts([], None, "text")
+
+
+def test_a_terminal_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", Terminal("never read\n"))
+    with pytest.raises(DataError, match="^no texts given$") as caught:
+        read_texts([], None, "text")
+    assert "fintune predict RUN" in caught.value.hint
+
+
+def test_arguments_and_a_file_at_once_are_refused() -> None:
+    with pytest.raises(DataError, match="--file: texts were given as arguments too"):
+        read_texts(["one"], "a.csv", "text")
+
+
+def test_json_lines_hold_what_people_ask_for() -> None:
+    lines = [json.loads(line) for line in json_lines(PREDICTIONS).splitlines()]
+    assert lines == [
+        {
+            "id": "in.csv:2", "text": 'Rose, "a lot"\nthen fell 涨', "label": "up", "confidence": 0.75,
+            "probabilities": {"up": 0.75, "down": 0.25},
+        },
+        {
+            "id": "in.csv:4", "text": "flat", "label": None, "confidence": 0.0,
+            "probabilities": {"up": 0.5, "down": 0.5},
+        },
+    ]  # fmt: skip
+    assert "涨" in json_lines(PREDICTIONS), "text stays readable"
+
+
+def test_a_jsonl_file_is_the_same_lines(tmp_path: Path) -> None:
+    write_predictions(tmp_path / "new" / "out.jsonl", PREDICTIONS)
+    assert (tmp_path / "new" / "out.jsonl").read_text(encoding="utf-8") == json_lines(PREDICTIONS)
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["out.jsonl"]
+
+
+def test_csv_reads_back(tmp_path: Path) -> None:
+    write_predictions(tmp_path / "out.csv", PREDICTIONS)
+    with (tmp_path / "out.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.reader(file))
+    assert rows == [
+        ["id", "label", "confidence", "p_up", "p_down", "text"],
+        ["in.csv:2", "up", "0.750000", "0.750000", "0.250000", 'Rose, "a lot"\nthen fell 涨'],
+        ["in.csv:4", "", "0.000000", "0.500000", "0.500000", "flat"],
+    ]
+
+
+def test_an_older_file_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "out.jsonl").write_text("old\n" * 100)
+    write_predictions(tmp_path / "out.jsonl", PREDICTIONS[:1])
+    assert (tmp_path / "out.jsonl").read_text(encoding="utf-8").count("\n") == 1
