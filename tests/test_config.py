@@ -60,28 +60,28 @@ def test_a_problem_names_its_place(raw: dict[str, Any], message: str) -> None:
     assert found[0].startswith(message)
 
 
+@pytest.mark.parametrize(
+    ("raw", "problem"),
+    [
+        ({"train": 3}, "train: Input should be a valid dictionary or instance of TrainSection (found 3)"),
+        ({"data": {"split": "half"}}, "data.split: Input should be a valid dictionary or instance of SplitSection"),
+        ({"model": {"dtype": "int8"}}, "model.dtype: Input should be 'auto', 'float32', 'bfloat16' or 'float16'"),
+        ({"evaluation": {"baselines": ["tfidf", "knn"]}}, "evaluation.baselines.1: Input should be 'majority'"),
+        ({"train": {"zzz": 1}}, "train.zzz: unknown setting. Allowed: epochs, learning_rate, batch_size, "),
+        ({3: "x"}, "3: Keys should be strings"),
+        ({"task": {"answers": {"postive": "x"}}}, "task: answers names the label 'postive'. Did you mean 'positive'?"),
+    ],
+)
+def test_a_problem_says_what_is_allowed(raw: dict[Any, Any], problem: str) -> None:
+    (line,) = problems(raw)
+    assert line.startswith(problem)
+
+
 def test_numbers_are_numbers_and_labels_stay_text(tmp_path: Path) -> None:
     text = "train: {learning_rate: 2e-4}\ntask: {name: classification, labels: [no, yes, 3, on]}\n"
     config = load(written(tmp_path, text))
     assert config.train.learning_rate == 0.0002
     assert config.task.labels == ["no", "yes", "3", "on"]  # type: ignore[attr-defined]
-
-
-def test_overrides_reach_every_depth(tmp_path: Path) -> None:
-    path = written(tmp_path, "train: {epochs: 2, batch_size: 4}\n")
-    config = load(path, ["train.epochs=7", "data.split.seed=3", "method.target_modules=[q_proj, v_proj]", "name=other"])
-    assert (config.train.epochs, config.train.batch_size, config.data.split.seed, config.name) == (7, 4, 3, "other")
-    assert config.method.target_modules == ["q_proj", "v_proj"]  # type: ignore[attr-defined]
-
-
-def test_the_last_override_wins() -> None:
-    assert load({}, ["train.epochs=7", "train.epochs=8"]).train.epochs == 8
-
-
-@pytest.mark.parametrize("override", ["train.epochs", "=3", ""])
-def test_a_malformed_override_is_told(override: str) -> None:
-    with pytest.raises(ConfigError, match="not of the form"):
-        load({}, [override])
 
 
 @pytest.mark.parametrize(
@@ -113,6 +113,13 @@ def test_a_dumped_config_is_the_same_config(tmp_path: Path, raw: dict[str, Any])
     config = load(raw)
     assert load(written(tmp_path, dump(config))) == config
     assert load(config) == config
+
+
+@pytest.mark.parametrize("text", ["no", "1e-3", "0x1F", "null", "2024-01-01", "", " a ", "a: b # c", "涨\n跌", "'\"\\"])
+def test_text_that_looks_like_something_else_survives_a_dump(tmp_path: Path, text: str) -> None:
+    config = load({"data": {"path": text}, "task": {"prompt": f"{text} {{text}}\n{text}{{answer}}"}})
+    (tmp_path / "run.yaml").write_text(dump(config), encoding="utf-8")
+    assert load(tmp_path / "run.yaml") == config
 
 
 def test_a_config_never_changes() -> None:

@@ -1,6 +1,7 @@
 """A run folder is whole or says that it is not; nothing of anybody else's is ever removed."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,7 @@ from filelock import FileLock
 
 from fintune.config import RunConfig, load
 from fintune.errors import RunError
-from fintune.records import Prediction, Score
-from fintune.run import Run, being_made, write_atomically
+from fintune.run import Run, being_made
 
 
 @pytest.fixture
@@ -79,21 +79,27 @@ def test_two_processes_never_write_one_run(config: RunConfig, folder: Path) -> N
     assert not folder.exists()
 
 
-def test_scores_and_predictions_round_trip(config: RunConfig, folder: Path) -> None:
-    score = {"accuracy": Score(0.5, 0.4, 0.6, 10)}
+def test_a_locked_run_is_not_touched_and_free_again_afterwards(config: RunConfig, folder: Path) -> None:
     with being_made(config, overwrite=False) as run:
-        run.write_scores({"name": "t", "version": 1}, {"test": score}, {"majority": {"test": score}})
-        run.write_predictions("test", [Prediction("f:1", "涨", "up", "up", {"up": 1.0}, "down")])
-    assert Run.open(folder).scores() == {"test": score}
-    assert Run.open(folder).baselines() == {"majority": {"test": score}}
-    assert '"text": "涨"' in (folder / "predictions.test.jsonl").read_text(encoding="utf-8")
+        run.append_log({"step": 1})
+    with FileLock(folder.parent / ".r.lock"), pytest.raises(RunError), being_made(config, overwrite=True):
+        pass
+    assert Run.open(folder).log() == [{"step": 1}]
+    with pytest.raises(KeyboardInterrupt), being_made(config, overwrite=True) as run:
+        interrupted(run)
+    with being_made(config, overwrite=False):
+        pass
+    assert Run.open(folder)
 
 
-def test_a_damaged_file_is_named(config: RunConfig, folder: Path) -> None:
-    with being_made(config, overwrite=False) as run:
-        run.write_text("scores.json", "{")
-    with pytest.raises(RunError, match=r"scores\.json: cannot be read"):
-        Run.open(folder).scores()
+def test_only_a_run_that_ends_well_loses_its_checkpoints(config: RunConfig, folder: Path) -> None:
+    for failure in (True, False):
+        with suppress(KeyboardInterrupt), being_made(config, overwrite=False) as run:
+            run.checkpoints.mkdir()
+            (run.checkpoints / "state").touch()
+            if failure:
+                interrupted(run)
+        assert (folder / "checkpoints" / "state").exists() == (folder / "INCOMPLETE").exists() == failure
 
 
 def test_no_run_names_the_runs_nearby(config: RunConfig, folder: Path) -> None:
@@ -102,15 +108,3 @@ def test_no_run_names_the_runs_nearby(config: RunConfig, folder: Path) -> None:
     with pytest.raises(RunError, match="not a run folder") as caught:
         Run.open(folder.parent / "q")
     assert str(folder) in caught.value.hint
-
-
-def test_a_failed_write_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_atomically(tmp_path / "a.txt", "old")
-
-    def full(_: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(OSError, match="No space left"):
-        write_atomically(tmp_path / "a.txt", "new")
-    assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("a.txt", "old")]

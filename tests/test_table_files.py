@@ -60,13 +60,13 @@ def test_nothing_to_predict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     with pytest.raises(DataError, match=r"a\.csv: no texts"):
         read_texts([], str(tmp_path / "a.csv"), "text")
     monkeypatch.setattr("sys.stdin", io.StringIO("\n"))
-    with pytest.raises(DataError, match="^standard input: no texts$"):
+    with pytest.raises(DataError, match=r"^standard input: no texts$"):
         read_texts([], None, "text")
 
 
 def test_a_terminal_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", Terminal("never read\n"))
-    with pytest.raises(DataError, match="^no texts given$") as caught:
+    with pytest.raises(DataError, match=r"^no texts given$") as caught:
         read_texts([], None, "text")
     assert "fintune predict RUN" in caught.value.hint
 

@@ -12,6 +12,8 @@ from fintune.data.duplicates import clusters, shingles
 from fintune.data.readers import read
 from fintune.records import Example
 
+WORDS = [a + b for a in "abcdefgh" for b in "uvwxyz"]
+
 
 def by_definition(texts: list[str], threshold: float = 0.7) -> set[frozenset[int]]:
     """Clusters by comparing every pair and joining transitively."""
@@ -32,9 +34,9 @@ def found(texts: list[str]) -> set[frozenset[int]]:
 @pytest.mark.parametrize("seed", range(5))
 def test_exactly_as_defined(seed: int) -> None:
     random = np.random.default_rng(seed)
-    words = [f"w{i}" for i in range(12)]
+    words = list("abcdefghijkl")  # no digits: they would all be masked to one word
     base = [random.choice(words, size=random.integers(1, 14)).tolist() for _ in range(60)]
-    changed = [[w if random.random() > 0.08 else "other" for w in base[random.integers(60)]] for _ in range(90)]
+    changed = [[w if random.random() > 0.08 else "z" for w in base[random.integers(60)]] for _ in range(90)]
     texts = [" ".join(row) for row in base + changed]
     expected = by_definition(texts)
     assert found(texts) == expected
@@ -47,6 +49,42 @@ def test_numbers_are_masked_and_case_and_width_folded() -> None:
         frozenset({2}),
     }
     assert shingles("ＡＢＣ １２") == shingles("abc 7")
+
+
+@pytest.mark.parametrize(("shared", "more", "fewer"), [(8, 1, 1), (8, 2, 0), (15, 3, 2), (22, 4, 4), (29, 11, 0)])
+def test_the_threshold_itself_counts(shared: int, more: int, fewer: int) -> None:
+    """Two texts that differ only in their middle, with a similarity of 7/10 to the last bit."""
+    head, tail = WORDS[: shared // 2], WORDS[shared // 2 : shared]
+    middle = WORDS[shared : shared + more]
+    a = " ".join(head + middle + tail)
+    b = " ".join(head + WORDS[40 : 40 + fewer] + tail)
+    assert 10 * len(shingles(a) & shingles(b)) == 7 * len(shingles(a) | shingles(b))
+    assert clusters([a, b]).tolist() == [0, 0]
+    assert clusters([" ".join([*head, *middle, "extra", *tail]), b]).tolist() == [0, 1]
+
+
+def test_near_neighbours_join_into_one_cluster_though_its_ends_differ() -> None:
+    chain = [" ".join(WORDS[start : start + 20]) for start in (0, 3, 6, 9)]
+    assert clusters([chain[0], "apart", *chain[1:]]).tolist() == [0, 1, 0, 0, 0]
+    assert clusters([chain[0], "apart", chain[-1]]).tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("5 % of 3,000.50", {"0", "of", "0 of", "of 0"}),
+        ("2024-12-31 and 10:30", {"0", "and", "0 and", "and 0"}),
+        ("Straße STRASSE", {"strasse", "strasse strasse"}),
+        ("Q3 5G", {"q0", "0g", "q0 0g"}),
+        ("snake_case", {"snake", "case", "snake case"}),
+        ("涨5%", {"涨", "0", "涨 0"}),
+        ("カタ", {"カ", "タ", "カ タ"}),
+        ("", set()),
+        (" .,!", set()),
+    ],
+)
+def test_shingles(text: str, expected: set[str]) -> None:
+    assert shingles(text) == expected
 
 
 def test_an_ideograph_is_a_word() -> None:

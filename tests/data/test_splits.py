@@ -43,6 +43,32 @@ def test_without_groups_no_label_is_off_by_more_than_one(seed: int) -> None:
             assert abs(sum(e.label == label for e in splits[part]) - share * n) < 1.0001
 
 
+@pytest.mark.parametrize("seed", range(10))
+def test_any_shares_keep_every_row_once_and_in_order(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    rows, groups = examples(int(random.integers(10, 200)), seed), random.integers(0, 60, 200)
+    shares = dict(zip(FRACTIONS, random.dirichlet([3, 1, 1]).tolist(), strict=True))
+    parts = split(rows, groups[: len(rows)], shares, seed=seed).parts
+    assert list(parts) == list(FRACTIONS)
+    for members in parts.values():
+        assert [int(e.id) for e in members] == sorted(int(e.id) for e in members)
+    assert sorted((e for members in parts.values() for e in members), key=lambda e: int(e.id)) == rows
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_single_rows_meet_any_shares_within_one(seed: int) -> None:
+    rows = examples(120, seed)
+    shares = dict(zip(FRACTIONS, np.random.default_rng(seed).dirichlet([3, 1, 1]).tolist(), strict=True))
+    splits = split(rows, np.arange(120), shares, seed=seed)
+    for label, n in Counter(e.label for e in rows).items():
+        assert all(abs(sum(e.label == label for e in splits[part]) - shares[part] * n) < 1 for part in shares)
+
+
+def test_a_cluster_larger_than_a_part_stays_whole() -> None:
+    splits = split(examples(100), np.array([0] * 60 + list(range(1, 41))), FRACTIONS, seed=0)
+    assert {str(i) for i in range(60)} <= {e.id for e in splits["train"]}
+
+
 def test_the_seed_decides() -> None:
     rows, groups = examples(), np.arange(300)
     assert split(rows, groups, FRACTIONS, seed=1) == split(rows, groups, FRACTIONS, seed=1)
@@ -59,6 +85,15 @@ def test_fingerprint_follows_content_not_order_or_file() -> None:
         {"train": [a, Example("f:2", "y", "up")], "test": []},
     ]
     assert len({base, *map(fingerprint, others)}) == 4
+    assert len(base) == 16
+    assert int(base, 16) >= 0
+
+
+def test_a_split_carries_the_fingerprint_of_its_parts() -> None:
+    rows = examples(30)
+    splits = split(rows, np.arange(30), FRACTIONS, seed=0)
+    assert splits.fingerprint == fingerprint(splits.parts)
+    assert splits.fingerprint != split(rows, np.arange(30), FRACTIONS, seed=1).fingerprint
 
 
 def test_the_default_split_of_phrasebank(phrasebank: Path) -> None:

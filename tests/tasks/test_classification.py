@@ -58,11 +58,53 @@ def test_options_that_cannot_work_are_refused(options: dict[str, Any]) -> None:
         task(**options)
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"labels": ["up", "up "]}, "labels must differ and not be empty"),
+        ({"prompt": "{text}"}, "the template needs {text} once and must end with {answer}"),
+        ({"prompt": "{text} {answer}."}, "the template needs {text} once and must end with {answer}"),
+        ({"answers": {"upp": "x"}}, "answers names the label 'upp'. Did you mean 'up'?"),
+        ({"answers": {"sideways": "x"}}, "answers names the label 'sideways'. Allowed: up, down."),
+        ({"answers": {"up": " down "}}, "the answers of two labels must differ and not be empty"),
+        ({"answers": {"up": " "}}, "the answers of two labels must differ and not be empty"),
+    ],
+)
+def test_a_refusal_says_why(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        task(**options)
+    assert [problem["msg"] for problem in caught.value.errors()] == [f"Value error, {message}"]
+
+
+def test_answers_may_be_exchanged() -> None:
+    swapped = task(answers={"up": "down", "down": "up"})
+    assert [swapped.parse_answer(answer) for answer in swapped.candidates()] == ["up", "down"]
+
+
+def test_labels_are_trimmed_and_numbers_are_text() -> None:
+    chosen = task(labels=[" 1 ", -1, 0], answers={-1: "falls"})
+    assert chosen.labels == ("1", "-1", "0")
+    assert chosen.candidates() == [" 1", " falls", " 0"]
+
+
+@pytest.mark.parametrize("gap", ["", " ", "\n", "\t ", "\u3000"])
+def test_every_answer_is_read_back_as_its_label(gap: str) -> None:
+    chosen = task(labels=["up", "not up", "涨"], prompt=f"Q {{text}} A:{gap}{{answer}}")
+    assert not str(chosen.prompt("x")).endswith(gap or " ")
+    assert [chosen.parse_answer(answer) for answer in chosen.candidates()] == ["up", "not up", "涨"]
+    assert all(chosen.answer(label).removeprefix(gap) == label for label in chosen.labels)
+
+
 def test_an_unknown_label_names_the_row() -> None:
     assert task().parse(Row("f.csv:3", "x", "up")) == Example("f.csv:3", "x", "up")
     with pytest.raises(DataError, match=r"f\.csv:3: label 'dwn' is not one of up, down") as caught:
         task().parse(Row("f.csv:3", "x", "dwn"))
     assert "Did you mean 'down'?" in caught.value.hint
+    with pytest.raises(DataError) as caught:
+        task().parse(Row("f.csv:4", "x", "sideways"))
+    assert caught.value.hint == "Allowed: up, down. Mend the row or set task.labels."
+    with pytest.raises(DataError, match="label 'Up' is not one of"):
+        task().parse(Row("f.csv:5", "x", "Up"))
     with pytest.raises(DataError, match="label '' is not one of"):
         task().parse(Row("f.csv:3", "x", None))
 

@@ -1,0 +1,111 @@
+"""Every file of a run is written whole or not at all, and reads back as it was."""
+
+import errno
+from pathlib import Path
+
+import pytest
+from safetensors import SafetensorError
+
+from fintune.config import dump, load
+from fintune.errors import RunError
+from fintune.records import Prediction, Score
+from fintune.run import Run, write_atomically
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    run = Run(tmp_path / "runs" / "r")
+    run.write_text("config.yaml", dump(load({})))
+    return run
+
+
+class Adapter:
+    """Saves like a PeftModel; fails half-way when told."""
+
+    def __init__(self, content: str, failure: Exception | None = None) -> None:
+        self.content, self.failure = content, failure
+
+    def save_pretrained(self, folder: Path) -> None:
+        folder.mkdir(parents=True)
+        for name in ("README.md", "weights"):
+            (folder / name).write_text(self.content)
+        if self.failure:
+            raise self.failure
+
+
+def test_an_adapter_is_replaced_whole(run: Run) -> None:
+    for content in ("first", "second"):
+        run.save_adapter(Adapter(content))
+        assert [(path.name, path.read_text()) for path in run.adapter.iterdir()] == [("weights", content)]
+        assert sorted(path.name for path in run.folder.iterdir()) == ["adapter", "config.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("message", "number"), [("No space left on device (os error 28)", errno.ENOSPC), ("broken", errno.EIO)]
+)
+def test_an_adapter_that_cannot_be_saved_leaves_the_former(run: Run, message: str, number: int) -> None:
+    run.save_adapter(Adapter("former"))
+    with pytest.raises(OSError) as caught:  # noqa: PT011 - the number is the message
+        run.save_adapter(Adapter("half", SafetensorError(message)))
+    assert caught.value.errno == number
+    assert (run.adapter / "weights").read_text() == "former"
+    run.save_adapter(Adapter("next"))
+    assert (run.adapter / "weights").read_text() == "next"
+
+
+def test_scores_round_trip(run: Run) -> None:
+    scores = {"test": {"accuracy": Score(0.5, 0.4, 0.6, 10), "f1/涨": Score(1 / 3, 0.0, 1.0, 10)}}
+    run.write_scores({"name": "t", "version": 1}, scores, {"majority": {"test": {"mcc": Score(0.0, -1.0, 1.0, 3)}}})
+    again = Run.open(run.folder)
+    assert again.scores() == scores
+    assert again.baselines() == {"majority": {"test": {"mcc": Score(0.0, -1.0, 1.0, 3)}}}
+    assert again.raw_scores()["task"] == {"name": "t", "version": 1}
+
+
+def test_predictions_are_a_json_object_a_line(run: Run) -> None:
+    run.write_predictions("test", [Prediction("f:1", "涨", " up", "up", {"up": 1.0}, "down")] * 2)
+    line = '{"id": "f:1", "text": "涨", "answer": " up", "label": "up", "probabilities": {"up": 1.0}, "gold": "down"}\n'
+    assert (run.folder / "predictions.test.jsonl").read_text(encoding="utf-8") == line * 2
+
+
+def test_json_and_log_round_trip(run: Run) -> None:
+    run.write_json("data.json", {"涨": [1, None]})
+    run.write_json("environment.json", {"seed": 3})
+    run.append_log({"epoch": 1})
+    run.append_log({"epoch": 2})
+    assert (run.data(), run.environment(), run.log()) == ({"涨": [1, None]}, {"seed": 3}, [{"epoch": 1}, {"epoch": 2}])
+    assert not list(run.folder.glob(".*"))
+
+
+@pytest.mark.parametrize("content", ["{", "", None])
+def test_a_damaged_or_missing_file_is_named(run: Run, content: str | None) -> None:
+    if content is not None:
+        run.write_text("scores.json", content)
+    with pytest.raises(RunError, match=r"scores\.json: cannot be read") as caught:
+        Run.open(run.folder).scores()
+    assert caught.value.hint == "Copy the run folder again."
+
+
+def test_a_failed_write_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_atomically(tmp_path / "a.txt", "old")
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_atomically(tmp_path / "a.txt", "new")
+    assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("a.txt", "old")]
+
+
+def test_a_write_makes_its_folders_and_replaces(tmp_path: Path) -> None:
+    for content in ("old and longer", "涨\n"):
+        write_atomically(tmp_path / "a" / "b" / "c.txt", content)
+        assert (tmp_path / "a" / "b" / "c.txt").read_text(encoding="utf-8") == content
+
+
+def test_who_is_reading_keeps_the_file_as_it_was(tmp_path: Path) -> None:
+    write_atomically(tmp_path / "a.txt", "old")
+    with (tmp_path / "a.txt").open() as reader:
+        write_atomically(tmp_path / "a.txt", "new")
+        assert (reader.read(), (tmp_path / "a.txt").read_text()) == ("old", "new")
