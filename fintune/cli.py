@@ -142,7 +142,7 @@ def predict(
     from fintune.predictor import load
     from fintune.table_files import json_lines, read_texts, write_predictions
 
-    if output is not None and output.suffix not in (".csv", ".jsonl"):
+    if output is not None and output.suffix.lower() not in (".csv", ".jsonl"):
         raise RunError(f"--output {output}: unknown kind of file", hint="Name a file that ends in .csv or .jsonl.")
     ids, given = read_texts(texts or [], file, text_column)
     with _working():

@@ -25,7 +25,7 @@ from fintune.tasks import TASKS, TaskOptions
 class Section(BaseModel):
     """Base of the config's sections: unknown settings are errors, values never change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, coerce_numbers_to_str=True)
 
 
 class ModelSection(Section):
@@ -111,7 +111,7 @@ class EvaluationSection(Section):
 class RunConfig(Section):
     """A whole run; build it with `load` or `validate`, which know the registries."""
 
-    name: str = Field("run", pattern=r"^[\w.-]+$", description="Name of the run folder.")
+    name: str = Field("run", pattern=r"^\w[\w.-]*$", description="Name of the run folder.")
     output: str = Field("runs", description="Folder that holds run folders.")
     model: ModelSection
     data: DataSection
@@ -146,7 +146,7 @@ def validate(raw: Mapping[str, Any]) -> RunConfig:
     parts: dict[str, Any] = {}
     for name, section in _sections(raw, problems).items():
         try:
-            parts[name] = section.model_validate(raw.get(name) or {})
+            parts[name] = section.model_validate({} if raw.get(name) is None else raw[name])
         except ValidationError as error:
             problems += _describe(error, section, name)
     shares = parts["data"].split.fractions if "data" in parts else {"train": 1.0}
@@ -185,7 +185,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigError(
             [f"{path}{line}: not YAML: {error.problem}"], hint="Check indentation and quotes there."
         ) from None
-    except (YAMLError, ValueError) as error:
+    except (YAMLError, ValueError, KeyError, RecursionError) as error:
         raise ConfigError(
             [f"{path}: not YAML: {str(error).splitlines()[0]}"], hint="fintune init writes a good one."
         ) from None
@@ -202,7 +202,7 @@ def _override(raw: dict[str, Any], override: str) -> dict[str, Any]:
         )
     try:
         value: Any = YAML(typ="safe", pure=True).load(text)
-    except YAMLError:
+    except (YAMLError, ValueError, KeyError, RecursionError):
         value = text
     for part in reversed(key.strip().split(".")):
         value = {part: value}

@@ -47,7 +47,7 @@ def progress_bars(console: Console) -> Iterator[None]:
 
 def scores_table(rows: Mapping[str, Scores], *, confidence: float) -> Table:
     """One row a model, one column a headline metric, each with its interval."""
-    table = _table(f"{confidence:.0%} bootstrap intervals; accuracy and F1 in per cent")
+    table = _table(f"{100 * confidence:g}% bootstrap intervals; accuracy and F1 in per cent")
     table.add_column("model, part", no_wrap=True)
     for metric in HEADLINE:
         table.add_column(metric.replace("_", " "), justify="right", no_wrap=True)

@@ -19,6 +19,8 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 UNPARSED = -1
+_LARGEST = 700.0
+"""beyond it exp overflows"""
 
 
 def classification_scores(  # noqa: PLR0913
@@ -46,7 +48,7 @@ def classification_scores(  # noqa: PLR0913
     series = _from_confusion(_confusion(gold, predicted, k, draws), labels)
     if loss is not None and tokens is not None:
         mean = loss[draws].sum(axis=1) / tokens[draws].sum(axis=1)
-        series |= {"answer_loss": mean, "perplexity": np.exp(mean)}
+        series |= {"answer_loss": mean, "perplexity": np.exp(np.minimum(mean, _LARGEST))}
     tail = (1 - confidence) / 2
     return {name: _score(values, tail, n) for name, values in series.items()}
 
@@ -108,5 +110,5 @@ def _ratio(top: Floats, bottom: Floats | Ints) -> Floats:
 
 
 def perplexity(loss: float) -> float:
-    """exp(loss), inf instead of an overflow."""
-    return math.exp(loss) if loss < 700 else math.inf
+    """exp(loss), bounded where it would overflow."""
+    return math.exp(min(loss, _LARGEST))

@@ -56,4 +56,5 @@ def track(items: Sequence[T], stage: str) -> Iterator[T]:
     for done, item in enumerate(items):
         advance(stage, done, len(items))
         yield item
-    advance(stage, len(items), len(items))
+    if items:
+        advance(stage, len(items), len(items))

@@ -10,6 +10,7 @@ Every file is written beside its place and renamed. While a run is being made th
 import errno
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -26,6 +27,11 @@ from fintune.errors import RunError
 from fintune.records import Prediction, Score, Scores
 
 _MARK = "INCOMPLETE"
+_OWN = re.compile(
+    r"INCOMPLETE|config\.yaml|(data|environment|scores)\.json|log\.jsonl|predictions\.\w+\.jsonl|README\.md"
+    r"|adapter|\.adapter\.(new|old)|checkpoints|\..+\.tmp"
+)
+"""names a run folder holds; a folder that holds others is somebody else's and never removed"""
 
 
 @dataclass(frozen=True)
@@ -71,7 +77,7 @@ class Run:
 
     def log(self) -> list[dict[str, Any]]:
         """Lines of log.jsonl."""
-        return [json.loads(line) for line in (self.folder / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+        return [json.loads(line) for line in self._read_text("log.jsonl").splitlines()]
 
     def raw_scores(self) -> dict[str, Any]:
         """scores.json as it stands: task, splits, baselines."""
@@ -131,12 +137,20 @@ class Run:
 
     def _read_json(self, name: str) -> dict[str, Any]:
         try:
-            content: dict[str, Any] = json.loads((self.folder / name).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+            content = json.loads(self._read_text(name))
+        except ValueError as error:
+            raise RunError(f"{self.folder / name}: damaged: {error}", hint="Copy the run folder again.") from None
+        if not isinstance(content, dict) or (name == "scores.json" and not {"splits", "baselines"} <= content.keys()):
+            raise RunError(f"{self.folder / name}: damaged: not what a run holds", hint="Copy the run folder again.")
+        return content
+
+    def _read_text(self, name: str) -> str:
+        try:
+            return (self.folder / name).read_text(encoding="utf-8")
+        except (FileNotFoundError, UnicodeDecodeError) as error:
             raise RunError(
                 f"{self.folder / name}: cannot be read: {error}", hint="Copy the run folder again."
             ) from None
-        return content
 
 
 @contextmanager
@@ -179,10 +193,16 @@ def write_atomically(path: Path, content: str) -> None:
 
 def _clear(folder: Path, overwrite: bool) -> None:
     """Remove an unfinished run; a finished one only when told to; anything else never."""
+    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+        raise RunError(f"{folder}: exists and is not a folder", hint="Choose another name: --set name=...")
     if not folder.exists() or not any(folder.iterdir()):
         return
-    if not (folder / "config.yaml").is_file() and not (folder / _MARK).exists():
-        raise RunError(f"{folder}: exists and is not a run folder", hint="Choose another name: --set name=...")
+    foreign = sorted(path.name for path in folder.iterdir() if not _OWN.fullmatch(path.name))
+    if foreign or not ((folder / "config.yaml").is_file() or (folder / _MARK).exists()):
+        raise RunError(
+            f"{folder}: exists and is not a run folder{f' (holds {foreign[0]})' if foreign else ''}",
+            hint="Choose another name: --set name=...",
+        )
     if not (folder / _MARK).exists() and not overwrite:
         raise RunError(
             f"{folder}: a finished run stands there", hint="Choose another name (--set name=...) or add --overwrite."

@@ -25,7 +25,10 @@ def read_texts(texts: Sequence[str], file: str | None, text_column: str) -> tupl
     else:
         if not texts and sys.stdin.isatty():
             raise DataError("no texts given", hint='Type: fintune predict RUN "a sentence", or pipe lines into it.')
-        pairs = _numbered(texts or sys.stdin)
+        try:
+            pairs = _numbered(texts or sys.stdin)
+        except UnicodeDecodeError as error:
+            raise DataError(f"standard input: not text: {error.reason}", hint="Pipe UTF-8 lines into it.") from None
     if not pairs:
         raise DataError(f"{file or 'standard input'}: no texts", hint="Give at least one line of text.")
     return [name for name, _ in pairs], [text for _, text in pairs]
@@ -33,7 +36,7 @@ def read_texts(texts: Sequence[str], file: str | None, text_column: str) -> tupl
 
 def write_predictions(path: Path, predictions: Sequence[Prediction]) -> None:
     """Write csv or jsonl, by the suffix of `path`, whole or not at all."""
-    write_atomically(path, json_lines(predictions) if path.suffix == ".jsonl" else _csv(predictions))
+    write_atomically(path, json_lines(predictions) if path.suffix.lower() == ".jsonl" else _csv(predictions))
 
 
 def json_lines(predictions: Sequence[Prediction]) -> str:
@@ -45,7 +48,7 @@ def json_lines(predictions: Sequence[Prediction]) -> str:
 
 def _csv(predictions: Sequence[Prediction]) -> str:
     stream = io.StringIO()
-    labels = list(predictions[0].probabilities)
+    labels = list(predictions[0].probabilities) if predictions else []
     writer = csv.writer(stream)
     writer.writerow(["id", "label", "confidence", *(f"p_{label}" for label in labels), "text"])
     for p in predictions:

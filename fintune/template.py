@@ -6,12 +6,16 @@ name: run  # Name of the run folder.
 """
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
 from pydantic import BaseModel
 
 from fintune.config import REGISTRIES, SECTIONS, RunConfig
+
+_PLAIN = re.compile(r"(?!true$|false$|null$)[a-z][a-z0-9-]*")
+"""text that YAML reads as text without quotes"""
 
 _OPENING = """\
 # A FinTune run. Every setting stands here with its default; delete what you leave as it is.
@@ -43,7 +47,5 @@ def _section(section: BaseModel, given: dict[str, Any], indent: str) -> Iterator
 
 
 def _line(name: str, value: Any, description: str | None, indent: str) -> str:
-    shown = (
-        value if isinstance(value, str) and value.replace("-", "").isalnum() else json.dumps(value, ensure_ascii=False)
-    )
+    shown = value if isinstance(value, str) and _PLAIN.fullmatch(value) else json.dumps(value, ensure_ascii=False)
     return f"{indent}{name}: {shown}" + (f"  # {description}" if description else "")

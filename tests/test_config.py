@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from fintune.config import dump, load
 from fintune.errors import ConfigError
+from fintune.template import template
 
 
 def problems(raw: dict[str, Any]) -> list[str]:
@@ -130,3 +131,34 @@ def test_a_config_never_changes() -> None:
 @pytest.mark.parametrize("path", sorted((Path(__file__).parents[1] / "examples").glob("*.yaml")), ids=lambda p: p.stem)
 def test_every_example_loads(path: Path) -> None:
     assert load(path).name
+
+
+@pytest.mark.parametrize("value", [0, [], "", False, 3])
+def test_a_section_that_is_no_mapping(value: Any) -> None:
+    assert problems({"train": value})[0].startswith("train: ")
+    assert load({"train": None}) == load({})
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan"), "inf"])
+def test_numbers_are_finite(value: Any) -> None:
+    assert problems({"train": {"learning_rate": value}})[0].startswith("train.learning_rate: ")
+
+
+@pytest.mark.parametrize("text", ["2024-13-45", "!!bool x", "[" * 3000, "{"])
+def test_an_odd_override_is_text(text: str) -> None:
+    with pytest.raises(ConfigError, match="name: "):
+        load({}, [f"name={text}{'/' if text[0] == '2' else ''}"])
+
+
+def test_a_digits_only_commit_is_text() -> None:
+    assert load({}, ["model.revision=1234567"]).model.revision == "1234567"
+
+
+def test_a_written_out_default_gives_way_to_the_chosen_language(tmp_path: Path) -> None:
+    chinese = load({"task": {"language": "zh"}}).task
+    assert load(written(tmp_path, template()), ["task.language=zh"]).task == chinese
+    assert load(load({}), ["task.language=zh"]).task == chinese
+    assert load({"task": {"language": "zh", "labels": ["negative", "neutral", "positive"]}}).task == chinese
+    own = load(load({}), ["task.language=zh", "task.prompt='{text} => {answer}'"]).task
+    assert own.prompt == "{text} => {answer}"  # type: ignore[attr-defined]
+    assert problems({"task": {"language": ["zh"]}})[0].startswith("task.language: ")

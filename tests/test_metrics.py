@@ -120,10 +120,13 @@ def test_perplexity_is_the_exponential_of_the_answer_loss(seed: int) -> None:
     assert "answer_loss" not in classification_scores(*sample(30, seed), LABELS)
 
 
-def test_perplexity_of_a_hopeless_model_is_infinite() -> None:
+def test_perplexity_of_a_hopeless_model_stays_a_number() -> None:
     assert perplexity(1.0) == np.e
     assert perplexity(0.0) == 1.0
-    assert perplexity(1e6) == np.inf
+    assert 1e300 < perplexity(1e6) < np.inf, "JSON knows no infinity"
+    one = np.array([0])
+    hopeless = classification_scores(one, one, ("a", "b"), loss=np.array([1e6]), tokens=np.array([1]))
+    assert hopeless["perplexity"].value == perplexity(1e6)
 
 
 def test_unparsed_answers_are_wrong_answers() -> None:

@@ -8,7 +8,7 @@ import pytest
 from filelock import FileLock
 
 from fintune.config import RunConfig, load
-from fintune.errors import RunError
+from fintune.errors import ConfigError, RunError
 from fintune.run import Run, being_made
 
 
@@ -108,3 +108,34 @@ def test_no_run_names_the_runs_nearby(config: RunConfig, folder: Path) -> None:
     with pytest.raises(RunError, match="not a run folder") as caught:
         Run.open(folder.parent / "q")
     assert str(folder) in caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["..", ".", "../up", "", "a/b", ".hidden"])
+def test_a_name_never_leaves_its_folder(name: str) -> None:
+    with pytest.raises(ConfigError, match="name: "):
+        load({"name": name})
+
+
+@pytest.mark.parametrize("mark", ["config.yaml", "INCOMPLETE"])
+def test_a_folder_with_anything_of_others_is_never_removed(config: RunConfig, folder: Path, mark: str) -> None:
+    folder.mkdir(parents=True)
+    (folder / mark).touch()
+    (folder / "thesis.txt").write_text("mine")
+    with (
+        pytest.raises(RunError, match=r"is not a run folder \(holds thesis\.txt\)"),
+        being_made(config, overwrite=True),
+    ):
+        pass
+    assert (folder / "thesis.txt").read_text() == "mine"
+
+
+def test_a_link_or_file_in_its_place_is_refused(config: RunConfig, folder: Path, tmp_path: Path) -> None:
+    folder.parent.mkdir(parents=True)
+    folder.symlink_to(tmp_path)
+    with pytest.raises(RunError, match="exists and is not a folder"), being_made(config, overwrite=True):
+        pass
+    folder.unlink()
+    folder.write_text("mine")
+    with pytest.raises(RunError, match="exists and is not a folder"), being_made(config, overwrite=True):
+        pass
+    assert folder.read_text() == "mine"

@@ -77,11 +77,11 @@ def test_json_and_log_round_trip(run: Run) -> None:
     assert not list(run.folder.glob(".*"))
 
 
-@pytest.mark.parametrize("content", ["{", "", None])
+@pytest.mark.parametrize("content", ["{", "", "{}", "[]", None])
 def test_a_damaged_or_missing_file_is_named(run: Run, content: str | None) -> None:
     if content is not None:
         run.write_text("scores.json", content)
-    with pytest.raises(RunError, match=r"scores\.json: cannot be read") as caught:
+    with pytest.raises(RunError, match=r"scores\.json: (damaged|cannot be read)") as caught:
         Run.open(run.folder).scores()
     assert caught.value.hint == "Copy the run folder again."
 

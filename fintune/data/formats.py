@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TextIO
 
 from fintune.errors import DataError, did_you_mean
 
@@ -39,22 +39,34 @@ class Format:
 
 
 def read_csv(path: Path, encoding: str, columns: Columns) -> Iterator[Record]:
-    """Comma-separated with a header line; quoted fields may hold commas and line breaks."""
+    """Comma-separated with a header line; quoted fields may hold commas and line breaks, blank lines are passed over."""
     with path.open(encoding=encoding, newline="") as file:
-        reader = csv.DictReader(file, strict=True)
-        line = 1
-        try:
-            _need_columns(path, 1, list(reader.fieldnames or []), columns)
+        records = _csv_records(path, file)
+        line, header = next(records, (1, []))
+        _need_columns(path, line, header, columns)
+        text, label = header.index(columns.text), header.index(columns.label) if columns.label in header else None
+        for line, fields in records:
+            if len(fields) != len(header):
+                raise DataError(
+                    f"{path}:{line}: {len(fields)} fields where the header has {len(header)}",
+                    hint="Put fields that contain commas into double quotes.",
+                )
+            yield line, fields[text], None if label is None else fields[label]
+
+
+def _csv_records(path: Path, file: TextIO) -> Iterator[tuple[int, list[str]]]:
+    """Each record that is not blank, with the line on which it starts."""
+    reader = csv.reader(file, strict=True)
+    line = 1
+    try:
+        for fields in reader:
+            if fields:
+                yield line, fields
             line = reader.line_num + 1
-            for values in reader:
-                _need_whole(path, line, values)
-                yield line, values[columns.text], values.get(columns.label)
-                line = reader.line_num + 1
-        except csv.Error as error:
-            raise DataError(
-                f"{path}:{line}: not readable as csv: {error}",
-                hint="Check quotes and line ends around that line.",
-            ) from None
+    except csv.Error as error:
+        raise DataError(
+            f"{path}:{line}: not readable as csv: {error}", hint="Check quotes and line ends around that line."
+        ) from None
 
 
 def read_jsonl(path: Path, encoding: str, columns: Columns) -> Iterator[Record]:
@@ -65,7 +77,7 @@ def read_jsonl(path: Path, encoding: str, columns: Columns) -> Iterator[Record]:
                 continue
             try:
                 values = json.loads(content)
-            except (json.JSONDecodeError, RecursionError) as error:
+            except (ValueError, RecursionError) as error:
                 raise DataError(
                     f"{path}:{line}: not JSON: {error}", hint="Write one JSON object on each line."
                 ) from None
@@ -119,17 +131,6 @@ FORMATS: dict[str, Format] = {
 }
 
 
-def _need_whole(path: Path, line: int, values: dict[str | None, Any]) -> None:
-    """Refuse a csv record with more or fewer fields than the header."""
-    missing, extra = sum(value is None for value in values.values()), len(values.get(None) or [])
-    if missing or extra:
-        header = len(values) - (None in values)
-        raise DataError(
-            f"{path}:{line}: {header - missing + extra} fields where the header has {header}",
-            hint="Put fields that contain commas into double quotes.",
-        )
-
-
 def _need_columns(path: Path, line: int, found: list[str], columns: Columns) -> None:
     wanted = {"data.text_column": columns.text}
     if columns.need_label:
@@ -138,5 +139,9 @@ def _need_columns(path: Path, line: int, found: list[str], columns: Columns) -> 
         if column not in found:
             raise DataError(
                 f"{path}:{line}: no column '{column}'; found {', '.join(found) or 'nothing'}",
-                hint=f"{did_you_mean(column, found)} Set {setting} to the right one.",
+                hint=f"{did_you_mean(column, found)} Set {setting} to the right one."
+                if found
+                else "Give it a header line.",
             )
+        if found.count(column) > 1:
+            raise DataError(f"{path}:{line}: column '{column}' stands there twice", hint="Rename one of them.")

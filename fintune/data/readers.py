@@ -5,6 +5,7 @@
 Row(id='news.csv:2', text='Profit rose.', label='positive')
 """
 
+import contextlib
 import hashlib
 import re
 from collections.abc import Iterator
@@ -18,21 +19,24 @@ BUILTIN = "builtin:"
 """prefix of `data.path` for the sets that ship with the package"""
 
 _BUILTIN_FOLDER = Path(__file__).parent / "builtin"
-_PHRASEBANK_LINE = re.compile(rb".+@[a-z]+\s*$")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_PHRASEBANK_LINE = re.compile(rb".+@[a-z]+\s*")
 
 
 def resolve(path: str) -> Path:
     """The file behind `data.path`, a built-in name included; DataError when there is none."""
     if path.startswith(BUILTIN):
         return _builtin(path)
-    file = Path(path).expanduser()
+    file = Path(path)
+    with contextlib.suppress(RuntimeError):  # no such user
+        file = file.expanduser()
     if not file.exists():
         near = (
             ", ".join(sorted(p.name for p in file.parent.glob("*") if p.is_file())[:5]) if file.parent.is_dir() else ""
         )
         raise DataError(f"{path}: no such file", hint=f"Found there: {near}." if near else "Check data.path.")
     if not file.is_file():
-        raise DataError(f"{path}: is a folder, not a file", hint="Name one file in data.path.")
+        raise DataError(f"{path}: not a plain file", hint="Name one file in data.path.")
     return file
 
 
@@ -43,10 +47,10 @@ def read(path: str, *, name: str = "auto", encoding: str = "auto", columns: Colu
         head = stream.read(8192)
     if not head.strip():
         raise DataError(f"{path}: the file is empty", hint="Check data.path.")
-    if b"\0" in head:
+    if b"\0" in head and not encoding.lower().startswith(("utf-16", "utf-32", "utf_16", "utf_32")):
         raise DataError(f"{path}: looks binary, not text", hint=f"Readable formats: {', '.join(FORMATS)}.")
     format_ = FORMATS[name] if name != "auto" else detect(file, head, columns)
-    chosen = format_.encoding if encoding == "auto" else encoding
+    chosen = _encoding(file, format_) if encoding == "auto" else encoding
     return _rows(file, format_, chosen, columns)
 
 
@@ -55,7 +59,8 @@ def detect(file: Path, head: bytes, columns: Columns) -> Format:
     for format_ in FORMATS.values():
         if file.suffix.lower() in format_.suffixes and format_.name != "lines":
             return format_
-    if _PHRASEBANK_LINE.match(head.splitlines()[0]):
+    lines = [line for line in head.splitlines()[:20] if line.strip()]
+    if all(_PHRASEBANK_LINE.fullmatch(line) for line in lines[:-1] or lines):  # the last may be cut short
         return FORMATS["phrasebank"]
     if not columns.need_label:
         return FORMATS["lines"]
@@ -68,13 +73,22 @@ def sha256(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def _encoding(file: Path, format_: Format) -> str:
+    """The format's own encoding; utf-8 for a copy that somebody has converted."""
+    if format_.encoding == "latin-1":
+        with contextlib.suppress(UnicodeDecodeError):
+            file.read_bytes().decode("utf-8")
+            return "utf-8-sig"
+    return format_.encoding
+
+
 def _rows(file: Path, format_: Format, encoding: str, columns: Columns) -> Iterator[Row]:
     line = 0
     try:
         for line, text, label in format_.read(file, encoding, columns):
-            if "\0" in text:
+            if "\0" in text or _SURROGATE.search(text):
                 raise DataError(
-                    f"{file}:{line}: a NUL character in the text", hint="The file may be binary or damaged."
+                    f"{file}:{line}: a character that is no text (NUL or half a pair)", hint="The file may be damaged."
                 )
             yield Row(f"{file.name}:{line}", text.strip(), None if label is None else label.strip())
     except UnicodeDecodeError as error:
@@ -85,6 +99,10 @@ def _rows(file: Path, format_: Format, encoding: str, columns: Columns) -> Itera
     except LookupError:
         raise DataError(
             f"data.encoding: unknown encoding '{encoding}'", hint="Try utf-8, latin-1 or gb18030."
+        ) from None
+    except ValueError:  # a codec that is no text encoding, utf-16 without its mark
+        raise DataError(
+            f"{file}: data.encoding: '{encoding}' does not read it", hint="Try utf-8, latin-1 or gb18030."
         ) from None
 
 

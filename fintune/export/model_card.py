@@ -24,7 +24,7 @@ def model_card(
     rows = [_row(f"this adapter, {part}", of_part) for part, of_part in scores.items()]
     rows += [_row(f"{name}, {part}", s) for name, parts in baselines.items() for part, s in parts.items()]
     labels = ", ".join(f"{label} {count:,}" for label, count in report["labels"].items())
-    percent = f"{config.evaluation.confidence:.0%}"
+    percent = f"{100 * config.evaluation.confidence:g}%"
     return f"""# {config.name}
 
 A {config.method.name} adapter ({data["task"]}) for the base model `{config.model.base}`.

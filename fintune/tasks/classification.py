@@ -71,13 +71,19 @@ class SentimentOptions(ClassificationOptions):
     @model_validator(mode="before")
     @classmethod
     def _from_language(cls, values: object) -> object:
+        """Fill in what is left out; the defaults of one language, written out by a template, give way to another's."""
         if not isinstance(values, dict):
             return values
         language = values.get("language", "en")
-        chosen: dict[str, Any] = {"prompt": _SENTIMENT_PROMPTS.get(language), "answers": None}
-        if "labels" not in values:
-            chosen["answers"] = _SENTIMENT_ANSWERS.get(language)
-        return {key: value for key, value in chosen.items() if value is not None} | values
+        if not isinstance(language, str) or language not in _SENTIMENT_PROMPTS:
+            return values
+        own: dict[str, Any] = {}
+        if values.get("prompt") in (None, *_SENTIMENT_PROMPTS.values()):
+            own["prompt"] = _SENTIMENT_PROMPTS[language]
+        standard = values.get("labels") in (None, list(_SENTIMENT_ANSWERS["en"]))
+        if standard and values.get("answers") in (None, {}, *_SENTIMENT_ANSWERS.values()):
+            own["answers"] = _SENTIMENT_ANSWERS[language]
+        return values | own
 
 
 class Classification:

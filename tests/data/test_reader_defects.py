@@ -39,7 +39,7 @@ BROKEN = {
         b'{"text": "a", "label": "b"}\n{"text": "\xc3',
         r"a\.jsonl:2: not utf-8-sig: byte 0xc3",
     ),
-    "NUL escaped": ("a.jsonl", b'\n{"text": "a\\u0000", "label": "b"}\n', r"a\.jsonl:2: a NUL character in the text"),
+    "NUL escaped": ("a.jsonl", b'\n{"text": "a\\u0000", "label": "b"}\n', r"a\.jsonl:2: a character that is no text"),
     "text is null": ("a.jsonl", b'{"text": null, "label": "b"}\n', r"a\.jsonl:1: 'text' is NoneType, not text"),
     "late NUL": ("a.csv", b"text,label\n" + b"a,b\n" * 3000 + b"c\0,d\n", r"a\.csv:3002: "),
     "wrong encoding": ("a.csv", b"text,label\na,b\n\xe4,b\n", r"a\.csv:3: not utf-8-sig: byte 0xe4"),
@@ -79,7 +79,7 @@ def test_files_that_are_not_there(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such file") as caught:
         rows(tmp_path / "far.csv")
     assert "near.csv" in caught.value.hint
-    with pytest.raises(DataError, match="is a folder"):
+    with pytest.raises(DataError, match="not a plain file"):
         rows(tmp_path)
     with pytest.raises(DataError, match="no built-in set") as caught:
         list(read("builtin:nothing"))

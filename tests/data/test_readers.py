@@ -94,3 +94,30 @@ def test_a_file_without_records_gives_no_rows(tmp_path: Path) -> None:
 def test_sha256_is_that_of_the_bytes(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"abc")
     assert sha256(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_blank_lines_in_a_csv_do_not_shift_the_lines(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("text,label\na,b\n\n\nc,d\n")
+    assert [row.id for row in rows(tmp_path / "a.csv")] == ["a.csv:2", "a.csv:5"]
+
+
+def test_a_converted_phrasebank_is_read_as_utf_8(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("涨 .@positive\n", encoding="utf-8")
+    assert rows(tmp_path / "a.txt") == [Row("a.txt:1", "涨 .", "positive")]
+
+
+def test_lines_are_no_phrasebank_because_one_ends_like_it(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("write to press@acme\nprofit rose\n涨\n", encoding="utf-8")
+    found = rows(tmp_path / "a.txt", columns=Columns(need_label=False))
+    assert [row.text for row in found] == ["write to press@acme", "profit rose", "涨"]
+
+
+def test_utf_16_when_told(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("text,label\n涨,up\n", encoding="utf-16")
+    assert rows(tmp_path / "a.csv", encoding="utf-16") == [Row("a.csv:2", "涨", "up")]
+
+
+def test_a_column_that_stands_there_twice(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("text,text,label\na,b,c\n")
+    with pytest.raises(DataError, match=r"a\.csv:1: column 'text' stands there twice"):
+        rows(tmp_path / "a.csv")
