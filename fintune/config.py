@@ -94,6 +94,9 @@ class TrainSection(Section):
     weight_decay: float = Field(0.0, ge=0, description="AdamW's.")
     max_grad_norm: float = Field(1.0, gt=0, description="Gradients are clipped to this norm.")
     seed: int = Field(0, ge=0, description="Adapter initialisation, order of batches, dropout.")
+    report_to: list[Literal["mlflow"]] = Field(
+        [], description="Send the log there too; needs the extra fintune[mlflow]."
+    )
 
 
 class EvaluationSection(Section):

@@ -8,6 +8,7 @@ Nothing here loads weights, so a mistake in config or data costs seconds, not mi
 """
 
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from fintune.data.duplicates import clusters
 from fintune.data.formats import Columns
 from fintune.data.readers import BUILTIN, read, resolve, sha256
 from fintune.data.splits import Splits, split
-from fintune.errors import DataError, ModelError
+from fintune.errors import BrokenEnvironment, DataError, ModelError
 from fintune.models import LoadedModel
 from fintune.progress import tell
 from fintune.prompts import PromptEncoder
@@ -40,6 +41,7 @@ def prepare(config: RunConfig) -> Prepared:
     """Read, check and split the data. Raises DataError; loads no weights."""
     task = TASKS[config.task.name].build(config.task)
     data = config.data
+    _need_packages(config)
     columns = Columns(data.text_column, data.label_column)
     rows = list(read(data.path, name=data.format, encoding=data.encoding, columns=columns))
     examples = [task.parse(row) for row in rows if row.text]
@@ -82,6 +84,16 @@ def data_record(prepared: Prepared) -> dict[str, Any]:
         "report": asdict(prepared.report),
         "ids": {part: [example.id for example in examples] for part, examples in prepared.splits.parts.items()},
     }
+
+
+def _need_packages(config: RunConfig) -> None:
+    """Find a missing extra now, not after the weights have loaded."""
+    for package in config.train.report_to:
+        if find_spec(package) is None:
+            raise BrokenEnvironment(
+                f"train.report_to: {package} is not installed",
+                hint=f"pip install 'fintune[{package}]', or leave it out.",
+            )
 
 
 def _absolute(config: RunConfig) -> RunConfig:

@@ -198,6 +198,14 @@ def test_truncated_adapter(fin: Command, trained: fintune.Run, tmp_path: Path) -
     assert (result.code, "adapter_model.safetensors: damaged" in result.err) == (2, True)
 
 
+def test_a_missing_extra_is_found_before_weights_load(
+    fin: Command, config_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fintune.preparation.find_spec", lambda name: None)
+    result = fin("train", config_file, "--set", "train.report_to=[mlflow]", "--set", "model.base=/no/such/model")
+    assert (result.code, "pip install 'fintune[mlflow]'" in result.err) == (1, True)
+
+
 def test_debug_shows_the_traceback(fin: Command, config_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["fintune", "check", str(config_file), "--set", "nonsense", "--debug"])
     monkeypatch.setattr(cli, "_debug", False)

@@ -70,6 +70,7 @@ def train(
         callbacks=[callback],
     )
     trainer.remove_callback(PrinterCallback)
+    callback.reporters = [c for c in trainer.callback_handler.callbacks if isinstance(c, _reporters(settings))]
     trainer.callback_state, trainer.micro_batch_tokens = callback, settings.micro_batch_tokens
     trainer.train()
     loaded.model.eval()
@@ -124,6 +125,8 @@ class _EpochCallback(TrainerCallback):
         self._hooks, self._settings, self._examples = hooks, settings, examples
         self._best: Judgement | None = None
         self.best_epoch = 0
+        self.reporters: list[Any] = []
+        """the Trainer's own callbacks for MLflow and the like, which hear the epoch's figures too"""
         self._losses: list[tuple[float, int]] = []
         self._seen = self._logged = self._tokens = 0
         self._clock = time.monotonic()
@@ -174,6 +177,14 @@ class _EpochCallback(TrainerCallback):
         loss = sum(loss * n for loss, n in self._losses) / weight if weight else math.nan
         line = {"epoch": epoch, "best": better, "running_loss": loss, "running_perplexity": perplexity(loss)}
         self._hooks.log(line | dict(judgement.figures))
+        for callback in self.reporters:
+            callback.on_log(args, state, control, logs=dict(judgement.figures), model=model)
+
+
+def _reporters(settings: TrainSection) -> tuple[type[TrainerCallback], ...]:
+    from transformers.integrations.integration_utils import get_reporting_integration_callbacks
+
+    return tuple(get_reporting_integration_callbacks(list(settings.report_to)))  # type: ignore[no-untyped-call]
 
 
 def _collate(loaded: LoadedModel) -> Callable[[Sequence[Encoded]], dict[str, torch.Tensor]]:
@@ -201,7 +212,7 @@ def _arguments(loaded: LoadedModel, settings: TrainSection, folder: Path, loggin
         save_strategy="no",
         eval_strategy="no",
         logging_steps=logging_steps,
-        report_to=[],
+        report_to=list(settings.report_to),
         disable_tqdm=True,
         remove_unused_columns=False,
         dataloader_pin_memory=not on_cpu,

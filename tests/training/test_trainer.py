@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import set_seed
+from transformers import TrainerCallback, set_seed
 
 from fintune.config import TrainSection
 from fintune.methods import METHODS
@@ -160,6 +160,21 @@ def test_the_best_epoch_is_kept_and_logged(tiny_causal: Path, tmp_path: Path) ->
     assert epochs[0]["running_perplexity"] == pytest.approx(
         torch.tensor(epochs[0]["running_loss"]).exp().item(), rel=1e-5
     )
+
+
+def test_reporters_hear_steps_and_epochs(tiny_causal: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[dict[str, float]] = []
+
+    class Reporter(TrainerCallback):
+        def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+            heard.append(logs)
+
+    for place in ("transformers.trainer", "transformers.integrations.integration_utils"):
+        monkeypatch.setattr(f"{place}.get_reporting_integration_callbacks", lambda names: [Reporter] * len(names))
+    hooks = silent(lambda epoch: Judgement(0.0, 0.0, {"validation_accuracy": 0.25}))
+    fit(tuned(tiny_causal), tmp_path, hooks, report_to=["mlflow"])
+    assert sum("loss" in logs for logs in heard) == 3
+    assert {"validation_accuracy": 0.25} in heard
 
 
 def test_every_logged_step_says_rate_speed_and_memory(tiny_causal: Path, tmp_path: Path) -> None:
