@@ -98,7 +98,8 @@ def train(
         return
     _show_scores(run)
     out.print(
-        Text(f'run: {run.folder}\nnext: fintune predict {run.folder} "Profit fell 12 % but the outlook was raised."')
+        Text(f'run: {run.folder}\nnext: fintune predict {run.folder} "Profit fell 12 % but the outlook was raised."'),
+        soft_wrap=True,
     )
 
 
@@ -133,18 +134,22 @@ def predict(
     file: Annotated[
         str | None, typer.Option(help="Read texts from a file (csv, jsonl, phrasebank, or a text a line).")
     ] = None,
-    text_column: Annotated[str, typer.Option(help="Column of the file that holds the text.")] = "text",
+    text_column: Annotated[
+        str | None, typer.Option(help="Column of the file that holds the text; left out: as in training.")
+    ] = None,
     output: Annotated[Path | None, typer.Option(help="Write to FILE.csv or FILE.jsonl instead of the screen.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object a line.")] = False,
     debug: Debug = False,
 ) -> None:
     """Label texts, with a probability for every label."""
     from fintune.predictor import load
+    from fintune.run import Run
     from fintune.table_files import json_lines, read_texts, write_predictions
 
     if output is not None and output.suffix.lower() not in (".csv", ".jsonl"):
         raise RunError(f"--output {output}: unknown kind of file", hint="Name a file that ends in .csv or .jsonl.")
-    ids, given = read_texts(texts or [], file, text_column)
+    column = text_column or Run.open(run).config().data.text_column
+    ids, given = read_texts(texts or [], file, column)
     with _working():
         predictions = load(run)(given, ids)
     if output is not None:

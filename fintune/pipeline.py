@@ -88,6 +88,8 @@ def score_file(run: Run, path: str) -> Evaluation:
         Columns(config.data.text_column, config.data.label_column),
     )
     examples = [task.parse(row) for row in read(path, columns=columns) if row.text]
+    if not examples:
+        raise DataError(f"{path}: no labelled texts", hint="Give it at least one row.")
     return _evaluate(config, task, examples, load_tuned(run), Path(path).name)
 
 

@@ -124,6 +124,8 @@ def test_evaluate_a_part_and_another_file(fin: Command, trained: fintune.Run, tm
     assert scored["accuracy"]["n"] == 2
     shown = fin("evaluate", trained.folder, "--data", tmp_path / "other.csv")
     assert "precision" in shown.out
+    (tmp_path / "none.csv").write_text("text,label\n")
+    assert "no labelled texts" in fin("evaluate", trained.folder, "--data", tmp_path / "none.csv").err
     wrong = fin("evaluate", trained.folder, "--split", "dev")
     assert (wrong.code, wrong.err.splitlines()[1]) == (2, "next:  Parts: train, validation, test.")
 
