@@ -119,7 +119,7 @@ def evaluate(
     if split not in opened.data()["ids"]:
         raise RunError(f"--split {split}: not a part of this run", hint=f"Parts: {', '.join(opened.data()['ids'])}.")
     with _working():
-        found = score_file(opened, data) if data else score_part(opened, split)
+        found = score_file(opened, data) if data is not None else score_part(opened, split)
     if as_json:
         _print_json({name: asdict(score) for name, score in found.scores.items()})
         return

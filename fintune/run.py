@@ -165,13 +165,21 @@ def being_made(config: RunConfig, *, overwrite: bool) -> Iterator[Run]:
         raise RunError(
             f"{run.folder}: another process is writing this run", hint="Choose another name: --set name=..."
         ) from None
+    former: Path | None = None
     try:
-        _clear(run.folder, overwrite)
+        former = _clear(run.folder, overwrite)
         write_atomically(run.folder / _MARK, f"begun {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, not finished\n")
         run.write_text("config.yaml", dump(config))
         yield run
         shutil.rmtree(run.checkpoints, ignore_errors=True)
         (run.folder / _MARK).unlink()
+        if former is not None:
+            shutil.rmtree(former, ignore_errors=True)
+    except BaseException:
+        if former is not None:  # the finished run stays until the new one is whole
+            shutil.rmtree(run.folder, ignore_errors=True)
+            former.rename(run.folder)
+        raise
     finally:
         lock.release()
         Path(lock.lock_file).unlink(missing_ok=True)
@@ -191,12 +199,12 @@ def write_atomically(path: Path, content: str) -> None:
         staging.unlink(missing_ok=True)
 
 
-def _clear(folder: Path, overwrite: bool) -> None:
-    """Remove an unfinished run; a finished one only when told to; anything else never."""
+def _clear(folder: Path, overwrite: bool) -> Path | None:
+    """Remove an unfinished run; move a finished one aside, when told to, and return its place; touch nothing else."""
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         raise RunError(f"{folder}: exists and is not a folder", hint="Choose another name: --set name=...")
     if not folder.exists() or not any(folder.iterdir()):
-        return
+        return None
     foreign = sorted(path.name for path in folder.iterdir() if not _OWN.fullmatch(path.name))
     if foreign or not ((folder / "config.yaml").is_file() or (folder / _MARK).exists()):
         raise RunError(
@@ -207,7 +215,12 @@ def _clear(folder: Path, overwrite: bool) -> None:
         raise RunError(
             f"{folder}: a finished run stands there", hint="Choose another name (--set name=...) or add --overwrite."
         )
-    shutil.rmtree(folder)
+    if (folder / _MARK).exists():
+        shutil.rmtree(folder)
+        return None
+    former = folder.with_name(f".{folder.name}.old")
+    shutil.rmtree(former, ignore_errors=True)
+    return folder.rename(former)
 
 
 def _others(parent: Path) -> str:

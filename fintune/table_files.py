@@ -23,7 +23,7 @@ def read_texts(texts: Sequence[str], file: str | None, text_column: str) -> tupl
         rows = [row for row in read(file, columns=Columns(text=text_column, need_label=False)) if row.text]
         pairs = [(row.id, row.text) for row in rows]
     else:
-        if not texts and sys.stdin.isatty():
+        if not texts and (sys.stdin is None or sys.stdin.isatty()):
             raise DataError("no texts given", hint='Type: fintune predict RUN "a sentence", or pipe lines into it.')
         try:
             pairs = _numbered(texts or sys.stdin)

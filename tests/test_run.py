@@ -87,7 +87,7 @@ def test_a_locked_run_is_not_touched_and_free_again_afterwards(config: RunConfig
     assert Run.open(folder).log() == [{"step": 1}]
     with pytest.raises(KeyboardInterrupt), being_made(config, overwrite=True) as run:
         interrupted(run)
-    with being_made(config, overwrite=False):
+    with being_made(config, overwrite=True):
         pass
     assert Run.open(folder)
 
@@ -139,3 +139,12 @@ def test_a_link_or_file_in_its_place_is_refused(config: RunConfig, folder: Path,
     with pytest.raises(RunError, match="exists and is not a folder"), being_made(config, overwrite=True):
         pass
     assert folder.read_text() == "mine"
+
+
+def test_a_finished_run_outlives_a_failed_attempt_to_replace_it(config: RunConfig, folder: Path) -> None:
+    with being_made(config, overwrite=False) as run:
+        run.append_log({"step": 1})
+    with pytest.raises(KeyboardInterrupt), being_made(config, overwrite=True) as run:
+        interrupted(run)
+    assert Run.open(folder).log() == [{"step": 1}]
+    assert [path.name for path in folder.parent.iterdir()] == ["r"]
