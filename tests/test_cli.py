@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -244,7 +245,10 @@ def test_a_full_disk_while_the_adapter_is_saved(
 
 def test_ctrl_c_ends_with_130_and_the_folder_says_so(config_file: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "fintune.cli", "train", str(config_file), "--set", "train.epochs=500"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ) as process:
+    heed = partial(
+        signal.signal, signal.SIGINT, signal.SIG_DFL
+    )  # a background job's children start with SIGINT ignored
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ, preexec_fn=heed) as process:  # noqa: PLW1509
         assert process.stderr is not None
         for line in process.stderr:
             if line.startswith("epoch"):  # the first epoch has been scored
