@@ -1,7 +1,7 @@
 # Everything FinTune needs goes into .venv; nothing outside it is changed (but the model cache, see docs/quickstart.md).
 PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.13 python3,$(shell command -v $(p) 2>/dev/null)))
 BIN := .venv/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .PHONY: quickstart test test-all smoke lint docs bench clean
 
@@ -35,11 +35,11 @@ bench: .venv/.dev  ## measure; run nothing else meanwhile
 clean:
 	rm -rf .venv build *.egg-info .coverage .mypy_cache .pytest_cache .ruff_cache
 
-.venv/.torch:
+.venv/.torch: constraints.txt
 	@test -n "$(PYTHON)" || { echo "error: no python3 found"; echo "next:  install Python 3.11 or newer, or: make PYTHON=/path/to/python"; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"error: {sys.executable} is {sys.version.split()[0]}, FinTune needs 3.11 or newer\nnext:  make PYTHON=/path/to/python3.11")'
 	$(PYTHON) -m venv .venv
-	$(PIP) torch==2.13.0
+	$(PIP) torch  # the version in constraints.txt, before anything asks for another
 	@touch $@
 
 .venv/.installed: .venv/.torch pyproject.toml

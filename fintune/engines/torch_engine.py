@@ -100,7 +100,7 @@ class TorchEngine:
         first = _log_probability(read.logits[:, 0], targets[:, 0])
         if targets.shape[1] == 1:
             return first
-        cache = read.past_key_values
+        cache = read.cache
         cache.batch_repeat_interleave(k)
         fed = targets[:, :-1].repeat(n, 1)
         after = torch.cat([mask.repeat_interleave(k, 0), known[:, :-1].repeat(n, 1)], dim=1)
@@ -108,7 +108,7 @@ class TorchEngine:
             input_ids=fed,
             attention_mask=after,
             position_ids=positions(after)[:, -fed.shape[1] :],
-            past_key_values=cache,
+            cache=cache,
             use_cache=True,
         ).logits
         rest = _gather(logits, targets[:, 1:].repeat(n, 1)) * known[:, 1:].repeat(n, 1)
