@@ -10,7 +10,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.text import Text
 
 from fintune import display
-from fintune.errors import BrokenEnvironment, FintuneError, RunError
+from fintune.errors import BrokenEnvironment, FintuneError, RunError, is_out_of_memory
 from fintune.records import Scores
 
 app = typer.Typer(
@@ -43,6 +43,13 @@ RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, su
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override a setting; may be repeated.")
 ]
+Format = Annotated[
+    str | None,
+    typer.Option("--format", help="Format of that file; left out: as in training if it ends alike, or found."),
+]
+Encoding = Annotated[
+    str | None, typer.Option(help="Encoding of that file; left out: as in training if it ends alike, or found.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Debug = Annotated[
     bool, typer.Option("--debug", callback=_set_debug, is_eager=True, help="Show the traceback of an error.")
@@ -57,11 +64,12 @@ def init(
     debug: Debug = False,
 ) -> None:
     """Write a commented config with every setting."""
-    from fintune.run import write_atomically
+    from fintune.run import need_place, write_atomically
     from fintune.template import template
 
     if path.exists() and not force:
         raise RunError(f"{path}: exists already", hint="Name another file, or add --force.")
+    need_place(path)
     write_atomically(path, template(str(path), data=data))
     out.print(Text(f"wrote {path}\nnext: fintune check {path}"))
 
@@ -108,6 +116,8 @@ def evaluate(
     run: RunFolder,
     split: Annotated[str, typer.Option(help="Part of the run's own data: train, validation or test.")] = "test",
     data: Annotated[str | None, typer.Option(help="Score another labelled file instead; nothing is stored.")] = None,
+    name: Format = None,
+    encoding: Encoding = None,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
@@ -119,7 +129,9 @@ def evaluate(
     if split not in opened.data()["ids"]:
         raise RunError(f"--split {split}: not a part of this run", hint=f"Parts: {', '.join(opened.data()['ids'])}.")
     with _working():
-        found = score_file(opened, data) if data is not None else score_part(opened, split)
+        found = (
+            score_file(opened, data, name=name, encoding=encoding) if data is not None else score_part(opened, split)
+        )
     if as_json:
         _print_json({name: asdict(score) for name, score in found.scores.items()})
         return
@@ -134,6 +146,8 @@ def predict(
     file: Annotated[
         str | None, typer.Option(help="Read texts from a file (csv, jsonl, phrasebank, or a text a line).")
     ] = None,
+    name: Format = None,
+    encoding: Encoding = None,
     text_column: Annotated[
         str | None, typer.Option(help="Column of the file that holds the text; left out: as in training.")
     ] = None,
@@ -143,13 +157,17 @@ def predict(
 ) -> None:
     """Label texts, with a probability for every label."""
     from fintune.predictor import load
-    from fintune.run import Run
+    from fintune.preparation import reading
+    from fintune.run import Run, need_place
     from fintune.table_files import json_lines, read_texts, write_predictions
 
     if output is not None and output.suffix.lower() not in (".csv", ".jsonl"):
         raise RunError(f"--output {output}: unknown kind of file", hint="Name a file that ends in .csv or .jsonl.")
-    column = text_column or Run.open(run).config().data.text_column
-    ids, given = read_texts(texts or [], file, column)
+    if output is not None:
+        need_place(output)
+    how = reading(Run.open(run).config(), file or "", name=name, encoding=encoding, need_label=False)
+    how["columns"] = replace(how["columns"], text=text_column or how["columns"].text)
+    ids, given = read_texts(texts or [], file, **how)
     with _working():
         predictions = load(run)(given, ids)
     if output is not None:
@@ -193,10 +211,13 @@ def main() -> None:
         _fail(error)
     except BrokenPipeError:
         sys.exit(1)
-    except MemoryError:
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
         _fail(
             BrokenEnvironment(
-                "out of memory", hint="Lower train.batch_size, evaluation.batch_size or model.max_length."
+                "out of memory",
+                hint="Lower train.micro_batch_tokens, evaluation.batch_size, model.max_length or method.r.",
             )
         )
     except OSError as error:
@@ -204,7 +225,9 @@ def main() -> None:
 
 
 def _from_os(error: OSError) -> FintuneError:
-    where = f"{error.filename}: " if error.filename else ""
+    where = f"{str(error.filename)[:200]}: " if error.filename else ""
+    if error.errno in (errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR):
+        return RunError(f"{where}{error.strerror}", hint="Name another path.")
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return BrokenEnvironment(
             f"{where}the disk is full", hint="Free space, or set output to another disk; then run it again."

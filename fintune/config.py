@@ -8,6 +8,7 @@ All problems are reported at once, each with the nearest valid name. YAML 1.2 is
 """
 
 import io
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -15,11 +16,14 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, field_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from fintune.data.formats import FORMATS
 from fintune.errors import ConfigError, did_you_mean
 from fintune.methods import METHODS, MethodOptions
 from fintune.tasks import TASKS, TaskOptions
+
+_FOLDED = re.compile("[\x85\u2028\u2029\ufeff]")
 
 
 class Section(BaseModel):
@@ -47,7 +51,7 @@ class SplitSection(Section):
     train: float = Field(0.7, gt=0, lt=1, description="Share to learn from.")
     validation: float = Field(0.1, gt=0, lt=1, description="Share by which the best epoch is chosen.")
     test: float = Field(0.2, gt=0, lt=1, description="Share scored once, at the end.")
-    seed: int = Field(0, ge=0, description="Another seed, another split.")
+    seed: int = Field(0, ge=0, lt=2**32, description="Another seed, another split.")
 
     @property
     def fractions(self) -> dict[str, float]:
@@ -93,7 +97,7 @@ class TrainSection(Section):
     )
     weight_decay: float = Field(0.0, ge=0, description="AdamW's.")
     max_grad_norm: float = Field(1.0, gt=0, description="Gradients are clipped to this norm.")
-    seed: int = Field(0, ge=0, description="Adapter initialisation, order of batches, dropout.")
+    seed: int = Field(0, ge=0, lt=2**32, description="Adapter initialisation, order of batches, dropout.")
     report_to: list[Literal["mlflow"]] = Field(
         [], description="Send the log there too; needs the extra fintune[mlflow]."
     )
@@ -107,7 +111,7 @@ class EvaluationSection(Section):
         ["majority", "tfidf", "zero-shot"], description="Rows to compare with, in the same table."
     )
     batch_size: int = Field(32, ge=1, description="Texts scored at a time.")
-    resamples: int = Field(1000, ge=100, description="Bootstrap resamples.")
+    resamples: int = Field(1000, ge=100, le=100_000, description="Bootstrap resamples.")
     confidence: float = Field(0.95, gt=0, lt=1, description="Of the intervals.")
 
 
@@ -170,8 +174,17 @@ def dump(config: RunConfig) -> str:
     stream = io.StringIO()
     yaml = YAML()
     yaml.width = 1000
-    yaml.dump(config.model_dump(), stream)
+    yaml.dump(_quoted(config.model_dump()), stream)
     return stream.getvalue()
+
+
+def _quoted(value: Any) -> Any:
+    """Line ends that YAML folds into blanks survive in double quotes only."""
+    if isinstance(value, dict):
+        return {key: _quoted(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_quoted(inner) for inner in value]
+    return DoubleQuotedScalarString(value) if isinstance(value, str) and _FOLDED.search(value) else value
 
 
 def _read(path: Path) -> dict[str, Any]:

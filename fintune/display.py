@@ -28,6 +28,7 @@ def progress_bars(console: Console) -> Iterator[None]:
         TimeRemainingColumn(),
         console=console,
         transient=True,
+        disable=not console.is_terminal,
     )
     shown: dict[str, TaskID] = {}
 

@@ -4,6 +4,7 @@ FintuneError            a mistake the user can mend; exit code 2
 ├── ConfigError         a setting is unknown, missing or out of range (lists every problem at once)
 ├── DataError           a file, row, column or label is not what the config says
 ├── ModelError          a base model or adapter is missing, damaged or does not fit
+├── TrainingError       training cannot go on: the loss is not a number
 ├── RunError            a run folder is missing, unfinished or taken
 └── BrokenEnvironment   a package is missing, the disk is full: nothing the config can mend; exit code 1
 
@@ -13,6 +14,7 @@ Every error carries a hint: what to type or change next.
 """
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 
 
@@ -43,6 +45,10 @@ class ModelError(FintuneError):
     """A base model or an adapter cannot be used as it is."""
 
 
+class TrainingError(FintuneError):
+    """Training has come to nothing under these settings."""
+
+
 class RunError(FintuneError):
     """A run folder cannot be used as it is."""
 
@@ -51,6 +57,12 @@ class BrokenEnvironment(FintuneError):
     """The machine, not the user's input, is at fault."""
 
     exit_code = 1
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out, which torch says in a RuntimeError of its own on CPU and on GPU."""
+    told = isinstance(error, RuntimeError) and re.search("can't allocate memory|out of memory", str(error))
+    return isinstance(error, MemoryError) or bool(told)
 
 
 def did_you_mean(word: str, allowed: Iterable[str]) -> str:

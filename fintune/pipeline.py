@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fintune.config import RunConfig, load
-from fintune.data.formats import Columns
 from fintune.data.readers import read
 from fintune.environment import describe
 from fintune.errors import DataError
@@ -24,7 +23,7 @@ from fintune.evaluation.baselines import majority, tfidf
 from fintune.export.model_card import model_card
 from fintune.methods import METHODS
 from fintune.metrics import perplexity
-from fintune.preparation import Prepared, announce, data_record, encode, prepare
+from fintune.preparation import Prepared, announce, data_record, encode, prepare, reading
 from fintune.progress import tell
 from fintune.records import Example, Scores
 from fintune.run import Run, being_made
@@ -72,22 +71,21 @@ def score_part(run: Run, part: str) -> Evaluation:
             f"{prepared.source}: not the data this run was trained on (another fingerprint)",
             hint="Restore the file, or train again.",
         )
+    scores, baselines = run.scores(), run.baselines()
     found = _evaluate(prepared.config, prepared.task, prepared.splits[part], load_tuned(run), part)
-    scores = run.scores() | {part: found.scores}
+    scores[part] = found.scores
     run.write_predictions(part, found.predictions)
-    run.write_scores(_task_record(prepared.task), scores, run.baselines())
-    run.write_text("README.md", model_card(prepared.config, run.data(), scores, run.baselines()))
+    run.write_scores(_task_record(prepared.task), scores, baselines)
+    run.write_text("README.md", model_card(prepared.config, run.data(), scores, baselines))
     return found
 
 
-def score_file(run: Run, path: str) -> Evaluation:
-    """Score a run's adapter on a labelled file of its task; nothing is stored."""
+def score_file(run: Run, path: str, *, name: str | None = None, encoding: str | None = None) -> Evaluation:
+    """Score a run's adapter on a labelled file of its task, its format and encoding as in training unless told; stores nothing."""
     config = run.config()
-    task, columns = (
-        TASKS[config.task.name].build(config.task),
-        Columns(config.data.text_column, config.data.label_column),
-    )
-    examples = [task.parse(row) for row in read(path, columns=columns) if row.text]
+    task = TASKS[config.task.name].build(config.task)
+    rows = read(path, **reading(config, path, name=name, encoding=encoding))
+    examples = [task.parse(row) for row in rows if row.text]
     if not examples:
         raise DataError(f"{path}: no labelled texts", hint="Give it at least one row.")
     return _evaluate(config, task, examples, load_tuned(run), Path(path).name)

@@ -11,6 +11,7 @@ from typing import Any
 
 from fintune.config import RunConfig
 from fintune.config import load as load_config
+from fintune.data.readers import need_text
 from fintune.engines import Engine
 from fintune.errors import RunError
 from fintune.evaluation.evaluate import predict
@@ -35,6 +36,8 @@ class Predictor:
         if not texts:
             return []
         names = [str(i) for i in range(1, len(texts) + 1)] if ids is None else ids
+        for name, text in zip(names, texts, strict=True):
+            need_text(text, f"text {name}")
         predictions, ranking = predict(self.engine, self.task, texts, names)
         if cut := int((ranking.cut > 0).sum()):
             tell("data", f"{cut} of {len(texts)} texts exceed model.max_length and lost their middle")

@@ -19,7 +19,7 @@ from fintune.data.formats import Columns
 from fintune.data.readers import BUILTIN, read, resolve, sha256
 from fintune.data.splits import Splits, split
 from fintune.errors import BrokenEnvironment, DataError, ModelError
-from fintune.models import LoadedModel
+from fintune.models import LoadedModel, check_reference
 from fintune.progress import tell
 from fintune.prompts import PromptEncoder
 from fintune.records import Encoded, TooLong
@@ -38,7 +38,8 @@ class Prepared:
 
 
 def prepare(config: RunConfig) -> Prepared:
-    """Read, check and split the data. Raises DataError; loads no weights."""
+    """Check the model's reference, read, check and split the data. Raises ModelError, DataError; loads no weights."""
+    check_reference(config.model.base, config.model.device)
     task = TASKS[config.task.name].build(config.task)
     data = config.data
     _need_packages(config)
@@ -83,6 +84,19 @@ def data_record(prepared: Prepared) -> dict[str, Any]:
         "fingerprint": prepared.splits.fingerprint,
         "report": asdict(prepared.report),
         "ids": {part: [example.id for example in examples] for part, examples in prepared.splits.parts.items()},
+    }
+
+
+def reading(
+    config: RunConfig, path: str, *, name: str | None = None, encoding: str | None = None, need_label: bool = True
+) -> dict[str, Any]:
+    """How to read another file for a run (arguments of readers.read): as in training where it ends alike, unless told."""
+    data = config.data
+    alike = Path(path).suffix.lower() == Path(data.path).suffix.lower()
+    return {
+        "name": name or (data.format if alike else "auto"),
+        "encoding": encoding or (data.encoding if alike else "auto"),
+        "columns": Columns(data.text_column, data.label_column, need_label),
     }
 
 

@@ -23,10 +23,12 @@ from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 
 from fintune.config import RunConfig, dump, load
-from fintune.errors import RunError
+from fintune.errors import ConfigError, RunError
 from fintune.records import Prediction, Score, Scores
 
 _MARK = "INCOMPLETE"
+_HOLDS = {"scores.json": {"splits", "baselines"}, "data.json": {"ids", "fingerprint"}}
+"""what readers of a file rely on"""
 _OWN = re.compile(
     r"INCOMPLETE|config\.yaml|(data|environment|scores)\.json|log\.jsonl|predictions\.\w+\.jsonl|README\.md"
     r"|adapter|\.adapter\.(new|old)|checkpoints|\..+\.tmp"
@@ -65,7 +67,11 @@ class Run:
 
     def config(self) -> RunConfig:
         """The resolved settings."""
-        return load(self.folder / "config.yaml")
+        path = self.folder / "config.yaml"
+        try:
+            return load(path)
+        except ConfigError as error:
+            raise RunError(f"{path}: damaged: {error.problems[0]}", hint="Copy the run folder again.") from None
 
     def data(self) -> dict[str, Any]:
         """Sources, fingerprint, ids of each part, the DataReport."""
@@ -135,12 +141,16 @@ class Run:
         staging.rename(self.adapter)
         shutil.rmtree(former, ignore_errors=True)
 
+    def untrained(self) -> bool:
+        """Whether training left nothing here that is worth keeping."""
+        return not self.adapter.exists() and not (self.folder / "log.jsonl").exists()
+
     def _read_json(self, name: str) -> dict[str, Any]:
         try:
             content = json.loads(self._read_text(name))
         except ValueError as error:
             raise RunError(f"{self.folder / name}: damaged: {error}", hint="Copy the run folder again.") from None
-        if not isinstance(content, dict) or (name == "scores.json" and not {"splits", "baselines"} <= content.keys()):
+        if not isinstance(content, dict) or not _HOLDS.get(name, set()) <= content.keys():
             raise RunError(f"{self.folder / name}: damaged: not what a run holds", hint="Copy the run folder again.")
         return content
 
@@ -157,32 +167,51 @@ class Run:
 def being_made(config: RunConfig, *, overwrite: bool) -> Iterator[Run]:
     """A fresh run folder, locked and marked unfinished until the block ends well. Raises RunError when it is taken."""
     run = Run(Path(config.output) / config.name)
-    run.folder.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(run.folder.parent / f".{config.name}.lock")
+    with _locked(run.folder):
+        former = _clear(run.folder, overwrite)
+        try:
+            write_atomically(run.folder / _MARK, f"begun {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, not finished\n")
+            run.write_text("config.yaml", dump(config))
+            yield run
+            shutil.rmtree(run.checkpoints, ignore_errors=True)
+            (run.folder / _MARK).unlink()
+        except BaseException:
+            if former is not None or run.untrained():
+                shutil.rmtree(run.folder, ignore_errors=True)
+            if former is not None:  # the finished run stays until the new one is whole
+                former.rename(run.folder)
+            raise
+        if former is not None:
+            shutil.rmtree(former, ignore_errors=True)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold the lock of a run folder; its file stays, since another process may hold it by the time it could go."""
+    lock = FileLock(folder.with_name(f".{folder.name}.lock"))
+    need_place(Path(lock.lock_file))
+    folder.parent.mkdir(parents=True, exist_ok=True)
     try:
         lock.acquire(timeout=0)
     except Timeout:
         raise RunError(
-            f"{run.folder}: another process is writing this run", hint="Choose another name: --set name=..."
+            f"{folder}: another process is writing this run", hint="Choose another name: --set name=..."
         ) from None
-    former: Path | None = None
     try:
-        former = _clear(run.folder, overwrite)
-        write_atomically(run.folder / _MARK, f"begun {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, not finished\n")
-        run.write_text("config.yaml", dump(config))
-        yield run
-        shutil.rmtree(run.checkpoints, ignore_errors=True)
-        (run.folder / _MARK).unlink()
-        if former is not None:
-            shutil.rmtree(former, ignore_errors=True)
-    except BaseException:
-        if former is not None:  # the finished run stays until the new one is whole
-            shutil.rmtree(run.folder, ignore_errors=True)
-            former.rename(run.folder)
-        raise
+        yield
     finally:
         lock.release()
-        Path(lock.lock_file).unlink(missing_ok=True)
+
+
+def need_place(path: Path) -> None:
+    """Refuse, before any work, a path at which no file can be written."""
+    if path.is_dir():
+        raise RunError(f"{path}: is a folder", hint="Name a file in it.")
+    above = next(parent for parent in path.absolute().parents if parent.exists())
+    if not above.is_dir():
+        raise RunError(f"{above}: is a file, so nothing can be written below it", hint="Name another folder.")
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise RunError(f"{above}: this user may not write there", hint="Name another folder.")
 
 
 def write_atomically(path: Path, content: str) -> None:

@@ -4,34 +4,34 @@ import csv
 import io
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-from fintune.data.formats import Columns
-from fintune.data.readers import read
+from fintune.data.readers import need_text, read
 from fintune.errors import DataError
-from fintune.records import Prediction
+from fintune.records import Prediction, Row
 from fintune.run import write_atomically
 
 
-def read_texts(texts: Sequence[str], file: str | None, text_column: str) -> tuple[list[str], list[str]]:
-    """Ids and texts from arguments, a file, or the lines of standard input. Raises DataError when there are none."""
-    if texts and file:
+def read_texts(texts: Sequence[str], file: str | None, **reading: Any) -> tuple[list[str], list[str]]:
+    """Ids and texts from arguments, a file (`reading` says how, see readers.read), or the lines of standard input.
+
+    Raises DataError when there are none, or when one is no text.
+    """
+    if texts and file is not None:
         raise DataError("--file: texts were given as arguments too", hint="Give one or the other.")
-    if file:
-        rows = [row for row in read(file, columns=Columns(text=text_column, need_label=False)) if row.text]
-        pairs = [(row.id, row.text) for row in rows]
+    if file is not None:
+        rows = read(file, **reading)
+    elif texts:
+        rows = _numbered(texts, "argument ")
     else:
-        if not texts and (sys.stdin is None or sys.stdin.isatty()):
-            raise DataError("no texts given", hint='Type: fintune predict RUN "a sentence", or pipe lines into it.')
-        try:
-            pairs = _numbered(texts or sys.stdin)
-        except UnicodeDecodeError as error:
-            raise DataError(f"standard input: not text: {error.reason}", hint="Pipe UTF-8 lines into it.") from None
-    if not pairs:
+        rows = _numbered(_piped(), "standard input:")
+    found = [row for row in rows if row.text]
+    if not found:
         raise DataError(f"{file or 'standard input'}: no texts", hint="Give at least one line of text.")
-    return [name for name, _ in pairs], [text for _, text in pairs]
+    return [row.id for row in found], [row.text for row in found]
 
 
 def write_predictions(path: Path, predictions: Sequence[Prediction]) -> None:
@@ -58,5 +58,15 @@ def _csv(predictions: Sequence[Prediction]) -> str:
     return stream.getvalue()
 
 
-def _numbered(lines: Iterable[str]) -> list[tuple[str, str]]:
-    return [(str(i), line.strip()) for i, line in enumerate(lines, start=1) if line.strip()]
+def _numbered(texts: Iterable[str], where: str) -> Iterator[Row]:
+    for i, text in enumerate(texts, start=1):
+        need_text(text, f"{where}{i}")
+        yield Row(str(i), text.strip(), None)
+
+
+def _piped() -> Iterator[str]:
+    """Lines of standard input; bytes that are not UTF-8 become lone surrogates, which need_text refuses."""
+    if sys.stdin is None or sys.stdin.isatty():
+        raise DataError("no texts given", hint='Type: fintune predict RUN "a sentence", or pipe lines into it.')
+    for content in sys.stdin.buffer:
+        yield content.decode("utf-8", "surrogateescape").removeprefix("\ufeff")

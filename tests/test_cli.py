@@ -4,6 +4,7 @@ import csv
 import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,6 +24,10 @@ class Result(NamedTuple):
     code: int
     out: str
     err: str
+
+
+def never(*_: Any, **__: Any) -> None:
+    raise AssertionError("weights must not be loaded here")
 
 
 Command = Callable[..., Result]
@@ -153,18 +158,24 @@ BAD_INPUT = {
     "no model": (["model.base=/no/such/model"], "no folder '/no/such/model'"),
     "unfit layers": (["method.target_modules=[query]"], "method.target_modules: "),
     "damaged weights": (["model.base={damaged}"], "damaged weights"),
+    "no device": (["model.device=meta"], "model.device: cannot use 'meta'"),
+    "not a regex": (["method.target_modules='q_proj['"], "method.target_modules: not a regular expression"),
+    "seed too large": (["train.seed=4294967296"], "train.seed: Input should be less than 4294967296"),
+    "no room for the template": (["model.max_length=8"], "model.max_length: 8 tokens cannot hold"),
+    "rate too high": (["train.learning_rate=1e30", "train.warmup_ratio=0"], "training has diverged"),
+    "output below a file": (["output={binary}"], "binary.csv: is a file, so nothing can be written below it"),
+    "name too long": (["name=" + 300 * "n"], "File name too long"),
 }
+"""what is wrong: overrides, and what the first line says"""
 
 
 @pytest.mark.parametrize("case", BAD_INPUT)
 def test_bad_input_gets_two_lines_and_leaves_no_finished_run(
     fin: Command, config_file: Path, tmp_path: Path, tiny_causal: Path, case: str
 ) -> None:
-    import shutil
-
     (tmp_path / "empty.csv").touch()
     (tmp_path / "binary.csv").write_bytes(b"\x7fELF\0\0")
-    damaged = shutil.copytree(tiny_causal, tmp_path / "damaged") / "model.safetensors"
+    damaged = Path(shutil.copytree(tiny_causal, tmp_path / "damaged")) / "model.safetensors"
     damaged.write_bytes(damaged.read_bytes()[:-100])
     places = {"empty": tmp_path / "empty.csv", "binary": tmp_path / "binary.csv", "damaged": damaged.parent}
     overrides, message = BAD_INPUT[case]
@@ -176,13 +187,11 @@ def test_bad_input_gets_two_lines_and_leaves_no_finished_run(
     assert result.code == 2
     assert message in errors[0]
     assert len(errors) == 2
-    assert "Traceback" not in result.err
-    assert not list(tmp_path.glob("runs/*/scores.json"))
+    assert result.err.splitlines()[-2:] == errors, "nothing else is printed, no traceback, no blank line"
+    assert not list(tmp_path.glob("runs/*/*")), "nothing half-written is left"
 
 
 def test_an_adapter_on_the_wrong_base(fin: Command, trained: fintune.Run, tiny_seq2seq: Path, tmp_path: Path) -> None:
-    import shutil
-
     folder = Path(shutil.copytree(trained.folder, tmp_path / "moved"))
     base = trained.config().model.base
     (folder / "config.yaml").write_text((folder / "config.yaml").read_text().replace(base, str(tiny_seq2seq)))
@@ -192,8 +201,6 @@ def test_an_adapter_on_the_wrong_base(fin: Command, trained: fintune.Run, tiny_s
 
 
 def test_truncated_adapter(fin: Command, trained: fintune.Run, tmp_path: Path) -> None:
-    import shutil
-
     folder = Path(shutil.copytree(trained.folder, tmp_path / "moved"))
     weights = folder / "adapter" / "adapter_model.safetensors"
     weights.write_bytes(weights.read_bytes()[:1000])
@@ -205,8 +212,75 @@ def test_a_missing_extra_is_found_before_weights_load(
     fin: Command, config_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("fintune.preparation.find_spec", lambda name: None)
-    result = fin("train", config_file, "--set", "train.report_to=[mlflow]", "--set", "model.base=/no/such/model")
+    monkeypatch.setattr("fintune.models.load_model", never)
+    result = fin("train", config_file, "--set", "train.report_to=[mlflow]")
     assert (result.code, "pip install 'fintune[mlflow]'" in result.err) == (1, True)
+
+
+def test_a_run_reads_other_files_as_its_own(fin: Command, trained: fintune.Run, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(trained.folder, tmp_path / "moved"))
+    stored = (folder / "config.yaml").read_text()
+    (folder / "config.yaml").write_text(stored.replace("encoding: auto", "encoding: latin-1").replace(".jsonl", ".csv"))
+    (tmp_path / "alike.csv").write_bytes("text,label\nZürich +,positive\n".encode("latin-1"))
+    (tmp_path / "other.txt").write_text("Zürich +")
+
+    def read(name: str, *flags: str) -> Any:
+        result = fin("predict", folder, "--json", "--file", tmp_path / name, *flags)
+        return [json.loads(line)["text"] for line in result.out.splitlines()] or (result.code, result.err)
+
+    assert read("alike.csv") == ["Zürich +"]
+    assert read("other.txt") == ["Zürich +"], "another ending: nothing is taken over"
+    assert read("alike.csv", "--encoding", "cp1250", "--format", "lines") == ["text,label", "Zürich +,positive"]
+    assert read("alike.csv", "--format", "cvs")[0] == 2
+    scored = fin("evaluate", folder, "--data", tmp_path / "alike.csv", "--json")
+    assert json.loads(scored.out)["accuracy"]["n"] == 1
+    refused = fin("evaluate", folder, "--data", tmp_path / "alike.csv", "--encoding", "utf-8")
+    assert (refused.code, "alike.csv:2: not utf-8: byte 0xfc" in refused.err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["x", "--output", "{folder}/d.csv"], "d.csv: is a folder"),
+        (["x", "--output", "{folder}/file/out.csv"], "file: is a file, so nothing can be written below it"),
+        (["x", "--output", "{folder}/" + 300 * "n" + ".csv"], "File name too long"),
+        (["--file", ""], "the path of the data is empty"),
+        (["one", "\udce9t\udce9"], "argument 2: holds NUL or bytes that are not UTF-8"),
+    ],
+)
+def test_predict_refuses_before_the_model_loads(
+    fin: Command,
+    trained: fintune.Run,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    message: str,
+) -> None:
+    monkeypatch.setattr("fintune.predictor.load", never)
+    (tmp_path / "d.csv").mkdir()
+    (tmp_path / "file").touch()
+    result = fin("predict", trained.folder, *(argument.format(folder=tmp_path) for argument in arguments))
+    assert result.code == 2
+    assert message in result.err.splitlines()[0]
+    assert len(result.err.splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("config.yaml", "", "config.yaml: damaged: "),
+        ("data.json", "{}", "data.json: damaged: "),
+        ("scores.json", "[]", "scores.json: damaged: "),
+        ("adapter/adapter_config.json", "{", "adapter_config.json: damaged JSON"),
+    ],
+)
+def test_a_damaged_run_is_named(
+    fin: Command, trained: fintune.Run, tmp_path: Path, file: str, content: str, message: str
+) -> None:
+    folder = Path(shutil.copytree(trained.folder, tmp_path / "moved"))
+    (folder / file).write_text(content)
+    result = fin("evaluate", folder)
+    assert (result.code, message in result.err.splitlines()[-2]) == (2, True)
 
 
 def test_debug_shows_the_traceback(fin: Command, config_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -216,7 +290,12 @@ def test_debug_shows_the_traceback(fin: Command, config_file: Path, monkeypatch:
         cli.main()
 
 
-@pytest.mark.parametrize("failure", [OSError(errno.ENOSPC, "No space left on device"), MemoryError()])
+NO_MEMORY = (
+    "[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes"
+)
+
+
+@pytest.mark.parametrize("failure", [OSError(errno.ENOSPC, "No space left"), MemoryError(), RuntimeError(NO_MEMORY)])
 def test_a_broken_environment_is_exit_code_1(
     fin: Command, config_file: Path, monkeypatch: pytest.MonkeyPatch, failure: Exception
 ) -> None:

@@ -116,7 +116,9 @@ def test_a_dumped_config_is_the_same_config(tmp_path: Path, raw: dict[str, Any])
     assert load(config) == config
 
 
-@pytest.mark.parametrize("text", ["no", "1e-3", "0x1F", "null", "2024-01-01", "", " a ", "a: b # c", "涨\n跌", "'\"\\"])
+@pytest.mark.parametrize(
+    "text", ["no", "1e-3", "0x1F", "null", "2024-01-01", "", " a ", "a: b # c", "涨\n跌", "'\"\\", "a\x85b\u2028c"]
+)
 def test_text_that_looks_like_something_else_survives_a_dump(tmp_path: Path, text: str) -> None:
     config = load({"data": {"path": text}, "task": {"prompt": f"{text} {{text}}\n{text}{{answer}}"}})
     (tmp_path / "run.yaml").write_text(dump(config), encoding="utf-8")

@@ -35,7 +35,6 @@ def test_complete_only_when_the_block_ends_well(config: RunConfig, folder: Path)
         run.append_log({"step": 1})
     assert Run.open(folder).config() == config
     assert Run.open(folder).log() == [{"step": 1}]
-    assert not list(Path(config.output).glob(".*.lock"))
 
 
 def test_a_failure_leaves_a_folder_that_says_so_and_gives_way(config: RunConfig, folder: Path) -> None:
@@ -147,4 +146,11 @@ def test_a_finished_run_outlives_a_failed_attempt_to_replace_it(config: RunConfi
     with pytest.raises(KeyboardInterrupt), being_made(config, overwrite=True) as run:
         interrupted(run)
     assert Run.open(folder).log() == [{"step": 1}]
-    assert [path.name for path in folder.parent.iterdir()] == ["r"]
+    assert sorted(path.name for path in folder.parent.iterdir()) == [".r.lock", "r"]
+
+
+def test_a_run_that_ends_before_it_trained_leaves_nothing(config: RunConfig, folder: Path) -> None:
+    with suppress(ZeroDivisionError), being_made(config, overwrite=False) as run:
+        run.write_json("data.json", {})
+        raise ZeroDivisionError
+    assert not folder.exists()

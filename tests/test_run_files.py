@@ -69,11 +69,15 @@ def test_predictions_are_a_json_object_a_line(run: Run) -> None:
 
 
 def test_json_and_log_round_trip(run: Run) -> None:
-    run.write_json("data.json", {"涨": [1, None]})
+    run.write_json("data.json", {"ids": {"涨": [1, None]}, "fingerprint": ""})
     run.write_json("environment.json", {"seed": 3})
     run.append_log({"epoch": 1})
     run.append_log({"epoch": 2})
-    assert (run.data(), run.environment(), run.log()) == ({"涨": [1, None]}, {"seed": 3}, [{"epoch": 1}, {"epoch": 2}])
+    assert (run.data(), run.environment(), run.log()) == (
+        {"ids": {"涨": [1, None]}, "fingerprint": ""},
+        {"seed": 3},
+        [{"epoch": 1}, {"epoch": 2}],
+    )
     assert not list(run.folder.glob(".*"))
 
 

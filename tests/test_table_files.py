@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from fintune.data.formats import Columns
 from fintune.errors import DataError
 from fintune.records import Prediction
 from fintune.table_files import json_lines, read_texts, write_predictions
@@ -17,23 +18,36 @@ PREDICTIONS = [
 ]
 
 
-class Terminal(io.StringIO):
+class Piped(io.TextIOWrapper):
+    """A standard input that is no terminal, or is said to be one."""
+
+    def __init__(self, content: bytes, terminal: bool = False) -> None:
+        super().__init__(io.BytesIO(content))
+        self._terminal = terminal
+
     def isatty(self) -> bool:
-        return True
+        return self._terminal
 
 
 def test_arguments_are_numbered_and_blank_ones_left_out() -> None:
-    assert read_texts([" one ", "  ", "two"], None, "text") == (["1", "3"], ["one", "two"])
+    assert read_texts([" one ", "  ", "two"], None) == (["1", "3"], ["one", "two"])
 
 
 def test_standard_input_gives_a_text_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.stdin", io.StringIO("one\n\n two\n"))
-    assert read_texts([], None, "text") == (["1", "3"], ["one", "two"])
+    monkeypatch.setattr("sys.stdin", Piped("\ufeffone\n\n zwölf\r\n".encode()))
+    assert read_texts([], None) == (["1", "3"], ["one", "zwölf"])
+
+
+@pytest.mark.parametrize("content", [b"one\ntw\xe9\n", b"one\ntw\0o\n"])
+def test_standard_input_that_is_no_text_is_named_by_line(monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
+    monkeypatch.setattr("sys.stdin", Piped(content))
+    with pytest.raises(DataError, match="standard input:2: holds NUL or bytes that are not UTF-8"):
+        read_texts([], None)
 
 
 def test_arguments_come_before_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.stdin", io.StringIO("piped\n"))
-    assert read_texts(["given"], None, "text") == (["1"], ["given"])
+    monkeypatch.setattr("sys.stdin", Piped(b"piped\n"))
+    assert read_texts(["given"], None) == (["1"], ["given"])
 
 
 @pytest.mark.parametrize(
@@ -46,34 +60,34 @@ def test_arguments_come_before_standard_input(monkeypatch: pytest.MonkeyPatch) -
 )
 def test_files_need_no_label(tmp_path: Path, name: str, content: str, ids: list[str], texts: list[str]) -> None:
     (tmp_path / name).write_text(content)
-    assert read_texts([], str(tmp_path / name), "headline") == (ids, texts)
+    assert read_texts([], str(tmp_path / name), columns=Columns("headline", need_label=False)) == (ids, texts)
 
 
 def test_a_missing_text_column_is_told(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("headline\nx\n")
     with pytest.raises(DataError, match=r"a\.csv:1: no column 'text'; found headline"):
-        read_texts([], str(tmp_path / "a.csv"), "text")
+        read_texts([], str(tmp_path / "a.csv"), columns=Columns("text", need_label=False))
 
 
 def test_nothing_to_predict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.csv").write_text("text\n")
     with pytest.raises(DataError, match=r"a\.csv: no texts"):
-        read_texts([], str(tmp_path / "a.csv"), "text")
-    monkeypatch.setattr("sys.stdin", io.StringIO("\n"))
+        read_texts([], str(tmp_path / "a.csv"), columns=Columns("text", need_label=False))
+    monkeypatch.setattr("sys.stdin", Piped(b"\n"))
     with pytest.raises(DataError, match=r"^standard input: no texts$"):
-        read_texts([], None, "text")
+        read_texts([], None)
 
 
 def test_a_terminal_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.stdin", Terminal("never read\n"))
+    monkeypatch.setattr("sys.stdin", Piped(b"never read\n", terminal=True))
     with pytest.raises(DataError, match=r"^no texts given$") as caught:
-        read_texts([], None, "text")
+        read_texts([], None)
     assert "fintune predict RUN" in caught.value.hint
 
 
 def test_arguments_and_a_file_at_once_are_refused() -> None:
     with pytest.raises(DataError, match="--file: texts were given as arguments too"):
-        read_texts(["one"], "a.csv", "text")
+        read_texts(["one"], "a.csv")
 
 
 def test_json_lines_hold_what_people_ask_for() -> None:

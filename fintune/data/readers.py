@@ -5,20 +5,24 @@
 Row(id='news.csv:2', text='Profit rose.', label='positive')
 """
 
+import codecs
 import contextlib
 import hashlib
+import io
 import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from fintune.data.formats import FORMATS, Columns, Format
-from fintune.errors import DataError
+from fintune.errors import DataError, did_you_mean
 from fintune.records import Row
 
 BUILTIN = "builtin:"
 """prefix of `data.path` for the sets that ship with the package"""
 
 _BUILTIN_FOLDER = Path(__file__).parent / "builtin"
+_LINE_END = re.compile(r"\r\n|\r|\n")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _PHRASEBANK_LINE = re.compile(rb".+@[a-z]+\s*")
 
@@ -27,6 +31,8 @@ def resolve(path: str) -> Path:
     """The file behind `data.path`, a built-in name included; DataError when there is none."""
     if path.startswith(BUILTIN):
         return _builtin(path)
+    if not path.strip():
+        raise DataError("the path of the data is empty", hint="Name a file.")
     file = Path(path)
     with contextlib.suppress(RuntimeError):  # no such user
         file = file.expanduser()
@@ -42,6 +48,8 @@ def resolve(path: str) -> Path:
 
 def read(path: str, *, name: str = "auto", encoding: str = "auto", columns: Columns = Columns()) -> Iterator[Row]:  # noqa: B008
     """Rows of a file, one at a time. `name` is a key of FORMATS or "auto". Raises DataError with file and line."""
+    if name != "auto" and name not in FORMATS:
+        raise DataError(f"{path}: unknown format '{name}'", hint=did_you_mean(name, ["auto", *FORMATS]))
     file = resolve(path)
     with file.open("rb") as stream:
         head = stream.read(8192)
@@ -67,6 +75,12 @@ def detect(file: Path, head: bytes, columns: Columns) -> Format:
     raise DataError(f"{file}: cannot tell the format", hint=f"Set data.format to one of {', '.join(FORMATS)}.")
 
 
+def need_text(text: str, where: str) -> None:
+    """Refuse characters that no tokenizer takes and no file can hold."""
+    if "\0" in text or _SURROGATE.search(text):
+        raise DataError(f"{where}: holds NUL or bytes that are not UTF-8", hint="Give it UTF-8 text.")
+
+
 def sha256(file: Path) -> str:
     """Hex digest of a file's bytes."""
     with file.open("rb") as stream:
@@ -86,14 +100,11 @@ def _rows(file: Path, format_: Format, encoding: str, columns: Columns) -> Itera
     line = 0
     try:
         for line, text, label in format_.read(file, encoding, columns):
-            if "\0" in text or _SURROGATE.search(text):
-                raise DataError(
-                    f"{file}:{line}: a character that is no text (NUL or half a pair)", hint="The file may be damaged."
-                )
+            need_text(text, f"{file}:{line}")
             yield Row(f"{file.name}:{line}", text.strip(), None if label is None else label.strip())
     except UnicodeDecodeError as error:
         raise DataError(
-            f"{file}:{_line_of(file, line, encoding)}: not {encoding}: byte 0x{error.object[error.start]:02x}",
+            f"{file}:{_line_of(file, encoding)}: not {encoding}: byte 0x{error.object[error.start]:02x}",
             hint="Set data.encoding, for example to latin-1 or gb18030.",
         ) from None
     except LookupError:
@@ -106,16 +117,18 @@ def _rows(file: Path, format_: Format, encoding: str, columns: Columns) -> Itera
         ) from None
 
 
-def _line_of(file: Path, at_least: int, encoding: str) -> int:
-    """The first line from `at_least` on that does not decode."""
+def _line_of(file: Path, encoding: str) -> int:
+    """The line, from 1, of the first byte that does not decode; any of the three line ends counts."""
+    decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder(encoding)(), translate=True)
+    line = 1
     with file.open("rb") as stream:
-        for number, content in enumerate(stream, start=1):
-            if number >= at_least:
-                try:
-                    content.decode(encoding)
-                except UnicodeDecodeError:
-                    return number
-    return at_least
+        for chunk in iter(partial(stream.read, 1 << 16), b""):
+            try:
+                line += decoder.decode(chunk).count("\n")
+            except UnicodeDecodeError as error:
+                before = error.object[: error.start].decode(encoding, "replace")
+                return line + len(_LINE_END.findall(before))
+    return line
 
 
 def _builtin(path: str) -> Path:

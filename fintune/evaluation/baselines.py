@@ -3,6 +3,7 @@
 Both learn from the training part alone; the linear model's regularisation is chosen on the validation part.
 """
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -14,6 +15,8 @@ from fintune.records import Example, Scores
 
 REGULARISATION = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 """values of C tried (scikit-learn's LogisticRegression)"""
+
+_WORD = r"\w+"
 
 
 def majority(train: Sequence[Example], scored: Sequence[Example], labels: Sequence[str], **options: Any) -> Scores:
@@ -46,10 +49,10 @@ def _fit(train: Sequence[Example], c: float) -> Any:
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline, make_union
 
-    counts = make_union(
-        TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"\w+"),
-        TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True),
-    )
+    words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=_WORD)
+    characters = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True)
+    has_words = any(re.search(_WORD, e.text) for e in train)
+    counts = make_union(words, characters) if has_words else make_union(characters)
     model = make_pipeline(counts, LogisticRegression(C=c, max_iter=2000, class_weight="balanced"))
     return model.fit([e.text for e in train], [e.label for e in train])
 

@@ -3,7 +3,7 @@
 import re
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from fintune.errors import ModelError
 from fintune.methods.protocol import Method, MethodOptions
@@ -19,12 +19,24 @@ class LoraOptions(MethodOptions):
     """Settings of method `lora`."""
 
     name: Literal["lora"] = "lora"
-    r: int = Field(8, ge=1, description="Rank of the update.")
+    r: int = Field(8, ge=1, le=4096, description="Rank of the update.")
     lora_alpha: int = Field(32, ge=1, description="The update is scaled by lora_alpha / r.")
     lora_dropout: float = Field(0.1, ge=0, lt=1, description="Dropout on the input of the update.")
     target_modules: str | list[str] = Field(
         "auto", description="auto = every linear layer of the transformer blocks; or names, or one regex."
     )
+
+    @field_validator("target_modules")
+    @classmethod
+    def _regex_is_one(cls, chosen: str | list[str]) -> str | list[str]:
+        if not chosen:
+            raise ValueError("names no layer; leave it out for auto")
+        if isinstance(chosen, str):
+            try:
+                re.compile(chosen)
+            except re.error as error:
+                raise ValueError(f"not a regular expression: {error}") from None
+        return chosen
 
 
 def block_linear_layers(model: "nn.Module") -> str:

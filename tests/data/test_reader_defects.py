@@ -39,10 +39,11 @@ BROKEN = {
         b'{"text": "a", "label": "b"}\n{"text": "\xc3',
         r"a\.jsonl:2: not utf-8-sig: byte 0xc3",
     ),
-    "NUL escaped": ("a.jsonl", b'\n{"text": "a\\u0000", "label": "b"}\n', r"a\.jsonl:2: a character that is no text"),
+    "NUL escaped": ("a.jsonl", b'\n{"text": "a\\u0000", "label": "b"}\n', r"a\.jsonl:2: holds NUL"),
     "text is null": ("a.jsonl", b'{"text": null, "label": "b"}\n', r"a\.jsonl:1: 'text' is NoneType, not text"),
     "late NUL": ("a.csv", b"text,label\n" + b"a,b\n" * 3000 + b"c\0,d\n", r"a\.csv:3002: "),
     "wrong encoding": ("a.csv", b"text,label\na,b\n\xe4,b\n", r"a\.csv:3: not utf-8-sig: byte 0xe4"),
+    "wrong encoding, bare returns": ("a.csv", b"text,label\ra,b\r\xe4,b\r", r"a\.csv:3: not utf-8-sig: byte 0xe4"),
     "wrong encoding later": (
         "a.csv",
         b"text,label\n" + b"a,b\n" * 9000 + b"\xe4,b\n",

@@ -64,6 +64,16 @@ def test_single_rows_meet_any_shares_within_one(seed: int) -> None:
         assert all(abs(sum(e.label == label for e in splits[part]) - shares[part] * n) < 1 for part in shares)
 
 
+def test_a_cluster_goes_where_most_of_its_labels_are_lacking() -> None:
+    """Of a cluster with two labels the more frequent one decides, whatever its other rows would prefer."""
+    labels = ["a"] * 50 + ["b"] * 10 + (["a"] * 1 + ["b"] * 5)
+    rows = [Example(str(i), f"text {i}", label) for i, label in enumerate(labels)]
+    groups = np.array([0] * 50 + list(range(1, 11)) + [11] * 6)  # 50 times a, ten single b, five b with one a
+    splits = split(rows, groups, {"train": 0.6, "test": 0.4}, seed=0)
+    assert {str(i) for i in range(50)} <= {e.id for e in splits["train"]}, "all a but one"
+    assert {str(i) for i in range(60, 66)} <= {e.id for e in splits["test"]}, "one a and a third of b: test lacks both"
+
+
 def test_a_cluster_larger_than_a_part_stays_whole() -> None:
     splits = split(examples(100), np.array([0] * 60 + list(range(1, 41))), FRACTIONS, seed=0)
     assert {str(i) for i in range(60)} <= {e.id for e in splits["train"]}

@@ -81,3 +81,10 @@ def test_regularisation_is_chosen_on_validation_and_fitted_on_training(
 def test_tfidf_is_the_same_every_time() -> None:
     parts = rows("a", 8), rows("b", 4), rows("c", 4)
     assert tfidf(*parts, LABELS) == tfidf(*parts, LABELS)
+
+
+def test_tfidf_of_texts_without_words() -> None:
+    marks = [
+        Example(str(i), mark * (1 + i % 3), label) for i in range(9) for mark, label in zip("+-=", LABELS, strict=True)
+    ]
+    assert tfidf(marks, marks, marks, LABELS)["accuracy"].value == 1.0

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from fintune.engines.torch_engine import TorchEngine
-from fintune.errors import ModelError
+from fintune.errors import BrokenEnvironment, ModelError
 from fintune.methods import METHODS
 from fintune.methods.lora import LoraOptions
-from fintune.models import LoadedModel, load_adapter, load_model
+from fintune.models import LoadedModel, check_reference, load_adapter, load_model
 from fintune.records import Prompt
 
 
@@ -169,3 +169,29 @@ def test_a_hub_id_offline_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> No
 def test_an_unusable_device_is_refused(tiny_causal: Path) -> None:
     with pytest.raises(ModelError, match=r"model\.device: cannot use 'quantum'"):
         load_model(str(tiny_causal), device="quantum")
+
+
+@pytest.mark.parametrize(
+    ("reference", "device", "message"),
+    [
+        ("/no/such/folder", "auto", "no folder '/no/such/folder'"),
+        ("missing.gguf", "auto", "no file 'missing.gguf'"),
+        ("someone/some-model", "meta", "cannot use 'meta'"),
+    ],
+)
+def test_references_are_checked_without_weights(reference: str, device: str, message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        check_reference(reference, device)
+
+
+def test_good_references_pass_the_check(tiny_causal: Path) -> None:
+    for reference in (str(tiny_causal), "someone/some-model"):
+        check_reference(reference, "cpu")
+
+
+def test_the_embedded_model_is_checked_without_converting_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FINTUNE_CACHE", str(tmp_path))
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(BrokenEnvironment, match="the embedded model is not installed"):
+        check_reference("embedded", "cpu")
+    assert not list(tmp_path.iterdir())

@@ -9,6 +9,7 @@ import torch
 from transformers import TrainerCallback, set_seed
 
 from fintune.config import TrainSection
+from fintune.errors import TrainingError
 from fintune.methods import METHODS
 from fintune.methods.lora import LoraOptions
 from fintune.models import LoadedModel, load_model
@@ -118,6 +119,19 @@ def test_loss_falls_and_not_at_rate_zero(tiny_model: Path, tmp_path: Path) -> No
     learned, still = losses(2e-2), losses(0.0)
     assert sum(learned[-3:]) < 0.8 * sum(learned[:3])
     assert sum(still[-3:]) > 0.95 * sum(still[:3])
+
+
+@pytest.mark.parametrize("where", ["a step", "the epoch"])
+def test_a_loss_that_is_no_number_stops_training(tiny_causal: Path, tmp_path: Path, where: str) -> None:
+    kept: list[int] = []
+    loaded = tuned(tiny_causal)
+    if where == "a step":
+        with torch.no_grad():
+            next(p for p in loaded.model.parameters() if p.requires_grad).fill_(torch.nan)
+    judged = Judgement(0.9, float("nan"), {})
+    with pytest.raises(TrainingError, match=r"step 1 is nan" if where == "a step" else "validation loss of epoch 1"):
+        fit(loaded, tmp_path, silent(lambda epoch: judged, lambda: kept.append(1)))
+    assert not kept, "nothing is kept of it"
 
 
 def test_only_the_adapter_trains(tiny_model: Path, tmp_path: Path) -> None:

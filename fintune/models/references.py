@@ -1,0 +1,142 @@
+"""What `model.base` and `model.device` may say, checked without weights or network.
+
+A reference is `embedded`, a folder, a `.gguf` file, or a hub id; the first three never touch the network.
+"""
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fintune.data.readers import sha256
+from fintune.errors import FintuneError, ModelError, is_out_of_memory
+from fintune.models.embedded import cache_folder, convert_gguf, embedded_folder, need_package
+
+if TYPE_CHECKING:
+    import torch
+
+EMBEDDED = "embedded"
+_KINDS = "Name a folder, a .gguf file, a hub id, or embedded."
+
+
+def check_reference(reference: str, device: str) -> None:
+    """Refuse now what loading would refuse later. Raises ModelError, BrokenEnvironment without the embedded package."""
+    if device not in ("auto", "cpu"):  # else importing torch would be all it did
+        find_device(device)
+    path = local_path(reference)
+    if reference == EMBEDDED:
+        need_package()
+    elif path is not None and path.suffix != ".gguf":
+        _check_folder(path)
+
+
+def local_path(reference: str) -> Path | None:
+    """The folder or .gguf file a reference names; None for `embedded` and hub ids. Raises ModelError when it is not there."""
+    if not reference.strip():
+        raise ModelError("model.base: is empty", hint=_KINDS)
+    path = Path(reference).expanduser()
+    if reference == EMBEDDED:
+        return None
+    if path.suffix == ".gguf":
+        if not path.is_file():
+            raise ModelError(f"model.base: no file '{path}'", hint="Check the path.")
+        return path
+    if path.is_dir():
+        return path
+    if path.is_absolute() or reference.startswith((".", "~")) or reference.count("/") > 1:
+        raise ModelError(f"model.base: no folder '{reference}'", hint=_KINDS)
+    return None
+
+
+def source(reference: str) -> str:
+    """The folder or hub id to load from; converts what is not one yet."""
+    if reference == EMBEDDED:
+        return str(embedded_folder())
+    path = local_path(reference)
+    if path is None:
+        return reference
+    if path.suffix == ".gguf":
+        return str(_converted(path))
+    _check_folder(path)
+    return str(path)
+
+
+def find_device(name: str) -> "torch.device":
+    """The device of that name, tried out. Raises ModelError when it cannot be used."""
+    import torch
+
+    if name == "auto":
+        found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+        return found or torch.device("cpu")
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device).cpu()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ModelError(
+            f"model.device: cannot use '{name}': {str(error).splitlines()[0]}", hint="Use auto or cpu."
+        ) from None
+    return device
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object that came with a model or an adapter. Raises ModelError."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ModelError(f"{path.parent}: no {path.name}", hint="Name a run folder, or train again.") from None
+    except (ValueError, RecursionError):
+        content = None
+    if not isinstance(content, dict):
+        raise ModelError(f"{path}: damaged JSON", hint="Copy that folder again.")
+    return content
+
+
+@contextlib.contextmanager
+def loading_errors(what: str) -> Iterator[None]:
+    """Turn what the loading libraries raise into one ModelError."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except FintuneError:
+        raise
+    except SafetensorError as error:
+        raise ModelError(f"{what}: damaged weights: {error}", hint="Copy or download the model again.") from error
+    except Exception as error:  # a damaged file makes the loading libraries raise nearly anything
+        if is_out_of_memory(error) or (isinstance(error, OSError) and error.errno is not None):
+            raise
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ModelError(
+            f"{what}: cannot be loaded: {first}", hint="Offline? Name a folder saved with save_pretrained, or embedded."
+        ) from error
+
+
+def _converted(gguf: Path) -> Path:
+    """A plain folder made from a .gguf file, kept in the cache by its checksum."""
+    folder = cache_folder() / f"gguf-{sha256(gguf)[:16]}"
+    if not folder.is_dir():
+        staging = folder.with_suffix(f".{os.getpid()}.tmp")
+        with loading_errors(str(gguf)):
+            convert_gguf(gguf.resolve(), staging)
+        staging.rename(folder)
+    return folder
+
+
+def _check_folder(folder: Path) -> None:
+    """Refuse what would fail late or run foreign code."""
+    config = folder / "config.json"
+    if not config.is_file():
+        raise ModelError(
+            f"model.base: no config.json in '{folder}'", hint="Name the folder that save_pretrained wrote."
+        )
+    if "auto_map" in read_json(config):
+        raise ModelError(
+            f"{config}: needs code of its own (auto_map), which is never run",
+            hint="Use a model that transformers knows.",
+        )
+    if not list(folder.glob("*.safetensors")):
+        raise ModelError(
+            f"model.base: no .safetensors in '{folder}'", hint="Pickled weights are not read; convert them first."
+        )
