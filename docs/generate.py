@@ -58,7 +58,13 @@ def config() -> str:
 
 def tree() -> str:
     """Every file with the first line of its docstring, heading or comment."""
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
     rows: list[tuple[str, str]] = []
     folder = ""
     for name in sorted(listed, key=lambda n: (not n.startswith("fintune/"), n.split("/")[:-1], n)):
@@ -96,7 +102,7 @@ def main(check: bool) -> int:
 
 def _purpose(path: Path) -> str | None:
     """The first line that says what a file is for; None for files that need no line."""
-    if path.name.startswith(".") or path.suffix not in (".py", ".yaml", ".md", "") or path.name == "LICENSE":
+    if path.name.startswith(".") or path.suffix not in (".py", ".yaml", ".md", ".txt", "") or path.name == "LICENSE":
         return None
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".py":
