@@ -4,8 +4,8 @@ fintune train run.yaml --set train.epochs=3
 fintune predict runs/run "Operating loss narrowed to EUR 2 mn."
 """
 
-import errno
 import json
+import shlex
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -18,18 +18,18 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from fintune import display
-from fintune.errors import BrokenEnvironment, FintuneError, RunError, is_out_of_memory
+from fintune import display, exits
+from fintune.errors import RunError
 from fintune.records import Scores
 
 app = typer.Typer(
     name="fintune",
     help="Fine-tune a language model on labelled financial text, with honest scores.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
 out, err = Console(), Console(stderr=True)
+INTERRUPTED = 130
 _debug = False
 
 
@@ -56,6 +56,13 @@ Debug = Annotated[
 ]
 
 
+@app.callback(invoke_without_command=True)
+def _without_command(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        out.print(context.get_help())
+        raise typer.Exit(2)
+
+
 @app.command()
 def init(
     path: Annotated[Path, typer.Argument(help="Where to write it.")] = Path("run.yaml"),
@@ -71,21 +78,41 @@ def init(
         raise RunError(f"{path}: exists already", hint="Name another file, or add --force.")
     need_place(path)
     write_atomically(path, template(str(path), data=data))
-    out.print(Text(f"wrote {path}\nnext: fintune check {path}"))
+    out.print(Text(f"wrote {path}\nnext: fintune check {_typed(path)}"), soft_wrap=True)
 
 
 @app.command()
-def check(config: ConfigFile, overrides: Overrides = None, as_json: AsJson = False, debug: Debug = False) -> None:
-    """Check config and data, and show what is in them; loads no model."""
+def check(
+    config: ConfigFile,
+    overrides: Overrides = None,
+    against: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Compare with another file: shared texts, and their labels there."),
+    ] = None,
+    pii: Annotated[bool, typer.Option("--pii", help="Look for personal data; needs fintune[pii].")] = False,
+    near_duplicates: Annotated[
+        bool, typer.Option(help="Look for near-duplicates; the split is by single rows without.")
+    ] = True,
+    doubt: Annotated[bool, typer.Option(help="List labels that the other rows contradict.")] = True,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Check config and data, and say all that is wrong with them; exit code 1 when something is severe."""
     from fintune.config import load
-    from fintune.preparation import prepare
+    from fintune.examination import examine
 
-    prepared = prepare(load(config, overrides or []))
+    with _working():
+        found = examine(
+            load(config, overrides or []), against=against, pii=pii, near_duplicates=near_duplicates, doubt=doubt
+        )
     if as_json:
-        _print_json(asdict(prepared.report) | {"fingerprint": prepared.splits.fingerprint})
-        return
-    out.print(display.report_table(prepared.report, prepared.splits.fingerprint))
-    out.print(Text(f"next: fintune train {config}"))
+        _print_json(found.record())
+    else:
+        for table in display.examination(found):
+            out.print(table)
+        out.print(Text(f"next: fintune train {_typed(config)}" if not found.severe else "next: mend what is severe"))
+    if found.severe:
+        sys.exit(1)
 
 
 @app.command()
@@ -106,7 +133,9 @@ def train(
         return
     _show_scores(run)
     out.print(
-        Text(f'run: {run.folder}\nnext: fintune predict {run.folder} "Profit fell 12 % but the outlook was raised."'),
+        Text(
+            f'run: {run.folder}\nnext: fintune predict {_typed(run.folder)} "Profit fell 12 % but the outlook was raised."'
+        ),
         soft_wrap=True,
     )
 
@@ -144,37 +173,44 @@ def predict(
     run: RunFolder,
     texts: Annotated[list[str] | None, typer.Argument(help="Texts; left out: lines of standard input.")] = None,
     file: Annotated[
-        str | None, typer.Option(help="Read texts from a file (csv, jsonl, phrasebank, or a text a line).")
+        str | None, typer.Option(help="Read texts from a file, of any format that data.path takes.")
     ] = None,
     name: Format = None,
     encoding: Encoding = None,
     text_column: Annotated[
         str | None, typer.Option(help="Column of the file that holds the text; left out: as in training.")
     ] = None,
-    output: Annotated[Path | None, typer.Option(help="Write to FILE.csv or FILE.jsonl instead of the screen.")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Write to FILE.csv, .jsonl or .parquet instead of the screen.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object a line.")] = False,
     debug: Debug = False,
 ) -> None:
-    """Label texts, with a probability for every label."""
+    """Label texts, with a probability for every label; a file into a file is streamed, and resumed after a kill."""
+    from fintune.bulk import check_output, predict_file
+    from fintune.gathering import reading_like
     from fintune.predictor import load
-    from fintune.preparation import reading
-    from fintune.run import Run, need_place
-    from fintune.table_files import json_lines, read_texts, write_predictions
+    from fintune.run import Run
+    from fintune.table_files import json_line, read_texts, write_predictions
 
-    if output is not None and output.suffix.lower() not in (".csv", ".jsonl"):
-        raise RunError(f"--output {output}: unknown kind of file", hint="Name a file that ends in .csv or .jsonl.")
+    data = Run.open(run).config().data
     if output is not None:
-        need_place(output)
-    how = reading(Run.open(run).config(), file or "", name=name, encoding=encoding, need_label=False)
-    how["columns"] = replace(how["columns"], text=text_column or how["columns"].text)
-    ids, given = read_texts(texts or [], file, **how)
+        check_output(output)
+    if file is not None and output is not None and not texts:
+        with _working():
+            done = predict_file(run, file, output, text_column=text_column, name=name, encoding=encoding)
+        _say_bulk(done)
+        return
+    how = reading_like(data, file or "", name=name, encoding=encoding, need_label=False)
+    how = replace(how, columns=replace(how.columns, text=text_column or how.columns.text, date=None, group=None))
+    ids, given = read_texts(texts or [], file, how)
     with _working():
         predictions = load(run)(given, ids)
     if output is not None:
         write_predictions(output, predictions)
         err.print(Text(f"wrote {len(predictions)} predictions to {output}"))
     elif as_json:
-        sys.stdout.write(json_lines(predictions))
+        sys.stdout.writelines(map(json_line, predictions))
     else:
         out.print(display.predictions_table(predictions))
 
@@ -205,43 +241,29 @@ def models(as_json: AsJson = False, debug: Debug = False) -> None:
 
 def main() -> None:
     """Entry point: runs a command and turns foreseeable failures into two lines and an exit code."""
+    exits.speak_utf8()
+    exits.heed_signals()
     try:
-        app()
-    except FintuneError as error:
-        _fail(error)
+        code = app(standalone_mode=False)
+        if code == INTERRUPTED:
+            _say("interrupted", "Run it again; a finished run of that name stands as it was.")
+        sys.exit(code)
+    except exits.Stopped as stopped:
+        _say("told to stop", "Run it again; a finished run of that name stands as it was.")
+        sys.exit(stopped.exit_code)
     except BrokenPipeError:
         sys.exit(1)
-    except (MemoryError, RuntimeError) as error:
-        if not is_out_of_memory(error):
+    except Exception as failure:
+        if _debug or (error := exits.as_error(failure)) is None:
             raise
-        _fail(
-            BrokenEnvironment(
-                "out of memory",
-                hint="Lower train.micro_batch_tokens, evaluation.batch_size, model.max_length or method.r.",
-            )
-        )
-    except OSError as error:
-        _fail(_from_os(error))
+        _say(error.message, error.hint)
+        sys.exit(error.exit_code)
 
 
-def _from_os(error: OSError) -> FintuneError:
-    where = f"{str(error.filename)[:200]}: " if error.filename else ""
-    if error.errno in (errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR):
-        return RunError(f"{where}{error.strerror}", hint="Name another path.")
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return BrokenEnvironment(
-            f"{where}the disk is full", hint="Free space, or set output to another disk; then run it again."
-        )
-    return BrokenEnvironment(f"{where}{error.strerror or error}", hint="Check the path and its permissions.")
-
-
-def _fail(error: FintuneError) -> None:
-    if _debug:
-        raise error
-    err.print(Text(f"error: {error.message}", style="bold red"), soft_wrap=True)
-    if error.hint:
-        err.print(Text(f"next:  {error.hint}"), soft_wrap=True)
-    sys.exit(error.exit_code)
+def _say(message: str, hint: str) -> None:
+    err.print(Text(f"error: {message}", style="bold red"), soft_wrap=True)
+    if hint:
+        err.print(Text(f"next:  {hint}"), soft_wrap=True)
 
 
 @contextmanager
@@ -257,6 +279,12 @@ def _working() -> Iterator[None]:
         yield
 
 
+def _say_bulk(done: Any) -> None:
+    err.print(Text(f"wrote {done.labelled:,} predictions to {done.output}"), soft_wrap=True)
+    if done.errors is not None:
+        err.print(Text(f"{done.unreadable:,} records could not be labelled: see {done.errors}"), soft_wrap=True)
+
+
 def _show_scores(run: Any) -> None:
     config, scores = run.config(), run.scores()
     rows = {f"{config.method.name}, {part}": s for part, s in scores.items()}
@@ -267,6 +295,11 @@ def _show_scores(run: Any) -> None:
 
 def _show_labels(scores: Scores, labels: Sequence[str]) -> None:
     out.print(display.classes_table(scores, labels), display.confusion_table(scores, labels), display.losses(scores))
+
+
+def _typed(path: Path) -> str:
+    """A path as one types it in a shell."""
+    return shlex.quote(f"./{path}" if str(path).startswith("-") else str(path))
 
 
 def _list(rows: list[dict[str, str]], as_json: bool) -> None:

@@ -10,7 +10,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 from rich.text import Text
 
-from fintune.data.checks import DataReport
+from fintune.data.against import Against
+from fintune.data.findings import Finding
+from fintune.data.suspicion import Suspicion
+from fintune.examination import Examination
 from fintune.export.model_card import HEADLINE, interval
 from fintune.progress import Progress as Event
 from fintune.progress import listening
@@ -33,13 +36,13 @@ def progress_bars(console: Console) -> Iterator[None]:
     shown: dict[str, TaskID] = {}
 
     def listen(event: Event) -> None:
-        if event.total == 0:
+        if event.note and event.total == 0:
             console.print(Text(f"{event.stage:<11}{event.note}"), soft_wrap=True)
             return
         if event.stage not in shown:
-            shown[event.stage] = bars.add_task(event.stage, total=event.total, note="")
-        bars.update(shown[event.stage], completed=event.done, total=event.total, note=event.note)
-        if event.done >= event.total:
+            shown[event.stage] = bars.add_task(event.stage, total=event.total or None, note="")
+        bars.update(shown[event.stage], completed=event.done, total=event.total or None, note=event.note)
+        if event.done >= event.total > 0:
             bars.remove_task(shown.pop(event.stage))
 
     with bars, listening(listen):
@@ -88,22 +91,94 @@ def confusion_table(scores: Scores, labels: Sequence[str]) -> Table:
     return table
 
 
-def report_table(report: DataReport, fingerprint: str) -> Table:
-    """What was found in the data."""
-    table = _table("data", show_header=False)
+def examination(found: Examination) -> Iterator[Table]:
+    """What was found in the data, as tables: facts, findings, and what was asked for besides."""
+    yield _facts(found)
+    if found.report.label_samples:
+        yield _label_samples(found.report.label_samples)
+    if found.suspicious:
+        yield _suspicious(found.suspicious)
+    if found.against is not None and found.against.labels:
+        yield _cross(found.against)
+    if found.report.findings:
+        yield _findings(found.report.findings)
+
+
+def _facts(found: Examination) -> Table:
+    report, table = found.report, _table("data", show_header=False)
     facts: dict[str, Any] = {
-        "rows": f"{report.rows:,}",
+        "sources": ", ".join(f"{s['name']} ({s['format']}, {s['rows']:,})" for s in found.sources[:5]),
+        "rows": f"{report.rows:,}" + (f", {report.unusable:,} unusable" if report.unusable else ""),
         "labels": _counts(report.labels),
-        "empty texts": report.empty_texts,
-        "exact duplicates": f"{report.exact_duplicates} (dropped)",
+        "dropped": _counts(report.dropped) or "none",
+        "exact duplicates": report.exact_duplicates,
         "texts with two labels": report.conflicting_texts,
-        "near-duplicates": f"{report.near_duplicate_rows} rows in {report.near_duplicate_clusters} clusters, each kept on one side",
-        "words a text": f"median {report.median_words:g}, longest {report.longest_words}",
+        "near-duplicates": f"{report.near_duplicate_rows:,} rows in {report.near_duplicate_clusters:,} clusters",
+        "words a text": f"median {report.median_words:g}, longest {report.longest_words:,}",
+        "tokens": "not counted: the tokenizer is not at hand" if found.tokens is None else _tokens(found.tokens),
         **{part: f"{sum(labels.values()):,} ({_counts(labels)})" for part, labels in report.parts.items()},
-        "fingerprint": fingerprint,
+        "twins in train": _counts(report.twins_in_train) or "not looked for",
+        **{f"dates, {part}": " to ".join(ends) for part, ends in report.dates.items()},
+        "fingerprint": found.fingerprint or "none: not split",
     }
+    if found.against is not None:
+        facts["against"] = _beside(found.against)
+    if found.pii is not None:
+        facts["personal data"] = _counts(found.pii)
     for name, value in facts.items():
         table.add_row(name, Text(str(value)))
+    return table
+
+
+def _tokens(tokens: Mapping[str, float]) -> str:
+    share = f", {tokens['over_limit']:.1%} over model.max_length" if tokens["over_limit"] else ""
+    return f"median {tokens['median']:g}, longest {tokens['longest']:g} of {tokens['looked_at']:,.0f} texts{share}"
+
+
+def _beside(against: Against) -> str:
+    inside = "; one lies wholly inside the other" if against.inside else ""
+    return f"{against.shared:,} of {against.distinct:,} texts stand in {against.other} too, {against.twins:,} nearly{inside}"
+
+
+def _findings(findings: Sequence[Finding]) -> Table:
+    table = _table("findings, the worst first")
+    for column in ("level", "kind"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("what")
+    table.add_column("rows")
+    style = {"severe": "bold red", "warning": "yellow", "note": ""}
+    for f in findings:
+        table.add_row(Text(f.level, style[f.level]), f.kind, Text(f.message), Text(", ".join(f.rows[:3])))
+    return table
+
+
+def _label_samples(samples: Mapping[str, Sequence[str]]) -> Table:
+    table = _table("labels that are numbers: do the texts bear out the names?")
+    table.add_column("label", no_wrap=True)
+    table.add_column("texts")
+    for label, texts in samples.items():
+        table.add_row(Text(label), Text("\n".join(texts)))
+    return table
+
+
+def _suspicious(found: Sequence[Suspicion]) -> Table:
+    table = _table(f"labels to review, the most doubtful of {len(found)}")
+    for column in ("row", "label", "rather"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("text")
+    for s in found[:5]:
+        table.add_row(Text(s.id), Text(s.label), Text(f"{s.rather} {s.probability:.2f}"), Text(s.text[:100]))
+    return table
+
+
+def _cross(against: Against) -> Table:
+    columns = sorted({label for counts in against.labels.values() for label in counts})
+    table = _table(f"label here (row), in {against.other} (column), on shared texts")
+    table.add_column("here", no_wrap=True)
+    for column in columns:
+        table.add_column(Text(column), justify="right")
+    for label, counts in against.labels.items():
+        table.add_row(Text(label), *(f"{counts.get(column, 0):,}" for column in columns))
     return table
 
 

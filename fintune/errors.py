@@ -5,6 +5,7 @@ FintuneError            a mistake the user can mend; exit code 2
 ├── DataError           a file, row, column or label is not what the config says
 ├── ModelError          a base model or adapter is missing, damaged or does not fit
 ├── TrainingError       training cannot go on: the loss is not a number
+├── UsageError          a command was typed wrongly
 ├── RunError            a run folder is missing, unfinished or taken
 └── BrokenEnvironment   a package is missing, the disk is full: nothing the config can mend; exit code 1
 
@@ -49,6 +50,10 @@ class TrainingError(FintuneError):
     """Training has come to nothing under these settings."""
 
 
+class UsageError(FintuneError):
+    """A command was typed wrongly."""
+
+
 class RunError(FintuneError):
     """A run folder cannot be used as it is."""
 
@@ -68,5 +73,6 @@ def is_out_of_memory(error: BaseException) -> bool:
 def did_you_mean(word: str, allowed: Iterable[str]) -> str:
     """A sentence that names the nearest allowed word, or all allowed words when none is near."""
     names = [str(name) for name in allowed]
-    near = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
-    return f"Did you mean '{near[0]}'?" if near else f"Allowed: {', '.join(names)}."
+    folded = {name.casefold(): name for name in reversed(names)}
+    near = difflib.get_close_matches(word.casefold(), folded, n=1, cutoff=0.6)
+    return f"Did you mean '{folded[near[0]]}'?" if near else f"Allowed: {', '.join(names)}."

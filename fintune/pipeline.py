@@ -17,16 +17,17 @@ import numpy as np
 from fintune.config import RunConfig, load
 from fintune.data.readers import read
 from fintune.environment import describe
-from fintune.errors import DataError
+from fintune.errors import DataError, ModelError
 from fintune.evaluation import Evaluation, evaluate
 from fintune.evaluation.baselines import majority, tfidf
 from fintune.export.model_card import model_card
+from fintune.gathering import reading_like
 from fintune.methods import METHODS
 from fintune.metrics import perplexity
-from fintune.preparation import Prepared, announce, data_record, encode, prepare, reading
+from fintune.preparation import Prepared, announce, data_record, encode, prepare
 from fintune.progress import tell
-from fintune.records import Example, Scores
-from fintune.run import Run, being_made
+from fintune.records import Example, Fault, Row, Scores
+from fintune.run import Run, being_made, need_place
 from fintune.tasks import TASKS, Task
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def train(
     announce(prepared)
     with being_made(prepared.config, overwrite=overwrite) as run:
         run.write_json("data.json", data_record(prepared))
+        run.write_dropped(prepared.dropped)
         _score(prepared, _fit(prepared, run), run)
     return run
 
@@ -59,8 +61,14 @@ def load_tuned(run: Run, *, device: str = "auto") -> "LoadedModel":
     """A run's adapter on its base model."""
     from fintune.models import load_adapter, load_model
 
-    model = run.config().model
-    return load_adapter(load_model(model.base, revision=model.revision, dtype=model.dtype, device=device), run.adapter)
+    model, trained_on = run.config().model, run.environment().get("base_sha256")
+    base = load_model(model.base, revision=model.revision, dtype=model.dtype, device=device)
+    if trained_on is not None and base.sha256 != trained_on:
+        raise ModelError(
+            f"{model.base}: weights or tokenizer are not those the adapter was trained on (sha256 differs)",
+            hint="Restore that model, or train again.",
+        )
+    return load_adapter(base, run.adapter)
 
 
 def score_part(run: Run, part: str) -> Evaluation:
@@ -68,10 +76,11 @@ def score_part(run: Run, part: str) -> Evaluation:
     prepared = prepare(run.config())
     if prepared.splits.fingerprint != run.data()["fingerprint"]:
         raise DataError(
-            f"{prepared.source}: not the data this run was trained on (another fingerprint)",
+            f"{prepared.sources[0]['path']}: not the data this run was trained on (another fingerprint)",
             hint="Restore the file, or train again.",
         )
     scores, baselines = run.scores(), run.baselines()
+    need_place(run.folder / "scores.json")
     found = _evaluate(prepared.config, prepared.task, prepared.splits[part], load_tuned(run), part)
     scores[part] = found.scores
     run.write_predictions(part, found.predictions)
@@ -84,11 +93,18 @@ def score_file(run: Run, path: str, *, name: str | None = None, encoding: str | 
     """Score a run's adapter on a labelled file of its task, its format and encoding as in training unless told; stores nothing."""
     config = run.config()
     task = TASKS[config.task.name].build(config.task)
-    rows = read(path, **reading(config, path, name=name, encoding=encoding))
-    examples = [task.parse(row) for row in rows if row.text]
+    rows = read(path, reading_like(config.data, path, name=name, encoding=encoding))
+    examples = [_example(task, row) for row in rows if row.text]
     if not examples:
         raise DataError(f"{path}: no labelled texts", hint="Give it at least one row.")
     return _evaluate(config, task, examples, load_tuned(run), Path(path).name)
+
+
+def _example(task: Task, row: Row) -> Example:
+    parsed = task.parse(row)
+    if isinstance(parsed, Fault):
+        raise DataError(f"{parsed.where}: {parsed.problem}", hint=parsed.hint)
+    return parsed
 
 
 def _fit(prepared: Prepared, run: Run) -> "LoadedModel":
@@ -113,7 +129,13 @@ def _fit(prepared: Prepared, run: Run) -> "LoadedModel":
     )
     run.write_json(
         "environment.json",
-        describe() | {"seed": config.train.seed, "trainable_parameters": trainable, "parameters": total},
+        describe()
+        | {
+            "seed": config.train.seed,
+            "trainable_parameters": trainable,
+            "parameters": total,
+            "base_sha256": base.sha256,
+        },
     )
     best = fit(tuned, encoded, config.train, _hooks(prepared, tuned, run), folder=run.checkpoints)
     tell("train", f"best epoch by validation macro-F1: {best}")

@@ -13,7 +13,7 @@ from fintune.config import RunConfig
 from fintune.config import load as load_config
 from fintune.data.readers import need_text
 from fintune.engines import Engine
-from fintune.errors import RunError
+from fintune.errors import DataError, RunError
 from fintune.evaluation.evaluate import predict
 from fintune.pipeline import engine, load_tuned
 from fintune.progress import tell
@@ -37,6 +37,10 @@ class Predictor:
             return []
         names = [str(i) for i in range(1, len(texts) + 1)] if ids is None else ids
         for name, text in zip(names, texts, strict=True):
+            if not isinstance(text, str):
+                raise TypeError(f"text {name} is {type(text).__name__}, not str")
+            if not text.strip():
+                raise DataError(f"text {name}: is empty", hint="Leave it out.")
             need_text(text, f"text {name}")
         predictions, ranking = predict(self.engine, self.task, texts, names)
         if cut := int((ranking.cut > 0).sum()):

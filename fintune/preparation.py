@@ -7,23 +7,31 @@ Nothing here loads weights, so a mistake in config or data costs seconds, not mi
 5
 """
 
-from dataclasses import asdict, dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from fintune.config import RunConfig
-from fintune.data.checks import DataReport, drop_duplicates, report
+from fintune.data.checks import DataReport, Material, label_samples, report
+from fintune.data.cleanup import Dropped
 from fintune.data.duplicates import clusters
-from fintune.data.formats import Columns
-from fintune.data.readers import BUILTIN, read, resolve, sha256
-from fintune.data.splits import Splits, split
+from fintune.data.sources import expand
+from fintune.data.splits import Parts, Plan, Splits, divide, fingerprint
 from fintune.errors import BrokenEnvironment, DataError, ModelError
+from fintune.gathering import Gathered, address, gather
 from fintune.models import LoadedModel, check_reference
 from fintune.progress import tell
 from fintune.prompts import PromptEncoder
-from fintune.records import Encoded, TooLong
-from fintune.tasks import TASKS, Task
+from fintune.records import Encoded, Example, TooLong
+from fintune.tasks import Task
+
+_FEWEST = 10
 
 
 @dataclass(frozen=True)
@@ -34,43 +42,81 @@ class Prepared:
     task: Task
     splits: Splits
     report: DataReport
-    source: Path
+    sources: Sequence[Mapping[str, Any]]
+    dropped: Sequence[Dropped]
 
 
 def prepare(config: RunConfig) -> Prepared:
     """Check the model's reference, read, check and split the data. Raises ModelError, DataError; loads no weights."""
-    check_reference(config.model.base, config.model.device)
-    task = TASKS[config.task.name].build(config.task)
-    data = config.data
     _need_packages(config)
-    columns = Columns(data.text_column, data.label_column)
-    rows = list(read(data.path, name=data.format, encoding=data.encoding, columns=columns))
-    examples = [task.parse(row) for row in rows if row.text]
-    kept = drop_duplicates(examples)
-    if len(kept) < 10:
+    check_reference(config.model.base, config.model.device)
+    gathered = gather(config)
+    if (found := sum(map(len, gathered.parts.values()))) < _FEWEST:
+        names = ", ".join(str(source["path"]) for source in gathered.sources)
         raise DataError(
-            f"{data.path}: {len(kept)} distinct examples, too few to split",
-            hint="Ten are the least, hundreds are useful.",
+            f"{names}: {found} distinct examples, too few to split", hint="Ten are the least, hundreds are useful."
         )
-    groups = clusters([example.text for example in kept])
-    splits = split(kept, groups, data.split.fractions, seed=data.split.seed)
-    _need_labels(task, splits, data.path)
-    found = report(kept, groups, splits.parts, empty=len(rows) - len(examples), duplicates=len(examples) - len(kept))
-    return Prepared(_absolute(config), task, splits, found, resolve(data.path))
+    parts, groups = divided(config, gathered)
+    _need_labels(gathered.task, parts)
+    found_report = report(material(config, gathered, parts, groups))
+    splits = Splits(parts, fingerprint(parts))
+    return Prepared(absolute(config), gathered.task, splits, found_report, gathered.sources, gathered.dropped)
+
+
+def divided(config: RunConfig, gathered: Gathered, *, near_duplicates: bool = True) -> tuple[Parts, NDArray[np.int64]]:
+    """Parts in the order train, validation, test (those that are given as they are), and the clusters of all examples."""
+    split, given = config.data.split, {name: part for name, part in gathered.parts.items() if name != "train"}
+    everything = [e for part in gathered.parts.values() for e in part]
+    groups = clusters([e.text for e in everything]) if near_duplicates else np.arange(len(everything))
+    shares = {name: share for name, share in split.fractions.items() if name not in given}
+    parts: Parts = {"train": gathered.parts["train"]}
+    if len(shares) > 1:
+        whole = {name: share / sum(shares.values()) for name, share in shares.items()}
+        plan = Plan(split.by, whole, split.seed, split.folds, split.fold, config.data.date_format)
+        parts = divide(gathered.parts["train"], plan, groups=groups[: len(gathered.parts["train"])])
+    return {name: (parts | given)[name] for name in split.fractions}, groups
+
+
+def material(
+    config: RunConfig,
+    gathered: Gathered,
+    parts: Mapping[str, Sequence[Example]],
+    groups: NDArray[np.int64],
+    *,
+    near_duplicates: bool = True,
+) -> Material:
+    """What the checks look at."""
+    return Material(
+        rows=gathered.rows,
+        kept=[e for part in gathered.parts.values() for e in part],
+        parts=parts,
+        groups=groups,
+        labels=gathered.task.labels,
+        given=[name for name in gathered.parts if name != "train"],
+        faults=gathered.faults,
+        dropped=gathered.dropped,
+        date_format=config.data.date_format,
+        by=config.data.split.by,
+        near_duplicates=near_duplicates,
+        samples=label_samples([e for part in gathered.parts.values() for e in part], config.data.label_map),
+    )
 
 
 def encode(prepared: Prepared, loaded: LoadedModel) -> list[Encoded]:
     """Token ids of the training part; says how many texts were cut, refuses what cannot fit."""
     encoder = PromptEncoder(loaded.tokenizer, loaded.kind, prepared.config.model.max_length)
-    task, encoded = prepared.task, []
-    for example in prepared.splits["train"]:
+    task, encoded, train = prepared.task, [], prepared.splits["train"]
+    counts = Counter(example.label for example in train)
+    balanced = prepared.config.train.class_weights == "balanced"
+    for example in train:
         ids = encoder.encode(task.prompt(example.text), task.answer(example.label))
         if isinstance(ids, TooLong):
             raise ModelError(
                 f"model.max_length: {ids.limit} tokens cannot hold template and answer ({ids.needed})",
                 hint="Raise model.max_length or shorten task.prompt.",
             )
-        encoded.append(ids)
+        weight = len(train) / len(counts) / counts[example.label] if balanced else 1.0
+        encoded.append(replace(ids, weight=weight, stratum=list(counts).index(example.label)))
     if cut := sum(e.cut > 0 for e in encoded):
         tell("data", f"{cut} of {len(encoded)} training texts exceed {encoder.max_length} tokens and lost their middle")
     return encoded
@@ -80,24 +126,46 @@ def data_record(prepared: Prepared) -> dict[str, Any]:
     """The content of data.json."""
     return {
         "task": prepared.task.name,
-        "sources": [{"path": str(prepared.source), "sha256": sha256(prepared.source)}],
+        "sources": list(prepared.sources),
         "fingerprint": prepared.splits.fingerprint,
         "report": asdict(prepared.report),
         "ids": {part: [example.id for example in examples] for part, examples in prepared.splits.parts.items()},
     }
 
 
-def reading(
-    config: RunConfig, path: str, *, name: str | None = None, encoding: str | None = None, need_label: bool = True
-) -> dict[str, Any]:
-    """How to read another file for a run (arguments of readers.read): as in training where it ends alike, unless told."""
-    data = config.data
-    alike = Path(path).suffix.lower() == Path(data.path).suffix.lower()
-    return {
-        "name": name or (data.format if alike else "auto"),
-        "encoding": encoding or (data.encoding if alike else "auto"),
-        "columns": Columns(data.text_column, data.label_column, need_label),
+def announce(prepared: Prepared) -> None:
+    """Tell whoever listens what the data hold."""
+    found, sizes = prepared.report, {part: len(examples) for part, examples in prepared.splits.parts.items()}
+    labels = " · ".join(f"{label} {count:,}" for label, count in found.labels.items())
+    dropped = " · ".join(f"{count:,} dropped: {reason}" for reason, count in found.dropped.items()) or "none dropped"
+    tell("data", f"{found.rows:,} rows · {labels} · {dropped}")
+    tell(
+        "data",
+        f"{found.near_duplicate_rows:,} rows in near-duplicate clusters · split by {prepared.config.data.split.by} · "
+        + " · ".join(f"{part} {size:,}" for part, size in sizes.items()),
+    )
+    for finding in found.findings:
+        if finding.level != "note":
+            tell("data", f"{finding.level}: {finding.message}")
+
+
+def absolute(config: RunConfig) -> RunConfig:
+    """The config with whole paths, so that a run can be read from any folder."""
+    data, model = config.data, config.model
+    paths: dict[str, Any] = {}
+    for setting in ("path", "validation", "test"):
+        given = getattr(data, setting)
+        if given is not None:
+            found = [address(source) for source in expand(given)]
+            paths[setting] = found[0] if isinstance(given, str) and len(found) == 1 else found
+    base = str(Path(model.base).expanduser().resolve()) if Path(model.base).expanduser().exists() else model.base
+    output = str(Path(config.output).expanduser().resolve())
+    changed = {
+        "output": output,
+        "data": data.model_copy(update=paths),
+        "model": model.model_copy(update={"base": base}),
     }
+    return config.model_copy(update=changed)
 
 
 def _need_packages(config: RunConfig) -> None:
@@ -110,33 +178,12 @@ def _need_packages(config: RunConfig) -> None:
             )
 
 
-def _absolute(config: RunConfig) -> RunConfig:
-    """The config with whole paths, so that a run can be read from any folder."""
-    data, model = config.data, config.model
-    path = data.path if data.path.startswith(BUILTIN) else str(resolve(data.path).resolve())
-    base = str(Path(model.base).expanduser().resolve()) if Path(model.base).expanduser().exists() else model.base
-    changed = {"data": data.model_copy(update={"path": path}), "model": model.model_copy(update={"base": base})}
-    return config.model_copy(update=changed)
-
-
-def announce(prepared: Prepared) -> None:
-    """Tell whoever listens what the data hold."""
-    found, sizes = prepared.report, {part: len(examples) for part, examples in prepared.splits.parts.items()}
-    labels = " · ".join(f"{label} {count:,}" for label, count in found.labels.items())
-    tell("data", f"{found.rows:,} rows · {labels} · {found.exact_duplicates} exact duplicates dropped")
-    tell(
-        "data",
-        f"{found.near_duplicate_rows} rows in near-duplicate clusters, kept on one side of the split · "
-        + " · ".join(f"{part} {size:,}" for part, size in sizes.items()),
-    )
-
-
-def _need_labels(task: Task, splits: Splits, path: str) -> None:
+def _need_labels(task: Task, parts: Mapping[str, Sequence[Example]]) -> None:
     """Refuse a part that lacks a label: it could neither be learned nor judged."""
-    for part, examples in splits.parts.items():
+    for part, examples in parts.items():
         present = {example.label for example in examples}
         if missing := [label for label in task.labels if label not in present]:
             raise DataError(
-                f"{path}: no example of label '{missing[0]}' in the {part} part",
+                f"data.path: no example of label '{missing[0]}' in the {part} part",
                 hint="Add examples of it, or take it out of task.labels.",
             )

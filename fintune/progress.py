@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """`done` of `total` units of a stage; both 0 for a plain message."""
+    """`done` of `total` units of a stage, total 0 where it is not known; both 0 for a plain message."""
 
     stage: str
     done: int = 0

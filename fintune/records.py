@@ -1,6 +1,6 @@
 """The frozen records that travel between stages; none of them knows a model, a config or a file.
 
-Row (a reader's) -> Example (a task's) -> Encoded | TooLong (the tokenizer's) -> Prediction (an engine's) -> Score (a metric's).
+Row | Fault (a reader's) -> Example (a task's) -> Encoded | TooLong (the tokenizer's) -> Prediction (an engine's) -> Score (a metric's).
 """
 
 from collections.abc import Mapping
@@ -15,6 +15,21 @@ class Row:
     """file:line, unique within a run"""
     text: str
     label: str | None
+    date: str | None = None
+    group: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A record that cannot be used."""
+
+    where: str
+    """file:line"""
+    problem: str
+    hint: str
+    kind: str = "unreadable"
+    value: str = ""
+    """the label that is unknown"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +39,8 @@ class Example:
     id: str
     text: str
     label: str
+    date: str | None = None
+    group: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +62,10 @@ class Encoded:
     input_ids: list[int]
     labels: list[int]
     cut: int = 0
+    weight: float = 1.0
+    """of the example in the loss"""
+    stratum: int = 0
+    """number of its label, for sampling that balances labels"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 
 from fintune.config import RunConfig, dump, load
+from fintune.data.cleanup import Dropped
 from fintune.errors import ConfigError, RunError
 from fintune.records import Prediction, Score, Scores
 
@@ -30,8 +31,9 @@ _MARK = "INCOMPLETE"
 _HOLDS = {"scores.json": {"splits", "baselines"}, "data.json": {"ids", "fingerprint"}}
 """what readers of a file rely on"""
 _OWN = re.compile(
-    r"INCOMPLETE|config\.yaml|(data|environment|scores)\.json|log\.jsonl|predictions\.\w+\.jsonl|README\.md"
-    r"|adapter|\.adapter\.(new|old)|checkpoints|\..+\.tmp"
+    r"INCOMPLETE|config\.yaml|(data|environment|scores)\.json|(log|dropped)\.jsonl|predictions\.\w+\.jsonl|README\.md"
+    r"|(adapter|\.adapter\.(new|old))(/(adapter_config\.json|adapter_model\.safetensors|README\.md))?"
+    r"|checkpoints(/.*)?|\..+\.tmp"
 )
 """names a run folder holds; a folder that holds others is somebody else's and never removed"""
 
@@ -49,9 +51,13 @@ class Run:
         if not (run.folder / "config.yaml").is_file():
             raise RunError(f"{folder}: not a run folder (no config.yaml)", hint=_others(run.folder.parent))
         if (run.folder / _MARK).exists():
+            former = run.folder.with_name(f".{run.folder.name}.former")
+            kept = (
+                f"The finished run it was to replace lies in {former}; train brings it back." if former.exists() else ""
+            )
             raise RunError(
                 f"{folder}: unfinished run: {(run.folder / _MARK).read_text().strip()}",
-                hint="Train it again with the same config; a finished run replaces it.",
+                hint=f"{kept} Train it again with the same config; a finished run replaces it.".strip(),
             )
         return run
 
@@ -111,6 +117,12 @@ class Run:
         lines = [json.dumps(asdict(p), ensure_ascii=False) + "\n" for p in predictions]
         self.write_text(f"predictions.{part}.jsonl", "".join(lines))
 
+    def write_dropped(self, dropped: Sequence[Dropped]) -> None:
+        """Write dropped.jsonl: a line for each row that was left out, with the reason; none when none was."""
+        if dropped:
+            lines = [json.dumps(d.record(), ensure_ascii=False) + "\n" for d in dropped]
+            self.write_text("dropped.jsonl", "".join(lines))
+
     def write_json(self, name: str, content: Any) -> None:
         """Write a JSON file whole or not at all."""
         self.write_text(name, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
@@ -166,7 +178,7 @@ class Run:
 @contextmanager
 def being_made(config: RunConfig, *, overwrite: bool) -> Iterator[Run]:
     """A fresh run folder, locked and marked unfinished until the block ends well. Raises RunError when it is taken."""
-    run = Run(Path(config.output) / config.name)
+    run = Run(Path(config.output).expanduser() / config.name)
     with _locked(run.folder):
         former = _clear(run.folder, overwrite)
         try:
@@ -176,13 +188,12 @@ def being_made(config: RunConfig, *, overwrite: bool) -> Iterator[Run]:
             shutil.rmtree(run.checkpoints, ignore_errors=True)
             (run.folder / _MARK).unlink()
         except BaseException:
-            if former is not None or run.untrained():
+            if former.exists() or run.untrained():
                 shutil.rmtree(run.folder, ignore_errors=True)
-            if former is not None:  # the finished run stays until the new one is whole
+            if former.exists():  # the finished run stays until the new one is whole
                 former.rename(run.folder)
             raise
-        if former is not None:
-            shutil.rmtree(former, ignore_errors=True)
+        shutil.rmtree(former, ignore_errors=True)
 
 
 @contextmanager
@@ -216,40 +227,62 @@ def need_place(path: Path) -> None:
 
 def write_atomically(path: Path, content: str) -> None:
     """Write a text file under another name, then rename it into place."""
+    with replacing(path) as staging, staging.open("w", encoding="utf-8") as file:
+        file.write(content)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A path beside `path` to write to; it takes its place when the block ends well, and vanishes otherwise."""
     path.parent.mkdir(parents=True, exist_ok=True)
     staging = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with staging.open("w", encoding="utf-8") as file:
-            file.write(content)
-            file.flush()
+        yield staging
+        with staging.open("rb") as file:
             os.fsync(file.fileno())
         staging.replace(path)
     finally:
         staging.unlink(missing_ok=True)
 
 
-def _clear(folder: Path, overwrite: bool) -> Path | None:
-    """Remove an unfinished run; move a finished one aside, when told to, and return its place; touch nothing else."""
-    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
-        raise RunError(f"{folder}: exists and is not a folder", hint="Choose another name: --set name=...")
-    if not folder.exists() or not any(folder.iterdir()):
-        return None
-    foreign = sorted(path.name for path in folder.iterdir() if not _OWN.fullmatch(path.name))
-    if foreign or not ((folder / "config.yaml").is_file() or (folder / _MARK).exists()):
-        raise RunError(
-            f"{folder}: exists and is not a run folder{f' (holds {foreign[0]})' if foreign else ''}",
-            hint="Choose another name: --set name=...",
-        )
-    if not (folder / _MARK).exists() and not overwrite:
+def _clear(folder: Path, overwrite: bool) -> Path:
+    """Remove an unfinished run; move a finished one aside, when told to; touch nothing else.
+
+    Returns the place of the finished run that gives way; one that a killed process has moved there is brought back first.
+    """
+    former = folder.with_name(f".{folder.name}.former")
+    for place in (folder, former):
+        _need_own(place)
+    if (folder / _MARK).exists() and former.exists():  # a process that was to replace it has been killed
+        shutil.rmtree(folder)
+        former.rename(folder)
+    begun = (folder / _MARK).exists()
+    finished = folder.exists() and any(folder.iterdir()) and not begun
+    if finished and not overwrite:
         raise RunError(
             f"{folder}: a finished run stands there", hint="Choose another name (--set name=...) or add --overwrite."
         )
-    if (folder / _MARK).exists():
+    if finished:
+        shutil.rmtree(former, ignore_errors=True)
+        folder.rename(former)
+    elif begun:
         shutil.rmtree(folder)
-        return None
-    former = folder.with_name(f".{folder.name}.old")
-    shutil.rmtree(former, ignore_errors=True)
-    return folder.rename(former)
+    return former
+
+
+def _need_own(folder: Path) -> None:
+    """Refuse a place that holds anything a run does not."""
+    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+        raise RunError(f"{folder}: exists and is not a folder", hint="Choose another name: --set name=...")
+    if not folder.exists() or not any(folder.iterdir()):
+        return
+    held = (path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")))
+    foreign = next((name for name in held if not _OWN.fullmatch(name)), None)
+    if foreign is not None or not ((folder / "config.yaml").is_file() or (folder / _MARK).exists()):
+        raise RunError(
+            f"{folder}: exists and is not a run folder{f' (holds {foreign})' if foreign else ''}",
+            hint="Choose another name: --set name=...",
+        )
 
 
 def _others(parent: Path) -> str:

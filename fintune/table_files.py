@@ -1,29 +1,32 @@
-"""Texts in, predictions out, as files people open elsewhere: csv and jsonl."""
+"""Texts in, predictions out, as files people open elsewhere: csv, jsonl and parquet."""
 
 import csv
-import io
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-from fintune.data.readers import need_text, read
-from fintune.errors import DataError
+from fintune.data.readers import Reading, need_text, read
+from fintune.errors import BrokenEnvironment, DataError
 from fintune.records import Prediction, Row
-from fintune.run import write_atomically
+from fintune.run import replacing
+
+_KEYS = ("id", "text", "label", "confidence", "probabilities")
+_ROW_GROUP = 10_000
 
 
-def read_texts(texts: Sequence[str], file: str | None, **reading: Any) -> tuple[list[str], list[str]]:
-    """Ids and texts from arguments, a file (`reading` says how, see readers.read), or the lines of standard input.
+def read_texts(texts: Sequence[str], file: str | None, reading: Reading | None = None) -> tuple[list[str], list[str]]:
+    """Ids and texts from arguments, a file (`reading` says how), or the lines of standard input.
 
     Raises DataError when there are none, or when one is no text.
     """
     if texts and file is not None:
         raise DataError("--file: texts were given as arguments too", hint="Give one or the other.")
     if file is not None:
-        rows = read(file, **reading)
+        rows = read(file, reading)
     elif texts:
         rows = _numbered(texts, "argument ")
     else:
@@ -34,28 +37,74 @@ def read_texts(texts: Sequence[str], file: str | None, **reading: Any) -> tuple[
     return [row.id for row in found], [row.text for row in found]
 
 
+def json_line(prediction: Prediction) -> str:
+    """A JSON object and a line end: id, text, label, confidence, probabilities."""
+    row = asdict(prediction) | {"confidence": prediction.confidence}
+    return json.dumps({key: row[key] for key in _KEYS}, ensure_ascii=False) + "\n"
+
+
 def write_predictions(path: Path, predictions: Sequence[Prediction]) -> None:
-    """Write csv or jsonl, by the suffix of `path`, whole or not at all."""
-    write_atomically(path, json_lines(predictions) if path.suffix.lower() == ".jsonl" else _csv(predictions))
+    """Write csv, jsonl or parquet, by the suffix of `path`, whole or not at all."""
+    with replacing(path) as staging:
+        WRITERS[path.suffix.lower()](staging, (json.loads(json_line(p)) for p in predictions))
 
 
-def json_lines(predictions: Sequence[Prediction]) -> str:
-    """One JSON object a line: id, text, label, confidence, probabilities."""
-    keys = ("id", "text", "label", "confidence", "probabilities")
-    rows = [asdict(p) | {"confidence": p.confidence} for p in predictions]
-    return "".join(json.dumps({key: row[key] for key in keys}, ensure_ascii=False) + "\n" for row in rows)
+def write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> None:
+    """One object a line, as json_line has them."""
+    with path.open("w", encoding="utf-8") as file:
+        for row in rows:
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
-def _csv(predictions: Sequence[Prediction]) -> str:
-    stream = io.StringIO()
-    labels = list(predictions[0].probabilities) if predictions else []
-    writer = csv.writer(stream)
-    writer.writerow(["id", "label", "confidence", *(f"p_{label}" for label in labels), "text"])
-    for p in predictions:
-        writer.writerow(
-            [p.id, p.label or "", f"{p.confidence:.6f}", *(f"{p.probabilities[n]:.6f}" for n in labels), p.text]
-        )
-    return stream.getvalue()
+def write_csv(path: Path, rows: Iterable[dict[str, Any]]) -> None:
+    """A header line, a column `p_<label>` for every label."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        for i, row in enumerate(rows):
+            flat = _flat(row)
+            if i == 0:
+                writer.writerow(flat)
+            writer.writerow([f"{v:.6f}" if isinstance(v, float) else v for v in flat.values()])
+
+
+def write_parquet(path: Path, rows: Iterable[dict[str, Any]]) -> None:
+    """The columns of write_csv, in row groups. Raises BrokenEnvironment without pyarrow."""
+    try:
+        import pyarrow as pa
+        from pyarrow import parquet
+    except ImportError:
+        raise BrokenEnvironment(
+            f"{path}: writing parquet needs pyarrow", hint="pip install 'fintune[formats]'"
+        ) from None
+
+    flat: Iterator[dict[str, Any]] = map(_flat, rows)
+    first = next(flat, {"id": "", "label": ""})
+    schema = pa.schema(
+        [(name, pa.float64() if isinstance(value, float) else pa.string()) for name, value in first.items()]
+    )
+    flat = chain([first] if first["id"] else [], flat)
+    with parquet.ParquetWriter(path, schema) as writer:
+        while group := list(islice(flat, _ROW_GROUP)):
+            writer.write_table(pa.Table.from_pylist(group, schema=schema))
+
+
+WRITERS: dict[str, Callable[[Path, Iterable[dict[str, Any]]], None]] = {
+    ".csv": write_csv,
+    ".jsonl": write_jsonl,
+    ".parquet": write_parquet,
+}
+"""by suffix, from rows as json_line has them"""
+
+
+def _flat(row: dict[str, Any]) -> dict[str, Any]:
+    shares = {f"p_{label}": float(p) for label, p in row["probabilities"].items()}
+    return {
+        "id": row["id"],
+        "label": row["label"] or "",
+        "confidence": float(row["confidence"]),
+        **shares,
+        "text": row["text"],
+    }
 
 
 def _numbered(texts: Iterable[str], where: str) -> Iterator[Row]:

@@ -9,13 +9,13 @@ PACKAGE = Path(__file__).resolve().parents[1] / "fintune"
 LAYERS = [
     {"errors", "records", "metrics", "progress"},
     {"config", "prompts", "run", "data", "tasks", "methods", "models", "template", "environment"},
-    {"merge", "training", "engines", "preparation"},
+    {"merge", "training", "engines", "gathering", "preparation", "examination"},
     {"evaluation"},
     {"export"},
     {"report", "serving"},
     {"pipeline"},
-    {"predictor", "display", "table_files"},
-    {"cli"},
+    {"predictor", "display", "table_files", "bulk"},
+    {"cli", "exits"},
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 FILES = sorted(PACKAGE.rglob("*.py"))

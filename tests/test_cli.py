@@ -164,7 +164,7 @@ BAD_INPUT = {
     "no room for the template": (["model.max_length=8"], "model.max_length: 8 tokens cannot hold"),
     "rate too high": (["train.learning_rate=1e30", "train.warmup_ratio=0"], "training has diverged"),
     "output below a file": (["output={binary}"], "binary.csv: is a file, so nothing can be written below it"),
-    "name too long": (["name=" + 300 * "n"], "File name too long"),
+    "name too long": (["name=" + 300 * "n"], "name: String should have at most 100 characters"),
 }
 """what is wrong: overrides, and what the first line says"""
 
@@ -191,13 +191,30 @@ def test_bad_input_gets_two_lines_and_leaves_no_finished_run(
     assert not list(tmp_path.glob("runs/*/*")), "nothing half-written is left"
 
 
-def test_an_adapter_on_the_wrong_base(fin: Command, trained: fintune.Run, tiny_seq2seq: Path, tmp_path: Path) -> None:
+def test_an_adapter_on_another_base_is_refused(
+    fin: Command, trained: fintune.Run, tiny_seq2seq: Path, tmp_path: Path
+) -> None:
     folder = Path(shutil.copytree(trained.folder, tmp_path / "moved"))
     base = trained.config().model.base
     (folder / "config.yaml").write_text((folder / "config.yaml").read_text().replace(base, str(tiny_seq2seq)))
     result = fin("predict", folder, "text")
-    assert result.code == 2
-    assert "the adapter does not fit base model" in result.err
+    assert (result.code, "weights or tokenizer are not those the adapter was trained on" in result.err) == (2, True)
+
+
+def test_a_base_that_has_changed_is_refused_and_the_scores_stay(
+    fin: Command, config_file: Path, tiny_causal: Path, tmp_path: Path
+) -> None:
+    base = Path(shutil.copytree(tiny_causal, tmp_path / "base"))
+    assert fin("train", config_file, "--set", "train.epochs=1", "--set", f"model.base={base}").code == 0
+    run, settings = tmp_path / "runs" / "tiny", json.loads((base / "tokenizer_config.json").read_text())
+    before = (run / "scores.json").read_bytes()
+    (base / "tokenizer_config.json").write_text(json.dumps(settings | {"padding_side": "right"}))
+    assert fin("predict", run, "text").code == 0, "what decides no answer may change"
+    (base / "tokenizer.json").write_text((base / "tokenizer.json").read_text() + " ")
+    for command in (("predict", run, "text"), ("evaluate", run)):
+        result = fin(*command)
+        assert (result.code, "sha256 differs" in result.err) == (2, True)
+    assert (run / "scores.json").read_bytes() == before
 
 
 def test_truncated_adapter(fin: Command, trained: fintune.Run, tmp_path: Path) -> None:
@@ -245,7 +262,7 @@ def test_a_run_reads_other_files_as_its_own(fin: Command, trained: fintune.Run, 
         (["x", "--output", "{folder}/file/out.csv"], "file: is a file, so nothing can be written below it"),
         (["x", "--output", "{folder}/" + 300 * "n" + ".csv"], "File name too long"),
         (["--file", ""], "the path of the data is empty"),
-        (["one", "\udce9t\udce9"], "argument 2: holds NUL or bytes that are not UTF-8"),
+        (["one", "\udce9t\udce9"], "argument 2: not UTF-8: byte 0xe9"),
     ],
 )
 def test_predict_refuses_before_the_model_loads(
@@ -322,19 +339,73 @@ def test_a_full_disk_while_the_adapter_is_saved(
     assert (result.code, "the disk is full" in result.err) == (1, True)
 
 
-def test_ctrl_c_ends_with_130_and_the_folder_says_so(config_file: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "fintune.cli", "train", str(config_file), "--set", "train.epochs=500"]
+@pytest.mark.parametrize(
+    ("number", "code", "told"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "told to stop")]
+)
+def test_a_signal_ends_in_two_lines_and_the_finished_run_stays(
+    config_file: Path, tmp_path: Path, fin: Command, number: int, code: int, told: str
+) -> None:
+    assert fin("train", config_file, "--set", "train.epochs=1").code == 0
+    finished = (tmp_path / "runs" / "tiny" / "scores.json").read_bytes()
+    command = [
+        sys.executable,
+        "-m",
+        "fintune.cli",
+        "train",
+        str(config_file),
+        "--overwrite",
+        "--set",
+        "train.epochs=500",
+    ]
     heed = partial(
-        signal.signal, signal.SIGINT, signal.SIG_DFL
+        signal.signal, signal.SIGINT, signal.default_int_handler
     )  # a background job's children start with SIGINT ignored
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ, preexec_fn=heed) as process:  # noqa: PLW1509
         assert process.stderr is not None
         for line in process.stderr:
             if line.startswith("epoch"):  # the first epoch has been scored
-                process.send_signal(signal.SIGINT)
+                process.send_signal(number)
                 break
         rest = process.stderr.read()
-    assert process.returncode == 130
+    assert process.returncode == code
     assert "Traceback" not in rest
-    with pytest.raises(fintune.errors.RunError, match="unfinished run"):  # type: ignore[attr-defined]
-        fintune.Run.open(tmp_path / "runs" / "tiny")
+    assert [line[:6] for line in rest.splitlines()[-2:]] == ["error:", "next: "]
+    assert told in rest
+    assert (tmp_path / "runs" / "tiny" / "scores.json").read_bytes() == finished
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train"], "error: Missing argument 'CONFIG'"),
+        (["trian"], "error: No such command 'trian'"),
+        (["train", "x.yaml", "--sett", "a=b"], "error: No such option"),
+        (["predict", "runs/x", "--output"], "error: Option '--output' requires an argument"),
+    ],
+)
+def test_a_command_typed_wrongly_gets_two_lines(fin: Command, arguments: list[str], message: str) -> None:
+    result = fin(*arguments)
+    assert (result.code, len(result.err.splitlines())) == (2, 2)
+    assert result.err.startswith(message)
+    assert "--help" in result.err.splitlines()[1]
+
+
+def test_without_a_command_the_help_is_shown(fin: Command) -> None:
+    result = fin()
+    assert (result.code, "predict" in result.out) == (2, True)
+
+
+def test_texts_are_printed_whatever_the_locale(trained: fintune.Run) -> None:
+    command = [sys.executable, "-m", "fintune.cli", "predict", str(trained.folder), "涨 é +", "--json"]
+    done = subprocess.run(command, capture_output=True, env=os.environ | {"PYTHONIOENCODING": "ascii"}, check=True)
+    assert json.loads(done.stdout)["text"] == "涨 é +"
+
+
+def test_an_output_is_never_the_file_that_is_read(fin: Command, trained: fintune.Run, tmp_path: Path) -> None:
+    path = tmp_path / "labelled.csv"
+    path.write_text("text,label\nA b +,positive\n")
+    (tmp_path / "link.csv").symlink_to(path)
+    for output in (path, tmp_path / "link.csv", tmp_path / "." / "labelled.csv"):
+        result = fin("predict", trained.folder, "--file", path, "--output", output)
+        assert (result.code, "is the file that is read" in result.err) == (2, True)
+    assert path.read_text() == "text,label\nA b +,positive\n"

@@ -64,8 +64,8 @@ def test_a_problem_names_its_place(raw: dict[str, Any], message: str) -> None:
 @pytest.mark.parametrize(
     ("raw", "problem"),
     [
-        ({"train": 3}, "train: Input should be a valid dictionary or instance of TrainSection (found 3)"),
-        ({"data": {"split": "half"}}, "data.split: Input should be a valid dictionary or instance of SplitSection"),
+        ({"train": 3}, "train: holds settings, one a line, not a value (found 3)"),
+        ({"data": {"split": "half"}}, "data.split: holds settings, one a line, not a value"),
         ({"model": {"dtype": "int8"}}, "model.dtype: Input should be 'auto', 'float32', 'bfloat16' or 'float16'"),
         ({"evaluation": {"baselines": ["tfidf", "knn"]}}, "evaluation.baselines.1: Input should be 'majority'"),
         ({"train": {"zzz": 1}}, "train.zzz: unknown setting. Allowed: epochs, learning_rate, batch_size, "),

@@ -1,11 +1,12 @@
 """A run, or a model folder and a task, called on texts."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import fintune
-from fintune.errors import RunError
+from fintune.errors import DataError, RunError
 from fintune.progress import Progress, listening
 
 
@@ -22,7 +23,7 @@ def test_texts_in_labels_out(predictor: fintune.Predictor) -> None:
 
 
 def test_one_text_or_many_same_probabilities(predictor: fintune.Predictor) -> None:
-    texts = ["Bormas of Lima +", "x" * 200, "", "涨 🚀 -"]
+    texts = ["Bormas of Lima +", "x" * 200, "涨 🚀 -"]
     together = predictor(texts)
     for text, one in zip(texts, together, strict=True):
         assert predictor([text])[0].probabilities == pytest.approx(dict(one.probabilities), abs=1e-4)
@@ -44,6 +45,12 @@ def test_no_texts_no_predictions(predictor: fintune.Predictor) -> None:
 def test_a_bare_text_is_a_programming_error(predictor: fintune.Predictor) -> None:
     with pytest.raises(TypeError, match="list of texts"):
         predictor("text")
+
+
+@pytest.mark.parametrize(("texts", "error"), [([1], TypeError), ([None], TypeError), (["a", " "], DataError)])
+def test_what_is_no_text_is_refused(predictor: fintune.Predictor, texts: list[Any], error: type[Exception]) -> None:
+    with pytest.raises(error, match=r"text [12]"):
+        predictor(texts)
 
 
 def test_a_model_folder_needs_a_task(tiny_causal: Path) -> None:

@@ -149,6 +149,49 @@ def test_a_finished_run_outlives_a_failed_attempt_to_replace_it(config: RunConfi
     assert sorted(path.name for path in folder.parent.iterdir()) == [".r.lock", "r"]
 
 
+def killed(config: RunConfig) -> None:
+    """What a process leaves that was killed while it replaced a finished run."""
+    folder = Path(config.output) / config.name
+    folder.rename(folder.with_name(".r.former"))
+    with suppress(KeyboardInterrupt), being_made(config.model_copy(update={"name": "s"}), overwrite=False) as run:
+        interrupted(run)
+    run.folder.rename(folder)
+
+
+def test_a_finished_run_outlives_a_killed_attempt_to_replace_it(config: RunConfig, folder: Path) -> None:
+    with being_made(config, overwrite=False) as run:
+        run.append_log({"step": 7})
+    killed(config)
+    with pytest.raises(RunError, match="unfinished run") as caught:
+        Run.open(folder)
+    assert ".r.former" in caught.value.hint
+    with pytest.raises(RunError, match="a finished run stands there"), being_made(config, overwrite=False):
+        pass
+    assert Run.open(folder).log() == [{"step": 7}]
+    killed(config)
+    with pytest.raises(KeyboardInterrupt), being_made(config, overwrite=True) as run:
+        interrupted(run)
+    assert Run.open(folder).log() == [{"step": 7}]
+    killed(config)
+    with being_made(config, overwrite=True):
+        pass
+    assert not (folder / "log.jsonl").exists()
+    assert not folder.with_name(".r.former").exists()
+
+
+@pytest.mark.parametrize("place", [".r.former", "r/adapter", "r"])
+def test_anything_of_others_anywhere_inside_is_never_removed(config: RunConfig, folder: Path, place: str) -> None:
+    with being_made(config, overwrite=False):
+        pass
+    mine = folder.parent / place / "thesis.txt"
+    mine.parent.mkdir(exist_ok=True)
+    mine.write_text("mine")
+    with pytest.raises(RunError, match="is not a run folder"), being_made(config, overwrite=True):
+        pass
+    assert mine.read_text() == "mine"
+    assert (folder / "config.yaml").exists()
+
+
 def test_a_run_that_ends_before_it_trained_leaves_nothing(config: RunConfig, folder: Path) -> None:
     with suppress(ZeroDivisionError), being_made(config, overwrite=False) as run:
         run.write_json("data.json", {})

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from fintune.data.formats import Columns
+from fintune.data.readers import Reading
 from fintune.errors import DataError
 from fintune.records import Prediction
-from fintune.table_files import json_lines, read_texts, write_predictions
+from fintune.table_files import json_line, read_texts, write_predictions
 
 PREDICTIONS = [
     Prediction("in.csv:2", 'Rose, "a lot"\nthen fell 涨', " up", "up", {"up": 0.75, "down": 0.25}),
@@ -38,10 +39,14 @@ def test_standard_input_gives_a_text_a_line(monkeypatch: pytest.MonkeyPatch) -> 
     assert read_texts([], None) == (["1", "3"], ["one", "zwölf"])
 
 
-@pytest.mark.parametrize("content", [b"one\ntw\xe9\n", b"one\ntw\0o\n"])
-def test_standard_input_that_is_no_text_is_named_by_line(monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
+@pytest.mark.parametrize(
+    ("content", "what"), [(b"one\ntw\xe9\n", "not UTF-8: byte 0xe9"), (b"one\ntw\0o\n", "holds NUL")]
+)
+def test_standard_input_that_is_no_text_is_named_by_line(
+    monkeypatch: pytest.MonkeyPatch, content: bytes, what: str
+) -> None:
     monkeypatch.setattr("sys.stdin", Piped(content))
-    with pytest.raises(DataError, match="standard input:2: holds NUL or bytes that are not UTF-8"):
+    with pytest.raises(DataError, match=f"standard input:2: {what}"):
         read_texts([], None)
 
 
@@ -60,19 +65,19 @@ def test_arguments_come_before_standard_input(monkeypatch: pytest.MonkeyPatch) -
 )
 def test_files_need_no_label(tmp_path: Path, name: str, content: str, ids: list[str], texts: list[str]) -> None:
     (tmp_path / name).write_text(content)
-    assert read_texts([], str(tmp_path / name), columns=Columns("headline", need_label=False)) == (ids, texts)
+    assert read_texts([], str(tmp_path / name), Reading(columns=Columns("headline", need_label=False))) == (ids, texts)
 
 
 def test_a_missing_text_column_is_told(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("headline\nx\n")
     with pytest.raises(DataError, match=r"a\.csv:1: no column 'text'; found headline"):
-        read_texts([], str(tmp_path / "a.csv"), columns=Columns("text", need_label=False))
+        read_texts([], str(tmp_path / "a.csv"), Reading(columns=Columns("text", need_label=False)))
 
 
 def test_nothing_to_predict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.csv").write_text("text\n")
     with pytest.raises(DataError, match=r"a\.csv: no texts"):
-        read_texts([], str(tmp_path / "a.csv"), columns=Columns("text", need_label=False))
+        read_texts([], str(tmp_path / "a.csv"), Reading(columns=Columns("text", need_label=False)))
     monkeypatch.setattr("sys.stdin", Piped(b"\n"))
     with pytest.raises(DataError, match=r"^standard input: no texts$"):
         read_texts([], None)
@@ -91,7 +96,7 @@ def test_arguments_and_a_file_at_once_are_refused() -> None:
 
 
 def test_json_lines_hold_what_people_ask_for() -> None:
-    lines = [json.loads(line) for line in json_lines(PREDICTIONS).splitlines()]
+    lines = [json.loads(line) for line in map(json_line, PREDICTIONS)]
     assert lines == [
         {
             "id": "in.csv:2", "text": 'Rose, "a lot"\nthen fell 涨', "label": "up", "confidence": 0.75,
@@ -102,12 +107,12 @@ def test_json_lines_hold_what_people_ask_for() -> None:
             "probabilities": {"up": 0.5, "down": 0.5},
         },
     ]  # fmt: skip
-    assert "涨" in json_lines(PREDICTIONS), "text stays readable"
+    assert "涨" in json_line(PREDICTIONS[0]), "text stays readable"
 
 
 def test_a_jsonl_file_is_the_same_lines(tmp_path: Path) -> None:
     write_predictions(tmp_path / "new" / "out.jsonl", PREDICTIONS)
-    assert (tmp_path / "new" / "out.jsonl").read_text(encoding="utf-8") == json_lines(PREDICTIONS)
+    assert (tmp_path / "new" / "out.jsonl").read_text(encoding="utf-8") == "".join(map(json_line, PREDICTIONS))
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["out.jsonl"]
 
 
@@ -126,3 +131,13 @@ def test_an_older_file_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "out.jsonl").write_text("old\n" * 100)
     write_predictions(tmp_path / "out.jsonl", PREDICTIONS[:1])
     assert (tmp_path / "out.jsonl").read_text(encoding="utf-8").count("\n") == 1
+
+
+def test_parquet_holds_the_columns_of_csv(tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    write_predictions(tmp_path / "out.parquet", PREDICTIONS)
+    table = parquet.read_table(tmp_path / "out.parquet")
+    assert table.column_names == ["id", "label", "confidence", "p_up", "p_down", "text"]
+    assert table.to_pylist()[1] == {
+        "id": "in.csv:4", "label": "", "confidence": 0.0, "p_up": 0.5, "p_down": 0.5, "text": "flat",
+    }  # fmt: skip

@@ -1,7 +1,7 @@
 """Texts that are equal, or nearly so: what must not stand on two sides of a split.
 
-Near-duplicates: numbers masked, Jaccard similarity of word 1-2-grams >= 0.7, found exactly (all-pairs search after
-Bayardo et al. 2007), joined transitively into clusters.
+Near-duplicates: numbers masked, Jaccard similarity of word 1-2-grams >= 0.7, joined transitively into clusters. Found
+exactly (all-pairs search after Bayardo et al. 2007) up to `PREFILTER_FROM` distinct sets, beyond it with `minhash`.
 
 >>> clusters(["Sales rose 5 % to EUR 3 mn", "Sales rose 7 % to EUR 9 mn", "The board met"]).tolist()
 [0, 0, 1]
@@ -10,43 +10,131 @@ Bayardo et al. 2007), joined transitively into clusters.
 import re
 import unicodedata
 from collections.abc import Sequence
-from itertools import pairwise
+from hashlib import blake2b
+from itertools import chain, pairwise
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
-from SetSimilaritySearch import all_pairs
+from scipy.sparse import csr_array, vstack
+from SetSimilaritySearch import SearchIndex, all_pairs
+
+from fintune.data.minhash import Flags, Hashes, Longs, Similar, blocks, components, joined, per_set, reached
 
 THRESHOLD = 0.7
 """Jaccard similarity from which two texts are near-duplicates"""
+PREFILTER_FROM = 200_000
+"""distinct sets up to which every pair is found; beyond, a pair at the threshold with probability `minhash.RECALL`"""
 
 _NUMBER = re.compile(r"\d+(?:[.,:/-]\d+)*")
 _IDEOGRAPH = "\u3400-\u9fff\uf900-\ufaff\u3040-\u30ff"
 _WORD = re.compile(rf"[{_IDEOGRAPH}]|[^\W_{_IDEOGRAPH}]+")
+_ASCII_WORDS = bytes(ord(chr(b).lower()) if b < 128 and chr(b).isalnum() else ord(" ") for b in range(256))
+_HASHES = 2**63 - 1  # column numbers of scipy are signed
+_CHUNK = 5_000  # texts whose shingles are strings at the same time
 
 
 def shingles(text: str) -> frozenset[str]:
     """Word 1-grams and 2-grams after NFKC and case folding, each number as `0`; an ideograph or kana is a word."""
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    words = _WORD.findall(_NUMBER.sub("0", folded))
-    return frozenset(words) | {f"{a} {b}" for a, b in pairwise(words)}
+    words = _words(text)
+    return frozenset(words).union(map(" ".join, pairwise(words)))
 
 
-def clusters(texts: Sequence[str], threshold: float = THRESHOLD) -> NDArray[np.int64]:
+def clusters(texts: Sequence[str], threshold: float = THRESHOLD) -> Longs:
     """Cluster number of each text, shape `(n,)`; numbers follow first appearance."""
-    sets = [shingles(text) or frozenset([text]) for text in texts]
-    if not sets:
-        return np.zeros(0, dtype=np.int64)
-    distinct = {s: i for i, s in enumerate(dict.fromkeys(sets))}
-    where = np.array([distinct[s] for s in sets])
-    pairs = [(a, b) for a, b, _ in all_pairs(list(distinct), "jaccard", threshold)] if len(distinct) > 1 else []
+    sets, where = _distinct(hashed(texts))
+    if sets.shape[0] > PREFILTER_FROM:
+        return _by_first_appearance(components(sets, threshold, similarity(sets, sets, threshold))[where])
+    rows = _lists(sets)
+    pairs = [(a, b) for a, b, _ in all_pairs(rows, "jaccard", threshold)] if len(rows) > 1 else []
     left, right = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
-    graph = coo_array((np.ones(len(left)), (left, right)), shape=(len(distinct), len(distinct)))
-    _, component = connected_components(graph, directed=False)
-    return _by_first_appearance(component[where])
+    return _by_first_appearance(joined(len(rows), left, right)[where])
 
 
-def _by_first_appearance(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+def twins(texts: Sequence[str], others: Sequence[str], threshold: float = THRESHOLD) -> Flags:
+    """Whether a text is a near-duplicate of one in `others`, directly and not over a third, shape `(len(texts),)`."""
+    sets, where = _distinct(hashed(texts))
+    against, _ = _distinct(hashed(others))
+    if sets.shape[0] + against.shape[0] > PREFILTER_FROM:
+        return reached(sets, against, threshold, similarity(sets, against, threshold))[where]
+    if not against.shape[0]:
+        return np.zeros(len(texts), dtype=np.bool_)
+    index = SearchIndex(_lists(against), "jaccard", threshold)
+    return np.array([bool(index.query(row)) for row in _lists(sets)], dtype=np.bool_)[where]
+
+
+def prefiltered(texts: Sequence[str], others: Sequence[str] = ()) -> bool:
+    """Whether `clusters(texts)`, or `twins(texts, others)`, needs MinHash: more than `PREFILTER_FROM` distinct sets."""
+    if len(texts) + len(others) <= PREFILTER_FROM:
+        return False
+    distinct: int = sum(_distinct(hashed(side))[0].shape[0] for side in (texts, others))
+    return distinct > PREFILTER_FROM
+
+
+def hashed(texts: Sequence[str]) -> csr_array:
+    """Shingles of each text, or the text itself if it has no word, as 63-bit hashes: 0/1, shape `(n, 2**63 - 1)`."""
+    parts = [_hashed_chunk(texts[start : start + _CHUNK]) for start in range(0, len(texts), _CHUNK)]
+    return vstack(parts, format="csr") if parts else csr_array((0, _HASHES), dtype=np.int8)
+
+
+def similarity(sets: csr_array, others: csr_array, threshold: float) -> Similar:
+    """The exact test of pairs `(left, right)`, rows of `sets` and of `others`: whether their Jaccard >= threshold."""
+    sizes, other_sizes = np.diff(sets.indptr), np.diff(others.indptr)
+    bits, other_bits = (
+        per_set(s, lambda h: np.uint64(1) << (h & np.uint64(63)), np.bitwise_xor) for s in (sets, others)
+    )
+
+    def similar(left: Longs, right: Longs) -> Flags:
+        total = sizes[left] + other_sizes[right]
+        # what both have flips the same bit in both: never more bits differ than shingles do, and most pairs end here
+        apart = _ones(bits[left] ^ other_bits[right])
+        result: Flags = (total - apart) / (total + apart) >= threshold
+        possible = np.flatnonzero(result)
+        for block in blocks(np.cumsum(total[possible])):
+            pair = possible[block]
+            common = np.diff(sets[left[pair]].multiply(others[right[pair]]).tocsr().indptr)
+            result[pair] = common / (total[pair] - common) >= threshold
+        return result
+
+    return similar
+
+
+def _ones(bits: Hashes) -> Longs:
+    """How many bits of each number are set (numpy 1 has no function for it)."""
+    for shift, mask in ((1, 0x5555555555555555), (2, 0x3333333333333333), (4, 0x0F0F0F0F0F0F0F0F)):
+        bits = (bits & np.uint64(mask)) + ((bits >> np.uint64(shift)) & np.uint64(mask))
+    return (bits * np.uint64(0x0101010101010101) >> np.uint64(56)).astype(np.int64)
+
+
+def _hashed_chunk(texts: Sequence[str]) -> csr_array:
+    rows = [shingles(text) or frozenset([text]) for text in texts]
+    number = {shingle: _hash(shingle) for shingle in frozenset[str]().union(*rows)}
+    columns = np.fromiter(map(number.__getitem__, chain.from_iterable(rows)), dtype=np.int64)
+    ends = np.cumsum([0, *map(len, rows)])
+    sets = csr_array((np.ones(len(columns), dtype=np.int8), columns, ends), shape=(len(rows), _HASHES))
+    sets.sort_indices()
+    return sets
+
+
+def _hash(shingle: str) -> int:
+    return int.from_bytes(blake2b(shingle.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little") >> 1
+
+
+def _words(text: str) -> list[str]:
+    if text.isascii():  # the same words in half the time
+        return _NUMBER.sub("0", text).encode().translate(_ASCII_WORDS).decode().split()
+    return _WORD.findall(_NUMBER.sub("0", unicodedata.normalize("NFKC", text).casefold()))
+
+
+def _distinct(sets: csr_array) -> tuple[csr_array, Longs]:
+    """Each set once, and for each text the place of its set; equal sums of the random hashes mean equal sets."""
+    sums = per_set(sets, lambda hashes: hashes, np.add)
+    _, first, where = np.unique(sums, return_index=True, return_inverse=True)
+    return sets[first], where
+
+
+def _lists(sets: csr_array) -> list[list[int]]:
+    return [row.tolist() for row in np.split(sets.indices, sets.indptr[1:-1])] if sets.shape[0] else []
+
+
+def _by_first_appearance(numbers: Longs) -> Longs:
     order = {number: i for i, number in enumerate(dict.fromkeys(numbers.tolist()))}
     return np.array([order[number] for number in numbers.tolist()], dtype=np.int64)

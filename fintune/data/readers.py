@@ -1,139 +1,204 @@
-"""From a path to rows: finds the format, opens the file, and turns every defect into an error that names file and line.
+"""From paths to rows: finds format, encoding and delimiter, and turns every defect into a Fault that names file and line.
 
 >>> rows = list(read("news.csv"))
 >>> rows[0]
 Row(id='news.csv:2', text='Profit rose.', label='positive')
 """
 
-import codecs
-import contextlib
-import hashlib
-import io
 import re
-from collections.abc import Iterator
-from functools import partial
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.util import find_spec
 
-from fintune.data.formats import FORMATS, Columns, Format
-from fintune.errors import DataError, did_you_mean
-from fintune.records import Row
+from fintune.data.encodings import check_encoding, find_encoding
+from fintune.data.formats import FORMATS, Format
+from fintune.data.opening import Broken, Columns, Fields, Opening, by_position, column_problem
+from fintune.data.sources import Source, expand
+from fintune.errors import BrokenEnvironment, DataError, did_you_mean
+from fintune.records import Fault, Row
 
-BUILTIN = "builtin:"
-"""prefix of `data.path` for the sets that ship with the package"""
-
-_BUILTIN_FOLDER = Path(__file__).parent / "builtin"
-_LINE_END = re.compile(r"\r\n|\r|\n")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _PHRASEBANK_LINE = re.compile(rb".+@[a-z]+\s*")
+_WIDE = ("utf-16", "utf-32", "utf_16", "utf_32")
 
 
-def resolve(path: str) -> Path:
-    """The file behind `data.path`, a built-in name included; DataError when there is none."""
-    if path.startswith(BUILTIN):
-        return _builtin(path)
-    if not path.strip():
-        raise DataError("the path of the data is empty", hint="Name a file.")
-    file = Path(path)
-    with contextlib.suppress(RuntimeError):  # no such user
-        file = file.expanduser()
-    if not file.exists():
-        near = (
-            ", ".join(sorted(p.name for p in file.parent.glob("*") if p.is_file())[:5]) if file.parent.is_dir() else ""
+@dataclass(frozen=True)
+class Reading:
+    """How files are read: section `data` of a config, or what a command was told; "auto" is found for each file."""
+
+    format: str = "auto"
+    encoding: str = "auto"
+    delimiter: str = "auto"
+    header: bool | None = None
+    columns: Columns = field(default_factory=Columns)
+    label_map: Mapping[str, str] = field(default_factory=dict)
+    redact: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A source whose format, encoding and delimiter are known."""
+
+    source: Source
+    format: Format
+    opening: Opening
+
+
+def read(
+    paths: str | Sequence[str], reading: Reading | None = None, *, faults: Callable[[Fault], None] | None = None
+) -> Iterator[Row]:
+    """Rows of all files, one at a time. The first Fault raises DataError, unless `faults` takes them."""
+    how = reading or Reading()
+    for source in expand(paths):
+        yield from rows(open_source(source, how), how, faults=faults)
+
+
+def open_source(source: Source, reading: Reading) -> Opened:
+    """Find out what is not said. Raises DataError when a file is empty, binary, or of no known format."""
+    if reading.format != "auto" and reading.format not in FORMATS:
+        raise DataError(
+            f"{source.reference}: unknown format '{reading.format}'",
+            hint=did_you_mean(reading.format, ["auto", *FORMATS]),
         )
-        raise DataError(f"{path}: no such file", hint=f"Found there: {near}." if near else "Check data.path.")
-    if not file.is_file():
-        raise DataError(f"{path}: not a plain file", hint="Name one file in data.path.")
-    return file
+    format_ = _format(source, reading)
+    if format_.need and find_spec(format_.need) is None:
+        raise BrokenEnvironment(
+            f"{source.reference}: reading {format_.name} needs {format_.need}", hint="pip install 'fintune[formats]'"
+        )
+    encoding = "utf-8"
+    if format_.encoding is not None:
+        encoding = find_encoding(source.path, format_.encoding) if reading.encoding == "auto" else reading.encoding
+        check_encoding(encoding)
+    columns = reading.columns if format_.has_columns else Columns(need_label=reading.columns.need_label)
+    delimiter = None if reading.delimiter == "auto" else reading.delimiter.replace("\\t", "\t")
+    return Opened(source, format_, Opening(source.name, columns, encoding, delimiter, reading.header, source.part))
 
 
-def read(path: str, *, name: str = "auto", encoding: str = "auto", columns: Columns = Columns()) -> Iterator[Row]:  # noqa: B008
-    """Rows of a file, one at a time. `name` is a key of FORMATS or "auto". Raises DataError with file and line."""
-    if name != "auto" and name not in FORMATS:
-        raise DataError(f"{path}: unknown format '{name}'", hint=did_you_mean(name, ["auto", *FORMATS]))
-    file = resolve(path)
-    with file.open("rb") as stream:
-        head = stream.read(8192)
-    if not head.strip():
-        raise DataError(f"{path}: the file is empty", hint="Check data.path.")
-    if b"\0" in head and not encoding.lower().startswith(("utf-16", "utf-32", "utf_16", "utf_32")):
-        raise DataError(f"{path}: looks binary, not text", hint=f"Readable formats: {', '.join(FORMATS)}.")
-    format_ = FORMATS[name] if name != "auto" else detect(file, head, columns)
-    chosen = _encoding(file, format_) if encoding == "auto" else encoding
-    return _rows(file, format_, chosen, columns)
+def rows(opened: Opened, reading: Reading, *, faults: Callable[[Fault], None] | None = None) -> Iterator[Row]:
+    """Rows of one source; see read."""
+    for found in records(opened, reading):
+        if isinstance(found, Row):
+            yield found
+        elif faults is None:
+            raise DataError(f"{found.where}: {found.problem}", hint=found.hint)
+        else:
+            faults(found)
 
 
-def detect(file: Path, head: bytes, columns: Columns) -> Format:
-    """The format by suffix, and by its first line where the suffix says nothing."""
-    for format_ in FORMATS.values():
-        if file.suffix.lower() in format_.suffixes and format_.name != "lines":
-            return format_
-    lines = [line for line in head.splitlines()[:20] if line.strip()]
-    if all(_PHRASEBANK_LINE.fullmatch(line) for line in lines[:-1] or lines):  # the last may be cut short
-        return FORMATS["phrasebank"]
-    if not columns.need_label:
-        return FORMATS["lines"]
-    raise DataError(f"{file}: cannot tell the format", hint=f"Set data.format to one of {', '.join(FORMATS)}.")
+def records(opened: Opened, reading: Reading) -> Iterator[Row | Fault]:
+    """Every record of one source in order, read or not."""
+    name, maker = opened.opening.name, _RowMaker(opened, reading)
+    try:
+        for line, fields in opened.format.read(opened.source.path, opened.opening):
+            yield maker.make(f"{name}:{line}", fields)
+    except UnicodeError as error:  # a codec that cannot go on behind what it cannot read, utf-16 without its mark
+        raise DataError(
+            f"{name}: data.encoding: '{opened.opening.encoding}' does not read it: {error.__class__.__name__}",
+            hint="Try utf-8, latin-1 or gb18030.",
+        ) from None
 
 
 def need_text(text: str, where: str) -> None:
     """Refuse characters that no tokenizer takes and no file can hold."""
-    if "\0" in text or _SURROGATE.search(text):
-        raise DataError(f"{where}: holds NUL or bytes that are not UTF-8", hint="Give it UTF-8 text.")
+    if (problem := _no_text(text, "UTF-8")) is not None:
+        raise DataError(f"{where}: {problem}", hint="Give it UTF-8 text.")
 
 
-def sha256(file: Path) -> str:
-    """Hex digest of a file's bytes."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+class _RowMaker:
+    """Fields to Row or Fault, for one source."""
+
+    def __init__(self, opened: Opened, reading: Reading) -> None:
+        self._columns, self._encoding = opened.opening.columns, opened.opening.encoding
+        self._map, self._redact = reading.label_map, tuple(reading.redact)
+        self._numbered = self._columns.by_number()
+        self._wanted = tuple(self._columns.wanted().values())
+
+    def make(self, where: str, fields: Fields | Broken) -> Row | Fault:
+        """A Row, or what is wrong with the record."""
+        if isinstance(fields, Broken):
+            return Fault(where, fields.problem, fields.hint)
+        columns = by_position(self._columns, len(fields)) if self._numbered else self._columns
+        if self._numbered or not all(column in fields for column in self._wanted):
+            missing = column_problem(columns, list(fields))
+            if missing is not None:
+                return Fault(where, missing.problem, missing.hint)
+        text, label = fields[columns.text], _plain(fields.get(columns.label))
+        if not isinstance(text, str | None):
+            problem = f"'{columns.text}' is {type(text).__name__}, not text"
+            return Fault(where, problem, "Choose the column with data.text_column.", "non-text")
+        return self._row(where, text or "", label, fields, columns)
+
+    def _row(self, where: str, text: str, label: str | None, fields: Fields, columns: Columns) -> Row | Fault:
+        if (problem := _no_text(text, self._encoding) or _no_text(label or "", self._encoding)) is not None:
+            hint = "Mend the file, or set data.encoding, for example to latin-1 or gb18030."
+            return Fault(where, problem, hint)
+        if label and self._map and label not in self._map.values():
+            if label not in self._map:
+                allowed = ", ".join(f"{old}: {new}" for old, new in self._map.items())
+                return Fault(
+                    where, f"label '{label}' is not in data.label_map ({allowed})", "Add it.", "unknown-label", label
+                )
+            label = self._map[label]
+        if self._redact:
+            from fintune.data.pii import redact
+
+            text = redact(text, self._redact)
+        date, group = (_plain(fields.get(column)) if column else None for column in (columns.date, columns.group))
+        return Row(where, text.strip(), label, date, group)
 
 
-def _encoding(file: Path, format_: Format) -> str:
-    """The format's own encoding; utf-8 for a copy that somebody has converted."""
-    if format_.encoding == "latin-1":
-        with contextlib.suppress(UnicodeDecodeError):
-            file.read_bytes().decode("utf-8")
-            return "utf-8-sig"
-    return format_.encoding
+def _plain(value: object) -> str | None:
+    """A cell as text: whole floats (as Excel has them) without a point."""
+    if value is None:
+        return None
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value).strip()
 
 
-def _rows(file: Path, format_: Format, encoding: str, columns: Columns) -> Iterator[Row]:
-    line = 0
-    try:
-        for line, text, label in format_.read(file, encoding, columns):
-            need_text(text, f"{file}:{line}")
-            yield Row(f"{file.name}:{line}", text.strip(), None if label is None else label.strip())
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{file}:{_line_of(file, encoding)}: not {encoding}: byte 0x{error.object[error.start]:02x}",
-            hint="Set data.encoding, for example to latin-1 or gb18030.",
-        ) from None
-    except LookupError:
-        raise DataError(
-            f"data.encoding: unknown encoding '{encoding}'", hint="Try utf-8, latin-1 or gb18030."
-        ) from None
-    except ValueError:  # a codec that is no text encoding, utf-16 without its mark
-        raise DataError(
-            f"{file}: data.encoding: '{encoding}' does not read it", hint="Try utf-8, latin-1 or gb18030."
-        ) from None
+def _no_text(text: str, encoding: str) -> str | None:
+    if "\0" in text:
+        return "holds NUL, which is no text"
+    if (match := _SURROGATE.search(text)) is None:
+        return None
+    byte = ord(match[0]) - 0xDC00
+    return (
+        f"not {encoding.removesuffix('-sig')}: byte 0x{byte:02x}"
+        if 0x80 <= byte <= 0xFF
+        else "holds half a character (lone surrogate)"
+    )
 
 
-def _line_of(file: Path, encoding: str) -> int:
-    """The line, from 1, of the first byte that does not decode; any of the three line ends counts."""
-    decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder(encoding)(), translate=True)
-    line = 1
-    with file.open("rb") as stream:
-        for chunk in iter(partial(stream.read, 1 << 16), b""):
-            try:
-                line += decoder.decode(chunk).count("\n")
-            except UnicodeDecodeError as error:
-                before = error.object[: error.start].decode(encoding, "replace")
-                return line + len(_LINE_END.findall(before))
-    return line
+def _format(source: Source, reading: Reading) -> Format:
+    """The format that is named, or that of the reference, the suffix, the first lines."""
+    if source.hub:
+        return FORMATS["hub"]
+    if source.path.is_dir():
+        return FORMATS["saved"]
+    with source.path.open("rb") as stream:
+        head = stream.read(8192)
+    if not head.strip():
+        raise DataError(f"{source.reference}: the file is empty", hint="Check data.path.")
+    format_ = FORMATS[reading.format] if reading.format != "auto" else _detect(source, head, reading.columns)
+    if format_.encoding is not None and _is_binary(head, reading.encoding):
+        raise DataError(f"{source.reference}: looks binary, not text", hint=f"Readable formats: {', '.join(FORMATS)}.")
+    return format_
 
 
-def _builtin(path: str) -> Path:
-    file = _BUILTIN_FOLDER / f"{path.removeprefix(BUILTIN)}.jsonl"
-    if not file.is_file():
-        names = ", ".join(BUILTIN + p.stem for p in sorted(_BUILTIN_FOLDER.glob("*.jsonl")))
-        raise DataError(f"data.path: no built-in set '{path}'", hint=f"Built in: {names}.")
-    return file
+def _is_binary(head: bytes, encoding: str) -> bool:
+    wide = encoding.lower().startswith(_WIDE) or head.startswith((b"\xff\xfe", b"\xfe\xff", b"\0\0\xfe\xff"))
+    return b"\0" in head and not wide
+
+
+def _detect(source: Source, head: bytes, columns: Columns) -> Format:
+    for format_ in FORMATS.values():
+        if source.path.suffix.lower() in format_.suffixes and format_.name != "lines":
+            return format_
+    shown = [line for line in head.splitlines()[:20] if line.strip()]
+    if all(_PHRASEBANK_LINE.fullmatch(line) for line in shown[:-1] or shown):  # the last may be cut short
+        return FORMATS["phrasebank"]
+    if not columns.need_label:
+        return FORMATS["lines"]
+    raise DataError(
+        f"{source.reference}: cannot tell the format", hint=f"Set data.format to one of {', '.join(FORMATS)}."
+    )

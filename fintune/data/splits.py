@@ -1,7 +1,7 @@
-"""Examples to train, validation and test, so that near-duplicates stay together and every label keeps its share.
+"""Examples to train, validation and test: by near-duplicate cluster, at random, by group, by time; whole or in folds.
 
->>> splits = split(examples, clusters([e.text for e in examples]), {"train": 0.7, "validation": 0.1, "test": 0.2}, seed=0)
->>> [len(part) for part in splits.parts.values()]
+>>> plan = Plan("near-duplicates", {"train": 0.7, "validation": 0.1, "test": 0.2}, seed=0)
+>>> [len(part) for part in divide(examples, plan, groups=clusters([e.text for e in examples])).values()]
 [1581, 226, 452]
 """
 
@@ -14,52 +14,152 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from fintune.data.dates import as_dates
+from fintune.errors import DataError
 from fintune.records import Example
+
+Parts = dict[str, list[Example]]
+WAYS = ("near-duplicates", "stratified", "random", "group", "time")
+"""what `data.split.by` may say"""
 
 
 @dataclass(frozen=True)
 class Splits:
     """Which example is where, and a hash that changes when texts, labels or the assignment do."""
 
-    parts: dict[str, list[Example]]
+    parts: Parts
     fingerprint: str
 
     def __getitem__(self, name: str) -> list[Example]:
         return self.parts[name]
 
 
-def split(
-    examples: Sequence[Example], groups: NDArray[np.int64], fractions: Mapping[str, float], *, seed: int
-) -> Splits:
-    """Assign whole groups, largest first in seeded order, each to the part that most lacks its labels.
+@dataclass(frozen=True)
+class Plan:
+    """How examples are divided: `shares` by part, in order; with `folds`, validation is fold number `fold` of what test leaves."""
 
-    `groups` has shape `(n,)`; examples of one group never part. Order within a part is the input order.
+    by: str
+    shares: Mapping[str, float]
+    seed: int = 0
+    folds: int = 0
+    fold: int = 0
+    date_format: str | Sequence[str] | None = None
+
+
+def divide(examples: Sequence[Example], plan: Plan, *, groups: NDArray[np.int64] | None = None) -> Parts:
+    """Parts by name, each in input order. `groups` (near-duplicate clusters), shape `(n,)`, is used by "near-duplicates".
+
+    Raises DataError when a date or group is missing.
     """
+    if not plan.folds:
+        return _divide(examples, plan, plan.shares, groups)
+    held = {name: share for name, share in plan.shares.items() if name == "test"}
+    rest = list(examples)
+    parts: Parts = {}
+    if held:
+        parts = _divide(examples, plan, {"rest": 1 - held["test"], **held}, groups)
+        rest = parts.pop("rest")
+    inside = None if groups is None else groups[_positions(examples, rest)]
+    return _fold(rest, plan, inside) | parts
+
+
+def fingerprint(parts: Mapping[str, Sequence[Example]]) -> str:
+    """Hash of texts, labels and assignment, independent of row order and file names; 16 hex digits."""
+    lines = sorted(json.dumps([name, e.label, e.text]) for name, part in parts.items() for e in part)
+    digest = hashlib.sha256()
+    for i, line in enumerate(lines):
+        digest.update(f"\n{line}".encode() if i else line.encode())
+    return digest.hexdigest()[:16]
+
+
+def _divide(
+    examples: Sequence[Example], plan: Plan, shares: Mapping[str, float], groups: NDArray[np.int64] | None
+) -> Parts:
+    if plan.by == "time":
+        return _by_time(examples, shares, plan.date_format)
+    if plan.by == "random":
+        return _cut(examples, np.random.default_rng(plan.seed).permutation(len(examples)), shares)
+    return _whole_groups(examples, _groups(examples, plan.by, groups), shares, plan.seed)
+
+
+def _fold(rest: Sequence[Example], plan: Plan, groups: NDArray[np.int64] | None) -> Parts:
+    """Train and validation. By time the window grows: fold i learns from the i + 1 oldest of folds + 1 blocks."""
+    count = plan.folds + (plan.by == "time")
+    names = [str(i) for i in range(count)]
+    blocks = _divide(rest, plan, dict.fromkeys(names, 1 / count), groups)
+    chosen = str(plan.fold + (plan.by == "time"))
+    learned = {name for name in names if name != chosen and (plan.by != "time" or int(name) < int(chosen))}
+    inside = {id(e) for name in learned for e in blocks[name]}
+    return {"train": [e for e in rest if id(e) in inside], "validation": blocks[chosen]}
+
+
+def _positions(examples: Sequence[Example], some: Sequence[Example]) -> NDArray[np.int64]:
+    inside = {id(e) for e in some}
+    return np.array([i for i, e in enumerate(examples) if id(e) in inside], dtype=np.int64)
+
+
+def _groups(examples: Sequence[Example], by: str, groups: NDArray[np.int64] | None) -> NDArray[np.int64]:
+    if by == "near-duplicates" and groups is not None:
+        return groups
+    if by != "group":
+        return np.arange(len(examples))
+    numbers: dict[str, int] = {}
+    for e in examples:
+        if not e.group:
+            raise DataError(f"{e.id}: no group", hint="Set data.group_column to a column that every row fills.")
+        numbers.setdefault(e.group, len(numbers))
+    return np.array([numbers[e.group or ""] for e in examples], dtype=np.int64)
+
+
+def _whole_groups(
+    examples: Sequence[Example], groups: NDArray[np.int64], shares: Mapping[str, float], seed: int
+) -> Parts:
     members: dict[int, list[int]] = {}
     for i, group in enumerate(groups.tolist()):
         members.setdefault(group, []).append(i)
     blocks = list(members.values())
     order = np.random.default_rng(seed).permutation(len(blocks))
     by_size = sorted(order.tolist(), key=lambda i: -len(blocks[i]))
-    lacking = _targets(examples, fractions)
-    chosen: dict[str, list[int]] = {name: [] for name in fractions}
+    lacking = _targets(examples, shares)
+    chosen: dict[str, list[int]] = {name: [] for name in shares}
     for i in by_size:
         wanted = Counter(examples[j].label for j in blocks[i])
-        part = max(fractions, key=lambda name: sum(n * lacking[name][label] for label, n in wanted.items()))
+        part = max(shares, key=lambda name: sum(n * lacking[name][label] for label, n in wanted.items()))
         chosen[part] += blocks[i]
         lacking[part].subtract(wanted)
-    parts = {name: [examples[j] for j in sorted(rows)] for name, rows in chosen.items()}
-    return Splits(parts, fingerprint(parts))
+    return {name: [examples[j] for j in sorted(places)] for name, places in chosen.items()}
 
 
-def fingerprint(parts: Mapping[str, Sequence[Example]]) -> str:
-    """Hash of texts, labels and assignment, independent of row order and file names; 16 hex digits."""
-    lines = sorted(json.dumps([name, e.label, e.text]) for name, part in parts.items() for e in part)
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
-
-
-def _targets(examples: Sequence[Example], fractions: Mapping[str, float]) -> dict[str, Counter[str]]:
+def _targets(examples: Sequence[Example], shares: Mapping[str, float]) -> dict[str, Counter[str]]:
     """Rows of each label that each part still lacks (fractional counts)."""
     counts = Counter(example.label for example in examples)
-    shares = {name: {label: n * share for label, n in counts.items()} for name, share in fractions.items()}
-    return {name: Counter(share) for name, share in shares.items()}
+    wanted = {name: {label: n * share for label, n in counts.items()} for name, share in shares.items()}
+    return {name: Counter(share) for name, share in wanted.items()}
+
+
+def _by_time(
+    examples: Sequence[Example], shares: Mapping[str, float], date_format: str | Sequence[str] | None
+) -> Parts:
+    """Oldest first into the first part; rows of one moment stay together, in the earlier part."""
+    dates = as_dates(examples, date_format)
+    order = np.argsort(dates, kind="stable")
+    return _cut(examples, order, shares, dates)
+
+
+def _cut(
+    examples: Sequence[Example],
+    order: NDArray[np.int64],
+    shares: Mapping[str, float],
+    dates: "NDArray[np.datetime64] | None" = None,
+) -> Parts:
+    parts: Parts = {}
+    start, reached = 0, 0.0
+    for name, share in shares.items():
+        reached += share
+        stop = round(reached * len(order))
+        while dates is not None and 0 < stop < len(order) and dates[order[stop]] == dates[order[stop - 1]]:
+            stop += 1
+        stop = max(start, stop)
+        parts[name] = [examples[i] for i in sorted(order[start:stop].tolist())]
+        start = stop
+    return parts

@@ -48,7 +48,7 @@ base model and data apply to the adapter too.
 
 ## Make it again
 
-    fintune train config.yaml
+    fintune train config.yaml --set name=again
 
 Settings are in `config.yaml`, versions and hardware in `environment.json`, the ids of every part in `data.json`.
 """

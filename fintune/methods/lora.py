@@ -1,6 +1,7 @@
 """LoRA: a low-rank update beside frozen linear layers (Hu et al. 2021), PEFT underneath."""
 
 import re
+import warnings
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, field_validator
@@ -75,13 +76,22 @@ def attach(model: Any, options: LoraOptions, kind: str) -> Any:
         lora_dropout=options.lora_dropout,
         target_modules=block_linear_layers(model) if chosen == "auto" else chosen,
     )
+    tied = model.get_output_embeddings() if getattr(model.config, "tie_word_embeddings", False) else None
     try:
-        return get_peft_model(model, config)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*tie_word_embeddings")  # refused below
+            tuned = get_peft_model(model, config)
     except ValueError as error:
         raise ModelError(
             f"method.target_modules: {str(error).splitlines()[0]}",
             hint="Use target_modules: auto, or names of linear layers of this model.",
         ) from None
+    if tied is not None and model.get_output_embeddings() is not tied:
+        raise ModelError(
+            "method.target_modules: the head of this model is its embedding (tied weights) and cannot be adapted apart",
+            hint="Leave lm_head out of method.target_modules.",
+        )
+    return tuned
 
 
 LORA = Method(

@@ -15,7 +15,7 @@ from typing import Any
 from filelock import FileLock
 from platformdirs import user_cache_path
 
-from fintune.data.readers import sha256
+from fintune.data.sources import sha256
 from fintune.errors import BrokenEnvironment
 from fintune.progress import tell
 

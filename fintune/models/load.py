@@ -7,12 +7,21 @@ A reference is `embedded`, a folder, a `.gguf` file, or a hub id; nothing local 
 'causal'
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fintune.errors import ModelError
-from fintune.models.references import find_device, loading_errors, read_json, source
+from fintune.models.references import (
+    at_hand,
+    find_device,
+    folder_sha256,
+    loading_errors,
+    need_readable,
+    read_json,
+    source,
+)
 from fintune.prompts import Kind
 
 if TYPE_CHECKING:
@@ -27,6 +36,8 @@ class LoadedModel:
     tokenizer: Any
     kind: Kind
     reference: str
+    sha256: str | None = None
+    """of the files of weights and tokenizer; of a hub model, its commit"""
 
     @property
     def device(self) -> "torch.device":
@@ -54,15 +65,47 @@ def load_model(
     place = source(reference)
     local = place != reference or Path(place).is_dir()
     options: dict[str, Any] = {"revision": revision, "local_files_only": local, "trust_remote_code": False}
-    with loading_errors(reference):
+    with loading_errors(reference, local=local):
         config = AutoConfig.from_pretrained(place, **options)
         kind: Kind = "seq2seq" if config.is_encoder_decoder else "causal"
         tokenizer = AutoTokenizer.from_pretrained(place, **options)
+        tokenizer("a涨🚀")  # a tokenizer without its settings fails here, not in the middle of the data
         auto: Any = AutoModelForSeq2SeqLM if kind == "seq2seq" else AutoModelForCausalLM
-        model = auto.from_pretrained(place, dtype=precision, use_safetensors=True, **options)
+        model, loading = auto.from_pretrained(
+            place, dtype=precision, use_safetensors=True, output_loading_info=True, **options
+        )
+    _need_whole(reference, model, loading)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
-    return LoadedModel(model.to(target).eval(), tokenizer, kind, reference)
+    digest = folder_sha256(Path(place)) if local else f"commit {config._commit_hash}"
+    return LoadedModel(model.to(target).eval(), tokenizer, kind, reference, digest)
+
+
+def _need_whole(reference: str, model: Any, loading: Mapping[str, Any]) -> None:
+    """Refuse weights that do not fill the model: what is missing would be drawn at random, each time anew."""
+    import torch
+
+    for what in ("missing_keys", "mismatched_keys", "error_msgs"):
+        if found := sorted(map(str, loading.get(what) or ())):
+            raise ModelError(
+                f"{reference}: the weights do not fit config.json: {what.removesuffix('_keys')}: {found[0]}"
+                + (f" and {len(found) - 1} more" if len(found) > 1 else ""),
+                hint="Copy or download the whole model again.",
+            )
+    for name, tensor in model.state_dict().items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise ModelError(f"{reference}: {name} holds values that are no numbers", hint="Use another copy of it.")
+
+
+def load_tokenizer(reference: str) -> Any:
+    """The tokenizer of a model that is at hand (a folder, or converted already); None otherwise."""
+    from transformers import AutoTokenizer
+
+    folder = at_hand(reference)
+    if folder is None:
+        return None
+    with loading_errors(reference):
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
 
 
 def load_adapter(base: LoadedModel, folder: Path) -> LoadedModel:
@@ -81,7 +124,7 @@ def load_adapter(base: LoadedModel, folder: Path) -> LoadedModel:
         inside = own.get(_in_model(name), own.get(name))
         if inside != shape:
             raise _misfit(folder, base.reference, f"{name} is {shape} there, {inside or 'absent'} here")
-    return LoadedModel(model.eval(), base.tokenizer, base.kind, base.reference)
+    return replace(base, model=model.eval())
 
 
 def _adapter_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
@@ -91,6 +134,7 @@ def _adapter_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
     weights = folder / "adapter_model.safetensors"
     if not weights.is_file():
         raise ModelError(f"{folder}: no adapter_model.safetensors", hint="Name a run folder, or train again.")
+    need_readable(weights)
     try:
         with safe_open(weights, framework="pt") as file:
             return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118

@@ -4,20 +4,22 @@ A reference is `embedded`, a folder, a `.gguf` file, or a hub id; the first thre
 """
 
 import contextlib
+import hashlib
 import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fintune.data.readers import sha256
-from fintune.errors import FintuneError, ModelError, is_out_of_memory
-from fintune.models.embedded import cache_folder, convert_gguf, embedded_folder, need_package
+from fintune.data.sources import sha256
+from fintune.errors import BrokenEnvironment, FintuneError, ModelError, is_out_of_memory
+from fintune.models.embedded import NAME, cache_folder, convert_gguf, embedded_folder, need_package
 
 if TYPE_CHECKING:
     import torch
 
 EMBEDDED = "embedded"
+_TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt", "tekken.json")
 _KINDS = "Name a folder, a .gguf file, a hub id, or embedded."
 
 
@@ -63,6 +65,15 @@ def source(reference: str) -> str:
     return str(path)
 
 
+def at_hand(reference: str) -> Path | None:
+    """The folder of a model that needs neither network nor conversion."""
+    if reference == EMBEDDED:
+        folder = cache_folder() / NAME
+        return folder if (folder / "tokenizer.json").is_file() else None
+    path = Path(reference).expanduser()
+    return path if (path / "config.json").is_file() else None
+
+
 def find_device(name: str) -> "torch.device":
     """The device of that name, tried out. Raises ModelError when it cannot be used."""
     import torch
@@ -94,7 +105,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def loading_errors(what: str) -> Iterator[None]:
+def loading_errors(what: str, *, local: bool = True) -> Iterator[None]:
     """Turn what the loading libraries raise into one ModelError."""
     from safetensors import SafetensorError
 
@@ -107,10 +118,28 @@ def loading_errors(what: str) -> Iterator[None]:
     except Exception as error:  # a damaged file makes the loading libraries raise nearly anything
         if is_out_of_memory(error) or (isinstance(error, OSError) and error.errno is not None):
             raise
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ModelError(
-            f"{what}: cannot be loaded: {first}", hint="Offline? Name a folder saved with save_pretrained, or embedded."
-        ) from error
+        told = " ".join(str(error).split())[:300] or type(error).__name__
+        hint = (
+            "A file of it is missing or damaged: copy it again."
+            if local
+            else "Offline? Name a folder saved with save_pretrained, or embedded."
+        )
+        raise ModelError(f"{what}: cannot be loaded: {told}", hint=hint) from error
+
+
+def need_readable(file: Path) -> None:
+    """Raise BrokenEnvironment when this user may not read a file: the loading libraries would call it missing."""
+    if file.exists() and not os.access(file, os.R_OK):
+        raise BrokenEnvironment(f"{file}: this user may not read it", hint="Check its permissions.")
+
+
+def folder_sha256(folder: Path) -> str:
+    """One digest over the files that decide what a model answers: weights, config, tokenizer."""
+    digest = hashlib.sha256()
+    for file in sorted(folder.iterdir()):
+        if file.suffix == ".safetensors" or file.name == "config.json" or file.name in _TOKENIZER_FILES:
+            digest.update(f"{file.name} {sha256(file)}\n".encode())
+    return digest.hexdigest()
 
 
 def _converted(gguf: Path) -> Path:
@@ -140,3 +169,7 @@ def _check_folder(folder: Path) -> None:
         raise ModelError(
             f"model.base: no .safetensors in '{folder}'", hint="Pickled weights are not read; convert them first."
         )
+    if not any((folder / name).is_file() for name in _TOKENIZER_FILES):
+        raise ModelError(f"model.base: no tokenizer in '{folder}'", hint="Copy its tokenizer.json there too.")
+    for file in folder.iterdir():
+        need_readable(file)

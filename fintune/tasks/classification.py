@@ -12,8 +12,8 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from fintune.errors import DataError, did_you_mean
-from fintune.records import Example, Prompt, Row
+from fintune.errors import did_you_mean
+from fintune.records import Example, Fault, Prompt, Row
 from fintune.tasks.protocol import TaskEntry, TaskOptions
 
 _TEXT, _ANSWER = "{text}", "{answer}"
@@ -100,14 +100,19 @@ class Classification:
         self._answers = {label: self._gap + options.answers.get(label, label).strip() for label in self.labels}
         self._labels = {answer.strip(): label for label, answer in self._answers.items()}
 
-    def parse(self, row: Row) -> Example:
+    def parse(self, row: Row) -> Example | Fault:
         """See Task."""
-        if row.label not in self._answers:
-            raise DataError(
-                f"{row.id}: label '{row.label or ''}' is not one of {', '.join(self.labels)}",
-                hint=f"{did_you_mean(row.label or '', self.labels)} Mend the row or set task.labels.",
-            )
-        return Example(row.id, row.text, row.label)
+        if row.label is not None and row.label in self._answers:
+            return Example(row.id, row.text, row.label, row.date, row.group)
+        near = did_you_mean(row.label or "", self.labels)
+        problem = f"label '{row.label or ''}' is not one of {', '.join(self.labels)}"
+        return Fault(
+            row.id,
+            problem,
+            f"{near} Mend the row, set task.labels, or data.label_map.",
+            "unknown-label",
+            row.label or "",
+        )
 
     def prompt(self, text: str) -> Prompt:
         """See Task."""

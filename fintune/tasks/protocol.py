@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
-from fintune.records import Example, Prompt, Row
+from fintune.records import Example, Fault, Prompt, Row
 
 
 class TaskOptions(BaseModel):
@@ -25,8 +25,8 @@ class Task(Protocol):
     """raised whenever prompts, parsing or scoring change, so that scores of different versions are never compared"""
     labels: Sequence[str]
 
-    def parse(self, row: Row) -> Example:
-        """A labelled row as an example. Raises DataError naming the row when the label is unknown."""
+    def parse(self, row: Row) -> Example | Fault:
+        """A labelled row as an example; a Fault of kind "unknown-label" when the label is none of the task's."""
 
     def prompt(self, text: str) -> Prompt:
         """The question put to the model."""

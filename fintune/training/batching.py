@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fintune.records import Encoded
 
@@ -24,10 +25,16 @@ _WINDOW = 16
 
 
 class BucketSampler:
-    """Batches of indices; call set_epoch before each epoch (the data loader does)."""
+    """Batches of indices; call set_epoch before each epoch (the data loader does).
 
-    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int) -> None:
+    With `strata` (a number for each index) an epoch draws as often from each: some of a large one, a small one repeatedly.
+    """
+
+    def __init__(
+        self, lengths: Sequence[int], batch_size: int, seed: int, *, strata: Sequence[int] | None = None
+    ) -> None:
         self._lengths = np.asarray(lengths)
+        self._strata = None if strata is None else np.asarray(strata)
         self.batch_size = batch_size
         self.drop_last = False
         self._seed = seed
@@ -42,7 +49,7 @@ class BucketSampler:
 
     def __iter__(self) -> Iterator[list[int]]:
         random = np.random.default_rng([self._seed, self._epoch])
-        order = random.permutation(len(self._lengths))
+        order = self._draw(random)
         window = self.batch_size * _WINDOW
         batches: list[list[int]] = []
         for start in range(0, len(order), window):
@@ -51,6 +58,17 @@ class BucketSampler:
             batches += [near[i : i + self.batch_size].tolist() for i in range(0, len(near), self.batch_size)]
         for i in random.permutation(len(batches)):
             yield batches[i]
+
+    def _draw(self, random: np.random.Generator) -> NDArray[np.int64]:
+        if self._strata is None:
+            return random.permutation(len(self._lengths))
+        members = [np.flatnonzero(self._strata == s) for s in np.unique(self._strata)]
+        shares = np.diff(np.linspace(0, len(self._lengths), len(members) + 1).round().astype(int))
+        drawn = [
+            np.concatenate([random.permutation(m) for _ in range(math.ceil(n / len(m)))])[:n]
+            for m, n in zip(members, shares.tolist(), strict=True)
+        ]
+        return random.permutation(np.concatenate(drawn))
 
 
 def pad(rows: Sequence[Sequence[int]], value: int, side: Side) -> "tuple[torch.Tensor, torch.Tensor]":
@@ -91,6 +109,7 @@ def collate_causal(batch: Sequence[Encoded], pad_id: int, side: Side = "left") -
         "position_ids": positions(mask),
         "labels": labels,
         "logits_to_keep": keep,
+        "weights": weights(batch),
     }
 
 
@@ -99,7 +118,20 @@ def collate_seq2seq(batch: Sequence[Encoded], pad_id: int, start_id: int) -> "di
     ids, mask = pad([example.input_ids for example in batch], pad_id, "right")
     labels, _ = pad([example.labels for example in batch], IGNORE, "right")
     fed, _ = pad([[start_id, *example.labels[:-1]] for example in batch], pad_id, "right")
-    return {"input_ids": ids, "attention_mask": mask, "decoder_input_ids": fed, "labels": labels}
+    return {
+        "input_ids": ids,
+        "attention_mask": mask,
+        "decoder_input_ids": fed,
+        "labels": labels,
+        "weights": weights(batch),
+    }
+
+
+def weights(batch: Sequence[Encoded]) -> "torch.Tensor":
+    """The weight of each example in the loss, `(batch,)`."""
+    import torch
+
+    return torch.tensor([example.weight for example in batch])
 
 
 def micro_batches(batch: "Mapping[str, torch.Tensor]", tokens: int) -> "list[dict[str, torch.Tensor]]":

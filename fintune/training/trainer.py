@@ -64,31 +64,35 @@ def train(
     callback = _EpochCallback(hooks, settings, len(examples))
     trainer = AnswerTrainer(
         model=loaded.model,
-        args=_arguments(loaded, settings, folder, logging_steps),
+        args=_arguments(loaded, settings, folder, logging_steps, len(examples)),
         train_dataset=list(examples),
         data_collator=collate,
-        compute_loss_func=answer_loss,
         callbacks=[callback],
     )
     trainer.remove_callback(PrinterCallback)
     callback.reporters = [c for c in trainer.callback_handler.callbacks if isinstance(c, _reporters(settings))]
     trainer.callback_state, trainer.micro_batch_tokens = callback, settings.micro_batch_tokens
+    trainer.balanced = settings.sampling == "balanced"
     trainer.train()
     loaded.model.eval()
     return callback.best_epoch
 
 
 def answer_loss(
-    outputs: Any, labels: torch.Tensor, num_items_in_batch: torch.Tensor | int | None = None
+    outputs: Any,
+    labels: torch.Tensor,
+    num_items_in_batch: torch.Tensor | int | None = None,
+    weights: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Cross-entropy (nats) of answer tokens, summed and divided by the answer tokens of the whole accumulated batch.
 
-    `outputs.logits` is `(batch, answer, vocabulary)`, `labels` `(batch, answer)`, aligned: no shift.
+    `outputs.logits` is `(batch, answer, vocabulary)`, `labels` `(batch, answer)`, aligned: no shift. `weights` `(batch,)`
+    scale the examples; their mean over the training part is 1, so the divisor stays the number of tokens.
     """
-    logits = outputs.logits.float()
-    total = torch.nn.functional.cross_entropy(
-        logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORE, reduction="sum"
-    )
+    losses = torch.nn.functional.cross_entropy(
+        outputs.logits.float().flatten(0, 1), labels.flatten(), ignore_index=IGNORE, reduction="none"
+    ).view(labels.shape)
+    total = losses.sum() if weights is None else (losses * weights[:, None]).sum()
     return total / (num_items_in_batch if num_items_in_batch is not None else (labels != IGNORE).sum())
 
 
@@ -97,19 +101,31 @@ class AnswerTrainer(Trainer):
 
     callback_state: "_EpochCallback"
     micro_batch_tokens: int
+    balanced = False
+    """whether an epoch draws as often from every label"""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(compute_loss_func=self._answer_loss, **kwargs)
+        self._weights: torch.Tensor | None = None
         self._loss_shifts_labels = False  # else the Trainer leaves the first label out when it counts answer tokens
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         """Batches from BucketSampler, sharded by accelerate."""
         data: Any = self.train_dataset
         lengths = [len(example.input_ids) + len(example.labels) for example in data]
-        sampler = BucketSampler(lengths, self.args.train_batch_size, self.args.seed)
+        strata = [example.stratum for example in data] if self.balanced else None
+        sampler = BucketSampler(lengths, self.args.train_batch_size, self.args.seed, strata=strata)
         loader = DataLoader(data, batch_sampler=sampler, collate_fn=self.data_collator)
         prepared: DataLoader[Any] = self.accelerator.prepare(loader)
         return prepared
+
+    def compute_loss(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        """The Trainer's, with the weights kept from the model."""
+        self._weights = inputs.pop("weights", None)
+        return super().compute_loss(model, inputs, *args, **kwargs)
+
+    def _answer_loss(self, outputs: Any, labels: torch.Tensor, num_items_in_batch: Any = None) -> torch.Tensor:
+        return answer_loss(outputs, labels, num_items_in_batch, self._weights)
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
         """Gradients of a batch, part by part: answer_loss divides by the tokens of the whole, so parts add up to it."""
@@ -205,7 +221,20 @@ def _collate(loaded: LoadedModel) -> Callable[[Sequence[Encoded]], dict[str, tor
     return partial(collate_seq2seq, pad_id=pad_id, start_id=loaded.model.config.decoder_start_token_id)
 
 
-def _arguments(loaded: LoadedModel, settings: TrainSection, folder: Path, logging_steps: int) -> TrainingArguments:
+def _steps(settings: TrainSection, examples: int) -> int:
+    batches = math.ceil(examples / settings.batch_size)
+    return settings.epochs * math.ceil(batches / settings.gradient_accumulation_steps)
+
+
+def _warmup(settings: TrainSection, examples: int) -> int:
+    """Steps of rising learning rate, fewer than there are steps: the first of them has rate 0."""
+    steps = _steps(settings, examples)
+    return min(math.ceil(settings.warmup_ratio * steps), steps - 1)
+
+
+def _arguments(
+    loaded: LoadedModel, settings: TrainSection, folder: Path, logging_steps: int, examples: int
+) -> TrainingArguments:
     on_cpu = loaded.device.type == "cpu"
     return TrainingArguments(
         output_dir=str(folder),
@@ -213,7 +242,7 @@ def _arguments(loaded: LoadedModel, settings: TrainSection, folder: Path, loggin
         per_device_train_batch_size=settings.batch_size,
         gradient_accumulation_steps=settings.gradient_accumulation_steps,
         learning_rate=settings.learning_rate,
-        warmup_steps=settings.warmup_ratio,  # below 1 it is a share of the steps
+        warmup_steps=_warmup(settings, examples),
         lr_scheduler_type=settings.lr_scheduler_type,
         weight_decay=settings.weight_decay,
         max_grad_norm=settings.max_grad_norm,
@@ -222,7 +251,7 @@ def _arguments(loaded: LoadedModel, settings: TrainSection, folder: Path, loggin
         use_cpu=on_cpu,
         save_strategy="no",
         eval_strategy="no",
-        logging_steps=logging_steps,
+        logging_steps=min(logging_steps, _steps(settings, examples)),
         logging_nan_inf_filter=False,  # else the Trainer hides a loss that is not a number
         report_to=list(settings.report_to),
         disable_tqdm=True,

@@ -1,48 +1,49 @@
-"""Counts a reader can check against the source, and exact duplicates dropped."""
+"""Counts a reader can check against the source; every defect is found, and weighed."""
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from fintune.config import load
-from fintune.data.checks import DataReport, drop_duplicates, report
+from fintune.data.checks import Material, label_samples, report
+from fintune.data.cleanup import Dropped
 from fintune.preparation import prepare
-from fintune.records import Example
+from fintune.records import Example, Fault
 
 
 def rows(*pairs: tuple[str, str]) -> list[Example]:
     return [Example(f"f:{i}", text, label) for i, (text, label) in enumerate(pairs, start=1)]
 
 
-def test_the_first_of_each_text_and_label_stays_in_order() -> None:
-    examples = rows(("b", "up"), ("a", "up"), ("b", "up"), ("b", "down"), ("a", "up"))
-    assert [example.id for example in drop_duplicates(examples)] == ["f:1", "f:2", "f:4"]
+def material(kept: list[Example], **more: Any) -> Material:
+    defaults: dict[str, Any] = {
+        "rows": len(kept),
+        "parts": {},
+        "groups": np.arange(len(kept)),
+        "labels": ["up", "down"],
+    }
+    return Material(kept=kept, **(defaults | more))
 
 
-def test_only_equal_texts_are_exact_duplicates() -> None:
-    examples = rows(("Rose 5 %", "up"), ("rose 5 %", "up"), ("Rose 6 %", "up"), ("Rose  5 %", "up"))
-    assert drop_duplicates(examples) == examples
-    assert drop_duplicates([]) == []
+def found(m: Material) -> dict[str, tuple[str, int]]:
+    return {f.kind: (f.level, f.count) for f in report(m).findings}
 
 
 def test_report_counts_what_was_found() -> None:
     kept = rows(("a b c", "up"), ("a b c", "down"), ("d", "up"), ("e f", "flat"), ("e g h i", "flat"), ("x y", "up"))
     parts = {"train": kept[:4], "validation": kept[4:5], "test": kept[5:]}
-    found = report(kept, np.array([0, 0, 1, 2, 2, 3]), parts, empty=2, duplicates=3)
-    assert found == DataReport(
-        rows=11,
-        empty_texts=2,
-        exact_duplicates=3,
-        conflicting_texts=1,
-        near_duplicate_rows=4,
-        near_duplicate_clusters=2,
-        labels={"up": 3, "flat": 2, "down": 1},
-        median_words=2.5,
-        longest_words=4,
-        parts={"train": {"up": 2, "down": 1, "flat": 1}, "validation": {"flat": 1}, "test": {"up": 1}},
-    )
+    dropped = [Dropped("f:7", "empty: no text", "", "up"), Dropped("f:8", "exact-duplicates: same as f:1", "d", "up")]
+    counts = report(material(kept, rows=9, groups=np.array([0, 0, 1, 2, 2, 3]), parts=parts, dropped=dropped))
+    assert (counts.rows, counts.empty_texts, counts.exact_duplicates, counts.conflicting_texts) == (9, 1, 1, 1)
+    assert (counts.near_duplicate_rows, counts.near_duplicate_clusters) == (4, 2)
+    assert counts.labels == {"up": 3, "flat": 2, "down": 1}
+    assert list(counts.labels) == ["up", "flat", "down"]
+    assert (counts.median_words, counts.longest_words) == (2.5, 4)
+    assert counts.parts == {"train": {"up": 2, "down": 1, "flat": 1}, "validation": {"flat": 1}, "test": {"up": 1}}
+    assert counts.dropped == {"empty": 1, "exact-duplicates": 1}
 
 
 @pytest.mark.parametrize(
@@ -50,19 +51,111 @@ def test_report_counts_what_was_found() -> None:
     [([0, 1, 2, 3], (0, 0)), ([0, 0, 0, 0], (4, 1)), ([0, 1, 0, 1], (4, 2)), ([0, 1, 1, 2], (2, 1))],
 )
 def test_only_clusters_of_two_or_more_count(groups: list[int], clustered: tuple[int, int]) -> None:
-    kept = rows(("a", "up"), ("b", "up"), ("c", "up"), ("d", "up"))
-    found = report(kept, np.array(groups), {}, empty=0, duplicates=0)
-    assert (found.near_duplicate_rows, found.near_duplicate_clusters) == clustered
+    counts = report(material(rows(("a", "up"), ("b", "up"), ("c", "up"), ("d", "up")), groups=np.array(groups)))
+    assert (counts.near_duplicate_rows, counts.near_duplicate_clusters) == clustered
 
 
-def test_labels_stand_by_frequency() -> None:
-    kept = rows(("a", "rare"), ("b", "often"), ("c", "often"))
-    assert list(report(kept, np.arange(3), {}, empty=0, duplicates=0).labels) == ["often", "rare"]
+def test_sound_data_have_no_finding() -> None:
+    kept = rows(*((f"text {i} of its own kind {i * i}", "up" if i % 2 else "down") for i in range(20)))
+    assert found(material(kept, parts={"train": kept[:14], "validation": kept[14:17], "test": kept[17:]})) == {}
+
+
+DEFECTS: dict[str, tuple[list[tuple[str, str]], tuple[str, int]]] = {
+    "empty": ([("", "up"), ("x", "down")], ("severe", 1)),
+    "headers": ([("Text", "up"), ("x", "down")], ("warning", 1)),
+    "mojibake": ([("gewÃ¤hlt wÃ¼rde", "up"), ("\ufffd", "up"), ("Sepp+ñl+ñ", "up"), ("Käse 涨", "up")], ("severe", 3)),
+    "label-dictionaries-broken": ([("x", "{'a': 'up'}"), ("y", "{'L'Oreal': 'up'}")], ("severe", 1)),
+    "exact-duplicates": ([("x", "up"), ("x", "up"), ("x", "up")], ("warning", 2)),
+    "conflicts": ([("Up 5 %!", "up"), ("up 5%", "down"), ("z", "up")], ("severe", 1)),
+    "imbalance": ([(f"t{i}", "up") for i in range(41)] + [("y", "down"), ("z", "down")], ("warning", 1)),
+}
+
+
+@pytest.mark.parametrize("kind", DEFECTS)
+def test_each_defect_is_found_and_weighed(kind: str) -> None:
+    pairs, expected = DEFECTS[kind]
+    assert found(material(rows(*pairs)))[kind] == expected
+
+
+def test_few_conflicts_are_a_warning() -> None:
+    pairs = [(f"text {i}", "up") for i in range(300)] + [("text 0", "down")]
+    assert found(material(rows(*pairs)))["conflicts"] == ("warning", 1)
+
+
+def test_faults_are_findings_by_kind() -> None:
+    faults = [
+        Fault("f:1", "not JSON", ""),
+        Fault("f:2", "label '{}' is not", "", "unknown-label", "{"),
+        Fault("f:3", "", "", "non-text"),
+    ]
+    kinds = found(material(rows(("x", "up")), faults=faults))
+    assert {kind: kinds[kind] for kind in ("unreadable", "unknown-label", "non-text")} == dict.fromkeys(
+        ("unreadable", "unknown-label", "non-text"), ("severe", 1)
+    )
+
+
+def test_dictionaries_are_found_among_unknown_labels_too() -> None:
+    faults = [
+        Fault("f:1", "", "", "unknown-label", label) for label in ("{'a': 'up'}", '{"a": 1}', "{'L'Oreal': 'up'}")
+    ]
+    kinds = found(material([], faults=faults))
+    assert (kinds["label-dictionaries"], kinds["label-dictionaries-broken"]) == (("warning", 3), ("severe", 1))
+
+
+def test_given_parts_that_share_texts_are_severe() -> None:
+    train, test = (
+        rows(("Sales rose 5 % in May", "up"), ("b", "down")),
+        rows(("sales rose 5% in may.", "up"), ("c", "down")),
+    )
+    m = material([*train, *test], parts={"train": train, "test": test}, given=["test"])
+    assert found(m)["overlap"] == ("severe", 1)
+    assert (m.twins, found(m)["leaks"]) == ({"test": 1}, ("severe", 1))
+
+
+def test_a_split_that_ignores_duplicates_says_how_many_leak() -> None:
+    train, test = rows(("Sales rose 5 % in May", "up")), rows(("Sales rose 7 % in May", "up"))
+    parts = {"train": train, "test": test}
+    assert material([*train, *test], parts=parts, by="random").twins == {"test": 1}
+    assert material([*train, *test], parts=parts, by="near-duplicates").twins == {"test": 0}, "clusters never part"
+
+
+def test_a_label_missing_from_a_part_is_severe() -> None:
+    kept = rows(("a", "up"), ("b", "down"))
+    assert found(material(kept, parts={"train": kept, "test": kept[:1]}))["label-missing"] == ("severe", 1)
+
+
+def test_looking_ahead_is_told() -> None:
+    def dated(*days: int) -> list[Example]:
+        return [Example(f"f:{d}", f"t{d}", "up", date=f"2024-01-{d:02d}") for d in days]
+
+    parts = {"train": dated(1, 2, 9), "test": dated(5, 8)}
+    m = material([*parts["train"], *parts["test"]], parts=parts, by="random", labels=["up"])
+    assert found(m)["look-ahead"] == ("warning", 1)
+    assert report(m).dates == {
+        "train": ["2024-01-01T00:00:00", "2024-01-09T00:00:00"],
+        "test": ["2024-01-05T00:00:00", "2024-01-08T00:00:00"],
+    }
+
+
+def test_numbers_that_stand_for_labels_come_with_texts() -> None:
+    kept = rows(*((f"t{i}", "up" if i % 2 else "down") for i in range(12)))
+    assert label_samples(kept, {"0": "down", "1": "up", "x": "up"}) == {
+        "0 = down": ["t0", "t4", "t8"],
+        "1 = up": ["t1", "t5", "t9"],
+    }
 
 
 def test_phrasebank_from_file_to_report(phrasebank: Path) -> None:
     found = prepare(load({"data": {"path": str(phrasebank)}})).report
     counts = asdict(found)
+    assert [f.kind for f in found.findings] == ["mojibake"]
+    assert (counts.pop("findings")[0]["level"], counts.pop("unusable"), counts.pop("dropped")) == (
+        "warning",
+        0,
+        {"exact-duplicates": 5},
+    )
+    assert counts.pop("twins_in_train") == {"validation": 0, "test": 0}
+    assert (counts.pop("dates"), counts.pop("label_samples")) == ({}, {})
     assert counts.pop("parts").keys() == {"train", "validation", "test"}
     words = (counts.pop("median_words"), counts.pop("longest_words"))
     assert counts == {

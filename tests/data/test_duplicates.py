@@ -7,10 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fintune.data.checks import drop_duplicates
-from fintune.data.duplicates import clusters, shingles
+from fintune.data.duplicates import clusters, hashed, shingles, twins
 from fintune.data.readers import read
-from fintune.records import Example
 
 WORDS = [a + b for a in "abcdefgh" for b in "uvwxyz"]
 
@@ -31,13 +29,24 @@ def found(texts: list[str]) -> set[frozenset[int]]:
     return {frozenset(np.flatnonzero(numbers == number).tolist()) for number in set(numbers.tolist())}
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_exactly_as_defined(seed: int) -> None:
+def is_twin(texts: list[str], others: list[str], threshold: float = 0.7) -> list[bool]:
+    """Whether a text is similar to one of the others, by comparing every pair."""
+    mine, theirs = ([shingles(text) or frozenset([text]) for text in side] for side in (texts, others))
+    return [any(len(a & b) / len(a | b) >= threshold for b in theirs) for a in mine]
+
+
+def sample(seed: int) -> list[str]:
+    """150 short texts, 90 of them another one with a few words changed."""
     random = np.random.default_rng(seed)
     words = list("abcdefghijkl")  # no digits: they would all be masked to one word
     base = [random.choice(words, size=random.integers(1, 14)).tolist() for _ in range(60)]
     changed = [[w if random.random() > 0.08 else "z" for w in base[random.integers(60)]] for _ in range(90)]
-    texts = [" ".join(row) for row in base + changed]
+    return [" ".join(row) for row in base + changed]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_exactly_as_defined(seed: int) -> None:
+    texts = sample(seed)
     expected = by_definition(texts)
     assert found(texts) == expected
     assert 1 < len(expected) < 150, "the sample holds clusters and single texts"
@@ -101,12 +110,43 @@ def test_texts_without_words_join_only_their_equals() -> None:
     assert clusters(["one"]).tolist() == [0]
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_twins_exactly_as_defined(seed: int) -> None:
+    texts = sample(seed)
+    expected = is_twin(texts[:70], texts[70:])
+    assert twins(texts[:70], texts[70:]).tolist() == expected
+    assert len(set(expected)) == 2, "some have a twin, some do not"
+
+
+def test_a_twin_is_similar_itself_and_not_over_a_third_text() -> None:
+    chain = [" ".join(WORDS[start : start + 20]) for start in (0, 3, 6, 9)]
+    assert twins([chain[0], "apart", chain[2], chain[0]], [chain[3]]).tolist() == [False, False, True, False]
+    assert twins(["Sales rose 5 %", "!!!", "???"], ["SALES rose 7.1 %", "!!!"]).tolist() == [True, True, False]
+    assert twins(["new words", "of no", "file"], []).tolist() == [False, False, False]
+    assert twins([], ["one"]).shape == (0,)
+
+
+def test_hashes_stand_for_shingles() -> None:
+    texts = [*sample(0), "涨5%", "Straße", "!!!", "\ud800", "a " * 300]
+    sets = [shingles(text) or frozenset([text]) for text in texts]
+    rows = [set(row.tolist()) for row in np.split(hashed(texts).indices, hashed(texts).indptr[1:-1])]
+    assert [[len(a & b) for b in rows] for a in rows] == [[len(a & b) for b in sets] for a in sets]
+
+
+def test_ascii_texts_have_the_shingles_of_their_full_width_form() -> None:
+    random = np.random.default_rng(0)
+    for codes in random.integers(1, 127, size=(500, 40)).tolist() + random.integers(44, 60, size=(200, 20)).tolist():
+        text = "".join(map(chr, codes))
+        wide = text.translate({code: code + 0xFEE0 for code in range(0x21, 0x7F)})
+        assert shingles(text) == shingles(wide)
+
+
 def test_what_phrasebank_holds(phrasebank: Path) -> None:
     rows = list(read(str(phrasebank)))
     assert Counter(row.label for row in rows) == {"negative": 303, "neutral": 1391, "positive": 570}
-    kept = drop_duplicates([Example(row.id, row.text, row.label or "") for row in rows])
-    assert len(rows) - len(kept) == 5
-    sizes = np.bincount(clusters([e.text for e in kept]))
+    texts = list(dict.fromkeys(row.text for row in rows))
+    assert len(rows) - len(texts) == 5
+    sizes = np.bincount(clusters(texts))
     assert (sizes[sizes > 1].sum(), (sizes > 1).sum()) == (203, 69)
     with_duplicates = np.bincount(clusters([row.text for row in rows]))
     assert with_duplicates[with_duplicates > 1].sum() == 213, "with the five pairs of exact duplicates"

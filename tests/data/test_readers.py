@@ -5,13 +5,14 @@ from pathlib import Path
 import pytest
 
 from fintune.data.formats import Columns
-from fintune.data.readers import read, sha256
+from fintune.data.readers import Reading, read
+from fintune.data.sources import sha256
 from fintune.errors import DataError
 from fintune.records import Row
 
 
 def rows(path: Path, **options: object) -> list[Row]:
-    return list(read(str(path), **options))  # type: ignore[arg-type]
+    return list(read(str(path), Reading(**options)))  # type: ignore[arg-type]
 
 
 def test_csv_with_bom_quotes_and_line_breaks(tmp_path: Path) -> None:
@@ -76,9 +77,9 @@ def test_the_suffix_decides_and_only_line_ends_end_lines(tmp_path: Path, name: s
 
 def test_a_format_that_is_named_goes_before_the_suffix(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text('{"text": "one, two", "label": "up"}\n')
-    assert rows(tmp_path / "a.csv", name="jsonl") == [Row("a.csv:1", "one, two", "up")]
+    assert rows(tmp_path / "a.csv", format="jsonl") == [Row("a.csv:1", "one, two", "up")]
     with pytest.raises(DataError, match=r"a\.csv: plain lines carry no label"):
-        rows(tmp_path / "a.csv", name="lines")
+        rows(tmp_path / "a.csv", format="lines")
 
 
 def test_phrasebank_splits_at_the_last_at_sign_and_skips_blank_lines(tmp_path: Path) -> None:

@@ -6,13 +6,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fintune.data.checks import drop_duplicates
+from fintune.data.cleanup import clean
 from fintune.data.duplicates import clusters
 from fintune.data.readers import read
-from fintune.data.splits import fingerprint, split
+from fintune.data.splits import Plan, Splits, divide, fingerprint
+from fintune.errors import DataError
 from fintune.records import Example
 
 FRACTIONS = {"train": 0.7, "validation": 0.1, "test": 0.2}
+
+
+def split(rows: list[Example], groups: np.ndarray, shares: dict[str, float], *, seed: int) -> Splits:
+    parts = divide(rows, Plan("near-duplicates", shares, seed), groups=groups)
+    return Splits(parts, fingerprint(parts))
 
 
 def examples(n: int = 300, seed: int = 0) -> list[Example]:
@@ -107,7 +113,7 @@ def test_a_split_carries_the_fingerprint_of_its_parts() -> None:
 
 
 def test_the_default_split_of_phrasebank(phrasebank: Path) -> None:
-    kept = drop_duplicates([Example(row.id, row.text, row.label or "") for row in read(str(phrasebank))])
+    kept, _ = clean([Example(row.id, row.text, row.label or "") for row in read(str(phrasebank))], ["exact-duplicates"])
     groups = clusters([e.text for e in kept])
     splits = split(kept, groups, FRACTIONS, seed=0)
     assert {part: len(members) for part, members in splits.parts.items()} == {
@@ -119,3 +125,71 @@ def test_the_default_split_of_phrasebank(phrasebank: Path) -> None:
     joined = {group: {place[kept[i].id] for i in np.flatnonzero(groups == group)} for group in set(groups.tolist())}
     assert all(len(parts) == 1 for parts in joined.values())
     assert splits.fingerprint == "f88361e959f1af4a"
+
+
+def dated(*dates: str) -> list[Example]:
+    return [Example(str(i), f"text {i}", "a", date=date) for i, date in enumerate(dates)]
+
+
+def test_by_time_the_oldest_learn_and_a_moment_never_parts() -> None:
+    rows = dated("2024-03-01", "2024-01-01", "2024-02-01", "2024-01-02", "2024-02-01", "2024-02-01T00:00:00+00:00")
+    parts = divide(rows, Plan("time", {"train": 0.5, "validation": 0.25, "test": 0.25}))
+    assert [[e.id for e in part] for part in parts.values()] == [["1", "2", "3", "4", "5"], [], ["0"]]
+
+
+def test_by_time_reads_the_formats_that_are_named() -> None:
+    rows = dated("02/01/2024", "01.02.2024")
+    parts = divide(rows, Plan("time", {"train": 0.5, "test": 0.5}, date_format=["%d/%m/%Y", "%d.%m.%Y"]))
+    assert [e.id for e in parts["train"]] == ["0"]
+    with pytest.raises(DataError, match=r"0: '02/01/2024' is no date of the form ISO 8601"):
+        divide(rows, Plan("time", {"train": 0.5, "test": 0.5}))
+    with pytest.raises(DataError, match="0: no date"):
+        divide(examples(3), Plan("time", {"train": 0.5, "test": 0.5}))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_groups_of_a_column_stay_whole(seed: int) -> None:
+    names = np.random.default_rng(seed).choice(["x", "y", "z", "w", "v"], size=60).tolist()
+    rows = [Example(str(i), f"text {i}", "ab"[i % 2], group=name) for i, name in enumerate(names)]
+    parts = divide(rows, Plan("group", FRACTIONS, seed))
+    seen = [{e.group for e in part} for part in parts.values()]
+    assert sum(map(len, seen)) == len(set(names))
+    with pytest.raises(DataError, match="0: no group"):
+        divide(examples(3), Plan("group", FRACTIONS))
+
+
+def test_at_random_labels_and_clusters_do_not_count() -> None:
+    parts = divide(examples(300), Plan("random", FRACTIONS, 1), groups=np.zeros(300, dtype=np.int64))
+    assert [len(part) for part in parts.values()] == [210, 30, 60]
+    assert parts != divide(examples(300), Plan("random", FRACTIONS, 2))
+
+
+def test_stratified_keeps_shares_and_ignores_clusters() -> None:
+    rows = examples(300)
+    parts = divide(rows, Plan("stratified", FRACTIONS, 0), groups=np.zeros(300, dtype=np.int64))
+    for label, n in Counter(e.label for e in rows).items():
+        assert all(abs(sum(e.label == label for e in parts[p]) - share * n) < 1.0001 for p, share in FRACTIONS.items())
+
+
+@pytest.mark.parametrize("by", ["near-duplicates", "stratified", "random"])
+def test_folds_share_one_test_part_and_validate_every_other_row_once(by: str) -> None:
+    rows, groups = examples(120), np.random.default_rng(0).integers(0, 80, size=120)
+    folds = [divide(rows, Plan(by, FRACTIONS, 3, folds=4, fold=i), groups=groups) for i in range(4)]
+    assert all(fold["test"] == folds[0]["test"] for fold in folds)
+    validated = [e.id for fold in folds for e in fold["validation"]]
+    assert len(validated) == len(set(validated)) == 120 - len(folds[0]["test"])
+    for fold in folds:
+        assert {e.id for e in fold["train"]} == set(validated) - {e.id for e in fold["validation"]}
+        place = {e.id: part for part, members in fold.items() for e in members}
+        if by == "near-duplicates":
+            assert all(len({place[str(i)] for i in np.flatnonzero(groups == g)}) <= 1 for g in range(80))
+
+
+def test_folds_by_time_learn_from_the_past_alone() -> None:
+    rows = dated(*(f"2024-01-{day:02d}" for day in range(1, 21)))
+    for i in range(3):
+        fold = divide(rows, Plan("time", {"train": 0.7, "validation": 0.1, "test": 0.2}, folds=3, fold=i))
+        days = {part: [int(e.id) for e in members] for part, members in fold.items()}
+        assert days["train"] == list(range(4 * (i + 1)))
+        assert days["validation"] == list(range(4 * (i + 1), 4 * (i + 2)))
+        assert days["test"] == list(range(16, 20))

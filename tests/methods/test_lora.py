@@ -65,3 +65,9 @@ def test_rank_alpha_and_dropout_take_effect(tiny_causal: Path) -> None:
     assert layer.scaling["default"] == 4.0
     assert layer.lora_dropout["default"].p == 0.25
     assert not any(p.requires_grad for n, p in model.named_parameters() if "lora_" not in n)
+
+
+def test_a_tied_head_is_refused_before_training(tiny_causal: Path) -> None:
+    loaded = load_model(str(tiny_causal), device="cpu")
+    with pytest.raises(ModelError, match="the head of this model is its embedding"):
+        attach(loaded.model, LoraOptions(target_modules=["lm_head"]), loaded.kind)

@@ -195,3 +195,60 @@ def test_the_embedded_model_is_checked_without_converting_it(tmp_path: Path, mon
     with pytest.raises(BrokenEnvironment, match="the embedded model is not installed"):
         check_reference("embedded", "cpu")
     assert not list(tmp_path.iterdir())
+
+
+def tensors(folder: Path) -> dict[str, torch.Tensor]:
+    from safetensors.torch import load_file
+
+    return load_file(folder / "model.safetensors")
+
+
+def store(folder: Path, values: dict[str, torch.Tensor]) -> None:
+    from safetensors.torch import save_file
+
+    save_file(values, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def test_weights_that_leave_a_layer_out_are_refused(copy: Path) -> None:
+    values = tensors(copy)
+    del values["model.layers.1.self_attn.q_proj.weight"]
+    store(copy, values)
+    with pytest.raises(ModelError, match=r"do not fit config\.json: missing: model\.layers\.1\.self_attn\.q_proj"):
+        load_model(str(copy))
+
+
+def test_weights_of_another_model_are_refused(copy: Path, tiny_seq2seq: Path) -> None:
+    shutil.copy(tiny_seq2seq / "model.safetensors", copy)
+    with pytest.raises(ModelError, match=r"do not fit config\.json"):
+        load_model(str(copy))
+
+
+def test_weights_that_are_no_numbers_are_refused(copy: Path) -> None:
+    values = tensors(copy)
+    values["model.norm.weight"][3] = torch.nan
+    store(copy, values)
+    with pytest.raises(ModelError, match=r"model\.norm\.weight holds values that are no numbers"):
+        load_model(str(copy))
+
+
+def test_a_model_without_tokenizer_is_refused(copy: Path) -> None:
+    (copy / "tokenizer_config.json").unlink()
+    with pytest.raises(ModelError, match="cannot be loaded"):
+        load_model(str(copy))
+    (copy / "tokenizer.json").unlink()
+    with pytest.raises(ModelError, match="no tokenizer in"):
+        load_model(str(copy))
+
+
+def test_the_digest_follows_weights_config_and_tokenizer(copy: Path) -> None:
+    digests = [load_model(str(copy)).sha256]
+    values = tensors(copy)
+    values["model.norm.weight"][3] += 1
+    store(copy, values)
+    digests.append(load_model(str(copy)).sha256)
+    (copy / "tokenizer.json").write_text((copy / "tokenizer.json").read_text() + " ")
+    digests.append(load_model(str(copy)).sha256)
+    (copy / "notes.txt").touch()
+    digests.append(load_model(str(copy)).sha256)
+    assert len(set(digests)) == 3
+    assert digests[2] == digests[3]

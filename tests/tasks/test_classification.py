@@ -5,8 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from fintune.errors import DataError
-from fintune.records import Example, Prompt, Row
+from fintune.records import Example, Fault, Prompt, Row
 from fintune.tasks import TASKS
 from fintune.tasks.classification import Classification, ClassificationOptions, SentimentOptions
 
@@ -95,18 +94,22 @@ def test_every_answer_is_read_back_as_its_label(gap: str) -> None:
     assert all(chosen.answer(label).removeprefix(gap) == label for label in chosen.labels)
 
 
-def test_an_unknown_label_names_the_row() -> None:
-    assert task().parse(Row("f.csv:3", "x", "up")) == Example("f.csv:3", "x", "up")
-    with pytest.raises(DataError, match=r"f\.csv:3: label 'dwn' is not one of up, down") as caught:
-        task().parse(Row("f.csv:3", "x", "dwn"))
-    assert "Did you mean 'down'?" in caught.value.hint
-    with pytest.raises(DataError) as caught:
-        task().parse(Row("f.csv:4", "x", "sideways"))
-    assert caught.value.hint == "Allowed: up, down. Mend the row or set task.labels."
-    with pytest.raises(DataError, match="label 'Up' is not one of"):
-        task().parse(Row("f.csv:5", "x", "Up"))
-    with pytest.raises(DataError, match="label '' is not one of"):
-        task().parse(Row("f.csv:3", "x", None))
+def test_an_unknown_label_is_a_fault_that_names_the_row() -> None:
+    assert task().parse(Row("f.csv:3", "x", "up", "2024-01-01", "g")) == Example(
+        "f.csv:3", "x", "up", "2024-01-01", "g"
+    )
+    hints = {
+        "dwn": "Did you mean 'down'?",
+        "sideways": "Allowed: up, down.",
+        "Up": "Did you mean 'up'?",
+        "": "Allowed:",
+    }
+    for label, hint in hints.items():
+        fault = task().parse(Row("f.csv:3", "x", label or None))
+        assert isinstance(fault, Fault)
+        assert (fault.where, fault.kind, fault.value) == ("f.csv:3", "unknown-label", label)
+        assert fault.problem == f"label '{label}' is not one of up, down"
+        assert fault.hint.startswith(hint)
 
 
 def test_the_sentiment_preset_speaks_two_languages() -> None:

@@ -1,5 +1,6 @@
 """Batches depend on (seed, epoch) alone; tensors name exactly the positions that predict answer tokens."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -86,3 +87,16 @@ def test_seq2seq_decoder_reads_the_answer_shifted() -> None:
     assert batch["decoder_input_ids"].tolist() == [[99, 7, 8], [99, 6, 0]]
     assert batch["labels"].tolist() == [[7, 8, 9], [6, 9, IGNORE]]
     assert batch["input_ids"].tolist() == [[1, 2, 3], [1, 4, 0]]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_balanced_epochs_draw_every_stratum_alike(seed: int) -> None:
+    strata = [0] * 50 + [1] * 8 + [2] * 2
+    sampler = BucketSampler([5] * 60, 7, seed, strata=strata)
+    drawn = [i for batch in sampler for i in batch]
+    assert len(drawn) == 60
+    assert np.bincount([strata[i] for i in drawn]).tolist() == [20, 20, 20]
+    assert len({i for i in drawn if strata[i] == 0}) == 20, "of a large stratum none is drawn twice"
+    assert {i for i in drawn if strata[i]} == set(range(50, 60)), "of a small one all are drawn"
+    sampler.set_epoch(1)
+    assert [i for batch in sampler for i in batch] != drawn

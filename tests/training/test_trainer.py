@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -51,7 +52,7 @@ def test_loss_equals_the_full_logits_reference(tiny_causal: Path) -> None:
     loaded = load_model(str(tiny_causal), device="cpu")
     rows = encoded_rows(loaded, 6)
     batch = collate_causal(rows, loaded.tokenizer.pad_token_id)
-    labels = batch.pop("labels")
+    labels, _ = batch.pop("labels"), batch.pop("weights")
     ours = answer_loss(loaded.model(**batch), labels)
     losses = []
     for row in rows:  # one at a time, every position, no padding: nothing of ours but the ids
@@ -67,11 +68,11 @@ def test_padding_side_cannot_change_the_loss(tiny_causal: Path, side: str) -> No
     loaded = load_model(str(tiny_causal), device="cpu")
     rows = encoded_rows(loaded, 6)
     batch = collate_causal(rows, loaded.tokenizer.pad_token_id, side)  # type: ignore[arg-type]
-    labels = batch.pop("labels")
+    labels, _ = batch.pop("labels"), batch.pop("weights")
     apart = []
     for row in rows:
         one = collate_causal([row], loaded.tokenizer.pad_token_id)
-        gold = one.pop("labels")
+        gold, _ = one.pop("labels"), one.pop("weights")
         apart.append(answer_loss(loaded.model(**one), gold, 1).item())
     together = answer_loss(loaded.model(**batch), labels, 1).item()
     assert together == pytest.approx(sum(apart), rel=1e-5)
@@ -104,10 +105,33 @@ def test_accumulation_counts_tokens_not_batches(tiny_causal: Path) -> None:
     rows = [Encoded([257, 65], [66, 258]), Encoded([257, 65], [67, 68, 69, 70, 71, 258])]
     apart = [collate_causal([row], 256) for row in rows]
     labels = [one.pop("labels") for one in apart]
+    for one in apart:
+        one.pop("weights")
     both = collate_causal(rows, 256)
-    together = answer_loss(loaded.model(**{k: v for k, v in both.items() if k != "labels"}), both["labels"])
+    together = answer_loss(
+        loaded.model(**{k: v for k, v in both.items() if k not in ("labels", "weights")}), both["labels"]
+    )
     summed = sum(answer_loss(loaded.model(**one), gold, 8) for one, gold in zip(apart, labels, strict=True))
     torch.testing.assert_close(summed, together)
+
+
+def test_weights_scale_the_loss_of_their_examples(tiny_causal: Path) -> None:
+    logits = torch.randn(3, 2, 7, generator=torch.Generator().manual_seed(0))
+    labels, weights = torch.tensor([[1, 2], [3, -100], [4, 5]]), torch.tensor([0.5, 2.0, 0.0])
+    apart = [answer_loss(SimpleNamespace(logits=logits[i : i + 1]), labels[i : i + 1], 1) for i in range(3)]
+    together = answer_loss(SimpleNamespace(logits=logits), labels, weights=weights)
+    torch.testing.assert_close(together, (0.5 * apart[0] + 2.0 * apart[1]) / 5)
+
+
+def test_weights_reach_the_gradients(tiny_model: Path, tmp_path: Path) -> None:
+    """An example that weighs nothing trains nothing; of weight 3 it counts as three of itself."""
+    once, thrice = tuned(tiny_model), tuned(tiny_model)
+    rows = encoded_rows(once, 4)
+    settings = TrainSection(epochs=1, batch_size=8, warmup_ratio=0.0, learning_rate=1e-2, max_grad_norm=1e9)
+    train(once, [replace(rows[0], weight=3.0), replace(rows[1], weight=0.0)], settings, silent(), folder=tmp_path)
+    train(thrice, [rows[0]] * 3, settings, silent(), folder=tmp_path)
+    for name, value in adapter(thrice).items():  # AdamW's first step does not see the scale of the gradient
+        torch.testing.assert_close(value, adapter(once)[name], atol=2e-4, rtol=1e-2)
 
 
 def test_loss_falls_and_not_at_rate_zero(tiny_model: Path, tmp_path: Path) -> None:
@@ -132,6 +156,17 @@ def test_a_loss_that_is_no_number_stops_training(tiny_causal: Path, tmp_path: Pa
     with pytest.raises(TrainingError, match=r"step 1 is nan" if where == "a step" else "validation loss of epoch 1"):
         fit(loaded, tmp_path, silent(lambda epoch: judged, lambda: kept.append(1)))
     assert not kept, "nothing is kept of it"
+
+
+@pytest.mark.parametrize("settings", [{"batch_size": 64}, {"gradient_accumulation_steps": 8}])
+def test_a_run_of_one_step_learns_and_is_logged(tiny_causal: Path, tmp_path: Path, settings: dict[str, int]) -> None:
+    lines: list[Any] = []
+    loaded = tuned(tiny_causal)
+    before = adapter(loaded)
+    chosen = TrainSection(epochs=1, learning_rate=1e-2, **({"batch_size": 8} | settings))
+    train(loaded, encoded_rows(loaded, 24), chosen, silent(log=lines.append), folder=tmp_path)
+    assert [line["step"] for line in lines if "step" in line] == [1]
+    assert any(not torch.equal(value, before[name]) for name, value in adapter(loaded).items())
 
 
 def test_only_the_adapter_trains(tiny_model: Path, tmp_path: Path) -> None:

@@ -1,0 +1,177 @@
+"""Label a file of any size: a stream in, a stream out, in order, and resumable after a kill without loss or doubles.
+
+Finished chunks are kept beside the output in `.<output>.partial`; the same call goes on from there and ends in the same bytes.
+
+>>> predict_file("runs/phrasebank-lora", "tomorrow.csv", "labels.parquet")
+Bulk(labelled=1000000, unreadable=3, output=PosixPath('labels.parquet'), errors=PosixPath('labels.errors.jsonl'))
+"""
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+from fintune.data.readers import Reading, open_source, records
+from fintune.data.sources import expand, sha256
+from fintune.errors import DataError, RunError
+from fintune.gathering import reading_like
+from fintune.predictor import Predictor, load
+from fintune.progress import advance, listening, tell
+from fintune.records import Fault, Row
+from fintune.run import Run, need_place, replacing
+from fintune.table_files import WRITERS, json_line
+
+CHUNK = 1024
+"""records labelled between two points at which a killed job goes on"""
+
+
+@dataclass(frozen=True)
+class Bulk:
+    """What came of a file."""
+
+    labelled: int
+    unreadable: int
+    output: Path
+    errors: Path | None
+    """a line for each record that has no label, with the reason; None when there is none"""
+
+
+def predict_file(
+    run: Run | str | Path,
+    path: str | Sequence[str],
+    output: str | Path,
+    *,
+    text_column: str | None = None,
+    name: str | None = None,
+    encoding: str | None = None,
+) -> Bulk:
+    """Label every record of `path` (as data.path names files) into a csv, jsonl or parquet file. Raises FintuneError's kinds."""
+    opened, target = (run if isinstance(run, Run) else Run.open(run)), Path(output)
+    check_output(target)
+    first = path if isinstance(path, str) else path[0]
+    data = opened.config().data
+    if text_column is not None:
+        data = data.model_copy(update={"text_column": text_column})
+    data = data.model_copy(update={"date_column": None, "group_column": None})
+    how = reading_like(data, first, name=name, encoding=encoding, need_label=False)
+    if target.exists() and any(not s.hub and s.path.samefile(target) for s in expand(path)):
+        raise RunError(f"{target}: is the file that is read", hint="Name another output.")
+    found = _records(path, how)
+    head = list(islice(found, 1))  # a mistake in it is found before the model loads
+    if not head:
+        raise DataError(f"{first}: no texts", hint="Give it at least one row.")
+    partial = target.with_name(f".{target.name}.partial")
+    done = _resume(partial, _identity(opened, path, how))
+    _label(load(opened), islice(chain(head, found), done, None), partial, done)
+    return _finish(partial, target)
+
+
+def check_output(target: Path) -> None:
+    """Refuse an output that could not be written. Raises RunError."""
+    if target.suffix.lower() not in WRITERS:
+        raise RunError(f"{target}: unknown kind of file", hint=f"Name a file that ends in {', '.join(WRITERS)}.")
+    need_place(target)
+
+
+def _records(path: str | Sequence[str], how: Reading) -> Iterator[Row | Fault]:
+    for source in expand(path):
+        yield from records(open_source(source, how), how)
+
+
+def _identity(run: Run, path: str | Sequence[str], how: Reading) -> dict[str, Any]:
+    """What must be the same for a job to go on."""
+    inputs = [None if source.hub else sha256(source.path) for source in expand(path)]
+    adapter = sha256(run.adapter / "adapter_model.safetensors")
+    return {"chunk": CHUNK, "inputs": inputs, "adapter": adapter, "reading": json.loads(json.dumps(asdict(how)))}
+
+
+def _resume(partial: Path, identity: Mapping[str, Any]) -> int:
+    """Cut the partial file to its last whole chunk, or begin it; returns the records that need not be read again."""
+    ends = _line_ends(partial, identity)
+    whole = (len(ends) - 1) // CHUNK * CHUNK if ends else 0
+    if not ends:
+        partial.write_text(json.dumps(identity) + "\n", encoding="utf-8")
+        return 0
+    with partial.open("r+b") as file:
+        file.truncate(ends[whole])
+    if whole:
+        tell("predict", f"going on after {whole:,} records that an interrupted job has left")
+    return whole
+
+
+def _line_ends(partial: Path, identity: Mapping[str, Any]) -> list[int]:
+    """Byte offsets behind every whole line, the first line's too; none when there is no such job."""
+    if not partial.is_file():
+        return []
+    ends: list[int] = []
+    at = 0
+    with partial.open("rb") as file:
+        for line in file:
+            at += len(line)
+            if not ends and not _is(line, identity):
+                return []
+            if line.endswith(b"\n"):
+                ends.append(at)
+    return ends
+
+
+def _is(line: bytes, identity: Mapping[str, Any]) -> bool:
+    try:
+        return bool(json.loads(line) == identity)
+    except ValueError:
+        return False
+
+
+def _label(predictor: Predictor, found: Iterator[Row | Fault], partial: Path, done: int) -> None:
+    with partial.open("a", encoding="utf-8") as file:
+        for chunk in _chunks(found):
+            file.write("".join(_lines(predictor, chunk)))
+            file.flush()
+            os.fsync(file.fileno())
+            done += len(chunk)
+            advance("predict", done, 0)
+
+
+def _lines(predictor: Predictor, chunk: Sequence[Row | Fault]) -> Iterator[str]:
+    readable = [row for row in chunk if isinstance(row, Row) and row.text]
+    with listening(lambda event: None):
+        predictions = iter(predictor([row.text for row in readable], [row.id for row in readable]))
+    for record in chunk:
+        if isinstance(record, Fault):
+            yield json.dumps({"id": record.where, "error": record.problem}) + "\n"
+        elif not record.text:
+            yield json.dumps({"id": record.id, "error": "no text"}) + "\n"
+        else:
+            yield json_line(next(predictions))
+
+
+def _finish(partial: Path, target: Path) -> Bulk:
+    """Turn the partial file into output and errors, each whole or not at all."""
+    counts = {"labelled": 0, "unreadable": 0}
+    errors = target.with_name(f"{target.stem}.errors.jsonl")
+    with replacing(target) as staging, replacing(errors) as complaints, complaints.open("w", encoding="utf-8") as bad:
+        WRITERS[target.suffix.lower()](staging, _labelled(partial, counts, bad.write))
+    if not counts["unreadable"]:
+        errors.unlink()
+    partial.unlink()
+    return Bulk(counts["labelled"], counts["unreadable"], target, errors if counts["unreadable"] else None)
+
+
+def _labelled(partial: Path, counts: dict[str, int], complain: Callable[[str], Any]) -> Iterator[dict[str, Any]]:
+    with partial.open(encoding="utf-8") as file:
+        for line in islice(file, 1, None):
+            record = json.loads(line)
+            if "error" in record:
+                counts["unreadable"] += 1
+                complain(line)
+            else:
+                counts["labelled"] += 1
+                yield record
+
+
+def _chunks(found: Iterator[Row | Fault]) -> Iterator[list[Row | Fault]]:
+    while chunk := list(islice(found, CHUNK)):
+        yield chunk

@@ -1,0 +1,58 @@
+"""Which encoding a text file has, when nobody says: its mark, UTF-8 where most of it is UTF-8, else what the library finds."""
+
+import codecs
+from pathlib import Path
+
+from fintune.errors import DataError
+
+_MARKS = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+_WESTERN = ["cp1252", "cp1250", "cp1254", "mac_roman"]
+_OTHERS = ["gb18030", "big5", "cp932", "euc_kr", "cp1251", "cp1253"]
+_DENSE = 0.25
+"""share of bytes beyond ASCII from which a text is not Latin script with a few accents"""
+_SAMPLE, _LINE, _EVIDENCE = 8 << 20, 1 << 20, 256 << 10
+"""bytes looked at, of one line at most, handed to the library"""
+
+
+def find_encoding(path: Path, declared: str) -> str:
+    """The encoding of a file; `declared` is its format's own where that is not UTF-8 (PhraseBank: latin-1)."""
+    with path.open("rb") as file:
+        head = file.read(4)
+        for mark, encoding in _MARKS.items():
+            if head.startswith(mark):
+                return encoding
+        file.seek(0)
+        good, bad, read = 0, bytearray(), 0
+        while read < _SAMPLE and (line := file.readline(_LINE)):
+            read += len(line)
+            if not line.isascii():
+                try:
+                    line.decode("utf-8")
+                    good += len(line)
+                except UnicodeDecodeError:
+                    bad += line
+    if good >= len(bad):  # lines that do not decode are faults of a UTF-8 file
+        return "utf-8-sig"
+    return declared if declared == "latin-1" else _detect(bytes(bad[:_EVIDENCE]))
+
+
+def check_encoding(name: str) -> None:
+    """Raise DataError when there is no text encoding of that name."""
+    try:
+        "a".encode(name)
+    except (LookupError, ValueError):
+        raise DataError(f"data.encoding: unknown encoding '{name}'", hint="Try utf-8, latin-1 or gb18030.") from None
+
+
+def _detect(evidence: bytes) -> str:
+    from charset_normalizer import from_bytes
+
+    dense = sum(byte > 127 for byte in evidence) > _DENSE * len(evidence)
+    best = from_bytes(evidence, cp_isolation=_OTHERS if dense else _WESTERN).best()
+    return best.encoding if best is not None else "cp1252"

@@ -1,0 +1,109 @@
+"""What a format function knows of the file it is to read, and the lines of a text file, none longer than memory bears."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fintune.errors import DataError, did_you_mean
+
+LONGEST = 1_000_000
+"""characters of a line or record; more is no text but a damaged file"""
+
+_ENDS = ("\n", "\r")
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """What is wrong with a record, and what to do about it."""
+
+    problem: str
+    hint: str
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Names of the columns that are read (a number counts columns from 1, from the end when negative)."""
+
+    text: str = "text"
+    label: str = "label"
+    need_label: bool = True
+    date: str | None = None
+    group: str | None = None
+
+    def wanted(self) -> dict[str, str]:
+        """Columns that must be there, by the setting that names them."""
+        named = {"text_column": self.text, "date_column": self.date, "group_column": self.group}
+        if self.need_label:
+            named["label_column"] = self.label
+        return {f"data.{setting}": column for setting, column in named.items() if column is not None}
+
+    def by_number(self) -> bool:
+        """Whether all of them are numbers: the file has no header line."""
+        return all(column.lstrip("-").isdigit() for column in self.wanted().values())
+
+
+@dataclass(frozen=True)
+class Opening:
+    """How a file is to be read; what was left to us has been found."""
+
+    name: str
+    """the file as errors and ids name it"""
+    columns: Columns
+    encoding: str = "utf-8"
+    delimiter: str | None = None
+    header: bool | None = None
+    part: str = ""
+    """sheet or split: what follows `#` in the path"""
+
+
+def lines(path: Path, encoding: str, newline: str | None = None) -> Iterator[tuple[int, str | Broken]]:
+    """Numbered lines; bytes that do not decode become lone surrogates, which `readers` refuses row by row."""
+    with path.open(encoding=encoding, errors="surrogateescape", newline=newline) as file:
+        number = 0
+        while content := file.readline(LONGEST):
+            number += 1
+            if len(content) < LONGEST or content.endswith(_ENDS):
+                yield number, content
+                continue
+            while (rest := file.readline(LONGEST)) and not rest.endswith(_ENDS):
+                pass
+            yield number, Broken(f"longer than {LONGEST:,} characters", "The file may be damaged.")
+
+
+def cells(values: Sequence[object]) -> dict[str, object]:
+    """A record without names: its columns are numbers from 1."""
+    return {str(i): value for i, value in enumerate(values, start=1)}
+
+
+def need_columns(opening: Opening, line: int, found: Sequence[str]) -> None:
+    """Raise DataError when a column that is wanted is missing, or stands there twice."""
+    if problem := column_problem(opening.columns, found):
+        raise DataError(f"{opening.name}:{line}: {problem.problem}", hint=problem.hint)
+
+
+def column_problem(columns: Columns, found: Sequence[str]) -> Broken | None:
+    """What is wrong with the columns of a file or a record."""
+    for setting, column in columns.wanted().items():
+        if column not in found:
+            hint = (
+                f"{did_you_mean(column, found)} Set {setting} to the right one." if found else "Give it a header line."
+            )
+            shown = ", ".join(found)[:300]
+            return Broken(f"no column '{column}'; found {shown or 'nothing'}", hint)
+        if found.count(column) > 1:
+            return Broken(f"column '{column}' stands there twice", "Rename one of them.")
+    return None
+
+
+def by_position(columns: Columns, width: int) -> Columns:
+    """The same with every negative number counted from the start."""
+
+    def positive(column: str | None) -> str | None:
+        return str(width + 1 + int(column)) if column and column.startswith("-") and column[1:].isdigit() else column
+
+    return Columns(
+        positive(columns.text) or "", positive(columns.label) or "", columns.need_label, positive(columns.date), positive(columns.group)
+    )  # fmt: skip
+
+
+Fields = Mapping[str, object]
