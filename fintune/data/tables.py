@@ -1,5 +1,6 @@
 """Parquet and Excel, streamed; a `line` is the number of the row, the header of a sheet counted."""
 
+import itertools
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,7 +44,7 @@ def read_xlsx(path: Path, opening: Opening) -> Iterator[tuple[int, Fields | Brok
     names = ["" if name is None else str(name).strip() for name in header]
     need_columns(opening, line, [name for name in names if name])
     for line, row in rows:
-        yield line, dict(zip(names, row, strict=False))
+        yield line, dict(itertools.zip_longest(names, row[: len(names)]))  # a row ends with its last full cell
 
 
 def _sheet(path: Path, opening: Opening) -> Iterator[tuple[int, tuple[Any, ...]]]:
