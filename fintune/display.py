@@ -115,7 +115,7 @@ def _facts(found: Examination) -> Table:
         "texts with two labels": report.conflicting_texts,
         "near-duplicates": f"{report.near_duplicate_rows:,} rows in {report.near_duplicate_clusters:,} clusters",
         "words a text": f"median {report.median_words:g}, longest {report.longest_words:,}",
-        "tokens": "not counted: the tokenizer is not at hand" if found.tokens is None else _tokens(found.tokens),
+        "tokens": _tokens(report.tokens) if report.tokens else "not counted: the tokenizer is not at hand",
         **{part: f"{sum(labels.values()):,} ({_counts(labels)})" for part, labels in report.parts.items()},
         "twins in train": _counts(report.twins_in_train) or "not looked for",
         **{f"dates, {part}": " to ".join(ends) for part, ends in report.dates.items()},

@@ -14,7 +14,7 @@ import numpy as np
 
 from fintune.config import RunConfig, load
 from fintune.data.against import Against, compare
-from fintune.data.checks import DataReport, report
+from fintune.data.checks import DataReport, report, token_lengths
 from fintune.data.findings import Finding, by_weight, finding
 from fintune.data.opening import Columns
 from fintune.data.readers import read
@@ -30,6 +30,8 @@ from fintune.records import Example, Row
 
 _SAMPLE = 10_000
 """texts whose tokens are counted"""
+_CHARACTERS = 20_000
+"""of each of them"""
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,6 @@ class Examination:
     sources: list[dict[str, Any]]
     fingerprint: str | None
     """None when the data could not be split"""
-    tokens: dict[str, float] | None = None
-    """median, longest and share over model.max_length, prompt and answer included; None without the tokenizer at hand"""
     suspicious: list[Suspicion] = field(default_factory=list)
     against: Against | None = None
     pii: dict[str, int] | None = None
@@ -54,7 +54,7 @@ class Examination:
 
     def record(self) -> dict[str, Any]:
         """As JSON: the report's fields at the top."""
-        own = {name: getattr(self, name) for name in ("sources", "fingerprint", "tokens", "pii")}
+        own = {name: getattr(self, name) for name in ("sources", "fingerprint", "pii")}
         return (
             asdict(self.report)
             | own
@@ -88,10 +88,9 @@ def examine(
     personal = _pii(everything, extra) if pii else None
     extra += _notes(config, gathered, doubtful, len(everything))
     return Examination(
-        replace(found, findings=by_weight([*found.findings, *extra])),
+        replace(found, tokens=tokens, findings=by_weight([*found.findings, *extra])),
         gathered.sources,
         fingerprint(parts) if parts else None,
-        tokens,
         doubtful,
         beside,
         personal,
@@ -122,26 +121,20 @@ def _divided(config: RunConfig, gathered: Gathered, extra: list[Finding], near: 
 
 def _tokens(
     config: RunConfig, examples: Sequence[Example], gathered: Gathered, extra: list[Finding]
-) -> dict[str, float] | None:
+) -> dict[str, float]:
     tokenizer = load_tokenizer(config.model.base)
     if tokenizer is None or not examples:
-        return None
-    step = max(1, len(examples) // _SAMPLE)
-    chosen = [examples[i] for i in range(0, len(examples), step)]
+        return {}
+    chosen = examples[:: max(1, len(examples) // _SAMPLE)]
     longest = max(len(tokenizer(gathered.task.answer(label))["input_ids"]) for label in gathered.task.labels)
-    prompts = [str(gathered.task.prompt(e.text[:20_000])) for e in chosen]
+    prompts = [str(gathered.task.prompt(e.text[:_CHARACTERS])) for e in chosen]
     lengths = np.array([len(ids) + longest for ids in tokenizer(prompts)["input_ids"]])
-    over = lengths > config.model.max_length
-    message = f"{over.mean():.1%} of the texts looked at exceed model.max_length ({config.model.max_length} tokens) and lose their middle"
-    if over.any():
-        rows = [chosen[i].id for i in np.flatnonzero(over)[:5]]
-        extra.append(Finding("too-long", "warning" if over.mean() > 0.01 else "note", int(over.sum()), message, rows))
-    return {
-        "median": float(np.median(lengths)),
-        "longest": float(lengths.max()),
-        "over_limit": float(over.mean()),
-        "looked_at": float(len(chosen)),
-    }
+    limit = config.model.max_length
+    over = [e.id for e, length in zip(chosen, lengths.tolist(), strict=True) if length > limit]
+    share = len(over) / len(chosen)
+    message = f"{{n}} of {len(chosen):,} texts looked at exceed model.max_length ({limit} tokens) and lose their middle"
+    extra += finding("too-long", "warning" if share > 0.01 else "note", message, over)
+    return token_lengths(lengths.tolist(), limit)
 
 
 def _against(config: RunConfig, examples: Sequence[Example], other: str | None, extra: list[Finding]) -> Against | None:

@@ -119,6 +119,7 @@ def _fit(prepared: Prepared, run: Run) -> "LoadedModel":
         config.model.base, revision=config.model.revision, dtype=config.model.dtype, device=config.model.device
     )
     encoded = encode(prepared, base)
+    run.write_json("data.json", data_record(prepared, encoded))
     set_seed(config.train.seed)  # before the adapter is initialised
     tuned = replace(base, model=method.attach(base.model, config.method, base.kind))
     trainable, total = tuned.parameters()

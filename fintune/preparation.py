@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fintune.config import RunConfig
-from fintune.data.checks import DataReport, Material, label_samples, report
+from fintune.data.checks import DataReport, Material, label_samples, report, token_lengths
 from fintune.data.cleanup import Dropped
 from fintune.data.duplicates import clusters
 from fintune.data.sources import expand
@@ -98,7 +98,9 @@ def material(
         date_format=config.data.date_format,
         by=config.data.split.by,
         near_duplicates=near_duplicates,
-        samples=label_samples([e for part in gathered.parts.values() for e in part], config.data.label_map),
+        samples=label_samples(
+            [e for part in gathered.parts.values() for e in part], config.data.label_map, gathered.task.labels
+        ),
     )
 
 
@@ -122,13 +124,15 @@ def encode(prepared: Prepared, loaded: LoadedModel) -> list[Encoded]:
     return encoded
 
 
-def data_record(prepared: Prepared) -> dict[str, Any]:
-    """The content of data.json."""
+def data_record(prepared: Prepared, encoded: Sequence[Encoded] = ()) -> dict[str, Any]:
+    """The content of data.json; with `encoded`, lengths in tokens too (of the training part)."""
+    lengths = [len(e.input_ids) + len(e.labels) + e.cut for e in encoded]
+    counted = replace(prepared.report, tokens=token_lengths(lengths, prepared.config.model.max_length))
     return {
         "task": prepared.task.name,
         "sources": list(prepared.sources),
         "fingerprint": prepared.splits.fingerprint,
-        "report": asdict(prepared.report),
+        "report": asdict(counted),
         "ids": {part: [example.id for example in examples] for part, examples in prepared.splits.parts.items()},
     }
 

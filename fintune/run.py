@@ -175,6 +175,19 @@ class Run:
             ) from None
 
 
+def need_same_data(runs: Sequence[Run]) -> str:
+    """The fingerprint that all runs share. Raises RunError when they were not trained and scored on the same split."""
+    prints = {run.folder: str(run.data()["fingerprint"]) for run in runs}
+    first = next(iter(prints))
+    for folder, fingerprint in prints.items():
+        if fingerprint != prints[first]:
+            raise RunError(
+                f"{folder}: other data or another split ({fingerprint}) than {first} ({prints[first]})",
+                hint="Compare runs of one fingerprint: the same files, clean-up and split.",
+            )
+    return prints[first]
+
+
 @contextmanager
 def being_made(config: RunConfig, *, overwrite: bool) -> Iterator[Run]:
     """A fresh run folder, locked and marked unfinished until the block ends well. Raises RunError when it is taken."""

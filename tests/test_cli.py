@@ -409,3 +409,48 @@ def test_an_output_is_never_the_file_that_is_read(fin: Command, trained: fintune
         result = fin("predict", trained.folder, "--file", path, "--output", output)
         assert (result.code, "is the file that is read" in result.err) == (2, True)
     assert path.read_text() == "text,label\nA b +,positive\n"
+
+
+def test_check_exits_with_1_when_something_is_severe(fin: Command, config_file: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.jsonl"
+    other.write_text("".join(json.dumps({"text": f"Nothing alike {i}", "label": "neutral"}) + "\n" for i in range(5)))
+    assert fin("check", config_file, "--no-doubt", "--against", other).code == 0
+    rows = Path(json.loads(config_file.read_text())["data"]["path"])
+    shown = fin("check", config_file, "--no-doubt", "--against", rows)
+    assert shown.code == 1
+    for part in ("overlap", "90 of 90 distinct texts", "label here (row)", "next: mend what is severe"):
+        assert part in shown.out, part
+    asked = fin("check", config_file, "--no-doubt", "--against", rows, "--json")
+    assert asked.code == 1
+    assert json.loads(asked.out)["against"]["labels"]["negative"] == {"negative": 30}
+    missing = fin("check", config_file, "--against", tmp_path / "none.csv")
+    assert (missing.code, "no such file" in missing.err) == (2, True)
+
+
+def test_check_shows_samples_of_numbered_labels_and_doubtful_rows(
+    fin: Command, config_file: Path, tmp_path: Path
+) -> None:
+    settings = json.loads(config_file.read_text())
+    rows = [json.loads(line) for line in Path(settings["data"]["path"]).read_text().splitlines()]
+    numbers = {"negative": 0, "neutral": 1, "positive": 2}
+    rows[4]["label"] = "negative"
+    (tmp_path / "n.jsonl").write_text(
+        "".join(json.dumps(row | {"label": numbers[row["label"]]}) + "\n" for row in rows)
+    )
+    settings["data"] = {"path": str(tmp_path / "n.jsonl"), "label_map": {n: label for label, n in numbers.items()}}
+    config_file.write_text(json.dumps(settings))
+    shown = fin("check", config_file)
+    assert shown.code == 0
+    assert "0 = negative" in shown.out
+    assert "labels to review" in shown.out
+    assert "n.jsonl:5" in shown.out
+
+
+def test_predict_streams_a_file_into_a_file(fin: Command, trained: fintune.Run, tmp_path: Path) -> None:
+    (tmp_path / "in.jsonl").write_text('{"headline": "A b +"}\n{"headline": 3}\n')
+    command = ("predict", trained.folder, "--file", tmp_path / "in.jsonl", "--text-column", "headline", "--output")
+    result = fin(*command, tmp_path / "out.csv")
+    assert result.code == 0
+    assert "wrote 1 predictions" in result.err
+    assert "1 records could not be labelled" in result.err
+    assert fin(*command, tmp_path / "out.txt").code == 2

@@ -9,7 +9,7 @@ from filelock import FileLock
 
 from fintune.config import RunConfig, load
 from fintune.errors import ConfigError, RunError
-from fintune.run import Run, being_made
+from fintune.run import Run, being_made, need_same_data
 
 
 @pytest.fixture
@@ -197,3 +197,14 @@ def test_a_run_that_ends_before_it_trained_leaves_nothing(config: RunConfig, fol
         run.write_json("data.json", {})
         raise ZeroDivisionError
     assert not folder.exists()
+
+
+def test_runs_of_other_data_are_never_compared(config: RunConfig, tmp_path: Path) -> None:
+    runs = []
+    for name, fingerprint in (("a", "1" * 16), ("b", "1" * 16), ("c", "2" * 16)):
+        with being_made(config.model_copy(update={"name": name}), overwrite=False) as run:
+            run.write_json("data.json", {"ids": {}, "fingerprint": fingerprint})
+        runs.append(run)
+    assert need_same_data(runs[:2]) == "1" * 16
+    with pytest.raises(RunError, match=r"c: other data or another split \(2+\) than .*a \(1+\)"):
+        need_same_data(runs)

@@ -1,6 +1,6 @@
 """Two files side by side: shared texts, near twins, and the labels that shared texts bear in each, which shows a swapped map.
 
-Texts are compared after NFKC and case folding, word characters only. What all texts of a file begin or end with (a prompt
+Texts are compared after NFKC and case folding, words only. What all texts of a file begin or end with (a prompt
 around each of them) is taken off first.
 """
 

@@ -13,7 +13,7 @@ from statistics import median
 import numpy as np
 from numpy.typing import NDArray
 
-from fintune.data.cleanup import Dropped, labels_of
+from fintune.data.cleanup import Dropped, conflicts
 from fintune.data.dates import as_dates
 from fintune.data.duplicates import PREFILTER_FROM, prefiltered, twins
 from fintune.data.findings import Finding, by_weight, finding, share_level
@@ -64,14 +64,15 @@ class Material:
         return {name: as_dates(part, self.date_format) for name, part in self.parts.items() if part}
 
     @cached_property
-    def keys(self) -> list[str]:
-        """The normalised text of each kept row."""
-        return [normalised(e.text) for e in self.kept]
-
-    @cached_property
-    def label_sets(self) -> dict[str, set[str]]:
-        """The labels of each normalised text."""
-        return labels_of(self.kept, self.keys)
+    def conflicts(self) -> dict[str, str]:
+        """The first row of each text that bears several labels, by its normalised text."""
+        keys = [normalised(e.text) for e in self.kept]
+        several = conflicts(self.kept, keys)
+        first: dict[str, str] = {}
+        for e, key in zip(self.kept, keys, strict=True):
+            if key in several:
+                first.setdefault(key, e.id)
+        return first
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,8 @@ class DataReport:
     """kept rows of each label in each part of the split"""
     dropped: dict[str, int] = field(default_factory=dict)
     """rows left out, by reason"""
+    tokens: dict[str, float] = field(default_factory=dict)
+    """lengths of prompt and answer: median, longest, share over model.max_length, texts looked at; empty when not counted"""
     twins_in_train: dict[str, int] = field(default_factory=dict)
     """rows of each other part with a near-duplicate in train"""
     dates: dict[str, list[str]] = field(default_factory=dict)
@@ -120,7 +123,7 @@ def report(material: Material) -> DataReport:
         unusable=len(material.faults),
         empty_texts=reasons["empty"] + sum(not e.text for e in kept),
         exact_duplicates=reasons["exact-duplicates"] + repeated,
-        conflicting_texts=sum(len(labels) > 1 for labels in material.label_sets.values()),
+        conflicting_texts=len(material.conflicts),
         near_duplicate_rows=int(sizes[sizes > 1].sum()),
         near_duplicate_clusters=int((sizes > 1).sum()),
         labels=dict(Counter(e.label for e in kept).most_common()),
@@ -183,14 +186,9 @@ def _exact(m: Material) -> list[Finding]:
 
 
 def _conflicts(m: Material) -> list[Finding]:
-    labels = m.label_sets
-    first: dict[str, str] = {}
-    for e, key in zip(m.kept, m.keys, strict=True):
-        if len(labels[key]) > 1:
-            first.setdefault(key, e.id)
-    rows = list(first.values())
-    level = share_level(len(rows), len(labels), 0.01)
-    return finding("conflicts", level, "{n} texts bear several labels; data.drop: [conflicts] leaves them out", rows)
+    level = share_level(len(m.conflicts), len(m.kept), 0.01)
+    message = "{n} texts bear several labels; data.drop: [conflicts] leaves them out"
+    return finding("conflicts", level, message, list(m.conflicts.values()))
 
 
 def _balance(m: Material) -> list[Finding]:
@@ -267,12 +265,30 @@ CHECKS: dict[str, Callable[[Material], list[Finding]]] = {
 }
 
 
-def label_samples(rows: Sequence[Example], raw: Mapping[str, str]) -> dict[str, list[str]]:
-    """Three texts of each label that a number stands for; `raw` is data.label_map."""
-    found: dict[str, list[str]] = {}
-    for old, new in raw.items():
-        if old.lstrip("-").isdigit():
-            texts = [e.text for e in rows if e.label == new]
-            step = max(1, len(texts) // 3)
-            found[f"{old} = {new}"] = [text[:100] for text in texts[::step][:3]]
+def token_lengths(lengths: Sequence[int], max_length: int) -> dict[str, float]:
+    """The report's `tokens`."""
+    if not len(lengths):
+        return {}
+    counts = np.asarray(lengths)
+    over = float((counts > max_length).mean())
+    return {
+        "median": float(np.median(counts)),
+        "longest": float(counts.max()),
+        "over_limit": over,
+        "looked_at": float(len(counts)),
+    }
+
+
+def label_samples(rows: Sequence[Example], mapping: Mapping[str, str], labels: Sequence[str]) -> dict[str, list[str]]:
+    """Three texts of each label that a number stands for, by data.label_map or for want of a name."""
+    names = {new: f"{old} = {new}" for old, new in mapping.items() if _is_number(old)}
+    names |= {label: f"{label} (no name: see data.label_map)" for label in labels if _is_number(label)}
+    found = {}
+    for label, shown in names.items():
+        texts = [e.text for e in rows if e.label == label]
+        found[shown] = [text[:100] for text in texts[:: max(1, len(texts) // 3)][:3]]
     return found
+
+
+def _is_number(label: str) -> bool:
+    return label.removeprefix("-").isdigit()

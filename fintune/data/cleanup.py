@@ -45,12 +45,8 @@ def _exact_duplicates(examples: Sequence[Example]) -> dict[int, str]:
 
 def _conflicts(examples: Sequence[Example]) -> dict[int, str]:
     keys = [normalised(e.text) for e in examples]
-    labels = labels_of(examples, keys)
-    return {
-        i: f"its text has the labels {', '.join(sorted(labels[key]))}"
-        for i, key in enumerate(keys)
-        if len(labels[key]) > 1
-    }
+    labels = conflicts(examples, keys)
+    return {i: f"its text has the labels {', '.join(sorted(labels[k]))}" for i, k in enumerate(keys) if k in labels}
 
 
 def _near_duplicates(examples: Sequence[Example]) -> dict[int, str]:
@@ -96,9 +92,11 @@ def clean(examples: Sequence[Example], kinds: Sequence[str]) -> tuple[list[Examp
     return kept, dropped
 
 
-def labels_of(examples: Sequence[Example], keys: Sequence[str]) -> dict[str, set[str]]:
-    """The labels of each text; `keys` are the examples' normalised texts, so that case and punctuation do not count."""
+def conflicts(examples: Sequence[Example], keys: Sequence[str]) -> dict[str, set[str]]:
+    """The labels of each text that has several; `keys` are normalised texts, so that case and punctuation do not count."""
+    first: dict[str, str] = {}
     found: dict[str, set[str]] = {}
     for example, key in zip(examples, keys, strict=True):
-        found.setdefault(key, set()).add(example.label)
+        if (label := first.setdefault(key, example.label)) != example.label:
+            found.setdefault(key, {label}).add(example.label)
     return found

@@ -16,8 +16,8 @@ _WESTERN = ["cp1252", "cp1250", "cp1254", "mac_roman"]
 _OTHERS = ["gb18030", "big5", "cp932", "euc_kr", "cp1251", "cp1253"]
 _DENSE = 0.25
 """share of bytes beyond ASCII from which a text is not Latin script with a few accents"""
-_SAMPLE, _LINE, _EVIDENCE = 8 << 20, 1 << 20, 256 << 10
-"""bytes looked at, of one line at most, handed to the library"""
+_SAMPLE, _PIECE, _EVIDENCE = 8 << 20, 1 << 20, 256 << 10
+"""bytes looked at in all, at a time, and handed to the library"""
 
 
 def find_encoding(path: Path, declared: str) -> str:
@@ -29,14 +29,15 @@ def find_encoding(path: Path, declared: str) -> str:
                 return encoding
         file.seek(0)
         good, bad, read = 0, bytearray(), 0
-        while read < _SAMPLE and (line := file.readline(_LINE)):
-            read += len(line)
-            if not line.isascii():
-                try:
-                    line.decode("utf-8")
-                    good += len(line)
-                except UnicodeDecodeError:
-                    bad += line
+        decoder = codecs.getincrementaldecoder("utf-8")()  # a piece of a long line may end within a character
+        while read < _SAMPLE and (piece := file.readline(_PIECE)):
+            read += len(piece)
+            try:
+                decoder.decode(piece, final=piece.endswith(b"\n"))
+                good += 0 if piece.isascii() else len(piece)
+            except UnicodeDecodeError:
+                decoder.reset()
+                bad += piece
     if good >= len(bad):  # lines that do not decode are faults of a UTF-8 file
         return "utf-8-sig"
     return declared if declared == "latin-1" else _detect(bytes(bad[:_EVIDENCE]))

@@ -8,16 +8,17 @@ import unicodedata
 _HEADERS = frozenset(
     "text sentence headline headlines title news content review message body tweet input context".split()  # noqa: SIM905
 )
-_WORD_CHARACTERS = re.compile(r"\W+")
-_BOX_DRAWING = re.compile(r"\w\+[^\W\d_a-zA-Z]")
+_NO_WORD = re.compile(r"\W+")
+_BOX_DRAWING = re.compile(r"[a-zA-Z]\+[\u00c0-\u00ff]")
 """UTF-8 read as code page 437 or 850, its box-drawing characters turned into `+`, as in PhraseBank's Finnish names"""
 _DICTIONARY = re.compile(r"\s*[{\[].*[}\]]\s*", re.DOTALL)
 
 
 def normalised(text: str) -> str:
-    """Word characters alone after NFKC and case folding; the text itself when it has none."""
+    """Words after NFKC and case folding, one blank between them; of a text without words its symbols (emoji), no punctuation."""
     plain = text if text.isascii() else unicodedata.normalize("NFKC", text)
-    return _WORD_CHARACTERS.sub("", plain.casefold()) or text
+    words = _NO_WORD.sub(" ", plain.casefold()).strip()
+    return words or "".join(c for c in plain if unicodedata.category(c).startswith("S"))
 
 
 def is_mojibake(text: str) -> bool:

@@ -39,7 +39,11 @@ validation figures flatter; the test part was not used for any choice.
 ## Data
 
 {report["rows"]:,} rows ({labels}); {report["exact_duplicates"]} exact duplicates dropped; {report["near_duplicate_rows"]} rows in
-{report["near_duplicate_clusters"]} near-duplicate clusters, each kept on one side of the split. Fingerprint `{data["fingerprint"]}`.
+{report["near_duplicate_clusters"]} near-duplicate clusters; split by {config.data.split.by}. Fingerprint `{data["fingerprint"]}`.
+
+| source | part | rows | licence |
+|---|---|---|---|
+{chr(10).join(_source(source) for source in data["sources"])}
 
 ## Limits
 
@@ -59,6 +63,10 @@ def interval(metric: str, score: Score) -> str:
     factor, digits = _SHOWN.get(metric, (100, 1))
     value, low, high = (f"{factor * number:.{digits}f}" for number in (score.value, score.low, score.high))
     return f"{value} [{low}, {high}]"
+
+
+def _source(source: Mapping[str, Any]) -> str:
+    return f"| {source['name']} | {source['part']} | {source['rows']:,} | {source['licence'] or 'not said'} |"
 
 
 def _row(name: str, scores: Scores) -> str:

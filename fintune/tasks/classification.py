@@ -98,12 +98,13 @@ class Classification:
         self._before, self._after = before, after.rstrip()
         self._gap = after[len(self._after) :]
         self._answers = {label: self._gap + options.answers.get(label, label).strip() for label in self.labels}
+        self._own = {label: label for label in self.labels}  # one object a label, whatever the number of rows
         self._labels = {answer.strip(): label for label, answer in self._answers.items()}
 
     def parse(self, row: Row) -> Example | Fault:
         """See Task."""
         if row.label is not None and row.label in self._answers:
-            return Example(row.id, row.text, row.label, row.date, row.group)
+            return Example(row.id, row.text, self._own[row.label], row.date, row.group)
         near = did_you_mean(row.label or "", self.labels)
         problem = f"label '{row.label or ''}' is not one of {', '.join(self.labels)}"
         return Fault(

@@ -24,3 +24,7 @@ def test_counting_words_does_not_solve_it() -> None:
     splits = prepare(load({})).splits
     labels = ["negative", "neutral", "positive"]
     assert tfidf(splits["train"], splits["validation"], splits["test"], labels)["accuracy"].value < 0.85
+
+
+def test_the_set_has_no_finding() -> None:
+    assert prepare(load({})).report.findings == []

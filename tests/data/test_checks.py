@@ -139,10 +139,15 @@ def test_looking_ahead_is_told() -> None:
 
 def test_numbers_that_stand_for_labels_come_with_texts() -> None:
     kept = rows(*((f"t{i}", "up" if i % 2 else "down") for i in range(12)))
-    assert label_samples(kept, {"0": "down", "1": "up", "x": "up"}) == {
+    assert label_samples(kept, {"0": "down", "1": "up", "x": "up"}, ["down", "up"]) == {
         "0 = down": ["t0", "t4", "t8"],
         "1 = up": ["t1", "t5", "t9"],
     }
+    assert label_samples(kept, {}, ["down", "up"]) == {}
+    assert list(label_samples(rows(("a", "1")), {}, ["1", "-1", "x"])) == [
+        "1 (no name: see data.label_map)",
+        "-1 (no name: see data.label_map)",
+    ]
 
 
 def test_phrasebank_from_file_to_report(phrasebank: Path) -> None:
@@ -155,7 +160,7 @@ def test_phrasebank_from_file_to_report(phrasebank: Path) -> None:
         {"exact-duplicates": 5},
     )
     assert counts.pop("twins_in_train") == {"validation": 0, "test": 0}
-    assert (counts.pop("dates"), counts.pop("label_samples")) == ({}, {})
+    assert (counts.pop("dates"), counts.pop("label_samples"), counts.pop("tokens")) == ({}, {}, {})
     assert counts.pop("parts").keys() == {"train", "validation", "test"}
     words = (counts.pop("median_words"), counts.pop("longest_words"))
     assert counts == {

@@ -49,3 +49,8 @@ def test_a_declared_latin_1_stands_where_the_file_is_not_utf_8(tmp_path: Path) -
     assert find_encoding(tmp_path / "a", "latin-1") == "latin-1"
     (tmp_path / "b").write_text("Käse", encoding="utf-8")
     assert find_encoding(tmp_path / "b", "latin-1") == "utf-8-sig"
+
+
+def test_a_line_longer_than_what_is_looked_at_at_a_time(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text("[" + ",".join(['["涨停", "up"]'] * 200_000) + "]", encoding="utf-8")
+    assert find_encoding(tmp_path / "a.json", "utf-8-sig") == "utf-8-sig"
