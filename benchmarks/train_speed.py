@@ -44,7 +44,7 @@ def worked(loaded: Any, encoded: Sequence[Any], batch_size: int) -> list[float]:
 
 def ours(loaded: Any, encoded: Sequence[Any], batch_size: int) -> list[float]:
     """Seconds of each step of fintune.training.trainer.train, logging included."""
-    from fintune.config import TrainSection
+    from fintune.sections import TrainSection
     from fintune.training.trainer import Hooks, Judgement, train
 
     ticks: list[float] = [time.perf_counter()]

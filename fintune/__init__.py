@@ -10,11 +10,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fintune.config import RunConfig
     from fintune.pipeline import train
     from fintune.predictor import Predictor, load
     from fintune.records import Prediction
     from fintune.run import Run
+    from fintune.sections import RunConfig
 
 _PUBLIC = {
     "Prediction": "records",

@@ -14,6 +14,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
+from fintune.atomic import need_place, replacing
 from fintune.data.readers import Reading, open_source, records
 from fintune.data.sources import expand, sha256
 from fintune.errors import DataError, RunError
@@ -21,7 +22,7 @@ from fintune.gathering import reading_like
 from fintune.predictor import Predictor, load
 from fintune.progress import advance, listening, tell
 from fintune.records import Fault, Row
-from fintune.run import Run, need_place, replacing
+from fintune.run import Run
 from fintune.table_files import WRITERS, json_line
 
 CHUNK = 1024

@@ -71,7 +71,7 @@ def init(
     debug: Debug = False,
 ) -> None:
     """Write a commented config with every setting."""
-    from fintune.run import need_place, write_atomically
+    from fintune.atomic import need_place, write_atomically
     from fintune.template import template
 
     if path.exists() and not force:

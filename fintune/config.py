@@ -11,194 +11,21 @@ import io
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
-from fintune.data.cleanup import DROPS, FAULTS, LEAKS
-from fintune.data.formats import FORMATS
 from fintune.errors import ConfigError, did_you_mean
-from fintune.methods import METHODS, MethodOptions
-from fintune.tasks import TASKS, TaskOptions
+from fintune.methods import METHODS
+from fintune.sections import DataSection, EvaluationSection, ModelSection, RunConfig, TrainSection
+from fintune.tasks import TASKS
 
 _BRANCH = re.compile(r"str$|(list|dict)\[")
 """what pydantic adds to a place where a setting may be one thing or another"""
 _FOLDED = re.compile("[\x85\u2028\u2029\ufeff]")
-
-
-class Section(BaseModel):
-    """Base of the config's sections: unknown settings are errors, values never change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, coerce_numbers_to_str=True)
-
-
-class ModelSection(Section):
-    """The base model."""
-
-    base: str = Field("embedded", description="embedded | folder | file.gguf | hub id")
-    revision: str | None = Field(None, description="Commit or tag of a hub id; pin it for a reproducible run.")
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
-        "auto", description="auto: bfloat16 on CUDA, else float32."
-    )
-    device: str = Field("auto", description="auto | cpu | cuda | cuda:1 | mps")
-    max_length: int = Field(
-        256, ge=8, le=1_000_000, description="Tokens of prompt and answer; longer texts lose their middle."
-    )
-
-
-class SplitSection(Section):
-    """How examples are divided."""
-
-    by: Literal["near-duplicates", "stratified", "random", "group", "time"] = Field(
-        "near-duplicates",
-        description="near-duplicates (stay together, labels keep their share) | stratified | random | group | time (oldest to train).",
-    )
-    train: float = Field(0.7, gt=0, lt=1, description="Share to learn from.")
-    validation: float = Field(0.1, gt=0, lt=1, description="Share by which the best epoch is chosen.")
-    test: float = Field(0.2, gt=0, lt=1, description="Share scored once, at the end.")
-    seed: int = Field(0, ge=0, lt=2**32, description="Another seed, another split.")
-    folds: int = Field(0, ge=0, le=100, description="2 or more: what test leaves is cut into so many folds.")
-    fold: int = Field(0, ge=0, description="The fold, from 0, that is validation; the others are train.")
-
-    @property
-    def fractions(self) -> dict[str, float]:
-        """Shares by part, in order."""
-        return {"train": self.train, "validation": self.validation, "test": self.test}
-
-
-class DataSection(Section):
-    """The labelled text."""
-
-    path: str | list[str] = Field(
-        "builtin:headlines",
-        description="A file, a glob, a list of them, builtin:headlines, a folder that datasets saved, or hf:owner/name@revision#split.",
-    )
-    validation: str | list[str] | None = Field(None, description="Files of the validation part, if it is given.")
-    test: str | list[str] | None = Field(None, description="Files of the test part, if it is given.")
-    format: str = Field("auto", description=f"auto | {' | '.join(FORMATS)}")
-    encoding: str = Field("auto", description="auto: utf-8 where the file is, else what is found; phrasebank: latin-1.")
-    delimiter: str = Field("auto", description="Of csv files; auto: found.")
-    header: bool | None = Field(
-        None, description="Whether a table begins with names; null: yes, unless columns are numbers."
-    )
-    text_column: str = Field("text", description="Column that holds the text; 1 is the first, -1 the last.")
-    label_column: str = Field("label", description="Column that holds the label.")
-    label_map: dict[str, str] = Field(
-        {}, description="Label in the file: label of the task, for example {0: negative}."
-    )
-    date_column: str | None = Field(None, description="Column that holds a date.")
-    date_format: str | list[str] | None = Field(None, description="Such as '%d/%m/%Y', or several; null: ISO 8601.")
-    group_column: str | None = Field(
-        None, description="Column whose value must not stand on two sides (split.by: group)."
-    )
-    drop: list[str] = Field(
-        ["empty", "exact-duplicates"], description=f"Rows to leave out: {' | '.join([*FAULTS, *DROPS, LEAKS])}."
-    )
-    redact: list[Literal["email", "phone", "iban", "card", "national-id"]] = Field(
-        [], description="Personal data to blot out: email | phone | iban | card | national-id; needs fintune[pii]."
-    )
-    licence: str | dict[str, str] | None = Field(
-        None, description="Of the data; {file name: licence} where files differ."
-    )
-    commercial: bool = Field(
-        False, description="true: refuse data whose licence forbids commercial use, or is not said."
-    )
-    split: SplitSection = SplitSection()
-
-    @field_validator("format")
-    @classmethod
-    def _known(cls, name: str) -> str:
-        if name != "auto" and name not in FORMATS:
-            raise ValueError(f"unknown format. {did_you_mean(name, ['auto', *FORMATS])}")
-        return name
-
-    @field_validator("drop")
-    @classmethod
-    def _droppable(cls, names: list[str]) -> list[str]:
-        allowed = [*FAULTS, *DROPS, LEAKS]
-        for name in names:
-            if name not in allowed:
-                raise ValueError(f"unknown kind of row '{name}'. {did_you_mean(name, allowed)}")
-        return names
-
-    @model_validator(mode="after")
-    def _columns_of_the_split(self) -> Self:
-        for by, column in (("group", self.group_column), ("time", self.date_column)):
-            if self.split.by == by and column is None:
-                raise ValueError(f"split.by: {by} needs data.{'group' if by == 'group' else 'date'}_column")
-        if self.split.folds == 1 or self.split.fold >= max(1, self.split.folds):
-            raise ValueError(f"split.fold: {self.split.fold} is not one of {self.split.folds} folds (2 or more)")
-        if self.split.folds and self.validation is not None:
-            raise ValueError("split.folds: validation is given, so there is nothing to fold")
-        return self
-
-    @property
-    def paths(self) -> dict[str, list[str]]:
-        """The files of each part; `train` alone when the rest is split off it."""
-        named = {"train": self.path, "validation": self.validation, "test": self.test}
-        return {part: [p] if isinstance(p, str) else p for part, p in named.items() if p is not None}
-
-
-class TrainSection(Section):
-    """How the adapter is trained."""
-
-    epochs: int = Field(
-        3, ge=1, le=1000, description="Passes over the training part; the best by validation macro-F1 is kept."
-    )
-    learning_rate: float = Field(5e-4, ge=0, description="Peak learning rate.")
-    batch_size: int = Field(16, ge=1, le=65_536, description="Examples a step and device.")
-    micro_batch_tokens: int = Field(
-        640,
-        ge=1,
-        description="A batch goes through the model in parts of at most so many tokens; bounds memory, changes no figure.",
-    )
-    gradient_accumulation_steps: int = Field(
-        1, ge=1, le=65_536, description="Steps whose gradients are averaged over answer tokens."
-    )
-    warmup_ratio: float = Field(0.06, ge=0, lt=1, description="Share of steps in which the learning rate rises from 0.")
-    lr_scheduler_type: Literal["linear", "cosine", "constant_with_warmup"] = Field(
-        "linear", description="After the warm-up."
-    )
-    weight_decay: float = Field(0.0, ge=0, description="AdamW's.")
-    max_grad_norm: float = Field(1.0, gt=0, description="Gradients are clipped to this norm.")
-    class_weights: Literal["none", "balanced"] = Field(
-        "none", description="balanced: rare labels weigh more in the loss, in inverse proportion to their number."
-    )
-    sampling: Literal["plain", "balanced"] = Field(
-        "plain", description="balanced: every epoch draws the same number of examples of each label."
-    )
-    seed: int = Field(0, ge=0, lt=2**32, description="Adapter initialisation, order of batches, dropout.")
-    report_to: list[Literal["mlflow"]] = Field(
-        [], description="Send the log there too; needs the extra fintune[mlflow]."
-    )
-
-
-class EvaluationSection(Section):
-    """What is scored after training."""
-
-    test: bool = Field(True, description="Score the test part. Turn off while choosing settings.")
-    baselines: list[Literal["majority", "tfidf", "zero-shot"]] = Field(
-        ["majority", "tfidf", "zero-shot"], description="Rows to compare with, in the same table."
-    )
-    batch_size: int = Field(32, ge=1, le=65_536, description="Texts scored at a time.")
-    resamples: int = Field(1000, ge=100, le=100_000, description="Bootstrap resamples.")
-    confidence: float = Field(0.95, gt=0, lt=1, description="Of the intervals.")
-
-
-class RunConfig(Section):
-    """A whole run; build it with `load` or `validate`, which know the registries."""
-
-    name: str = Field("run", pattern=r"^\w[\w.-]*$", max_length=100, description="Name of the run folder.")
-    output: str = Field("runs", description="Folder that holds run folders.")
-    model: ModelSection
-    data: DataSection
-    task: SerializeAsAny[TaskOptions]
-    method: SerializeAsAny[MethodOptions]
-    train: TrainSection
-    evaluation: EvaluationSection
 
 
 SECTIONS: dict[str, type[BaseModel]] = {

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from fintune.config import RunConfig, load
+from fintune.config import load
 from fintune.data.against import Against, compare
-from fintune.data.checks import DataReport, report, token_lengths
 from fintune.data.findings import Finding, by_weight, finding
 from fintune.data.opening import Columns
 from fintune.data.readers import read
+from fintune.data.report import DataReport, report, token_lengths
 from fintune.data.splits import Parts, fingerprint
 from fintune.data.suspicion import LARGEST, Suspicion, suspicious
 from fintune.errors import DataError, FintuneError
@@ -27,6 +27,7 @@ from fintune.models.load import load_tokenizer
 from fintune.preparation import divided, material
 from fintune.progress import tell
 from fintune.records import Example, Row
+from fintune.sections import RunConfig
 
 _SAMPLE = 10_000
 """texts whose tokens are counted"""

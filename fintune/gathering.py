@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from fintune.config import DataSection, RunConfig
 from fintune.data.cleanup import LEAKS, Dropped, clean
 from fintune.data.duplicates import twins
 from fintune.data.opening import Columns
@@ -20,6 +19,7 @@ from fintune.data.sources import BUILTIN, Source, expand, sha256
 from fintune.errors import DataError
 from fintune.progress import advance, tell
 from fintune.records import Example, Fault
+from fintune.sections import DataSection, RunConfig
 from fintune.tasks import TASKS, Task
 
 _NON_COMMERCIAL = re.compile(r"\bNC\b|non[- ]?commercial|research[- ]only|academic|personal use", re.IGNORECASE)

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fintune.config import RunConfig, load
+from fintune.atomic import need_place
+from fintune.config import load
 from fintune.data.readers import read
 from fintune.environment import describe
 from fintune.errors import DataError, ModelError
@@ -27,7 +28,8 @@ from fintune.metrics import perplexity
 from fintune.preparation import Prepared, announce, data_record, encode, prepare
 from fintune.progress import tell
 from fintune.records import Example, Fault, Row, Scores
-from fintune.run import Run, being_made, need_place
+from fintune.run import Run, being_made
+from fintune.sections import RunConfig
 from fintune.tasks import TASKS, Task
 
 if TYPE_CHECKING:

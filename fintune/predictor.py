@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fintune.config import RunConfig
 from fintune.config import load as load_config
 from fintune.data.readers import need_text
 from fintune.engines import Engine
@@ -19,6 +18,7 @@ from fintune.pipeline import engine, load_tuned
 from fintune.progress import tell
 from fintune.records import Prediction
 from fintune.run import Run
+from fintune.sections import RunConfig
 from fintune.tasks import TASKS, Task
 
 

@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fintune.config import RunConfig
-from fintune.data.checks import DataReport, Material, label_samples, report, token_lengths
 from fintune.data.cleanup import Dropped
 from fintune.data.duplicates import clusters
+from fintune.data.material import Material
+from fintune.data.report import DataReport, label_samples, report, token_lengths
 from fintune.data.sources import expand
 from fintune.data.splits import Parts, Plan, Splits, divide, fingerprint
 from fintune.errors import BrokenEnvironment, DataError, ModelError
@@ -29,6 +29,7 @@ from fintune.models import LoadedModel, check_reference
 from fintune.progress import tell
 from fintune.prompts import PromptEncoder
 from fintune.records import Encoded, Example, TooLong
+from fintune.sections import RunConfig
 from fintune.tasks import Task
 
 _FEWEST = 10

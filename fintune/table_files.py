@@ -9,10 +9,10 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
+from fintune.atomic import replacing
 from fintune.data.readers import Reading, need_text, read
 from fintune.errors import BrokenEnvironment, DataError
 from fintune.records import Prediction, Row
-from fintune.run import replacing
 
 _KEYS = ("id", "text", "label", "confidence", "probabilities")
 _ROW_GROUP = 10_000

@@ -12,7 +12,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from fintune.config import REGISTRIES, SECTIONS, RunConfig
+from fintune.config import REGISTRIES, SECTIONS
+from fintune.sections import RunConfig
 
 _PLAIN = re.compile(r"(?!true$|false$|null$)[a-z][a-z0-9-]*")
 """text that YAML reads as text without quotes"""

@@ -7,8 +7,8 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "fintune"
 LAYERS = [
-    {"errors", "records", "metrics", "progress"},
-    {"config", "prompts", "run", "data", "tasks", "methods", "models", "template", "environment"},
+    {"errors", "records", "metrics", "progress", "atomic"},
+    {"config", "sections", "prompts", "run", "data", "tasks", "methods", "models", "template", "environment"},
     {"merge", "training", "engines", "gathering", "preparation", "examination"},
     {"evaluation"},
     {"export"},

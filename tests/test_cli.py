@@ -17,7 +17,8 @@ import pytest
 
 import fintune
 from fintune import cli
-from fintune.config import RunConfig, load
+from fintune.config import load
+from fintune.sections import RunConfig
 
 
 class Result(NamedTuple):

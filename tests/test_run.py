@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from fintune.config import RunConfig, load
+from fintune.config import load
 from fintune.errors import ConfigError, RunError
 from fintune.run import Run, being_made, need_same_data
+from fintune.sections import RunConfig
 
 
 @pytest.fixture

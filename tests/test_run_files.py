@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 from safetensors import SafetensorError
 
+from fintune.atomic import write_atomically
 from fintune.config import dump, load
 from fintune.errors import RunError
 from fintune.records import Prediction, Score
-from fintune.run import Run, write_atomically
+from fintune.run import Run
 
 
 @pytest.fixture

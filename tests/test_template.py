@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from fintune.config import REGISTRIES, SECTIONS, RunConfig, load
+from fintune.config import REGISTRIES, SECTIONS, load
 from fintune.methods import METHODS
+from fintune.sections import RunConfig
 from fintune.tasks import TASKS
 from fintune.template import template
 

@@ -32,6 +32,7 @@ def suspicious(examples: Sequence[Example], *, seed: int = 0) -> list[Suspicion]
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedKFold, cross_val_predict
     from sklearn.pipeline import make_pipeline
+    from threadpoolctl import threadpool_limits
 
     chosen = _enough(_sample(examples, seed))
     labels = np.array([e.label for e in chosen])
@@ -39,7 +40,8 @@ def suspicious(examples: Sequence[Example], *, seed: int = 0) -> list[Suspicion]
         return []
     model = make_pipeline(_counts(), LogisticRegression(C=10.0, max_iter=1000, class_weight="balanced"))
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
-    probability = cross_val_predict(model, [e.text for e in chosen], labels, cv=folds, method="predict_proba")
+    with threadpool_limits(1):  # several threads on so little only wait for each other
+        probability = cross_val_predict(model, [e.text for e in chosen], labels, cv=folds, method="predict_proba")
     names = np.unique(labels)
     given = np.searchsorted(names, labels)
     own = probability[np.arange(len(given)), given]

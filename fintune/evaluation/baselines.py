@@ -48,13 +48,15 @@ def _fit(train: Sequence[Example], c: float) -> Any:
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline, make_union
+    from threadpoolctl import threadpool_limits
 
     words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=_WORD)
     characters = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True)
     has_words = any(re.search(_WORD, e.text) for e in train)
     counts = make_union(words, characters) if has_words else make_union(characters)
     model = make_pipeline(counts, LogisticRegression(C=c, max_iter=2000, class_weight="balanced"))
-    return model.fit([e.text for e in train], [e.label for e in train])
+    with threadpool_limits(1):  # several threads on so little only wait for each other
+        return model.fit([e.text for e in train], [e.label for e in train])
 
 
 def _scores(found: Sequence[str], scored: Sequence[Example], labels: Sequence[str], options: Any) -> Scores:

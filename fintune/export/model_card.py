@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from fintune.config import RunConfig
 from fintune.records import Score, Scores
+from fintune.sections import RunConfig
 
 HEADLINE = ("accuracy", "macro_f1", "mcc")
 """metrics shown first, here and on the screen"""

@@ -17,12 +17,12 @@ from torch.utils.data import DataLoader
 from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 
-from fintune.config import TrainSection
 from fintune.errors import TrainingError
 from fintune.metrics import perplexity
 from fintune.models import LoadedModel
 from fintune.progress import advance
 from fintune.records import Encoded
+from fintune.sections import TrainSection
 from fintune.training.batching import IGNORE, BucketSampler, collate_causal, collate_seq2seq, micro_batches
 from fintune.training.memory import peak_memory
 

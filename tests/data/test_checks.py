@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from fintune.config import load
-from fintune.data.checks import Material, label_samples, report
 from fintune.data.cleanup import Dropped
+from fintune.data.material import Material
+from fintune.data.report import label_samples, report
 from fintune.preparation import prepare
 from fintune.records import Example, Fault
 

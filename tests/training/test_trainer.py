@@ -9,13 +9,13 @@ import pytest
 import torch
 from transformers import TrainerCallback, set_seed
 
-from fintune.config import TrainSection
 from fintune.errors import TrainingError
 from fintune.methods import METHODS
 from fintune.methods.lora import LoraOptions
 from fintune.models import LoadedModel, load_model
 from fintune.prompts import PromptEncoder
 from fintune.records import Encoded, Prompt
+from fintune.sections import TrainSection
 from fintune.training.batching import collate_causal
 from fintune.training.trainer import Hooks, Judgement, answer_loss, train
 from tests.tiny import tiny_rows

@@ -1,0 +1,39 @@
+"""Files written whole or not at all, and places where none can be written refused before any work."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from fintune.errors import RunError
+
+
+def need_place(path: Path) -> None:
+    """Refuse, before any work, a path at which no file can be written."""
+    if path.is_dir():
+        raise RunError(f"{path}: is a folder", hint="Name a file in it.")
+    above = next(parent for parent in path.absolute().parents if parent.exists())
+    if not above.is_dir():
+        raise RunError(f"{above}: is a file, so nothing can be written below it", hint="Name another folder.")
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise RunError(f"{above}: this user may not write there", hint="Name another folder.")
+
+
+def write_atomically(path: Path, content: str) -> None:
+    """Write a text file under another name, then rename it into place."""
+    with replacing(path) as staging, staging.open("w", encoding="utf-8") as file:
+        file.write(content)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A path beside `path` to write to; it takes its place when the block ends well, and vanishes otherwise."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    staging = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield staging
+        with staging.open("rb") as file:
+            os.fsync(file.fileno())
+        staging.replace(path)
+    finally:
+        staging.unlink(missing_ok=True)

@@ -1,0 +1,68 @@
+"""What the checks look at: the kept rows, their split, and what was left out; costly views are computed once."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fintune.data.cleanup import Dropped, conflicts
+from fintune.data.dates import as_dates
+from fintune.data.duplicates import twins
+from fintune.data.text_quality import normalised
+from fintune.records import Example, Fault
+
+Parts = Mapping[str, Sequence[Example]]
+
+
+@dataclass(frozen=True)
+class Material:
+    """What the checks look at."""
+
+    rows: int
+    kept: Sequence[Example]
+    parts: Parts
+    """empty when the data could not be split"""
+    groups: NDArray[np.int64]
+    """near-duplicate clusters of `kept`, shape `(n,)`; all different when they were not looked for"""
+    labels: Sequence[str]
+    """the task's"""
+    given: Sequence[str] = ()
+    """parts that came as files of their own"""
+    faults: Sequence[Fault] = ()
+    dropped: Sequence[Dropped] = ()
+    date_format: str | Sequence[str] | None = None
+    by: str = "near-duplicates"
+    near_duplicates: bool = True
+    """whether they are looked for"""
+    samples: Mapping[str, list[str]] = field(default_factory=dict)
+
+    @cached_property
+    def twins(self) -> dict[str, int]:
+        """Rows of each other part with a near-duplicate in train; 0 without a search where clusters never part."""
+        others = [name for name in self.parts if name != "train"]
+        if "train" not in self.parts or not self.near_duplicates:
+            return {}
+        if self.by == "near-duplicates" and not self.given:
+            return dict.fromkeys(others, 0)
+        train = [e.text for e in self.parts["train"]]
+        return {name: int(twins([e.text for e in self.parts[name]], train).sum()) for name in others}
+
+    @cached_property
+    def dates(self) -> dict[str, "NDArray[np.datetime64]"]:
+        """Moments of each part's rows; none unless every row has one."""
+        if not self.kept or not all(e.date for e in self.kept):
+            return {}
+        return {name: as_dates(part, self.date_format) for name, part in self.parts.items() if part}
+
+    @cached_property
+    def conflicts(self) -> dict[str, str]:
+        """The first row of each text that bears several labels, by its normalised text."""
+        keys = [normalised(e.text) for e in self.kept]
+        several = conflicts(self.kept, keys)
+        first: dict[str, str] = {}
+        for e, key in zip(self.kept, keys, strict=True):
+            if key in several:
+                first.setdefault(key, e.id)
+        return first
