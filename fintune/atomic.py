@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from fintune.errors import RunError
 
 
@@ -37,3 +39,22 @@ def replacing(path: Path) -> Iterator[Path]:
         staging.replace(path)
     finally:
         staging.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(path: Path, *, hint: str) -> Iterator[None]:
+    """Keep other processes from making `path`. Raises RunError when one is at it.
+
+    The lock's file stays: another process may hold it by the time it could go.
+    """
+    lock = FileLock(path.with_name(f".{path.name}.lock"))
+    need_place(Path(lock.lock_file))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise RunError(f"{path}: another process is writing it", hint=hint) from None
+    try:
+        yield
+    finally:
+        lock.release()

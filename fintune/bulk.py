@@ -14,7 +14,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-from fintune.atomic import need_place, replacing
+from fintune.atomic import locked, need_place, replacing
 from fintune.data.readers import Reading, open_source, records
 from fintune.data.sources import expand, sha256
 from fintune.errors import DataError, RunError
@@ -65,9 +65,12 @@ def predict_file(
     if not head:
         raise DataError(f"{first}: no texts", hint="Give it at least one row.")
     partial = target.with_name(f".{target.name}.partial")
-    done = _resume(partial, _identity(opened, path, how))
-    _label(load(opened), islice(chain(head, found), done, None), partial, done)
-    return _finish(partial, target)
+    with locked(partial, hint="Wait for it, or name another output."):
+        done = _resume(partial, _identity(opened, path, how))
+        _label(load(opened), islice(chain(head, found), done, None), partial, done)
+        finished = _finish(partial, target)
+        partial.with_name(f".{partial.name}.lock").unlink()
+    return finished
 
 
 def check_output(target: Path) -> None:

@@ -18,10 +18,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 
-from fintune.atomic import need_place, write_atomically
+from fintune.atomic import locked, write_atomically
 from fintune.config import dump, load
 from fintune.data.cleanup import Dropped
 from fintune.errors import ConfigError, RunError
@@ -193,7 +192,7 @@ def need_same_data(runs: Sequence[Run]) -> str:
 def being_made(config: RunConfig, *, overwrite: bool) -> Iterator[Run]:
     """A fresh run folder, locked and marked unfinished until the block ends well. Raises RunError when it is taken."""
     run = Run(Path(config.output).expanduser() / config.name)
-    with _locked(run.folder):
+    with locked(run.folder, hint="Choose another name: --set name=..."):
         former = _clear(run.folder, overwrite)
         try:
             write_atomically(run.folder / _MARK, f"begun {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, not finished\n")
@@ -208,24 +207,6 @@ def being_made(config: RunConfig, *, overwrite: bool) -> Iterator[Run]:
                 former.rename(run.folder)
             raise
         shutil.rmtree(former, ignore_errors=True)
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold the lock of a run folder; its file stays, since another process may hold it by the time it could go."""
-    lock = FileLock(folder.with_name(f".{folder.name}.lock"))
-    need_place(Path(lock.lock_file))
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise RunError(
-            f"{folder}: another process is writing this run", hint="Choose another name: --set name=..."
-        ) from None
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _clear(folder: Path, overwrite: bool) -> Path:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 import fintune
 from fintune import bulk
@@ -152,6 +153,12 @@ def test_mistakes_are_found_before_the_model_loads(
     with pytest.raises(DataError, match="no texts"):
         predict_file(trained, str(table), table.with_name("out.csv"))
     assert [path.name for path in table.parent.iterdir()] == ["in.csv"]
+
+
+def test_two_processes_never_write_one_output(trained: fintune.Run, table: Path) -> None:
+    with FileLock(table.with_name("..out.csv.partial.lock")), pytest.raises(RunError, match="another process"):
+        predict_file(trained, str(table), table.with_name("out.csv"))
+    assert predict_file(trained, str(table), table.parent / "new" / "out.csv").labelled == ROWS, "a folder is made"
 
 
 def test_kill_9_and_again(trained: fintune.Run, tmp_path: Path) -> None:
