@@ -95,7 +95,9 @@ def tiny_run(folder: Path) -> Path:
     byte_tokenizer().save_pretrained(folder / "model")
     rows = folder / "rows.jsonl"
     rows.write_text("".join(json.dumps(row) + "\n" for row in tiny_rows()))
-    return fintune.train(config_for(folder / "model", rows, folder), ["train.epochs=1"]).folder
+    return fintune.train(
+        config_for(folder / "model", rows, folder), ["train.epochs=1", "evaluation.batch_size=256"]
+    ).folder
 
 
 def check(rows: Sequence[int], folder: Path) -> None:
