@@ -138,11 +138,12 @@ def draw(points: Sequence[tuple[int, float, float]], path: Path) -> None:
     start = points[0][1]
     later: Any = points[1:]
     left.semilogx([n for n, _, _ in later], [1e3 * (s - start) / (n - points[0][0]) for n, s, _ in later], "o-")
-    left.set(xlabel="rows", ylabel="ms a row, start-up taken off", ylim=(0, None), title="time a row")
+    left.set(xlabel="rows", ylabel="ms a row, start-up taken off", title="time a row")
     right.semilogx([n for n, _, _ in points], [peak / 1e6 for _, _, peak in points], "o-")
-    right.set(xlabel="rows", ylabel="MB", ylim=(0, None), title="peak memory of the process")
+    right.set(xlabel="rows", ylabel="MB", title="peak memory of the process")
     for axes in (left, right):
         axes.grid(alpha=0.3)
+        axes.set_ylim(0, 1.3 * axes.get_ylim()[1])
     figure.tight_layout()
     figure.savefig(path, dpi=120)
 

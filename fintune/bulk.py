@@ -3,7 +3,7 @@
 Finished chunks are kept beside the output in `.<output>.partial`; the same call goes on from there and ends in the same bytes.
 
 >>> predict_file("runs/phrasebank-lora", "tomorrow.csv", "labels.parquet")
-Bulk(labelled=1000000, unreadable=3, output=PosixPath('labels.parquet'), errors=PosixPath('labels.errors.jsonl'))
+Bulk(labelled=1000000, unreadable=3, output=PosixPath('labels.parquet'), errors=PosixPath('labels.parquet.errors.jsonl'))
 """
 
 import json
@@ -24,6 +24,7 @@ from fintune.progress import advance, listening, tell
 from fintune.records import Fault, Row
 from fintune.run import Run
 from fintune.table_files import WRITERS, json_line
+from fintune.tasks import TASKS
 
 CHUNK = 1024
 """records labelled between two points at which a killed job goes on"""
@@ -38,6 +39,8 @@ class Bulk:
     output: Path
     errors: Path | None
     """a line for each record that has no label, with the reason; None when there is none"""
+    rest_unread: bool = False
+    """whether a file is damaged so that nothing behind some place could be read"""
 
 
 def predict_file(
@@ -58,17 +61,22 @@ def predict_file(
         data = data.model_copy(update={"text_column": text_column})
     data = data.model_copy(update={"date_column": None, "group_column": None})
     how = reading_like(data, first, name=name, encoding=encoding, need_label=False)
-    if target.exists() and any(not s.hub and s.path.samefile(target) for s in expand(path)):
-        raise RunError(f"{target}: is the file that is read", hint="Name another output.")
+    for place in (target, _errors_of(target)):
+        if place.exists() and any(not s.hub and s.path.samefile(place) for s in expand(path)):
+            raise RunError(f"{place}: is the file that is read", hint="Name another output.")
+    _need_own(_errors_of(target))
     found = _records(path, how)
     head = list(islice(found, 1))  # a mistake in it is found before the model loads
     if not head:
         raise DataError(f"{first}: no texts", hint="Give it at least one row.")
+    if isinstance(head[0], Fault) and head[0].kind == "column":
+        raise DataError(f"{head[0].where}: {head[0].problem}", hint=f"{head[0].hint} (--text-column)")
+    task = TASKS[opened.config().task.name].build(opened.config().task)
     partial = target.with_name(f".{target.name}.partial")
     with locked(partial, hint="Wait for it, or name another output."):
         done = _resume(partial, _identity(opened, path, how))
         _label(load(opened), islice(chain(head, found), done, None), partial, done)
-        finished = _finish(partial, target)
+        finished = _finish(partial, target, task.labels)
         partial.with_name(f".{partial.name}.lock").unlink()
     return finished
 
@@ -145,23 +153,37 @@ def _lines(predictor: Predictor, chunk: Sequence[Row | Fault]) -> Iterator[str]:
         predictions = iter(predictor([row.text for row in readable], [row.id for row in readable]))
     for record in chunk:
         if isinstance(record, Fault):
-            yield json.dumps({"id": record.where, "error": record.problem}) + "\n"
+            yield json.dumps({"id": record.where, "error": record.problem, "kind": record.kind}) + "\n"
         elif not record.text:
-            yield json.dumps({"id": record.id, "error": "no text"}) + "\n"
+            yield json.dumps({"id": record.id, "error": "no text", "kind": "empty"}) + "\n"
         else:
             yield json_line(next(predictions))
 
 
-def _finish(partial: Path, target: Path) -> Bulk:
+def _errors_of(target: Path) -> Path:
+    return target.with_name(f"{target.name}.errors.jsonl")
+
+
+def _need_own(errors: Path) -> None:
+    """Refuse to replace a file that is no list of errors."""
+    if errors.exists():
+        with errors.open("rb") as file:
+            first = file.readline(10_000)
+        if b'"error"' not in first:
+            raise RunError(f"{errors}: exists and is no list of errors", hint="Name another output.")
+
+
+def _finish(partial: Path, target: Path, labels: Sequence[str]) -> Bulk:
     """Turn the partial file into output and errors, each whole or not at all."""
-    counts = {"labelled": 0, "unreadable": 0}
-    errors = target.with_name(f"{target.stem}.errors.jsonl")
+    counts = {"labelled": 0, "unreadable": 0, "unread": 0}
+    errors = _errors_of(target)
     with replacing(target) as staging, replacing(errors) as complaints, complaints.open("w", encoding="utf-8") as bad:
-        WRITERS[target.suffix.lower()](staging, _labelled(partial, counts, bad.write))
+        WRITERS[target.suffix.lower()](staging, _labelled(partial, counts, bad.write), labels)
     if not counts["unreadable"]:
         errors.unlink()
     partial.unlink()
-    return Bulk(counts["labelled"], counts["unreadable"], target, errors if counts["unreadable"] else None)
+    rest_unread = bool(counts["unread"])
+    return Bulk(counts["labelled"], counts["unreadable"], target, errors if counts["unreadable"] else None, rest_unread)
 
 
 def _labelled(partial: Path, counts: dict[str, int], complain: Callable[[str], Any]) -> Iterator[dict[str, Any]]:
@@ -170,6 +192,7 @@ def _labelled(partial: Path, counts: dict[str, int], complain: Callable[[str], A
             record = json.loads(line)
             if "error" in record:
                 counts["unreadable"] += 1
+                counts["unread"] += record["kind"] == "unread"
                 complain(line)
             else:
                 counts["labelled"] += 1

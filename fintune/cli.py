@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.text import Text
 
 from fintune import display, exits
-from fintune.errors import RunError
+from fintune.errors import DataError, RunError
 from fintune.records import Scores
 
 app = typer.Typer(
@@ -208,7 +208,7 @@ def predict(
         predictions = load(run)(given, ids)
     if output is not None:
         write_predictions(output, predictions)
-        err.print(Text(f"wrote {len(predictions)} predictions to {output}"))
+        err.print(Text(f"predictions written to {output}: {len(predictions):,}"))
     elif as_json:
         sys.stdout.writelines(map(json_line, predictions))
     else:
@@ -280,9 +280,15 @@ def _working() -> Iterator[None]:
 
 
 def _say_bulk(done: Any) -> None:
-    err.print(Text(f"wrote {done.labelled:,} predictions to {done.output}"), soft_wrap=True)
+    err.print(Text(f"predictions written to {done.output}: {done.labelled:,}"), soft_wrap=True)
     if done.errors is not None:
-        err.print(Text(f"{done.unreadable:,} records could not be labelled: see {done.errors}"), soft_wrap=True)
+        err.print(Text(f"records without a label, see {done.errors}: {done.unreadable:,}"), soft_wrap=True)
+    if done.rest_unread:
+        raise DataError(
+            "the file is damaged, and its rest could not be read", hint=f"See the last lines of {done.errors}."
+        )
+    if not done.labelled:
+        raise DataError("no record could be labelled", hint=f"See {done.errors}.")
 
 
 def _show_scores(run: Any) -> None:

@@ -59,6 +59,7 @@ def validate(raw: Mapping[str, Any]) -> RunConfig:
     shares = parts["data"].split.fractions if "data" in parts else {"train": 1.0}
     if abs(sum(shares.values()) - 1) > 1e-6:
         problems.append(f"data.split: train, validation and test add up to {sum(shares.values()):g}, not 1")
+    problems += _unknown_targets(parts)
     top = {key: value for key, value in raw.items() if key not in SECTIONS and key not in REGISTRIES}
     try:
         config = RunConfig.model_validate(top | _placeholders() | parts)
@@ -67,6 +68,18 @@ def validate(raw: Mapping[str, Any]) -> RunConfig:
     if problems:
         raise ConfigError(problems, hint="All settings with their defaults: fintune init.")
     return config
+
+
+def _unknown_targets(parts: Mapping[str, Any]) -> list[str]:
+    """Labels that data.label_map leads to and the task does not have."""
+    labels = getattr(parts.get("task"), "labels", None)
+    if labels is None or "data" not in parts:
+        return []
+    return [
+        f"data.label_map.{old}: '{new}' is no label of the task. {did_you_mean(new, labels)}"
+        for old, new in parts["data"].label_map.items()
+        if new not in labels
+    ]
 
 
 def dump(config: RunConfig) -> str:

@@ -137,7 +137,9 @@ def _tokens(tokens: Mapping[str, float]) -> str:
 
 def _beside(against: Against) -> str:
     inside = "; one lies wholly inside the other" if against.inside else ""
-    return f"{against.shared:,} of {against.distinct:,} texts stand in {against.other} too, {against.twins:,} nearly{inside}"
+    read = f"{against.rows:,} rows read" + (f", {against.unread:,} not" if against.unread else "")
+    shared = f"{against.shared:,} of {against.distinct:,} texts stand there too, {against.twins:,} nearly{inside}"
+    return f"{against.other} ({read}): {shared}"
 
 
 def _findings(findings: Sequence[Finding]) -> Table:

@@ -16,7 +16,7 @@ from fintune.config import load
 from fintune.data.against import Against, compare
 from fintune.data.findings import Finding, by_weight, finding
 from fintune.data.opening import Columns
-from fintune.data.readers import read
+from fintune.data.readers import Reading, read
 from fintune.data.report import DataReport, report, token_lengths
 from fintune.data.splits import Parts, fingerprint
 from fintune.data.suspicion import LARGEST, Suspicion, suspicious
@@ -26,7 +26,7 @@ from fintune.models import check_reference
 from fintune.models.load import load_tokenizer
 from fintune.preparation import divided, material
 from fintune.progress import tell
-from fintune.records import Example, Row
+from fintune.records import Example, Fault, Row
 from fintune.sections import RunConfig
 
 _SAMPLE = 10_000
@@ -87,7 +87,7 @@ def examine(
     doubtful = suspicious(everything) if doubt else []
     beside = _against(config, everything, against, extra)
     personal = _pii(everything, extra) if pii else None
-    extra += _notes(config, gathered, doubtful, len(everything))
+    extra += _doubts(doubtful, len(everything))
     return Examination(
         replace(found, tokens=tokens, findings=by_weight([*found.findings, *extra])),
         gathered.sources,
@@ -133,7 +133,9 @@ def _tokens(
     limit = config.model.max_length
     over = [e.id for e, length in zip(chosen, lengths.tolist(), strict=True) if length > limit]
     share = len(over) / len(chosen)
-    message = f"{{n}} of {len(chosen):,} texts looked at exceed model.max_length ({limit} tokens) and lose their middle"
+    message = (
+        f"texts over model.max_length ({limit} tokens), which lose their middle: {{n}} of {len(chosen):,} looked at"
+    )
     extra += finding("too-long", "warning" if share > 0.01 else "note", message, over)
     return token_lengths(lengths.tolist(), limit)
 
@@ -142,35 +144,38 @@ def _against(config: RunConfig, examples: Sequence[Example], other: str | None, 
     if other is None:
         return None
     here = [Row(e.id, e.text, e.label) for e in examples]
-    found = compare(here, _other_rows(config, other), other)
+    there, unread = _other_rows(config, other)
+    found = replace(compare(here, there, other), unread=unread)
     extra += found.findings
     return found
 
 
-def _other_rows(config: RunConfig, other: str) -> list[Row]:
-    """Rows of the other file, read as our own, or under the usual names of columns; or as its own config says."""
+def _other_rows(config: RunConfig, other: str) -> tuple[list[Row], int]:
+    """Rows of the other file and how many records could not be read: as our own, under the usual names, or as its config says."""
     if other.endswith((".yaml", ".yml")):
         data = load(other).data
-        return [row for paths in data.paths.values() for row in read(paths, reading(data), faults=_ignore)]
+        return _tolerantly([path for paths in data.paths.values() for path in paths], reading(data))
     how = reading_like(config.data, other)
     own = replace(how.columns, date=None, group=None)
-    tries = [own, replace(own, need_label=False), Columns(), Columns(need_label=False)]
-    for columns in tries[:-1]:
+    refused: DataError | None = None
+    for columns in (own, replace(own, need_label=False), Columns(), Columns(need_label=False)):
         try:
-            return list(read(other, replace(how, columns=columns), faults=_ignore))
-        except DataError:
-            continue
-    try:
-        return list(read(other, replace(how, columns=tries[-1]), faults=_ignore))
-    except DataError as error:
-        raise DataError(
-            error.message,
-            hint="Other columns or labels than here? Give --against a config (.yaml) with its data section.",
-        ) from None
+            return _tolerantly([other], replace(how, columns=columns))
+        except DataError as error:
+            if "no column" not in error.message:
+                raise
+            refused = refused or error
+    raise DataError(
+        str(refused), hint="Other columns than here? Give --against a config (.yaml) with a data section for that file."
+    )
 
 
-def _ignore(fault: object) -> None:
-    """Faults of the other file are its own check's affair."""
+def _tolerantly(paths: list[str], how: Reading) -> tuple[list[Row], int]:
+    faults: list[Fault] = []
+    rows = list(read(paths, how, faults=faults.append))
+    if not rows and faults:
+        raise DataError(f"{faults[0].where}: {faults[0].problem}", hint=faults[0].hint)
+    return rows, len(faults)
 
 
 def _pii(examples: Sequence[Example], extra: list[Finding]) -> dict[str, int]:
@@ -183,22 +188,13 @@ def _pii(examples: Sequence[Example], extra: list[Finding]) -> dict[str, int]:
             counts[kind] += 1
             rows[kind].append(e.id)
     for kind in KINDS:
-        extra += finding("pii", "warning", f"{{n}} texts hold personal data: {kind}; data.redact: [{kind}]", rows[kind])
+        extra += finding(
+            "pii", "warning", f"texts with personal data ({kind}): {{n}}; data.redact: [{kind}]", rows[kind]
+        )
     return {kind: counts[kind] for kind in KINDS}
 
 
-def _notes(config: RunConfig, gathered: Gathered, doubtful: Sequence[Suspicion], total: int) -> list[Finding]:
-    unsaid = [str(source["name"]) for source in gathered.sources if source["licence"] is None]
-    found = finding(
-        "licence", "note", "no licence is said for: " + ", ".join(unsaid[:5]) + "; set data.licence", unsaid
-    )
-    guessed = [
-        str(s["name"])
-        for s in gathered.sources
-        if config.data.encoding == "auto" and s["encoding"] not in (None, "utf-8-sig", "latin-1")
-    ]
-    names = ", ".join(sorted({str(s["encoding"]) for s in gathered.sources if s["name"] in guessed}))
-    found += finding("encoding", "warning", f"no UTF-8; read as {names}: set data.encoding to be sure", guessed)
-    limit = f" of {LARGEST:,} looked at" if total > LARGEST else ""
-    message = f"{{n}} labels{limit} are contradicted by the other rows: a list to review, not to drop"
-    return found + finding("suspicious-labels", "note", message, [s.id for s in doubtful])
+def _doubts(doubtful: Sequence[Suspicion], total: int) -> list[Finding]:
+    limit = f" (of {LARGEST:,} rows looked at)" if total > LARGEST else ""
+    message = f"labels that the other rows contradict{limit}: {{n}}; a list to review, not to drop"
+    return finding("suspicious-labels", "note", message, [s.id for s in doubtful])

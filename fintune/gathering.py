@@ -12,17 +12,25 @@ from pathlib import Path
 from typing import Any
 
 from fintune.data.cleanup import LEAKS, Dropped, clean
+from fintune.data.dates import moment
 from fintune.data.duplicates import twins
 from fintune.data.opening import Columns
 from fintune.data.readers import Reading, open_source, rows
 from fintune.data.sources import BUILTIN, Source, expand, sha256
-from fintune.errors import DataError
+from fintune.errors import DataError, did_you_mean
 from fintune.progress import advance, tell
 from fintune.records import Example, Fault
 from fintune.sections import DataSection, RunConfig
 from fintune.tasks import TASKS, Task
 
-_NON_COMMERCIAL = re.compile(r"\bNC\b|non[- ]?commercial|research[- ]only|academic|personal use", re.IGNORECASE)
+_FORBIDS = re.compile(
+    r"\bnc\b|bync|non-?commercial|no commercial|not for commercial|research|academic|evaluation|personal", re.IGNORECASE
+)
+_ALLOWS = re.compile(
+    r"granted: ?\S.*|(the )?(mit|apache|bsd|isc|unlicense|public domain|cc0|cc-?by(-?sa)?|odc-by|odbl|pddl|openmdw)\b.*",
+    re.IGNORECASE,
+)
+"""licences known to allow commercial use, or what the owners granted in words"""
 _TICK = 10_000
 
 
@@ -50,6 +58,7 @@ def gather(config: RunConfig, *, tolerant: bool = False) -> Gathered:
             _gather_one(gathered, part, source, config.data, tolerant)
         gathered.parts[part], gone = clean(gathered.parts[part], config.data.drop)
         gathered.dropped += gone
+    _need_known_names(config.data, gathered.sources)
     if LEAKS in config.data.drop:
         _drop_leaks(gathered)
     return gathered
@@ -62,15 +71,18 @@ def _gather_one(gathered: Gathered, part: str, source: Source, data: DataSection
     opened = open_source(source, how)
     examples, before = gathered.parts[part], (gathered.rows, len(gathered.parts[part]))
     sort_out = _Faults(gathered, data.drop, tolerant)
+    guessed = data.encoding == "auto" and opened.opening.encoding not in ("utf-8-sig", "utf-8", "latin-1")
+    sample = ""
     for row in rows(opened, how, faults=sort_out.unread):
         gathered.rows += 1
         if gathered.rows % _TICK == 0:
             advance("read", gathered.rows, 0)
-        parsed = gathered.task.parse(row)
+        parsed = _dated(gathered.task.parse(row), data)
         if isinstance(parsed, Fault):
             sort_out.take(parsed)
         else:
             examples.append(parsed)
+            sample = sample or (parsed.text[:60] if guessed and not parsed.text.isascii() else "")
     gathered.sources.append(
         {
             "part": part,
@@ -79,11 +91,22 @@ def _gather_one(gathered: Gathered, part: str, source: Source, data: DataSection
             "sha256": None if source.hub else sha256(source.path),
             "format": opened.format.name,
             "encoding": opened.opening.encoding if opened.format.encoding else None,
+            "guessed": sample or None if guessed else None,
             "licence": licence,
             "rows": gathered.rows - before[0],
             "examples": len(examples) - before[1],
         }
     )
+
+
+def _dated(parsed: Example | Fault, data: DataSection) -> Example | Fault:
+    """A split by time needs a date in every row."""
+    if isinstance(parsed, Fault) or data.split.by != "time" or moment(parsed.date, data.date_format) is not None:
+        return parsed
+    form = data.date_format or "ISO 8601"
+    problem = f"'{parsed.date}' is no date of the form {form}" if parsed.date else "no date"
+    hint = "Mend it, or set data.date_format, for example to '%d/%m/%Y', or a list of such."
+    return Fault(parsed.id, problem, hint, "bad-date", parsed.label, parsed.text)
 
 
 def reading(data: DataSection, *, need_label: bool = True) -> Reading:
@@ -120,15 +143,34 @@ def address(source: Source) -> str:
 
 
 def _need_permission(data: DataSection, reference: str, licence: str | None) -> None:
+    """For commercial use: a licence that is known to allow it, or a grant."""
     if not data.commercial:
         return
-    if licence is None:
+    plain = re.sub(r"[\s_]+", " ", licence or "").strip()
+    dashed = plain.replace(" ", "-")
+    if not plain or plain.lower() == "unknown":
         raise DataError(f"{reference}: data.commercial is true, but its licence is not said", hint="Set data.licence.")
-    if _NON_COMMERCIAL.search(licence):
+    if plain.lower().startswith("granted:"):
+        return
+    if _FORBIDS.search(plain) or _FORBIDS.search(dashed) or not (_ALLOWS.fullmatch(plain) or _ALLOWS.fullmatch(dashed)):
         raise DataError(
-            f"{reference}: data.commercial is true, but its licence is '{licence}'",
-            hint="Use other data, or ask its owners and set data.licence to what they granted.",
+            f"{reference}: data.commercial is true, but '{licence}' is not known to allow commercial use",
+            hint="Use other data, or write what its owners granted: data.licence: 'granted: ...'.",
         )
+
+
+def _need_known_names(data: DataSection, sources: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse a licence for a file that is none of the sources."""
+    if isinstance(data.licence, Mapping):
+        names = [str(source["name"]) for source in sources]
+        known = {
+            *names,
+            *(str(source["path"]) for source in sources),
+            *(p for paths in data.paths.values() for p in paths),
+        }
+        for name in data.licence:
+            if name not in known:
+                raise DataError(f"data.licence: no source is called '{name}'", hint=did_you_mean(name, names))
 
 
 class _Faults:
@@ -145,7 +187,9 @@ class _Faults:
     def take(self, fault: Fault) -> None:
         """Drop, collect or raise."""
         if fault.kind in self._kinds:
-            self._gathered.dropped.append(Dropped(fault.where, f"{fault.kind}: {fault.problem}", "", ""))
+            self._gathered.dropped.append(
+                Dropped(fault.where, f"{fault.kind}: {fault.problem}", fault.text, fault.value)
+            )
         elif self._tolerant:
             self._gathered.faults.append(fault)
         else:

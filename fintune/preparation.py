@@ -99,6 +99,7 @@ def material(
         date_format=config.data.date_format,
         by=config.data.split.by,
         near_duplicates=near_duplicates,
+        sources=gathered.sources,
         samples=label_samples(
             [e for part in gathered.parts.values() for e in part], config.data.label_map, gathered.task.labels
         ),

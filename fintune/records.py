@@ -29,7 +29,9 @@ class Fault:
     hint: str
     kind: str = "unreadable"
     value: str = ""
-    """the label that is unknown"""
+    """the label, where it was read"""
+    text: str = ""
+    """the text, where it was read"""
 
 
 @dataclass(frozen=True, slots=True)

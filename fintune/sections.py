@@ -100,6 +100,13 @@ class DataSection(Section):
             raise ValueError(f"unknown format. {did_you_mean(name, ['auto', *FORMATS])}")
         return name
 
+    @field_validator("delimiter")
+    @classmethod
+    def _one_character(cls, given: str) -> str:
+        if given not in ("auto", "\\t") and len(given) != 1:
+            raise ValueError("must be one character, \\t, or auto")
+        return given
+
     @field_validator("drop")
     @classmethod
     def _droppable(cls, names: list[str]) -> list[str]:
@@ -114,6 +121,9 @@ class DataSection(Section):
         for by, column in (("group", self.group_column), ("time", self.date_column)):
             if self.split.by == by and column is None:
                 raise ValueError(f"split.by: {by} needs data.{'group' if by == 'group' else 'date'}_column")
+        columns = [self.text_column, self.label_column]
+        if self.header is False and not all(column.lstrip("-").isdigit() for column in columns):
+            raise ValueError("header: false needs columns by number, such as text_column: 1")
         if self.split.folds == 1 or self.split.fold >= max(1, self.split.folds):
             raise ValueError(f"split.fold: {self.split.fold} is not one of {self.split.folds} folds (2 or more)")
         if self.split.folds and self.validation is not None:
@@ -156,6 +166,13 @@ class TrainSection(Section):
         "plain", description="balanced: every epoch draws the same number of examples of each label."
     )
     seed: int = Field(0, ge=0, lt=2**32, description="Adapter initialisation, order of batches, dropout.")
+
+    @model_validator(mode="after")
+    def _balanced_once(self) -> Self:
+        if self.class_weights == self.sampling == "balanced":
+            raise ValueError("class_weights and sampling both balance the labels: choose one")
+        return self
+
     report_to: list[Literal["mlflow"]] = Field(
         [], description="Send the log there too; needs the extra fintune[mlflow]."
     )

@@ -5,7 +5,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from fintune.records import Prediction, Row
 
 _KEYS = ("id", "text", "label", "confidence", "probabilities")
 _ROW_GROUP = 10_000
+Rows = Iterable[dict[str, Any]]
 
 
 def read_texts(texts: Sequence[str], file: str | None, reading: Reading | None = None) -> tuple[list[str], list[str]]:
@@ -46,28 +47,27 @@ def json_line(prediction: Prediction) -> str:
 def write_predictions(path: Path, predictions: Sequence[Prediction]) -> None:
     """Write csv, jsonl or parquet, by the suffix of `path`, whole or not at all."""
     with replacing(path) as staging:
-        WRITERS[path.suffix.lower()](staging, (json.loads(json_line(p)) for p in predictions))
+        labels = list(predictions[0].probabilities) if predictions else []
+        WRITERS[path.suffix.lower()](staging, (json.loads(json_line(p)) for p in predictions), labels)
 
 
-def write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> None:
+def write_jsonl(path: Path, rows: Rows, labels: Sequence[str]) -> None:
     """One object a line, as json_line has them."""
     with path.open("w", encoding="utf-8") as file:
         for row in rows:
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
-def write_csv(path: Path, rows: Iterable[dict[str, Any]]) -> None:
+def write_csv(path: Path, rows: Rows, labels: Sequence[str]) -> None:
     """A header line, a column `p_<label>` for every label."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
-        for i, row in enumerate(rows):
-            flat = _flat(row)
-            if i == 0:
-                writer.writerow(flat)
-            writer.writerow([f"{v:.6f}" if isinstance(v, float) else v for v in flat.values()])
+        writer.writerow(_columns(labels))
+        for row in rows:
+            writer.writerow([f"{v:.6f}" if isinstance(v, float) else v for v in _flat(row).values()])
 
 
-def write_parquet(path: Path, rows: Iterable[dict[str, Any]]) -> None:
+def write_parquet(path: Path, rows: Rows, labels: Sequence[str]) -> None:
     """The columns of write_csv, in row groups. Raises BrokenEnvironment without pyarrow."""
     try:
         import pyarrow as pa
@@ -77,23 +77,25 @@ def write_parquet(path: Path, rows: Iterable[dict[str, Any]]) -> None:
             f"{path}: writing parquet needs pyarrow", hint="pip install 'fintune[formats]'"
         ) from None
 
-    flat: Iterator[dict[str, Any]] = map(_flat, rows)
-    first = next(flat, {"id": "", "label": ""})
-    schema = pa.schema(
-        [(name, pa.float64() if isinstance(value, float) else pa.string()) for name, value in first.items()]
-    )
-    flat = chain([first] if first["id"] else [], flat)
+    flat = map(_flat, rows)
+    schema = pa.schema([(name, pa.float64() if number else pa.string()) for name, number in _columns(labels).items()])
     with parquet.ParquetWriter(path, schema) as writer:
         while group := list(islice(flat, _ROW_GROUP)):
             writer.write_table(pa.Table.from_pylist(group, schema=schema))
 
 
-WRITERS: dict[str, Callable[[Path, Iterable[dict[str, Any]]], None]] = {
+WRITERS: dict[str, Callable[[Path, Rows, Sequence[str]], None]] = {
     ".csv": write_csv,
     ".jsonl": write_jsonl,
     ".parquet": write_parquet,
 }
 """by suffix, from rows as json_line has them"""
+
+
+def _columns(labels: Sequence[str]) -> dict[str, bool]:
+    """Names of the columns, and whether they hold numbers."""
+    shares = dict.fromkeys((f"p_{label}" for label in labels), True)
+    return {"id": False, "label": False, "confidence": True, **shares, "text": False}
 
 
 def _flat(row: dict[str, Any]) -> dict[str, Any]:

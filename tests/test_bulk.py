@@ -127,7 +127,7 @@ def test_records_that_cannot_be_read_go_to_a_file_of_their_own(trained: fintune.
     done = predict_file(trained, str(path), output)
     assert (done.labelled, done.unreadable) == (2, 3)
     assert [line["id"] for line in lines(output)] == ["in.jsonl:1", "in.jsonl:5"]
-    assert done.errors == tmp_path / "out.errors.jsonl"
+    assert done.errors == tmp_path / "out.jsonl.errors.jsonl"
     assert [(line["id"], line["error"][:20]) for line in lines(done.errors)] == [
         ("in.jsonl:2", "'text' is int, not t"),
         ("in.jsonl:3", "not JSON: Expecting "),
@@ -135,7 +135,38 @@ def test_records_that_cannot_be_read_go_to_a_file_of_their_own(trained: fintune.
     ]
     path.write_text('{"text": "a +"}\n')
     assert predict_file(trained, str(path), output).errors is None
-    assert not (tmp_path / "out.errors.jsonl").exists(), "no errors of an older job stay behind"
+    assert not done.errors.exists(), "no errors of an older job stay behind"
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet", "jsonl"])
+def test_when_no_record_can_be_labelled_the_columns_still_stand(
+    trained: fintune.Run, tmp_path: Path, suffix: str
+) -> None:
+    path, output = tmp_path / "in.jsonl", tmp_path / f"out.{suffix}"
+    path.write_text('{"text": 3}\n')
+    assert predict_file(trained, str(path), output).labelled == 0
+    if suffix == "csv":
+        assert output.read_text() == "id,label,confidence,p_negative,p_neutral,p_positive,text\n"
+    elif suffix == "parquet":
+        parquet = pytest.importorskip("pyarrow.parquet")
+        assert parquet.read_table(output).num_columns == 7
+
+
+def test_a_file_of_which_the_rest_is_unread_says_so(trained: fintune.Run, tmp_path: Path) -> None:
+    path = tmp_path / "in.json"
+    path.write_text('[{"text": "a +"}, {"text": "b" - "c"}, {"text": "d +"}]')
+    done = predict_file(trained, str(path), tmp_path / "out.csv")
+    assert (done.labelled, done.unreadable, done.rest_unread) == (1, 1, True)
+
+
+def test_nobody_elses_file_is_taken_for_a_list_of_errors(trained: fintune.Run, tmp_path: Path) -> None:
+    path = tmp_path / "out.csv.errors.jsonl"
+    path.write_text('{"text": "a +"}\n')
+    for source in (path, tmp_path / "in.jsonl"):
+        (tmp_path / "in.jsonl").write_text('{"text": "a +"}\n')
+        with pytest.raises(RunError, match=r"is the file that is read|is no list of errors"):
+            predict_file(trained, str(source), tmp_path / "out.csv")
+    assert path.read_text() == '{"text": "a +"}\n'
 
 
 def test_mistakes_are_found_before_the_model_loads(
@@ -149,6 +180,11 @@ def test_mistakes_are_found_before_the_model_loads(
         predict_file(trained, str(table), table.with_name("out.xlsx"))
     with pytest.raises(DataError, match=r"in\.csv:1: no column 'headline'"):
         predict_file(trained, str(table), table.with_name("out.csv"), text_column="headline")
+    (table.parent / "in.jsonl").write_text('{"headline": "x"}\n' * 3)
+    with pytest.raises(DataError, match=r"in\.jsonl:1: no column 'text'") as caught:
+        predict_file(trained, str(table.parent / "in.jsonl"), table.with_name("out.csv"))
+    assert "--text-column" in caught.value.hint
+    (table.parent / "in.jsonl").unlink()
     table.write_text("text\n")
     with pytest.raises(DataError, match="no texts"):
         predict_file(trained, str(table), table.with_name("out.csv"))

@@ -419,7 +419,7 @@ def test_check_exits_with_1_when_something_is_severe(fin: Command, config_file: 
     rows = Path(json.loads(config_file.read_text())["data"]["path"])
     shown = fin("check", config_file, "--no-doubt", "--against", rows)
     assert shown.code == 1
-    for part in ("overlap", "90 of 90 distinct texts", "label here (row)", "next: mend what is severe"):
+    for part in ("overlap", "90 of 90 texts stand there too", "label here (row)", "next: mend what is severe"):
         assert part in shown.out, part
     asked = fin("check", config_file, "--no-doubt", "--against", rows, "--json")
     assert asked.code == 1
@@ -452,6 +452,6 @@ def test_predict_streams_a_file_into_a_file(fin: Command, trained: fintune.Run, 
     command = ("predict", trained.folder, "--file", tmp_path / "in.jsonl", "--text-column", "headline", "--output")
     result = fin(*command, tmp_path / "out.csv")
     assert result.code == 0
-    assert "wrote 1 predictions" in result.err
-    assert "1 records could not be labelled" in result.err
+    assert "out.csv: 1\n" in result.err
+    assert "out.csv.errors.jsonl: 1\n" in result.err
     assert fin(*command, tmp_path / "out.txt").code == 2

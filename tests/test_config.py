@@ -164,3 +164,25 @@ def test_a_written_out_default_gives_way_to_the_chosen_language(tmp_path: Path) 
     own = load(load({}), ["task.language=zh", "task.prompt='{text} => {answer}'"]).task
     assert own.prompt == "{text} => {answer}"  # type: ignore[attr-defined]
     assert problems({"task": {"language": ["zh"]}})[0].startswith("task.language: ")
+
+
+@pytest.mark.parametrize(
+    ("raw", "problem"),
+    [
+        ({"data": {"delimiter": ";;"}}, "data.delimiter: must be one character"),
+        ({"data": {"header": False}}, "data: header: false needs columns by number"),
+        (
+            {"data": {"label_map": {0: "nuetral"}}},
+            "data.label_map.0: 'nuetral' is no label of the task. Did you mean 'neutral'?",
+        ),
+        (
+            {"train": {"class_weights": "balanced", "sampling": "balanced"}},
+            "train: class_weights and sampling both balance",
+        ),
+        ({"data": {"drop": ["empties"]}}, "data.drop: unknown kind of row 'empties'. Did you mean 'empty'?"),
+    ],
+)
+def test_settings_that_do_not_go_together(raw: dict[str, Any], problem: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(raw)
+    assert caught.value.problems[0].startswith(problem)

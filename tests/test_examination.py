@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from fintune.config import load
+from fintune.errors import DataError
 from fintune.examination import Examination, examine
 from tests.conftest import SHARED
 from tests.tiny import tiny_rows
@@ -141,7 +142,7 @@ def test_everything_wrong_is_said_at_once(tiny_causal: Path, tmp_path: Path) -> 
 def test_what_cannot_be_split_or_loaded_is_a_finding(tiny_causal: Path, tmp_path: Path) -> None:
     made = config(tmp_path / "none", tmp_path / "a.jsonl", tiny_rows(30), date_column="text", split={"by": "time"})
     found = examine(made, doubt=False)
-    assert {"model", "split"} <= set(kinds(found))
+    assert {"model", "bad-date", "nothing"} <= set(kinds(found))
     assert found.fingerprint is None
     assert found.report.tokens == {}
 
@@ -173,6 +174,8 @@ def test_a_guessed_encoding_is_told(tiny_causal: Path, tmp_path: Path) -> None:
     path.write_bytes(("text,label\n" + body).encode("cp1252"))
     found = examine(load({"model": {"base": str(tiny_causal)}, "data": {"path": str(path)}}), doubt=False)
     assert kinds(found)["encoding"] == ("warning", 1)
+    message = next(f.message for f in found.report.findings if f.kind == "encoding")
+    assert "a.csv as cp1252: Der Überschuß 0 stieg" in message, "a reader sees whether it was guessed right"
     told = examine(
         load({"model": {"base": str(tiny_causal)}, "data": {"path": str(path), "encoding": "cp1252"}}), doubt=False
     )
@@ -185,3 +188,32 @@ def test_near_duplicates_can_be_left_out(tiny_causal: Path, tmp_path: Path) -> N
     assert examine(made, doubt=False).report.near_duplicate_clusters > 0
     without = examine(made, doubt=False, near_duplicates=False)
     assert (without.report.near_duplicate_clusters, without.report.twins_in_train) == (0, {})
+
+
+def test_dates_that_cannot_be_read_are_counted_and_the_others_used(tiny_causal: Path, tmp_path: Path) -> None:
+    rows = [row | {"day": f"2024-01-{1 + i % 28:02d}"} for i, row in enumerate(tiny_rows(60))]
+    rows[3] |= {"day": "n/a"}
+    rows[5] |= {"day": ""}
+    found = examine(config(tiny_causal, tmp_path / "a.jsonl", rows, date_column="day"), doubt=False)
+    assert kinds(found)["undated"] == ("warning", 2)
+    assert found.report.dates["train"][0] == "2024-01-01T00:00:00"
+    by_time = config(tiny_causal, tmp_path / "a.jsonl", rows, date_column="day", split={"by": "time"})
+    assert kinds(examine(by_time, doubt=False))["bad-date"] == ("severe", 2)
+
+
+def test_another_file_with_other_columns(tiny_causal: Path, tmp_path: Path) -> None:
+    rows = tiny_rows(60)
+    own = config(tiny_causal, tmp_path / "a.jsonl", [{"headline": row["text"], "sentiment": row["label"]} for row in rows],
+                 text_column="headline", label_column="sentiment")  # fmt: skip
+    (tmp_path / "usual.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows[:9]) + "broken\n")
+    (tmp_path / "odd.jsonl").write_text('{"x": "y"}\n' * 5)
+    found = examine(own, against=str(tmp_path / "usual.jsonl"), doubt=False).against
+    assert found is not None
+    assert (found.shared, found.rows, found.unread) == (9, 9, 1)
+    assert found.labels["negative"] == {"negative": 3}
+    with pytest.raises(DataError, match=r"odd\.jsonl:1: no column 'headline'") as caught:
+        examine(own, against=str(tmp_path / "odd.jsonl"), doubt=False)
+    assert ".yaml" in caught.value.hint
+    with pytest.raises(DataError, match="no such file") as caught:
+        examine(own, against=str(tmp_path / "none.jsonl"), doubt=False)
+    assert ".yaml" not in caught.value.hint

@@ -62,7 +62,7 @@ def test_leaks_into_given_parts_are_told_and_dropped_when_asked(files: dict[str,
     prepared = prepare(load(files))
     assert len(prepared.splits["train"]) == 60
     assert [(d.id, d.text) for d in prepared.dropped] == [("leaky.jsonl:61", copied)]
-    assert prepared.report.findings == []
+    assert [f.kind for f in prepared.report.findings] == ["licence"]
 
 
 def test_faults_stop_a_run_unless_they_are_dropped(files: dict[str, Any], tmp_path: Path) -> None:
@@ -78,6 +78,7 @@ def test_faults_stop_a_run_unless_they_are_dropped(files: dict[str, Any], tmp_pa
     assert [d.id for d in prepared.dropped] == ["train.jsonl:61", "train.jsonl:62", "train.jsonl:63"]
     tolerant = gather(load(files, ["data.drop=[]"]), tolerant=True)
     assert [f.where for f in tolerant.faults] == [d.id for d in prepared.dropped]
+    assert [(d.text, d.label) for d in prepared.dropped] == [("a", "odd"), ("3", "neutral"), ("", "")]
 
 
 def test_what_was_dropped_lies_in_the_run(tiny_config: dict[str, Any], tmp_path: Path) -> None:
@@ -105,8 +106,14 @@ def test_duplicates_stay_when_nobody_drops_them(files: dict[str, Any], tmp_path:
     ("licence", "message"),
     [
         (None, "its licence is not said"),
-        ("CC BY-NC-SA 3.0", "its licence is 'CC BY-NC-SA 3.0'"),
-        ("for non-commercial research", "its licence is 'for non-commercial research'"),
+        ("CC BY-NC-SA 3.0", "'CC BY-NC-SA 3.0' is not known to allow commercial use"),
+        ("for non-commercial research", "'for non-commercial research' is not known to allow"),
+        ("Not for commercial use", "not known to allow"),
+        ("cc_by_nc_4.0", "not known to allow"),
+        ("CCBYNC", "not known to allow"),
+        ("Proprietary: ours", "not known to allow"),
+        ("unknown", "its licence is not said"),
+        (" ", "its licence is not said"),
         ({"dev.jsonl": "CC0"}, "its licence is not said"),
     ],
 )
@@ -122,6 +129,32 @@ def test_licences_are_carried_along(files: dict[str, Any]) -> None:
         "licence": {"train.jsonl": "MIT", "dev.jsonl": "CC0", "test.jsonl": "CC BY 4.0"},
     }
     assert [source["licence"] for source in prepare(load(files)).sources] == ["MIT", "CC0", "CC BY 4.0"]
+
+
+@pytest.mark.parametrize(
+    "licence", ["MIT", "cc_by_4.0", "CC BY-SA 3.0", "Apache-2.0", "CC0-1.0", "granted: by contract of May 2024"]
+)
+def test_licences_that_allow_commercial_use(files: dict[str, Any], licence: str) -> None:
+    files["data"] |= {"commercial": True, "licence": licence}
+    assert prepare(load(files)).sources[0]["licence"] == licence
+
+
+def test_a_licence_for_no_source_is_refused(files: dict[str, Any]) -> None:
+    files["data"] |= {"licence": {"trian.jsonl": "MIT"}}
+    with pytest.raises(DataError, match=r"data\.licence: no source is called 'trian\.jsonl'") as caught:
+        prepare(load(files))
+    assert caught.value.hint == "Did you mean 'train.jsonl'?"
+
+
+def test_a_split_by_time_drops_rows_without_date_when_asked(files: dict[str, Any], tmp_path: Path) -> None:
+    rows = [row | {"day": f"2024-01-{1 + i % 28:02d}"} for i, row in enumerate(tiny_rows(60))]
+    rows[3]["day"] = "soon"
+    files["data"] = {"path": write(tmp_path / "d.jsonl", rows), "date_column": "day", "split": {"by": "time"}}
+    with pytest.raises(DataError, match=r"d\.jsonl:4: 'soon' is no date of the form ISO 8601"):
+        prepare(load(files))
+    files["data"]["drop"] = ["bad-date"]
+    prepared = prepare(load(files))
+    assert [(d.id, d.text, d.label) for d in prepared.dropped] == [("d.jsonl:4", rows[3]["text"], rows[3]["label"])]
 
 
 def test_personal_data_are_blotted_out_when_asked(files: dict[str, Any], tmp_path: Path) -> None:

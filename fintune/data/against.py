@@ -32,6 +32,10 @@ class Against:
     labels: dict[str, dict[str, int]]
     """label here -> label there -> shared rows"""
     findings: list[Finding]
+    rows: int
+    """of the other file, read"""
+    unread: int = 0
+    """records of the other file that could not be read"""
 
 
 def compare(here: Sequence[Row], there: Sequence[Row], other: str) -> Against:
@@ -54,7 +58,7 @@ def compare(here: Sequence[Row], there: Sequence[Row], other: str) -> Against:
     inside = len(texts) in (len(distinct), len(known)) and bool(texts)
     plain = {label: dict(counts.most_common()) for label, counts in sorted(table.items())}
     found = _overlap(shared, len(texts), len(distinct), other) + swaps(plain, other)
-    return Against(other, len(texts), len(distinct), near, inside, plain, found)
+    return Against(other, len(texts), len(distinct), near, inside, plain, found, len(there))
 
 
 def swaps(table: dict[str, dict[str, int]], other: str) -> list[Finding]:

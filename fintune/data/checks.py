@@ -6,62 +6,90 @@ To add a check: write a function, put it into CHECKS; `fintune check`, its JSON 
 from collections import Counter
 from collections.abc import Callable
 
+import numpy as np
+
 from fintune.data.duplicates import PREFILTER_FROM, prefiltered
 from fintune.data.findings import Finding, finding, share_level
 from fintune.data.material import Material
 from fintune.data.text_quality import is_dictionary, is_header, is_mojibake, normalised, parses
+
+_MANY_LINES = 10
+"""line breaks in a text from which a stray quote is likelier than a long text"""
+_FAULTS = {
+    "unreadable": "records that cannot be read",
+    "unread": "files of which the rest could not be read",
+    "unknown-label": "rows with a label that is not the task's",
+    "non-text": "rows without text in the text column",
+    "column": "records without a wanted column",
+    "bad-date": "rows without a date that can be read",
+}
 
 
 def _unusable(m: Material) -> list[Finding]:
     found = []
     for kind in dict.fromkeys(fault.kind for fault in m.faults):
         these = [fault for fault in m.faults if fault.kind == kind]
-        first = f"; the first: {these[0].problem}"
-        found += finding(kind, "severe", "{n} rows " + _FAULTS[kind] + first, [fault.where for fault in these])
+        message = f"{_FAULTS[kind]}: {{n}}; the first: {these[0].problem}"
+        found += finding(kind, "severe", message, [fault.where for fault in these])
     return found
 
 
-_FAULTS = {
-    "unreadable": "cannot be read",
-    "unknown-label": "bear a label that is not the task's",
-    "non-text": "hold no text in the text column",
-}
-
-
 def _empty(m: Material) -> list[Finding]:
-    return finding("empty", "severe", "{n} rows without text", [e.id for e in m.kept if not e.text])
+    return finding("empty", "severe", "rows without text: {n}", [e.id for e in m.kept if not e.text])
 
 
 def _headers(m: Material) -> list[Finding]:
     rows = [e.id for e in m.kept if is_header(e.text)]
-    return finding("headers", "warning", "{n} rows look like a header line; data.drop: [headers] leaves them out", rows)
+    return finding("headers", "warning", "rows that look like a header line: {n}; data.drop: [headers]", rows)
+
+
+def _many_lines(m: Material) -> list[Finding]:
+    rows = [e.id for e in m.kept if e.text.count("\n") >= _MANY_LINES]
+    message = (
+        f"texts of more than {_MANY_LINES} lines: {{n}}; a quote that is closed too late makes one text of many rows"
+    )
+    return finding("many-lines", "warning", message, rows)
 
 
 def _mojibake(m: Material) -> list[Finding]:
     rows = [e.id for e in m.kept if is_mojibake(e.text)]
     level = share_level(len(rows), len(m.kept), 0.05)
-    return finding("mojibake", level, "{n} texts hold wrongly decoded characters; check data.encoding", rows)
+    return finding("mojibake", level, "texts with wrongly decoded characters: {n}; check data.encoding", rows)
+
+
+def _encoding(m: Material) -> list[Finding]:
+    guessed = [source for source in m.sources if source.get("guessed")]
+    shown = "; ".join(f"{s['name']} as {s['encoding']}: {s['guessed']}" for s in guessed[:3])
+    message = f"files that are not UTF-8 and whose encoding was guessed: {{n}} ({shown}); set data.encoding to be sure"
+    return finding("encoding", "warning", message, [str(source["name"]) for source in guessed])
+
+
+def _licence(m: Material) -> list[Finding]:
+    unsaid = [str(source["name"]) for source in m.sources if source["licence"] is None]
+    return finding("licence", "note", "sources without a licence: {n}; set data.licence", unsaid)
 
 
 def _dictionaries(m: Material) -> list[Finding]:
     labels = [(f.where, f.value) for f in m.faults if is_dictionary(f.value)]
     labels += [(e.id, e.label) for e in m.kept if is_dictionary(e.label)]
     broken = [where for where, label in labels if not parses(label)]
-    message = "{n} labels are dictionaries or lists: more than one label a text"
+    message = "labels that are dictionaries or lists: {n}; write one row for each of their labels"
     return finding("label-dictionaries", "warning", message, [where for where, _ in labels]) + finding(
-        "label-dictionaries-broken", "severe", "{n} labels are dictionaries or lists that do not parse", broken
+        "label-dictionaries-broken", "severe", "labels that are dictionaries or lists and do not parse: {n}", broken
     )
 
 
 def _exact(m: Material) -> list[Finding]:
     first: dict[tuple[str, str], str] = {}
     rows = [e.id for e in m.kept if first.setdefault((e.text, e.label), e.id) != e.id]
-    return finding("exact-duplicates", "warning", "{n} rows repeat an earlier one; data.drop: [exact-duplicates]", rows)
+    return finding(
+        "exact-duplicates", "warning", "rows that repeat an earlier one: {n}; data.drop: [exact-duplicates]", rows
+    )
 
 
 def _conflicts(m: Material) -> list[Finding]:
     level = share_level(len(m.conflicts), len(m.kept), 0.01)
-    message = "{n} texts bear several labels; data.drop: [conflicts] leaves them out"
+    message = "texts with several labels: {n}; data.drop: [conflicts] leaves them out"
     return finding("conflicts", level, message, list(m.conflicts.values()))
 
 
@@ -69,8 +97,10 @@ def _balance(m: Material) -> list[Finding]:
     counts = Counter(e.label for e in m.kept)
     most = max(counts.values(), default=0)
     rare = [label for label in m.labels if 0 < counts[label] * 20 < most]
-    message = "{n} labels are more than 20 times rarer than another; see train.class_weights and train.sampling: "
-    return finding("imbalance", "warning", message + ", ".join(rare), rare)
+    message = (
+        f"labels more than 20 times rarer than another: {', '.join(rare)}; see train.class_weights and train.sampling"
+    )
+    return finding("imbalance", "warning", message, rare)
 
 
 def _missing(m: Material) -> list[Finding]:
@@ -87,11 +117,15 @@ def _overlaps(m: Material) -> list[Finding]:
     found: list[Finding] = []
     names = list(m.parts)
     for i, name in enumerate(names):
+        texts = {normalised(e.text) for e in m.parts[name]} - {""}
         for other in names[i + 1 :]:
-            texts = {normalised(e.text) for e in m.parts[name]}
             rows = [e.id for e in m.parts[other] if normalised(e.text) in texts]
-            found += finding("overlap", "severe", f"{{n}} rows of {other} stand in {name} too, word by word", rows)
+            message = f"rows of {other} that stand in {name} too, word by word: {{n}}{_REMEDY if m.given else ''}"
+            found += finding("overlap", "severe", message, rows)
     return found
+
+
+_REMEDY = "; data.drop: [leaks] takes them out of what data.path names"
 
 
 def _leaks(m: Material) -> list[Finding]:
@@ -99,8 +133,9 @@ def _leaks(m: Material) -> list[Finding]:
     for name, count in m.twins.items():
         if count:
             total = len(m.parts[name])
-            message = f"{count:,} of {total:,} rows of {name} ({count / total:.1%}) have a near-duplicate in train"
-            found.append(Finding("leaks", share_level(count, total, 0.01), count, message))
+            message = f"rows of {name} with a near-duplicate in train: {count:,} of {total:,} ({count / total:.1%})"
+            level = share_level(count, total, 0.01)
+            found.append(Finding("leaks", level, count, message + (_REMEDY if m.given else "")))
     return found
 
 
@@ -111,14 +146,19 @@ def _prefilter(m: Material) -> list[Finding]:
     return [Finding("prefilter", "note", len(m.kept), message)]
 
 
-def _look_ahead(m: Material) -> list[Finding]:
-    if not {"train", "test"} <= m.dates.keys():
-        return []
-    first = m.dates["test"].min()
-    rows = [e.id for e, late in zip(m.parts["train"], (m.dates["train"] > first).tolist(), strict=True) if late]
+def _undated(m: Material) -> list[Finding]:
     message = (
-        f"{{n}} rows of train are later than the earliest of test ({first}): looking ahead; see data.split.by: time"
+        "rows whose date is missing or of another form, left out of what is said of dates: {n}; see data.date_format"
     )
+    return finding("undated", "warning", message, m.undated)
+
+
+def _look_ahead(m: Material) -> list[Finding]:
+    if not {"train", "test"} <= m.dates.keys() or bool(np.isnat(m.dates["test"]).all()):
+        return []
+    first = np.nanmin(m.dates["test"])
+    rows = [e.id for e, late in zip(m.parts["train"], (m.dates["train"] > first).tolist(), strict=True) if late]
+    message = f"rows of train that are later than the earliest of test ({first}): {{n}}; looking ahead, see data.split.by: time"
     return finding("look-ahead", "warning", message, rows)
 
 
@@ -126,7 +166,10 @@ CHECKS: dict[str, Callable[[Material], list[Finding]]] = {
     "unusable": _unusable,
     "empty": _empty,
     "headers": _headers,
+    "many-lines": _many_lines,
     "mojibake": _mojibake,
+    "encoding": _encoding,
+    "licence": _licence,
     "label-dictionaries": _dictionaries,
     "exact-duplicates": _exact,
     "conflicts": _conflicts,
@@ -135,5 +178,6 @@ CHECKS: dict[str, Callable[[Material], list[Finding]]] = {
     "overlap": _overlaps,
     "leaks": _leaks,
     "prefilter": _prefilter,
+    "undated": _undated,
     "look-ahead": _look_ahead,
 }

@@ -50,11 +50,13 @@ def _conflicts(examples: Sequence[Example]) -> dict[int, str]:
 
 
 def _near_duplicates(examples: Sequence[Example]) -> dict[int, str]:
-    first: dict[int, str] = {}
+    first: dict[int, Example] = {}
     found = {}
     for i, (e, cluster) in enumerate(zip(examples, clusters([e.text for e in examples]).tolist(), strict=True)):
-        if (earlier := first.setdefault(cluster, e.id)) != e.id:
-            found[i] = f"near-duplicate of {earlier}"
+        if (earlier := first.setdefault(cluster, e)) is not e:
+            found[i] = f"near-duplicate of {earlier.id}" + (
+                "" if earlier.label == e.label else ", which is " + earlier.label
+            )
     return found
 
 
@@ -73,7 +75,7 @@ DROPS: dict[str, Drop] = {
         Drop("near-duplicates", "all but the first of each cluster of near-duplicates", _near_duplicates),
     )
 }
-FAULTS = ("unreadable", "unknown-label", "non-text")
+FAULTS = ("unreadable", "unknown-label", "non-text", "bad-date")
 """kinds of Fault that `data.drop` may name as well: rows that cannot become examples"""
 LEAKS = "leaks"
 """rows of train with a near-duplicate in a given validation or test file"""
@@ -93,10 +95,13 @@ def clean(examples: Sequence[Example], kinds: Sequence[str]) -> tuple[list[Examp
 
 
 def conflicts(examples: Sequence[Example], keys: Sequence[str]) -> dict[str, set[str]]:
-    """The labels of each text that has several; `keys` are normalised texts, so that case and punctuation do not count."""
+    """The labels of each text that has several; `keys` are normalised texts, so that case and punctuation do not count.
+
+    Texts of punctuation alone (key "") are not compared.
+    """
     first: dict[str, str] = {}
     found: dict[str, set[str]] = {}
     for example, key in zip(examples, keys, strict=True):
-        if (label := first.setdefault(key, example.label)) != example.label:
+        if key and (label := first.setdefault(key, example.label)) != example.label:
             found.setdefault(key, {label}).add(example.label)
     return found

@@ -1,4 +1,4 @@
-"""Dates of examples: ISO 8601 (nothing is guessed), or the format that the config names."""
+"""Dates of examples: ISO 8601 (nothing is guessed), or the formats that the config names."""
 
 import contextlib
 from collections.abc import Sequence
@@ -7,24 +7,23 @@ from datetime import UTC, datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from fintune.errors import DataError
 from fintune.records import Example
 
-
-def as_dates(examples: Sequence[Example], date_format: str | Sequence[str] | None = None) -> "NDArray[np.datetime64]":
-    """Moments in UTC, shape `(n,)`, seconds. Raises DataError that names the row."""
-    return np.array([_moment(e, date_format) for e in examples], dtype="datetime64[s]")
+Formats = str | Sequence[str] | None
 
 
-def _moment(example: Example, date_format: str | Sequence[str] | None) -> datetime:
-    if not example.date:
-        raise DataError(f"{example.id}: no date", hint="Set data.date_column to a column that every row fills.")
+def as_dates(examples: Sequence[Example], date_format: Formats = None) -> "NDArray[np.datetime64]":
+    """Moments in UTC, shape `(n,)`, seconds; NaT where a row has none that can be read."""
+    return np.array([moment(e.date, date_format) or "NaT" for e in examples], dtype="datetime64[s]")
+
+
+def moment(date: str | None, date_format: Formats = None) -> datetime | None:
+    """A date as a moment in UTC; None when it is missing or of another form."""
+    if not date:
+        return None
     forms: Sequence[str | None] = [date_format] if isinstance(date_format, str) else date_format or [None]
     for form in forms:
         with contextlib.suppress(ValueError):
-            read = datetime.strptime(example.date, form) if form else datetime.fromisoformat(example.date)
+            read = datetime.strptime(date, form) if form else datetime.fromisoformat(date)
             return read.astimezone(UTC).replace(tzinfo=None) if read.tzinfo else read
-    raise DataError(
-        f"{example.id}: '{example.date}' is no date of the form {date_format or 'ISO 8601'}",
-        hint="Set data.date_format, for example to '%d/%m/%Y', or a list of such.",
-    )
+    return None

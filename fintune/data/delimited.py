@@ -2,6 +2,7 @@
 
 import csv
 import itertools
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,13 +17,15 @@ def read_csv(path: Path, opening: Opening) -> Iterator[tuple[int, Fields | Broke
     """Rows with a header line, or without one where columns are numbers (or `header: false`)."""
     csv.field_size_limit(LONGEST)
     records = _records(path, opening, opening.delimiter or find_delimiter(path, opening))
-    if opening.header is False or (opening.header is None and opening.columns.by_number()):
+    numbered = opening.columns.by_number()
+    if opening.header is False or (opening.header is None and numbered):
         for line, record in records:
             yield line, record if isinstance(record, Broken) else cells(record)
         return
     line, header = next(records, (1, []))
     names = [] if isinstance(header, Broken) else header
-    need_columns(opening, line, names)
+    if not numbered:
+        need_columns(opening, line, names)
     for line, record in records:
         if isinstance(record, Broken):
             yield line, record
@@ -30,7 +33,7 @@ def read_csv(path: Path, opening: Opening) -> Iterator[tuple[int, Fields | Broke
             problem = f"{len(record)} fields where the header has {len(names)}"
             yield line, Broken(problem, "Put fields that contain the delimiter into double quotes.")
         else:
-            yield line, dict(zip(names, record, strict=True))
+            yield line, cells(record) if numbered else dict(zip(names, record, strict=True))
 
 
 def read_tsv(path: Path, opening: Opening) -> Iterator[tuple[int, Fields | Broken]]:
@@ -41,7 +44,8 @@ def read_tsv(path: Path, opening: Opening) -> Iterator[tuple[int, Fields | Broke
 
 def find_delimiter(path: Path, opening: Opening) -> str:
     """The delimiter under which the header holds the wanted columns; without such a header, what clevercsv finds."""
-    sample = [content for _, content in itertools.islice(_contents(path, opening), _SAMPLE)]
+    found = itertools.islice(lines(path, opening.encoding, newline=""), _SAMPLE)
+    sample = [content for _, content in found if isinstance(content, str)]
     wanted = set(opening.columns.wanted().values())
     headers = {delimiter: _header(sample, delimiter) for delimiter in DELIMITERS}
     for delimiter, names in headers.items():
@@ -69,29 +73,54 @@ def _header(sample: list[str], delimiter: str) -> list[str]:
         return []
 
 
-def _contents(path: Path, opening: Opening, long: dict[int, Broken] | None = None) -> Iterator[tuple[int, str]]:
-    """Lines as csv wants them; one that is too long goes into `long` and gives way to a quote at which csv takes offence."""
-    for number, content in lines(path, opening.encoding, newline=""):
-        if isinstance(content, Broken) and long is not None:
-            long[number] = content
-        yield number, '"x"x' if isinstance(content, Broken) else content
+class _Feed:
+    """Lines for csv.reader, which remembers those of the record at hand and can give all but the first of them again."""
+
+    def __init__(self, path: Path, opening: Opening) -> None:
+        self._source = lines(path, opening.encoding, newline="")
+        self._given: deque[tuple[int, str | Broken]] = deque()
+        self._again: deque[tuple[int, str | Broken]] = deque()
+
+    def __iter__(self) -> "_Feed":
+        return self
+
+    def __next__(self) -> str:
+        number, content = self._again.popleft() if self._again else next(self._source)
+        self._given.append((number, content))
+        return '"x"x' if isinstance(content, Broken) else content  # a quote at which csv takes offence
+
+    @property
+    def first(self) -> tuple[int, str | Broken]:
+        """The line on which the record at hand starts."""
+        return self._given[0]
+
+    def forget(self) -> None:
+        """The next record starts with the next line."""
+        self._given.clear()
+
+    def rewind(self) -> None:
+        """Give the lines of the record at hand again, but for the first."""
+        self._given.popleft()
+        self._again.extendleft(reversed(self._given))
+        self._given.clear()
 
 
 def _records(path: Path, opening: Opening, delimiter: str) -> Iterator[tuple[int, list[str] | Broken]]:
-    """Each record that is not blank, with the line on which it starts; reading goes on behind a broken one."""
-    long: dict[int, Broken] = {}
-    contents = (content for _, content in _contents(path, opening, long))
-    reader = csv.reader(contents, delimiter=delimiter, strict=True)
-    line = 1
+    """Each record that is not blank, with the line on which it starts.
+
+    Reading goes on with the line behind the one on which a broken record starts: a quote that is never closed costs one row.
+    """
+    feed = _Feed(path, opening)
     while True:
         try:
-            fields = next(reader, None)
+            for fields in csv.reader(feed, delimiter=delimiter, strict=True):
+                line = feed.first[0]
+                feed.forget()
+                if fields:
+                    yield line, fields
+            return
         except csv.Error as error:
+            line, content = feed.first
             told = Broken(f"not readable as csv: {error}", "Check quotes and line ends around that line.")
-            yield line, long.pop(reader.line_num, told)
-        else:
-            if fields is None:
-                return
-            if fields:
-                yield line, fields
-        line = reader.line_num + 1
+            feed.rewind()
+            yield line, content if isinstance(content, Broken) else told

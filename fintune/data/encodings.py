@@ -1,6 +1,7 @@
 """Which encoding a text file has, when nobody says: its mark, UTF-8 where most of it is UTF-8, else what the library finds."""
 
 import codecs
+import re
 from pathlib import Path
 
 from fintune.errors import DataError
@@ -12,7 +13,8 @@ _MARKS = {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
-_WESTERN = ["cp1252", "cp1250", "cp1254", "mac_roman"]
+_WESTERN = ["cp1252", "cp1250", "cp1254"]
+_SYMBOL_IN_WORD = re.compile("[a-z][\u00a2-\u00a9\u00ab-\u00b4\u00b6-\u00b9\u00bb-\u00bf\ufffd]+[a-z]")
 _OTHERS = ["gb18030", "big5", "cp932", "euc_kr", "cp1251", "cp1253"]
 _DENSE = 0.25
 """share of bytes beyond ASCII from which a text is not Latin script with a few accents"""
@@ -52,8 +54,15 @@ def check_encoding(name: str) -> None:
 
 
 def _detect(evidence: bytes) -> str:
+    """What the library finds; of Latin scripts Western European, unless that puts symbols into words (`wzros³`).
+
+    The library alone takes Spanish for Polish: both decode to letters, and its coherences differ by chance.
+    """
     from charset_normalizer import from_bytes
 
-    dense = sum(byte > 127 for byte in evidence) > _DENSE * len(evidence)
-    best = from_bytes(evidence, cp_isolation=_OTHERS if dense else _WESTERN).best()
-    return best.encoding if best is not None else "cp1252"
+    if sum(byte > 127 for byte in evidence) > _DENSE * len(evidence):
+        best = from_bytes(evidence, cp_isolation=_OTHERS).best()
+        return best.encoding if best is not None else "gb18030"
+    best = from_bytes(evidence, cp_isolation=_WESTERN).best()
+    western = evidence.decode("cp1252", "replace")
+    return best.encoding if best is not None and _SYMBOL_IN_WORD.search(western) else "cp1252"

@@ -3,12 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fintune.data.cleanup import Dropped, conflicts
-from fintune.data.dates import as_dates
+from fintune.data.dates import as_dates, moment
 from fintune.data.duplicates import twins
 from fintune.data.text_quality import normalised
 from fintune.records import Example, Fault
@@ -37,6 +38,8 @@ class Material:
     near_duplicates: bool = True
     """whether they are looked for"""
     samples: Mapping[str, list[str]] = field(default_factory=dict)
+    sources: Sequence[Mapping[str, Any]] = ()
+    """as data.json has them"""
 
     @cached_property
     def twins(self) -> dict[str, int]:
@@ -51,10 +54,17 @@ class Material:
 
     @cached_property
     def dates(self) -> dict[str, "NDArray[np.datetime64]"]:
-        """Moments of each part's rows; none unless every row has one."""
-        if not self.kept or not all(e.date for e in self.kept):
+        """Moments of each part's rows, NaT where there is none; empty when no row has a date."""
+        if not any(e.date is not None for e in self.kept):
             return {}
         return {name: as_dates(part, self.date_format) for name, part in self.parts.items() if part}
+
+    @cached_property
+    def undated(self) -> list[str]:
+        """Rows whose date is missing or of another form, when some have one."""
+        if not any(e.date is not None for e in self.kept):
+            return []
+        return [e.id for e in self.kept if moment(e.date, self.date_format) is None]
 
     @cached_property
     def conflicts(self) -> dict[str, str]:

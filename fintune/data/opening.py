@@ -18,6 +18,8 @@ class Broken:
 
     problem: str
     hint: str
+    kind: str = "unreadable"
+    """"unread" when nothing behind it could be read either, "column" when a wanted column is missing"""
 
 
 @dataclass(frozen=True)
@@ -85,11 +87,10 @@ def column_problem(columns: Columns, found: Sequence[str]) -> Broken | None:
     """What is wrong with the columns of a file or a record."""
     for setting, column in columns.wanted().items():
         if column not in found:
-            hint = (
-                f"{did_you_mean(column, found)} Set {setting} to the right one." if found else "Give it a header line."
-            )
-            shown = ", ".join(found)[:300]
-            return Broken(f"no column '{column}'; found {shown or 'nothing'}", hint)
+            near = did_you_mean(column, [name[:40] for name in found[:20]])
+            hint = f"{near} Set {setting} to the right one; without a header line, to its number."
+            shown = ", ".join(found)[:300] or "nothing"
+            return Broken(f"no column '{column}'; found {shown}", hint if found else "Give it a header line.", "column")
         if found.count(column) > 1:
             return Broken(f"column '{column}' stands there twice", "Rename one of them.")
     return None

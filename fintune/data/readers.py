@@ -116,29 +116,29 @@ class _RowMaker:
     def make(self, where: str, fields: Fields | Broken) -> Row | Fault:
         """A Row, or what is wrong with the record."""
         if isinstance(fields, Broken):
-            return Fault(where, fields.problem, fields.hint)
+            return Fault(where, fields.problem, fields.hint, fields.kind)
         columns = by_position(self._columns, len(fields)) if self._numbered else self._columns
         if self._numbered or not all(column in fields for column in self._wanted):
             missing = column_problem(columns, list(fields))
             if missing is not None:
-                return Fault(where, missing.problem, missing.hint)
+                return Fault(where, missing.problem, missing.hint, "column")
         text, label = fields[columns.text], _plain(fields.get(columns.label))
         if not isinstance(text, str | None):
             problem = f"'{columns.text}' is {type(text).__name__}, not text"
-            return Fault(where, problem, "Choose the column with data.text_column.", "non-text")
+            return Fault(where, problem, "Choose the column with data.text_column.", "non-text", label or "", str(text))
         return self._row(where, text or "", label, fields, columns)
 
     def _row(self, where: str, text: str, label: str | None, fields: Fields, columns: Columns) -> Row | Fault:
         if (problem := _no_text(text, self._encoding) or _no_text(label or "", self._encoding)) is not None:
             hint = "Mend the file, or set data.encoding, for example to latin-1 or gb18030."
-            return Fault(where, problem, hint)
+            return Fault(where, problem, hint, "unreadable", label or "", text)
         if label and self._map and label not in self._map.values():
-            if label not in self._map:
-                allowed = ", ".join(f"{old}: {new}" for old, new in self._map.items())
-                return Fault(
-                    where, f"label '{label}' is not in data.label_map ({allowed})", "Add it.", "unknown-label", label
-                )
-            label = self._map[label]
+            old = label if label in self._map else label.removesuffix(".0")
+            if old not in self._map:
+                allowed = ", ".join(f"{name}: {new}" for name, new in self._map.items())
+                problem = f"label '{label}' is not in data.label_map ({allowed})"
+                return Fault(where, problem, "Add it there.", "unknown-label", label, text)
+            label = self._map[old]
         if self._redact:
             from fintune.data.pii import redact
 
@@ -148,9 +148,11 @@ class _RowMaker:
 
 
 def _plain(value: object) -> str | None:
-    """A cell as text: whole floats (as Excel has them) without a point."""
+    """A cell as text: whole floats (as Excel has them) without a point, truth values as YAML and JSON write them."""
     if value is None:
         return None
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return str(value).strip()
@@ -199,6 +201,8 @@ def _detect(source: Source, head: bytes, columns: Columns) -> Format:
         return FORMATS["phrasebank"]
     if not columns.need_label:
         return FORMATS["lines"]
+    if source.path.suffix.lower() == ".xls":
+        raise DataError(f"{source.reference}: the old Excel format", hint="Save it as .xlsx or csv.")
     raise DataError(
         f"{source.reference}: cannot tell the format", hint=f"Set data.format to one of {', '.join(FORMATS)}."
     )

@@ -70,7 +70,7 @@ def report(material: Material) -> DataReport:
         parts={name: dict(Counter(e.label for e in part).most_common()) for name, part in material.parts.items()},
         dropped=dict(reasons.most_common()),
         twins_in_train=material.twins,
-        dates={name: [str(found.min()), str(found.max())] for name, found in material.dates.items()},
+        dates={name: [str(np.nanmin(found)), str(np.nanmax(found))] for name, found in material.dates.items()},
         label_samples=dict(material.samples),
         findings=by_weight(f for check in CHECKS.values() for f in check(material)),
     )

@@ -142,6 +142,9 @@ def _by_time(
 ) -> Parts:
     """Oldest first into the first part; rows of one moment stay together, in the earlier part."""
     dates = as_dates(examples, date_format)
+    if np.isnat(dates).any():
+        first = examples[int(np.isnat(dates).argmax())]
+        raise DataError(f"{first.id}: no date", hint="Set data.date_column and data.date_format.")
     order = np.argsort(dates, kind="stable")
     return _cut(examples, order, shares, dates)
 

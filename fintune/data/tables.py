@@ -10,6 +10,8 @@ from fintune.data.opening import Broken, Fields, Opening, cells, need_columns
 from fintune.errors import DataError, did_you_mean
 
 _BATCH = 1000
+_ERRORS = ("#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NULL!", "#NUM!")
+"""what Excel shows where a formula fails; no text"""
 _LARGEST_MEMBER, _LARGEST_SHEET, _STEEPEST = 50 << 20, 1 << 30, 100
 """bytes from which an unpacked member is looked at, bytes never unpacked, ratio of a zip bomb"""
 
@@ -59,7 +61,7 @@ def _sheet(path: Path, opening: Opening) -> Iterator[tuple[int, tuple[Any, ...]]
         sheet.reset_dimensions()
         for line, row in enumerate(sheet.iter_rows(values_only=True), start=1):
             if any(cell is not None for cell in row):
-                yield line, row
+                yield line, tuple(None if cell in _ERRORS else cell for cell in row)
         book.close()
     except DataError:
         raise
@@ -72,7 +74,10 @@ def _refuse_bombs(path: Path, opening: Opening) -> None:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        raise _unreadable(opening, "xlsx", error) from None
+        raise DataError(
+            f"{opening.name}: not readable as xlsx: {error}",
+            hint="Save it as .xlsx; if it is csv, set data.format: csv.",
+        ) from None
     large = [m for m in members if m.file_size > _LARGEST_MEMBER]
     steep = [m for m in large if m.file_size > _STEEPEST * max(1, m.compress_size)]
     if steep or sum(m.file_size for m in members) > _LARGEST_SHEET:

@@ -113,6 +113,7 @@ class Classification:
             f"{near} Mend the row, set task.labels, or data.label_map.",
             "unknown-label",
             row.label or "",
+            row.text,
         )
 
     def prompt(self, text: str) -> Prompt:

@@ -68,6 +68,7 @@ DEFECTS: dict[str, tuple[list[tuple[str, str]], tuple[str, int]]] = {
     "label-dictionaries-broken": ([("x", "{'a': 'up'}"), ("y", "{'L'Oreal': 'up'}")], ("severe", 1)),
     "exact-duplicates": ([("x", "up"), ("x", "up"), ("x", "up")], ("warning", 2)),
     "conflicts": ([("Up 5 %!", "up"), ("up 5%", "down"), ("z", "up")], ("severe", 1)),
+    "many-lines": ([("a\n" * 12, "up"), ("b\nc", "down")], ("warning", 1)),
     "imbalance": ([(f"t{i}", "up") for i in range(41)] + [("y", "down"), ("z", "down")], ("warning", 1)),
 }
 
@@ -132,6 +133,9 @@ def test_looking_ahead_is_told() -> None:
     parts = {"train": dated(1, 2, 9), "test": dated(5, 8)}
     m = material([*parts["train"], *parts["test"]], parts=parts, by="random", labels=["up"])
     assert found(m)["look-ahead"] == ("warning", 1)
+    undated = [*parts["train"], Example("f:0", "t", "up", date="soon")]
+    kinds = found(material([*undated, *parts["test"]], parts=parts | {"train": undated}, by="random", labels=["up"]))
+    assert (kinds["look-ahead"], kinds["undated"]) == (("warning", 1), ("warning", 1))
     assert report(m).dates == {
         "train": ["2024-01-01T00:00:00", "2024-01-09T00:00:00"],
         "test": ["2024-01-05T00:00:00", "2024-01-08T00:00:00"],
@@ -154,7 +158,7 @@ def test_numbers_that_stand_for_labels_come_with_texts() -> None:
 def test_phrasebank_from_file_to_report(phrasebank: Path) -> None:
     found = prepare(load({"data": {"path": str(phrasebank)}})).report
     counts = asdict(found)
-    assert [f.kind for f in found.findings] == ["mojibake"]
+    assert [f.kind for f in found.findings] == ["mojibake", "licence"]
     assert (counts.pop("findings")[0]["level"], counts.pop("unusable"), counts.pop("dropped")) == (
         "warning",
         0,

@@ -27,7 +27,7 @@ CASES: dict[str, tuple[list[tuple[str, str]], list[str], str]] = {
     "near-duplicates": (
         [("Sales rose 5 % in May", "up"), ("c", "up"), ("Sales rose 7 % in May", "down")],
         ["f:3"],
-        "near-duplicates: near-duplicate of f:1",
+        "near-duplicates: near-duplicate of f:1, which is up",
     ),
 }
 

@@ -13,6 +13,27 @@ CHINESE = "公司前三季度净利润同比增长百分之二十，拟每十股
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "año São Paulo Møller ñandú",
+        "L'été dernier, le bénéfice a reculé – déçu",
+        "Käse",
+        "Liikevoitto, myös Sepän yhtiö päättyi",
+    ],
+)
+@pytest.mark.parametrize("times", [1, 40])
+def test_latin_script_is_western_where_nothing_speaks_against_it(tmp_path: Path, text: str, times: int) -> None:
+    (tmp_path / "a.csv").write_bytes(("text,label\n" + f'"{text}",up\n' * times).encode("cp1252"))
+    assert {row.text for row in read(str(tmp_path / "a.csv"))} == {text}
+
+
+def test_polish_is_told_from_it(tmp_path: Path) -> None:
+    text = "Zysk spółki wzrósł o pięć procent, źródła twierdzą że będzie więcej"
+    (tmp_path / "a.csv").write_bytes(f'text,label\n"{text}",up\n'.encode("cp1250"))
+    assert next(read(str(tmp_path / "a.csv"))).text == text
+
+
+@pytest.mark.parametrize(
     ("text", "encoding"),
     [
         (GERMAN, "utf-8"),

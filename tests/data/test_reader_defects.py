@@ -72,7 +72,9 @@ def test_the_near_column_is_suggested(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("texts,label\nx,y\n")
     with pytest.raises(DataError) as caught:
         rows(tmp_path / "a.csv")
-    assert caught.value.hint == "Did you mean 'texts'? Set data.text_column to the right one."
+    assert caught.value.hint == (
+        "Did you mean 'texts'? Set data.text_column to the right one; without a header line, to its number."
+    )
 
 
 def test_files_that_are_not_there(tmp_path: Path) -> None:

@@ -141,7 +141,7 @@ def test_by_time_reads_the_formats_that_are_named() -> None:
     rows = dated("02/01/2024", "01.02.2024")
     parts = divide(rows, Plan("time", {"train": 0.5, "test": 0.5}, date_format=["%d/%m/%Y", "%d.%m.%Y"]))
     assert [e.id for e in parts["train"]] == ["0"]
-    with pytest.raises(DataError, match=r"0: '02/01/2024' is no date of the form ISO 8601"):
+    with pytest.raises(DataError, match="0: no date"):
         divide(rows, Plan("time", {"train": 0.5, "test": 0.5}))
     with pytest.raises(DataError, match="0: no date"):
         divide(examples(3), Plan("time", {"train": 0.5, "test": 0.5}))

@@ -71,6 +71,18 @@ def test_a_number_is_no_text(tmp_path: Path) -> None:
     assert [(f.where, f.problem, f.kind) for f in faults] == [("a.xlsx:2", "'text' is int, not text", "non-text")]
 
 
+def test_an_excel_error_is_no_text_and_other_files_say_what_to_do(tmp_path: Path) -> None:
+    path = book(tmp_path / "a.xlsx", [["text", "label"], ["#N/A", "up"], ["rose", "up"]])
+    assert [r.text for r in rows(path)] == ["", "rose"]
+    (tmp_path / "b.xlsx").write_text("text,label\nrose,up\n")
+    with pytest.raises(DataError, match=r"b\.xlsx: not readable as xlsx") as caught:
+        rows(tmp_path / "b.xlsx")
+    assert "data.format: csv" in caught.value.hint
+    (tmp_path / "c.xls").write_bytes(b"x")
+    with pytest.raises(DataError, match="the old Excel format"):
+        rows(tmp_path / "c.xls")
+
+
 def test_a_zip_bomb_is_not_unpacked(tmp_path: Path) -> None:
     with (
         zipfile.ZipFile(tmp_path / "a.xlsx", "w", zipfile.ZIP_DEFLATED) as archive,
