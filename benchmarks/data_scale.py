@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,39 +32,15 @@ print(json.dumps({{"code": code or 0, "peak": resource.getrusage(resource.RUSAGE
 """
 
 
-def headlines(number: int, seed: int = 0, near: float = 0.05) -> Iterator[tuple[str, str]]:
-    """Texts of 12-20 Zipf-distributed words and numbers with a label; a share `near` changes 1-2 words of a recent one."""
-    random = np.random.default_rng(seed)
-    letters = list("abcdefghijklmnopqrstuvwxyz")
-    words = ["".join(random.choice(letters, size)) for size in random.integers(3, 10, 50_000)]
-    edges = np.cumsum(1 / np.arange(2, len(words) + 2))
-
-    def draw(size: int) -> list[str]:
-        picked = np.searchsorted(edges, random.random(size) * edges[-1])
-        amounts = random.integers(1, 10_000, size) * (random.random(size) < 0.1)
-        return [f"{n / 10:,}" if n else words[p] for p, n in zip(picked.tolist(), amounts.tolist(), strict=True)]
-
-    recent: list[list[str]] = [draw(15)]
-    for i in range(number):
-        if random.random() < near:
-            row = list(recent[random.integers(len(recent))])
-            for place in random.integers(len(row), size=random.integers(1, 3)):
-                row[place] = draw(1)[0]
-        else:
-            row = draw(int(random.integers(12, 21)))
-        if len(recent) < 10_000:
-            recent.append(row)
-        else:
-            recent[i % 10_000] = row
-        yield " ".join(row), LABELS[int(random.integers(3))]
-
-
 def write(path: Path, number: int) -> Path:
-    """A csv of `number` rows."""
+    """A csv of `number` rows with labels at random."""
+    from tests.synthetic import headlines
+
+    labels = np.random.default_rng(0).integers(len(LABELS), size=number).tolist()
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["text", "label"])
-        writer.writerows(headlines(number))
+        writer.writerows(zip(headlines(number, window=10_000), (LABELS[i] for i in labels), strict=True))
     return path
 
 

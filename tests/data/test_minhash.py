@@ -12,30 +12,7 @@ from fintune.data import duplicates, minhash
 from fintune.data.duplicates import clusters, hashed, prefiltered, similarity, twins
 from fintune.data.minhash import Flags, Longs, bands, components
 from tests.data.test_duplicates import WORDS, by_definition, found, is_twin, sample
-
-
-def headlines(number: int, seed: int = 0, near: float = 0.05) -> list[str]:
-    """Headline-like texts of 12-20 Zipf-distributed words and numbers; a share `near` changes 1-2 words of another."""
-    random = np.random.default_rng(seed)
-    letters = list("abcdefghijklmnopqrstuvwxyz")
-    words = ["".join(random.choice(letters, size)) for size in random.integers(3, 10, 50_000)]
-    edges = np.cumsum(1 / np.arange(2, len(words) + 2))
-
-    def draw(size: int) -> list[str]:
-        picked = np.searchsorted(edges, random.random(size) * edges[-1])
-        amounts = random.integers(1, 10_000, size) * (random.random(size) < 0.1)
-        return [f"{n / 10:,}" if n else words[p] for p, n in zip(picked.tolist(), amounts.tolist(), strict=True)]
-
-    texts: list[str] = []
-    for _ in range(number):
-        if texts and random.random() < near:
-            row = texts[random.integers(len(texts))].split()
-            for place in random.integers(len(row), size=random.integers(1, 3)):
-                row[place] = draw(1)[0]
-        else:
-            row = draw(int(random.integers(12, 21)))
-        texts.append(" ".join(row))
-    return texts
+from tests.synthetic import headlines
 
 
 @pytest.fixture
@@ -78,7 +55,7 @@ def test_the_clusters_of_the_definition(seed: int) -> None:
 
 
 def test_the_clusters_of_the_exact_search() -> None:
-    texts = headlines(4000, near=0.3)
+    texts = list(headlines(4000, near=0.3))
     exact = clusters(texts)
     sets = hashed(texts)
     component = components(sets, 0.7, similarity(sets, sets, 0.7))
@@ -124,9 +101,9 @@ def test_in_one_bucket_every_pair_is_compared_that_could_matter(seed: int, monke
 
 SCRIPT = """
 from fintune.data import duplicates
-from tests.data.test_minhash import headlines
+from tests.synthetic import headlines
 duplicates.PREFILTER_FROM = 0
-texts = headlines(600, near=0.4)
+texts = list(headlines(600, near=0.4))
 print(duplicates.clusters(texts).tolist(), duplicates.twins(texts[:300], texts[300:]).tolist())
 """
 
@@ -208,7 +185,7 @@ def test_distinct_sets_decide_whether_the_prefilter_is_used(monkeypatch: pytest.
 
 
 def test_long_texts_pass_through_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    texts = headlines(300, near=0.5)
+    texts = list(headlines(300, near=0.5))
     sets = hashed(texts)
     whole = components(sets, 0.7, similarity(sets, sets, 0.7)).tolist()
     monkeypatch.setattr(minhash, "_BLOCK", 5)
