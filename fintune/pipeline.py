@@ -50,13 +50,11 @@ def train(
     return run
 
 
-def engine(config: RunConfig, loaded: "LoadedModel", *, base_only: bool = False) -> Any:
+def engine(config: RunConfig, loaded: "LoadedModel") -> Any:
     """The engine a config asks for, around a loaded model."""
     from fintune.engines.torch_engine import TorchEngine
 
-    return TorchEngine(
-        loaded, max_length=config.model.max_length, batch_size=config.evaluation.batch_size, base_only=base_only
-    )
+    return TorchEngine(loaded, max_length=config.model.max_length, batch_size=config.evaluation.batch_size)
 
 
 def load_tuned(run: Run, *, device: str = "auto") -> "LoadedModel":
@@ -110,16 +108,13 @@ def _example(task: Task, row: Row) -> Example:
 
 
 def _fit(prepared: Prepared, run: Run) -> "LoadedModel":
-    """Train, then put the adapter as it was saved on a clean base model."""
+    """Train, keep the best adapter in the run, and return the base model, clean."""
     from transformers import set_seed
 
-    from fintune.models import load_adapter, load_model
     from fintune.training.trainer import train as fit
 
     config, method = prepared.config, METHODS[prepared.config.method.name]
-    base = load_model(
-        config.model.base, revision=config.model.revision, dtype=config.model.dtype, device=config.model.device
-    )
+    base = _load_base(config)
     encoded = encode(prepared, base)
     run.write_json("data.json", data_record(prepared, encoded))
     set_seed(config.train.seed)  # before the adapter is initialised
@@ -142,7 +137,16 @@ def _fit(prepared: Prepared, run: Run) -> "LoadedModel":
     )
     best = fit(tuned, encoded, config.train, _hooks(prepared, tuned, run), folder=run.checkpoints)
     tell("train", f"best epoch by validation macro-F1: {best}")
-    return load_adapter(replace(base, model=tuned.model.unload()), run.adapter)
+    if not config.method.changes_base():
+        return replace(base, model=tuned.model.unload())
+    return _load_base(config)
+
+
+def _load_base(config: RunConfig) -> "LoadedModel":
+    from fintune.models import load_model
+
+    model = config.model
+    return load_model(model.base, revision=model.revision, dtype=model.dtype, device=model.device)
 
 
 def _hooks(prepared: Prepared, tuned: "LoadedModel", run: Run) -> "Hooks":
@@ -170,17 +174,21 @@ def _hooks(prepared: Prepared, tuned: "LoadedModel", run: Run) -> "Hooks":
     return Hooks(judge=judge, keep=lambda: run.save_adapter(tuned.model), log=run.append_log)
 
 
-def _score(prepared: Prepared, tuned: "LoadedModel", run: Run) -> None:
+def _score(prepared: Prepared, base: "LoadedModel", run: Run) -> None:
+    """Score the adapter as it was saved on the clean base model, and the baselines, of which that model alone is one."""
+    from fintune.models import load_adapter
+
     config = prepared.config
     parts = ["validation", "test"] if config.evaluation.test else ["validation"]
+    baselines: dict[str, dict[str, Scores]] = {
+        name: {parts[-1]: _baseline(name, prepared, base, parts[-1])} for name in config.evaluation.baselines
+    }
+    tuned = load_adapter(base, run.adapter)
     scores: dict[str, Scores] = {}
     for part in parts:
         found = _evaluate(config, prepared.task, prepared.splits[part], tuned, part)
         run.write_predictions(part, found.predictions)
         scores[part] = found.scores
-    baselines: dict[str, dict[str, Scores]] = {
-        name: {parts[-1]: _baseline(name, prepared, tuned, parts[-1])} for name in config.evaluation.baselines
-    }
     run.write_scores(_task_record(prepared.task), scores, baselines)
     run.write_text("README.md", model_card(config, run.data(), scores, baselines))
 
@@ -197,14 +205,13 @@ def _evaluate(
     return found
 
 
-def _baseline(name: str, prepared: Prepared, tuned: "LoadedModel", part: str) -> Scores:
+def _baseline(name: str, prepared: Prepared, base: "LoadedModel", part: str) -> Scores:
     splits, task, options = prepared.splits, prepared.task, _bootstrap(prepared.config)
     if name == "majority":
         return majority(splits["train"], splits[part], task.labels, **options)
     if name == "tfidf":
         return tfidf(splits["train"], splits["validation"], splits[part], task.labels, **options)
-    zero_shot = engine(prepared.config, tuned, base_only=True)
-    return evaluate(zero_shot, task, splits[part], stage="score zero-shot", **options).scores
+    return evaluate(engine(prepared.config, base), task, splits[part], stage="score zero-shot", **options).scores
 
 
 def _bootstrap(config: RunConfig) -> dict[str, Any]:

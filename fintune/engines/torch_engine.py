@@ -7,7 +7,6 @@ A prompt is read once: its keys and values (or encoder states) are kept, and all
 """
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,7 +27,7 @@ _LOGITS_BUDGET = 64_000_000
 
 
 class TorchEngine:
-    """See Engine. `base_only` ignores an attached adapter, which gives the zero-shot model."""
+    """See Engine."""
 
     def __init__(
         self,
@@ -37,13 +36,11 @@ class TorchEngine:
         max_length: int,
         batch_size: int = 32,
         side: Side = "left",
-        base_only: bool = False,
     ) -> None:
         self._loaded = loaded
         self._encoder = PromptEncoder(loaded.tokenizer, loaded.kind, max_length)
         self._batch_size = batch_size
         self._side = side
-        self._base_only = base_only
 
     def rank(self, prompts: Sequence[Prompt], candidates: Sequence[str], *, stage: str = "score") -> Ranking:
         """See Engine. Prompts are read in batches of like length; the order of the result is the order given."""
@@ -53,8 +50,8 @@ class TorchEngine:
         ids, cut = self._encode(prompts, reserve=max(map(len, answers)))
         scores = np.zeros((len(prompts), len(candidates)))
         order = sorted(range(len(ids)), key=lambda i: -len(ids[i]))
-        model, size = self._loaded.model, self._rows(answers)
-        with torch.inference_mode(), model.disable_adapter() if self._base_only else nullcontext():
+        size = self._rows(answers)
+        with torch.inference_mode():
             for start in range(0, len(order), size):
                 rows = order[start : start + size]
                 scores[rows] = self._batch([ids[i] for i in rows], answers).double().cpu().numpy()

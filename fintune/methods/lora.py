@@ -2,6 +2,7 @@
 
 import re
 import warnings
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, field_validator
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
     from torch import nn
 
 _BLOCK = re.compile(r"^(?P<stem>.*?)\.(?P<index>\d+)\.(?P<inner>.+)$")
+_AS_THEY_ARE = {
+    "r", "lora_alpha", "lora_dropout", "rank_pattern", "alpha_pattern", "bias", "init_lora_weights", "use_rslora", "use_dora",
+}  # fmt: skip
+"""options that PEFT takes under the same name and meaning"""
 _TASK_TYPES = {"causal": "CAUSAL_LM", "seq2seq": "SEQ_2_SEQ_LM"}
 
 
@@ -26,6 +31,36 @@ class LoraOptions(MethodOptions):
     target_modules: str | list[str] = Field(
         "auto", description="auto = every linear layer of the transformer blocks; or names, or one regex."
     )
+    exclude_modules: str | list[str] = Field([], description="Names, or one regex, of layers to leave out again.")
+    layers_to_transform: list[int] = Field([], description="Numbers of the blocks to adapt, from 0; empty: all.")
+    rank_pattern: dict[str, int] = Field({}, description="Another r for some layers: {regex of the name's end: r}.")
+    alpha_pattern: dict[str, int] = Field({}, description="Another lora_alpha for some layers.")
+    bias: Literal["none", "all", "lora_only"] = Field(
+        "none",
+        description="Biases that train too: none | all | lora_only (of the adapted layers); saved with the adapter.",
+    )
+    modules_to_save: list[str] = Field([], description="Layers trained in full and saved with the adapter.")
+    init_lora_weights: bool | Literal["gaussian", "orthogonal"] = Field(
+        True, description="true: B is zero, A random | false: both random | gaussian | orthogonal."
+    )
+    use_rslora: bool = Field(False, description="Scale by lora_alpha / sqrt(r) (arXiv 2312.03732).")
+    use_dora: bool = Field(False, description="Learn magnitudes apart from directions (arXiv 2402.09353); slower.")
+    fan_in_fan_out: bool | None = Field(
+        None, description="Whether weights are stored (in, out); null: found (GPT-2's are)."
+    )
+
+    def changes_base(self) -> bool:
+        """See MethodOptions. PEFT's unload leaves trained biases and trained copies of modules_to_save in the model."""
+        return self.bias != "none" or bool(self.modules_to_save)
+
+    @field_validator("rank_pattern", "alpha_pattern")
+    @classmethod
+    def _positive(cls, patterns: dict[str, int]) -> dict[str, int]:
+        for pattern, value in patterns.items():
+            _compiled(pattern)
+            if value < 1:
+                raise ValueError(f"{pattern}: must be 1 or more")
+        return patterns
 
     @field_validator("target_modules")
     @classmethod
@@ -33,32 +68,44 @@ class LoraOptions(MethodOptions):
         if not chosen:
             raise ValueError("names no layer; leave it out for auto")
         if isinstance(chosen, str):
-            try:
-                re.compile(chosen)
-            except re.error as error:
-                raise ValueError(f"not a regular expression: {error}") from None
+            _compiled(chosen)
         return chosen
 
 
-def block_linear_layers(model: "nn.Module") -> str:
+def _compiled(pattern: str) -> None:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"not a regular expression: {error}") from None
+
+
+def block_linear_layers(model: "nn.Module", blocks: Sequence[int] = ()) -> str:
     """A regex for the full names of all linear layers inside the model's numbered blocks (`layers.3.mlp.up_proj`).
 
-    The head and the embeddings stand outside the blocks and are left alone. Raises ModelError when there is none.
+    Of all blocks, or of those whose numbers are given. The head and the embeddings stand outside the blocks and are left
+    alone. Raises ModelError when there is none, or no block of a given number.
     """
     from torch import nn
     from transformers.pytorch_utils import Conv1D
 
     found: dict[str, set[str]] = {}
+    numbers: set[int] = set()
     for name, module in model.named_modules():
         if isinstance(module, nn.Linear | Conv1D) and (match := _BLOCK.match(name)):
             found.setdefault(match["stem"], set()).add(match["inner"])
+            numbers.add(int(match["index"]))
     if not found:
         raise ModelError(
             "method.target_modules: the model has no linear layers in numbered blocks",
             hint="Name the layers to adapt in method.target_modules.",
         )
+    if missing := sorted(set(blocks) - numbers):
+        raise ModelError(
+            f"method.layers_to_transform: no block {missing[0]}", hint=f"The model has blocks 0 to {max(numbers)}."
+        )
+    index = rf"(?:{'|'.join(map(str, sorted(set(blocks))))})" if blocks else r"\d+"
     parts = [
-        rf"{re.escape(stem)}\.\d+\.(?:{'|'.join(map(re.escape, sorted(inner)))})"
+        rf"{re.escape(stem)}\.{index}\.(?:{'|'.join(map(re.escape, sorted(inner)))})"
         for stem, inner in sorted(found.items())
     ]
     return "|".join(parts)
@@ -68,13 +115,15 @@ def attach(model: Any, options: LoraOptions, kind: str) -> Any:
     """Wrap `model` into a PeftModel whose LoRA weights alone train. Draws from torch's generator: seed it first."""
     from peft import LoraConfig, get_peft_model
 
-    chosen = options.target_modules
+    auto = options.target_modules == "auto"
     config = LoraConfig(
         task_type=_TASK_TYPES[kind],
-        r=options.r,
-        lora_alpha=options.lora_alpha,
-        lora_dropout=options.lora_dropout,
-        target_modules=block_linear_layers(model) if chosen == "auto" else chosen,
+        target_modules=block_linear_layers(model, options.layers_to_transform) if auto else options.target_modules,
+        layers_to_transform=None if auto else options.layers_to_transform or None,
+        exclude_modules=options.exclude_modules or None,
+        modules_to_save=options.modules_to_save or None,
+        fan_in_fan_out=_is_transposed(model) if options.fan_in_fan_out is None else options.fan_in_fan_out,
+        **options.model_dump(include=_AS_THEY_ARE),
     )
     tied = model.get_output_embeddings() if getattr(model.config, "tie_word_embeddings", False) else None
     try:
@@ -92,6 +141,13 @@ def attach(model: Any, options: LoraOptions, kind: str) -> Any:
             hint="Leave lm_head out of method.target_modules.",
         )
     return tuned
+
+
+def _is_transposed(model: Any) -> bool:
+    """Whether the blocks' layers are GPT-2's Conv1D, which stores weights as (in, out)."""
+    from transformers.pytorch_utils import Conv1D
+
+    return any(isinstance(module, Conv1D) for module in model.modules())
 
 
 LORA = Method(

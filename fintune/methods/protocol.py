@@ -14,6 +14,10 @@ class MethodOptions(BaseModel):
 
     name: str
 
+    def changes_base(self) -> bool:
+        """Whether training changes parameters of the base model itself, so that it must be loaded anew to be clean."""
+        return False
+
 
 @dataclass(frozen=True)
 class Method:

@@ -111,7 +111,7 @@ def load_tokenizer(reference: str) -> Any:
 def load_adapter(base: LoadedModel, folder: Path) -> LoadedModel:
     """Put a saved PEFT adapter on its base model. Raises ModelError when it is damaged or belongs to another model."""
     import torch
-    from peft import PeftModel
+    from peft import PeftModel, get_peft_model_state_dict
 
     shapes = _adapter_shapes(folder)
     with torch.random.fork_rng(devices=[]), loading_errors(str(folder)):  # PEFT initialises before it loads
@@ -119,11 +119,11 @@ def load_adapter(base: LoadedModel, folder: Path) -> LoadedModel:
             model = PeftModel.from_pretrained(base.model, folder)
         except (RuntimeError, ValueError) as error:
             raise _misfit(folder, base.reference, str(error).strip().splitlines()[0]) from None
-    own = {name: tuple(p.shape) for name, p in model.named_parameters()}
-    for name, shape in shapes.items():
-        inside = own.get(_in_model(name), own.get(name))
-        if inside != shape:
-            raise _misfit(folder, base.reference, f"{name} is {shape} there, {inside or 'absent'} here")
+    own = {name: tuple(tensor.shape) for name, tensor in get_peft_model_state_dict(model).items()}
+    for name in sorted(shapes.keys() | own.keys()):
+        if shapes.get(name) != own.get(name):
+            there, here = shapes.get(name, "absent"), own.get(name, "absent")
+            raise _misfit(folder, base.reference, f"{name} is {there} there, {here} here")
     return replace(base, model=model.eval())
 
 
@@ -140,11 +140,6 @@ def _adapter_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
             return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise ModelError(f"{weights}: damaged: {error}", hint="Copy the file again, or train again.") from None
-
-
-def _in_model(name: str) -> str:
-    stem, _, leaf = name.rpartition(".")
-    return f"{stem}.default.{leaf}"
 
 
 def _misfit(folder: Path, reference: str, detail: str) -> ModelError:
