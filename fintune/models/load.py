@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     import torch
 
 
+_OVERFLOW_IN_HALF = ("t5", "mt5", "umt5", "longt5")
+"""types of models that were trained in bfloat16 with activations beyond float16's range (github huggingface/transformers #5651)"""
+
+
 @dataclass(frozen=True)
 class LoadedModel:
     """Weights and tokenizer, in evaluation mode on `device`."""
@@ -67,6 +71,11 @@ def load_model(
     options: dict[str, Any] = {"revision": revision, "local_files_only": local, "trust_remote_code": False}
     with loading_errors(reference, local=local):
         config = AutoConfig.from_pretrained(place, **options)
+        if precision == torch.float16 and config.model_type in _OVERFLOW_IN_HALF:
+            raise ModelError(
+                f"model.dtype: {config.model_type} overflows in float16: values in its feed-forward layers pass 65,504",
+                hint="Use model.dtype: bfloat16 or float32.",
+            )
         kind: Kind = "seq2seq" if config.is_encoder_decoder else "causal"
         tokenizer = AutoTokenizer.from_pretrained(place, **options)
         tokenizer("a涨🚀")  # a tokenizer without its settings fails here, not in the middle of the data

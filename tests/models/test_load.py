@@ -252,3 +252,10 @@ def test_the_digest_follows_weights_config_and_tokenizer(copy: Path) -> None:
     digests.append(load_model(str(copy)).sha256)
     assert len(set(digests)) == 3
     assert digests[2] == digests[3]
+
+
+def test_t5_in_float16_is_refused_with_the_reason(tiny_seq2seq: Path, tiny_causal: Path) -> None:
+    with pytest.raises(ModelError, match=r"mt5 overflows in float16"):
+        load_model(str(tiny_seq2seq), device="cpu", dtype="float16")
+    assert load_model(str(tiny_seq2seq), device="cpu", dtype="bfloat16").model.dtype == torch.bfloat16
+    assert load_model(str(tiny_causal), device="cpu", dtype="float16").model.dtype == torch.float16
