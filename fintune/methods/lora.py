@@ -40,8 +40,9 @@ class LoraOptions(MethodOptions):
         description="Biases that train too: none | all | lora_only (of the adapted layers); saved with the adapter.",
     )
     modules_to_save: list[str] = Field([], description="Layers trained in full and saved with the adapter.")
-    init_lora_weights: bool | Literal["gaussian", "orthogonal"] = Field(
-        True, description="true: B is zero, A random | false: both random | gaussian | orthogonal."
+    init_lora_weights: bool | Literal["gaussian", "orthogonal", "pissa", "olora"] = Field(
+        True,
+        description="true: B is zero, A random | false: both random | gaussian | orthogonal | pissa (2404.02948) | olora (2406.01775).",
     )
     use_rslora: bool = Field(False, description="Scale by lora_alpha / sqrt(r) (arXiv 2312.03732).")
     use_dora: bool = Field(False, description="Learn magnitudes apart from directions (arXiv 2402.09353); slower.")
@@ -50,8 +51,12 @@ class LoraOptions(MethodOptions):
     )
 
     def changes_base(self) -> bool:
-        """See MethodOptions. PEFT's unload leaves trained biases and trained copies of modules_to_save in the model."""
-        return self.bias != "none" or bool(self.modules_to_save)
+        """See MethodOptions. PEFT's unload leaves trained biases and trained copies of modules_to_save in the model, and
+        some initialisations take from the base what the adapter starts with. (PEFT's pissa_niter_N is not offered: its
+        random projection is drawn anew on loading, and the adapter no longer fits what the base has given away.)
+        """
+        moved = str(self.init_lora_weights).startswith(("pissa", "olora"))
+        return self.bias != "none" or bool(self.modules_to_save) or moved
 
     @field_validator("rank_pattern", "alpha_pattern")
     @classmethod
