@@ -70,6 +70,12 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or bool(told)
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of what an error of another library says, or its kind when it says nothing."""
+    said = str(error).strip()
+    return said.splitlines()[0][:200] if said else type(error).__name__
+
+
 def did_you_mean(word: str, allowed: Iterable[str]) -> str:
     """A sentence that names the nearest allowed word, or all allowed words when none is near."""
     names = [str(name) for name in allowed]

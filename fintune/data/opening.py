@@ -6,6 +6,8 @@ from pathlib import Path
 
 from fintune.errors import DataError, did_you_mean
 
+Fields = Mapping[str, object]
+"""a record: values by column"""
 LONGEST = 1_000_000
 """characters of a line or record; more is no text but a damaged file"""
 
@@ -105,6 +107,3 @@ def by_position(columns: Columns, width: int) -> Columns:
     return Columns(
         positive(columns.text) or "", positive(columns.label) or "", columns.need_label, positive(columns.date), positive(columns.group)
     )  # fmt: skip
-
-
-Fields = Mapping[str, object]

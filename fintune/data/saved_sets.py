@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from fintune.data.opening import Broken, Fields, Opening, need_columns
-from fintune.errors import DataError, did_you_mean
+from fintune.errors import DataError, did_you_mean, first_line
 
 HUB = "hf:"
 """prefix of `data.path` for a data set of the hub"""
@@ -80,8 +80,7 @@ def _rows(chosen: Any, opening: Opening) -> Iterator[tuple[int, Fields | Broken]
 
 
 def _unreadable(opening: Opening, error: BaseException) -> DataError:
-    first = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
     return DataError(
-        f"{opening.name}: cannot be loaded: {first}",
+        f"{opening.name}: cannot be loaded: {first_line(error)}",
         hint="Offline? Save it elsewhere with datasets' save_to_disk and name that folder.",
     )

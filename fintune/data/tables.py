@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fintune.data.opening import Broken, Fields, Opening, cells, need_columns
-from fintune.errors import DataError, did_you_mean
+from fintune.errors import DataError, did_you_mean, first_line
 
 _BATCH = 1000
 _ERRORS = ("#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NULL!", "#NUM!")
@@ -91,5 +91,6 @@ def _present(opening: Opening, found: list[str]) -> list[str]:
 
 
 def _unreadable(opening: Opening, what: str, error: BaseException) -> DataError:
-    first = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
-    return DataError(f"{opening.name}: not readable as {what}: {first}", hint="Copy or export the file again.")
+    return DataError(
+        f"{opening.name}: not readable as {what}: {first_line(error)}", hint="Copy or export the file again."
+    )
