@@ -18,7 +18,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from fintune import display, exits
+from fintune import display, exits, signals
 from fintune.errors import DataError, RunError
 from fintune.records import Scores
 
@@ -120,6 +120,9 @@ def train(
     config: ConfigFile,
     overrides: Overrides = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a finished run of that name.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with an interrupted run; its adapter ends the same.")
+    ] = False,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
@@ -127,7 +130,7 @@ def train(
     from fintune.pipeline import train as run_all
 
     with _working():
-        run = run_all(config, overrides or [], overwrite=overwrite)
+        run = run_all(config, overrides or [], overwrite=overwrite, resume=resume)
     if as_json:
         _print_json({"run": str(run.folder), **run.raw_scores()})
         return
@@ -242,14 +245,14 @@ def models(as_json: AsJson = False, debug: Debug = False) -> None:
 def main() -> None:
     """Entry point: runs a command and turns foreseeable failures into two lines and an exit code."""
     exits.speak_utf8()
-    exits.heed_signals()
+    signals.heed_signals()
     try:
         code = app(standalone_mode=False)
         if code == INTERRUPTED:
-            _say("interrupted", "Run it again; a finished run of that name stands as it was.")
+            _say("interrupted", "Run it again (train: with --resume to go on where it was); nothing finished is lost.")
         sys.exit(code)
-    except exits.Stopped as stopped:
-        _say("told to stop", "Run it again; a finished run of that name stands as it was.")
+    except signals.Stopped as stopped:
+        _say("told to stop", "Run it again (train: with --resume to go on where it was); nothing finished is lost.")
         sys.exit(stopped.exit_code)
     except BrokenPipeError:
         sys.exit(1)

@@ -1,16 +1,44 @@
-"""What a run ran on: versions, hardware, commit, command line."""
+"""What a run runs on: settings under which it gives the same bytes twice, and versions, hardware, commit, command line."""
 
 import os
 import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+_REPRODUCIBLE = {"MKL_CBWR": "AUTO", "MKL_DYNAMIC": "FALSE", "OMP_DYNAMIC": "FALSE", "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
+"""what makes MKL, OpenMP and cuBLAS add numbers in one order (their manuals on reproducibility)"""
+
 PACKAGES = ("fintune", "torch", "transformers", "peft", "accelerate", "tokenizers", "numpy", "scikit-learn")
+
+
+def settle() -> None:
+    """Before torch first computes: kernels that add in the same order every time. What the user has set stays."""
+    for name, value in _REPRODUCIBLE.items():
+        os.environ.setdefault(name, value)
+
+
+@contextmanager
+def deterministic(threads: int | None) -> Iterator[None]:
+    """Deterministic algorithms and a fixed number of CPU threads (None: torch's own choice) inside the block."""
+    import torch
+
+    before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    filled = torch.utils.deterministic.fill_uninitialized_memory
+    torch.set_num_threads(threads or before[0])
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # a debugging aid that costs time
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before[0])
+        torch.use_deterministic_algorithms(before[1])
+        torch.utils.deterministic.fill_uninitialized_memory = filled
 
 
 def describe() -> dict[str, Any]:
@@ -25,6 +53,7 @@ def describe() -> dict[str, Any]:
         "packages": {name: _version(name) for name in PACKAGES},
         "cpu_count": os.cpu_count(),
         "torch_threads": torch.get_num_threads(),
+        "kernels": {name: os.environ.get(name) for name in _REPRODUCIBLE},
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "accelerator": str(accelerator) if accelerator else None,
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else None,

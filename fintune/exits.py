@@ -4,9 +4,7 @@
 """
 
 import errno
-import signal
 import sys
-from types import FrameType
 from typing import Any
 
 import typer
@@ -14,14 +12,6 @@ import typer
 from fintune.errors import BrokenEnvironment, FintuneError, RunError, UsageError, is_out_of_memory
 
 _MISTAKEN_PATHS = (errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR)
-
-
-class Stopped(BaseException):
-    """A signal that asks the process to end; unwinds like Ctrl-C, so that nothing half-written stays."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.exit_code = 128 + number
 
 
 def as_error(failure: BaseException) -> FintuneError | None:
@@ -40,15 +30,6 @@ def as_error(failure: BaseException) -> FintuneError | None:
     return None
 
 
-def heed_signals() -> None:
-    """From now on SIGTERM and SIGHUP unwind as Ctrl-C does; a second signal is not heard while the first is cleaned up."""
-    signal.signal(signal.SIGTERM, _stop)
-    if hasattr(signal, "SIGHUP"):
-        signal.signal(signal.SIGHUP, _stop)
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, _interrupt)
-
-
 def speak_utf8() -> None:
     """Texts are printed as UTF-8 wherever the locale says less; a closed stream swallows them."""
     for name in ("stdout", "stderr"):
@@ -57,16 +38,6 @@ def speak_utf8() -> None:
             setattr(sys, name, open("/dev/null", "w", encoding="utf-8"))  # noqa: SIM115
         elif hasattr(stream, "reconfigure") and (stream.encoding or "").lower().replace("-", "") != "utf8":
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    signal.signal(number, signal.SIG_IGN)
-    raise KeyboardInterrupt
-
-
-def _stop(number: int, frame: FrameType | None) -> None:
-    signal.signal(number, signal.SIG_IGN)
-    raise Stopped(number)
 
 
 def _usage(failure: typer.TyperException) -> FintuneError:

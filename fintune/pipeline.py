@@ -17,7 +17,7 @@ import numpy as np
 from fintune.atomic import need_place
 from fintune.config import load
 from fintune.data.readers import read
-from fintune.environment import describe
+from fintune.environment import describe, deterministic, settle
 from fintune.errors import DataError, ModelError
 from fintune.evaluation import Evaluation, evaluate
 from fintune.evaluation.baselines import majority, tfidf
@@ -28,8 +28,10 @@ from fintune.metrics import perplexity
 from fintune.preparation import Prepared, announce, data_record, encode, prepare
 from fintune.progress import tell
 from fintune.records import Example, Fault, Row, Scores
-from fintune.run import Run, being_made
+from fintune.resume import need_same_base, need_same_config, need_same_data, threads_of
+from fintune.run import Run, being_made, interrupted, run_of
 from fintune.sections import RunConfig
+from fintune.signals import deferred
 from fintune.tasks import TASKS, Task
 
 if TYPE_CHECKING:
@@ -38,15 +40,36 @@ if TYPE_CHECKING:
 
 
 def train(
-    source: str | Path | Mapping[str, Any] | RunConfig, overrides: Sequence[str] = (), *, overwrite: bool = False
+    source: str | Path | Mapping[str, Any] | RunConfig,
+    overrides: Sequence[str] = (),
+    *,
+    overwrite: bool = False,
+    resume: bool = False,
 ) -> Run:
-    """Fine-tune, score and save: a config in, a complete run folder out. Raises FintuneError's kinds."""
+    """Fine-tune, score and save: a config in, a complete run folder out. Raises FintuneError's kinds.
+
+    `overwrite` replaces a run of that name. `resume` goes on with an interrupted one (finished: nothing is left to do;
+    none: it begins), and ends in the same adapter as if it had never been interrupted.
+    """
+    settle()
     prepared = prepare(load(source, overrides))
+    if resume:
+        before = interrupted(prepared.config) or run_of(prepared.config)
+        if before.exists():
+            need_same_config(before, prepared.config)
+            need_same_data(before, prepared)
+        if before.is_finished():
+            tell("train", "finished already")
+            return before
     announce(prepared)
-    with being_made(prepared.config, overwrite=overwrite) as run:
-        run.write_json("data.json", data_record(prepared))
-        run.write_dropped(prepared.dropped)
-        _score(prepared, _fit(prepared, run), run)
+    with being_made(prepared.config, overwrite=overwrite, resume=resume) as run, deterministic(
+        threads_of(run, prepared.config)
+    ):
+        begun = run.has_begun_training()
+        if not begun:
+            run.write_json("data.json", data_record(prepared))
+            run.write_dropped(prepared.dropped)
+        _score(prepared, _fit(prepared, run, resume=begun), run)
     return run
 
 
@@ -107,7 +130,7 @@ def _example(task: Task, row: Row) -> Example:
     return parsed
 
 
-def _fit(prepared: Prepared, run: Run) -> "LoadedModel":
+def _fit(prepared: Prepared, run: Run, *, resume: bool) -> "LoadedModel":
     """Train, keep the best adapter in the run, and return the base model, clean."""
     from transformers import set_seed
 
@@ -116,7 +139,10 @@ def _fit(prepared: Prepared, run: Run) -> "LoadedModel":
     config, method = prepared.config, METHODS[prepared.config.method.name]
     base = _load_base(config)
     encoded = encode(prepared, base)
-    run.write_json("data.json", data_record(prepared, encoded))
+    if resume:
+        need_same_base(run, config.model.base, base.sha256)
+    else:
+        run.write_json("data.json", data_record(prepared, encoded))
     set_seed(config.train.seed)  # before the adapter is initialised
     tuned = replace(base, model=method.attach(base.model, config.method, base.kind))
     trainable, total = tuned.parameters()
@@ -125,17 +151,16 @@ def _fit(prepared: Prepared, run: Run) -> "LoadedModel":
         f"{config.model.base} ({base.kind}, {base.device}) · {method.name} · "
         f"{trainable:,} of {total:,} parameters train ({trainable / total:.2%})",
     )
-    run.write_json(
-        "environment.json",
-        describe()
-        | {
-            "seed": config.train.seed,
-            "trainable_parameters": trainable,
-            "parameters": total,
-            "base_sha256": base.sha256,
-        },
-    )
-    best = fit(tuned, encoded, config.train, _hooks(prepared, tuned, run), folder=run.checkpoints)
+    found = {
+        "seed": config.train.seed,
+        "trainable_parameters": trainable,
+        "parameters": total,
+        "base_sha256": base.sha256,
+    }
+    run.write_environment(describe() | found, resumed=resume)
+    with deferred() as should_stop:
+        hooks = replace(_hooks(prepared, tuned, run), should_stop=should_stop)
+        best = fit(tuned, encoded, config.train, hooks, folder=run.checkpoints, resume=resume)
     tell("train", f"best epoch by validation macro-F1: {best}")
     if not config.method.changes_base():
         return replace(base, model=tuned.model.unload())
@@ -171,7 +196,7 @@ def _hooks(prepared: Prepared, tuned: "LoadedModel", run: Run) -> "Hooks":
             )
         return Judgement(figures["validation_macro_f1"], figures["validation_loss"], figures)
 
-    return Hooks(judge=judge, keep=lambda: run.save_adapter(tuned.model), log=run.append_log)
+    return Hooks(judge=judge, keep=lambda: run.save_adapter(tuned.model), log=run.append_log, rewind=run.keep_log)
 
 
 def _score(prepared: Prepared, base: "LoadedModel", run: Run) -> None:

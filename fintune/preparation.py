@@ -120,7 +120,7 @@ def encode(prepared: Prepared, loaded: LoadedModel) -> list[Encoded]:
                 hint="Raise model.max_length or shorten task.prompt.",
             )
         weight = len(train) / len(counts) / counts[example.label] if balanced else 1.0
-        encoded.append(replace(ids, weight=weight, stratum=list(counts).index(example.label)))
+        encoded.append(replace(ids, weight=weight, stratum=list(counts).index(example.label), id=example.id))
     if cut := sum(e.cut > 0 for e in encoded):
         tell("data", f"{cut} of {len(encoded)} training texts exceed {encoder.max_length} tokens and lost their middle")
     return encoded

@@ -68,6 +68,8 @@ class Encoded:
     """of the example in the loss"""
     stratum: int = 0
     """number of its label, for sampling that balances labels"""
+    id: str = ""
+    """of the example, to name it when training fails on it"""
 
 
 @dataclass(frozen=True, slots=True)

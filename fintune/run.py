@@ -10,6 +10,7 @@ Every file is written beside its place and renamed. While a run is being made th
 import errno
 import json
 import re
+import shlex
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ from fintune.atomic import locked, write_atomically
 from fintune.config import dump, load
 from fintune.data.cleanup import Dropped
 from fintune.errors import ConfigError, RunError
+from fintune.progress import tell
 from fintune.records import Prediction, Score, Scores
 from fintune.sections import RunConfig
 
@@ -33,7 +35,7 @@ _HOLDS = {"scores.json": {"splits", "baselines"}, "data.json": {"ids", "fingerpr
 _OWN = re.compile(
     r"INCOMPLETE|config\.yaml|(data|environment|scores)\.json|(log|dropped)\.jsonl|predictions\.\w+\.jsonl|README\.md"
     r"|(adapter|\.adapter\.(new|old))(/(adapter_config\.json|adapter_model\.safetensors|README\.md))?"
-    r"|checkpoints(/.*)?|\..+\.tmp"
+    r"|(checkpoints|tensorboard)(/.*)?|\..+\.tmp"
 )
 """names a run folder holds; a folder that holds others is somebody else's and never removed"""
 
@@ -55,9 +57,14 @@ class Run:
             kept = (
                 f"The finished run it was to replace lies in {former}; train brings it back." if former.exists() else ""
             )
+            onward = (
+                f"Go on: {run.command_to_resume()}"
+                if run.has_begun_training()
+                else "Train it again with the same config; a finished run replaces it."
+            )
             raise RunError(
                 f"{folder}: unfinished run: {(run.folder / _MARK).read_text().strip()}",
-                hint=f"{kept} Train it again with the same config; a finished run replaces it.".strip(),
+                hint=f"{kept} {onward}".strip(),
             )
         return run
 
@@ -131,6 +138,15 @@ class Run:
         """Write a text file whole or not at all."""
         write_atomically(self.folder / name, content)
 
+    def write_environment(self, found: Mapping[str, Any], *, resumed: bool) -> None:
+        """Write environment.json; of a resumed run it keeps how it began, and notes when it went on and on what."""
+        if not resumed:
+            self.write_json("environment.json", dict(found))
+            return
+        began = self.environment()
+        onward = {"at": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC", **found}
+        self.write_json("environment.json", began | {"resumed": [*began.get("resumed", []), onward]})
+
     def append_log(self, line: Mapping[str, Any]) -> None:
         """Add a line to log.jsonl."""
         with (self.folder / "log.jsonl").open("a", encoding="utf-8") as file:
@@ -152,6 +168,28 @@ class Run:
             self.adapter.rename(former)
         staging.rename(self.adapter)
         shutil.rmtree(former, ignore_errors=True)
+
+    def keep_log(self, lines: int) -> None:
+        """Forget all but the first lines of log.jsonl."""
+        path = self.folder / "log.jsonl"
+        if path.exists():
+            self.write_text(path.name, "".join(path.read_text(encoding="utf-8").splitlines(keepends=True)[:lines]))
+
+    def exists(self) -> bool:
+        """Whether a run stands here, finished or to be gone on with."""
+        return self.is_finished() or self.has_begun_training()
+
+    def is_finished(self) -> bool:
+        """Whether a complete run stands here."""
+        return (self.folder / "config.yaml").is_file() and not (self.folder / _MARK).exists()
+
+    def has_begun_training(self) -> bool:
+        """Whether an unfinished run stands here that can be gone on with."""
+        return (self.folder / _MARK).exists() and any(self.checkpoints.glob("checkpoint-*"))
+
+    def command_to_resume(self) -> str:
+        """What to type to go on with an unfinished run."""
+        return f"fintune train {shlex.quote(str(self.folder / 'config.yaml'))} --resume"
 
     def untrained(self) -> bool:
         """Whether training left nothing here that is worth keeping."""
@@ -189,34 +227,69 @@ def need_same_data(runs: Sequence[Run]) -> str:
 
 
 @contextmanager
-def being_made(config: RunConfig, *, overwrite: bool) -> Iterator[Run]:
-    """A fresh run folder, locked and marked unfinished until the block ends well. Raises RunError when it is taken."""
-    run = Run(Path(config.output).expanduser() / config.name)
+def being_made(config: RunConfig, *, overwrite: bool, resume: bool = False) -> Iterator[Run]:
+    """A run folder, locked and marked unfinished until the block ends well. Raises RunError when it is taken.
+
+    It is a fresh one, or with `resume` the unfinished one that stands there with a checkpoint.
+    """
+    run = run_of(config)
     with locked(run.folder, hint="Choose another name: --set name=..."):
-        former = _clear(run.folder, overwrite)
+        begun = interrupted(config) is not None
+        if begun and not resume and not overwrite:
+            raise RunError(
+                f"{run.folder}: an interrupted run stands there, with checkpoints",
+                hint="Go on with it: add --resume. Or begin anew: add --overwrite.",
+            )
+        former = _clear(run.folder, overwrite, keep=begun and resume)
         try:
-            write_atomically(run.folder / _MARK, f"begun {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, not finished\n")
-            run.write_text("config.yaml", dump(config))
+            if not (begun and resume):
+                write_atomically(run.folder / _MARK, f"begun {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, not finished\n")
+                run.write_text("config.yaml", dump(config))
             yield run
             shutil.rmtree(run.checkpoints, ignore_errors=True)
             (run.folder / _MARK).unlink()
         except BaseException:
-            if former.exists() or run.untrained():
+            if run.has_begun_training():
+                tell("train", f"what was saved is kept; to go on: {run.command_to_resume()}")
+            elif former.exists() or run.untrained():
                 shutil.rmtree(run.folder, ignore_errors=True)
             if former.exists():  # the finished run stays until the new one is whole
+                if run.folder.exists():
+                    run.folder.rename(_unfinished(run.folder))
                 former.rename(run.folder)
             raise
         shutil.rmtree(former, ignore_errors=True)
 
 
-def _clear(folder: Path, overwrite: bool) -> Path:
-    """Remove an unfinished run; move a finished one aside, when told to; touch nothing else.
+def run_of(config: RunConfig) -> Run:
+    """The run a config makes, whether it exists yet or not."""
+    return Run(Path(config.output).expanduser() / config.name)
+
+
+def interrupted(config: RunConfig) -> Run | None:
+    """The run of that name that can be gone on with; beside a finished one when that was to be replaced."""
+    folder = run_of(config).folder
+    return next((run for run in map(Run, (folder, _unfinished(folder))) if run.has_begun_training()), None)
+
+
+def _unfinished(folder: Path) -> Path:
+    """Where a run waits to be gone on with while the finished run it is to replace stands in its place."""
+    return folder.with_name(f".{folder.name}.unfinished")
+
+
+def _clear(folder: Path, overwrite: bool, *, keep: bool) -> Path:
+    """Remove an unfinished run, unless it is to `keep`; move a finished one aside, when told to; touch nothing else.
 
     Returns the place of the finished run that gives way; one that a killed process has moved there is brought back first.
     """
-    former = folder.with_name(f".{folder.name}.former")
-    for place in (folder, former):
+    former, unfinished = folder.with_name(f".{folder.name}.former"), _unfinished(folder)
+    for place in (folder, former, unfinished):
         _need_own(place)
+    if keep:
+        if unfinished.exists():
+            folder.rename(former)
+            unfinished.rename(folder)
+        return former
     if (folder / _MARK).exists() and former.exists():  # a process that was to replace it has been killed
         shutil.rmtree(folder)
         former.rename(folder)
@@ -226,6 +299,7 @@ def _clear(folder: Path, overwrite: bool) -> Path:
         raise RunError(
             f"{folder}: a finished run stands there", hint="Choose another name (--set name=...) or add --overwrite."
         )
+    shutil.rmtree(unfinished, ignore_errors=True)
     if finished:
         shutil.rmtree(former, ignore_errors=True)
         folder.rename(former)

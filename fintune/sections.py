@@ -165,6 +165,21 @@ class TrainSection(Section):
     sampling: Literal["plain", "balanced"] = Field(
         "plain", description="balanced: every epoch draws the same number of examples of each label."
     )
+    early_stopping_patience: int | None = Field(
+        None, ge=1, description="Stop after so many epochs without a better one; null: train all epochs."
+    )
+    save_steps: int = Field(
+        50, ge=0, description="A checkpoint to resume from every so many steps, and after each epoch; 0: then only."
+    )
+    bf16: Literal["auto"] | bool = Field(
+        "auto", description="Autocast to bfloat16 in training; auto: where a GPU holds the model in it."
+    )
+    gradient_checkpointing: bool = Field(
+        False, description="Compute activations again instead of keeping them: less memory, about a third slower."
+    )
+    threads: Literal["auto"] | int = Field(
+        "auto", description="CPU threads, fixed for the whole run; auto: as many as torch finds cores."
+    )
     seed: int = Field(0, ge=0, lt=2**32, description="Adapter initialisation, order of batches, dropout.")
 
     @model_validator(mode="after")
@@ -173,9 +188,16 @@ class TrainSection(Section):
             raise ValueError("class_weights and sampling both balance the labels: choose one")
         return self
 
-    report_to: list[Literal["mlflow"]] = Field(
-        [], description="Send the log there too; needs the extra fintune[mlflow]."
+    report_to: list[Literal["mlflow", "tensorboard"]] = Field(
+        [], description="Send the log there too: mlflow | tensorboard; needs the extra of that name."
     )
+
+    @field_validator("threads")
+    @classmethod
+    def _some_threads(cls, given: str | int) -> str | int:
+        if isinstance(given, int) and not 1 <= given <= 1024:
+            raise ValueError("must be auto, or 1 to 1024")
+        return given
 
 
 class EvaluationSection(Section):

@@ -7,9 +7,9 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "fintune"
 LAYERS = [
-    {"errors", "records", "metrics", "progress", "atomic"},
+    {"errors", "records", "metrics", "progress", "atomic", "signals"},
     {"config", "sections", "prompts", "run", "data", "tasks", "methods", "models", "template", "environment"},
-    {"merge", "training", "engines", "gathering", "preparation", "examination"},
+    {"merge", "training", "engines", "gathering", "preparation", "examination", "resume"},
     {"evaluation"},
     {"export"},
     {"report", "serving"},

@@ -174,7 +174,9 @@ def test_a_broken_run_says_so_and_may_be_replaced(tiny_config: dict[str, Any], m
     with pytest.raises(RunError, match="unfinished run"):
         fintune.load(folder)
     monkeypatch.undo()
-    run = fintune.train(tiny_config, ["train.epochs=1"])
+    with pytest.raises(RunError, match="an interrupted run stands there"):
+        fintune.train(tiny_config, ["train.epochs=1"])
+    run = fintune.train(tiny_config, ["train.epochs=1"], overwrite=True)
     assert fintune.Run.open(folder) == run
     with pytest.raises(RunError, match="a finished run stands there"):
         fintune.train(tiny_config)

@@ -1,5 +1,6 @@
-"""How much memory this process has needed at most."""
+"""How much memory this process has needed at most, and how much there is."""
 
+import os
 import resource
 import sys
 
@@ -12,3 +13,12 @@ def peak_memory() -> int:
         return int(torch.cuda.max_memory_allocated())
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def machine_memory() -> int:
+    """Memory of the GPU, or of the machine, in bytes."""
+    import torch
+
+    if torch.cuda.is_available():
+        return int(torch.cuda.get_device_properties(0).total_memory)
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -1,0 +1,88 @@
+"""Going on with an interrupted run: only with the same settings, data and base model; what differs is shown.
+
+>>> need_same(run, prepared)
+ConfigError: train.learning_rate: 0.001 now, 0.0005 when the run began
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from fintune.environment import PACKAGES, describe
+from fintune.errors import ConfigError, DataError, ModelError
+from fintune.preparation import Prepared
+from fintune.progress import tell
+from fintune.run import Run
+from fintune.sections import RunConfig
+
+_HINT = "Restore what differs, or begin anew with --overwrite."
+_FREE = ("name", "output")
+"""where the run stands: it may have been moved"""
+_ABSENT = "not set"
+
+
+def need_same_config(run: Run, config: RunConfig) -> None:
+    """Raise ConfigError with every setting that is not as it was when the run began."""
+    then, now = _flat(run.config().model_dump()), _flat(config.model_dump())
+    changed = [
+        f"{key}: {now.get(key, _ABSENT)} now, {then.get(key, _ABSENT)} when the run began"
+        for key in sorted(then.keys() | now.keys())
+        if key not in _FREE and then.get(key, _ABSENT) != now.get(key, _ABSENT)
+    ]
+    if changed:
+        raise ConfigError(changed, hint=_HINT)
+
+
+def need_same_data(run: Run, prepared: Prepared) -> None:
+    """Raise DataError when a file or the split is not as it was."""
+    then = {source["path"]: source for source in run.data()["sources"]}
+    for source in prepared.sources:
+        old = then.get(source["path"], {})
+        for what in ("sha256", "rows", "examples"):
+            if old.get(what) != source[what]:
+                raise DataError(
+                    f"{source['path']}: changed since the run began: {what} {_short(source[what])} now, "
+                    f"{_short(old.get(what, 'none'))} then",
+                    hint=_HINT,
+                )
+    if run.data()["fingerprint"] != prepared.splits.fingerprint:
+        raise DataError(
+            f"data: another split ({prepared.splits.fingerprint} now, {run.data()['fingerprint']} then)", hint=_HINT
+        )
+
+
+def need_same_base(run: Run, base: str, sha256: str | None) -> None:
+    """Raise ModelError when the weights or the tokenizer are not those the run began with; tell of other versions."""
+    then = run.environment()
+    if then.get("base_sha256") != sha256:
+        raise ModelError(
+            f"{base}: weights or tokenizer have changed since the run began: sha256 {_short(sha256)} now, "
+            f"{_short(then.get('base_sha256'))} then",
+            hint=_HINT,
+        )
+    now = describe()["packages"]
+    for name in PACKAGES:
+        if (old := then.get("packages", {}).get(name)) != now[name]:
+            tell("train", f"warning: {name} {now[name]} now, {old} when the run began: the last digits may differ")
+
+
+def threads_of(run: Run, config: RunConfig) -> int | None:
+    """CPU threads the run has been trained with so far, or shall be; None: as torch finds."""
+    if run.has_begun_training():
+        return int(run.environment()["torch_threads"])
+    return None if config.train.threads == "auto" else config.train.threads
+
+
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    return dict(_walk(settings, prefix))
+
+
+def _walk(settings: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    for key, value in settings.items():
+        if isinstance(value, Mapping) and value:
+            yield from _walk(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _short(value: Any) -> str:
+    return value[:12] if isinstance(value, str) else str(value)

@@ -1,0 +1,34 @@
+"""What training asks of its caller: to judge an epoch, to keep the best parameters, to log, to say whether to stop."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """How good the parameters of an epoch are: the larger (`macro_f1`, then the smaller `loss`) the better."""
+
+    macro_f1: float
+    loss: float
+    figures: Mapping[str, float]
+    """what log.jsonl and the screen show"""
+
+    def better_than(self, other: "Judgement | None") -> bool:
+        """Strictly better, or first."""
+        return other is None or (self.macro_f1, -self.loss) > (other.macro_f1, -other.loss)
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """What the caller does for training: `judge` an epoch (its number from 1), `keep` the current parameters, `log` a line.
+
+    `rewind` forgets all but the first lines logged: a resumed run logs the others again. `should_stop` is asked after
+    every step; training then saves and ends.
+    """
+
+    judge: Callable[[int], Judgement]
+    keep: Callable[[], None]
+    log: Callable[[Mapping[str, Any]], None]
+    rewind: Callable[[int], None] = lambda lines: None
+    should_stop: Callable[[], bool] = lambda: False

@@ -1,0 +1,158 @@
+"""Watches training: shows and logs where it stands, judges epochs, says when to save and when to stop."""
+
+import json
+import math
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import TrainerCallback
+
+from fintune.metrics import perplexity
+from fintune.progress import advance, tell
+from fintune.sections import TrainSection
+from fintune.training.guard import need_finite
+from fintune.training.hooks import Hooks, Judgement
+from fintune.training.memory import peak_memory
+
+_FILE = "watch.json"
+
+
+class Watch(TrainerCallback):
+    """State that a checkpoint holds beside the Trainer's: the best epoch, the running loss, the number of lines logged."""
+
+    def __init__(self, hooks: Hooks, settings: TrainSection, steps_an_epoch: int) -> None:
+        self._hooks, self._settings, self._steps = hooks, settings, steps_an_epoch
+        self.reporters: list[Any] = []
+        """the Trainer's own callbacks for MLflow and the like, which hear the epoch's figures too"""
+        self.best_epoch = 0
+        self.done = False
+        """whether the last epoch, or the one patience ended with, has been judged"""
+        self._best: Judgement | None = None
+        self._unjudged = 0
+        """number of an epoch that is trained and not judged; 0: none"""
+        self._losses: list[tuple[float, int]] = []
+        self._lines = 0
+        self._stopping = False
+        self._seen = self._logged = self._tokens = 0
+        self._clock = self._begun = time.monotonic()
+        self._first_step = 0
+        self._note = ""
+
+    def save(self, folder: Path) -> None:
+        """Write the state into a checkpoint."""
+        best = self._best and {"macro_f1": self._best.macro_f1, "loss": self._best.loss}
+        names = ("best_epoch", "done", "_unjudged", "_losses", "_lines")
+        state = {name.lstrip("_"): getattr(self, name) for name in names}
+        (folder / _FILE).write_text(json.dumps(state | {"best": best}))
+
+    def restore(self, folder: Path) -> None:
+        """Take the state up again from a checkpoint; lines that were logged after it are forgotten."""
+        state = json.loads((folder / _FILE).read_text())
+        best = state["best"]
+        self._best = best and Judgement(best["macro_f1"], best["loss"], {})
+        self.best_epoch, self.done, self._unjudged = state["best_epoch"], state["done"], state["unjudged"]
+        self._losses = [(loss, n) for loss, n in state["losses"]]
+        self._lines = state["lines"]
+        self._hooks.rewind(self._lines)
+
+    def count(self, inputs: Mapping[str, torch.Tensor]) -> None:
+        """Note a batch that is about to be trained on."""
+        self._seen += len(inputs["labels"])
+        self._tokens += int(inputs["attention_mask"].sum())
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """The clock for the time left starts here, after a resume too."""
+        self._first_step, self._begun = state.global_step, time.monotonic()
+
+    def on_epoch_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Judging took time that is not training's."""
+        self._clock, self._logged, self._tokens = time.monotonic(), self._seen, 0
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Say how far it is; save (and log first, so that no loss is lost) now and then, before an epoch is judged, and to stop."""
+        step, epochs = state.global_step, self._settings.epochs
+        epoch = min(epochs, (step - 1) // self._steps + 1)
+        within = step - (epoch - 1) * self._steps
+        advance(f"epoch {epoch}/{epochs}", within, self._steps, f"{self._note} · {self._left(step, state.max_steps)}")
+        if within == self._steps:
+            self._unjudged = epoch
+        self._stopping = self._hooks.should_stop()
+        every = self._settings.save_steps
+        if self._stopping or within == self._steps or (every and step % every == 0):
+            control.should_log = control.should_save = True
+        control.should_training_stop = control.should_training_stop or self._stopping
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+        """A line of log.jsonl."""
+        if not logs or "loss" not in logs:
+            return
+        seconds = max(time.monotonic() - self._clock, 1e-9)
+        rate = (self._seen - self._logged) / seconds
+        self._losses.append((logs["loss"], self._seen - self._logged))
+        self._note = f"loss {logs['loss']:.3f} · {rate:.1f} examples/s"
+        self._log(
+            {
+                "step": state.global_step,
+                "epoch": round(state.epoch, 4),
+                "loss": logs["loss"],
+                "learning_rate": logs["learning_rate"],
+                "grad_norm": float(logs.get("grad_norm", math.nan)),
+                "examples_per_second": round(rate, 3),
+                "tokens_per_second": round(self._tokens / seconds, 1),
+                "peak_memory_bytes": peak_memory(),
+            }
+        )
+        self._clock, self._logged, self._tokens = time.monotonic(), self._seen, 0
+
+    def on_epoch_end(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
+        """Judge, unless training stops to be resumed."""
+        if self._stopping or not self._unjudged:
+            return
+        self.judge_pending(model, state)
+        control.should_training_stop = control.should_training_stop or self.done
+        control.should_save = True
+
+    def judge_pending(self, model: Any, state: Any = None) -> None:
+        """Judge the epoch that is trained and not judged yet, if there is one; keep it if it is the best."""
+        if not self._unjudged:
+            return
+        epoch = self._unjudged
+        judgement = self._hooks.judge(epoch)
+        need_finite(judgement.loss, f"the validation loss of epoch {epoch}", self._settings)
+        model.train()
+        better = judgement.better_than(self._best)
+        if better:
+            self._best, self.best_epoch = judgement, epoch
+            self._hooks.keep()
+        self._log_epoch(epoch, better, judgement)
+        for callback in self.reporters:
+            callback.on_log(None, state, None, logs=dict(judgement.figures), model=model)
+        self._unjudged, self._losses = 0, []
+        self.done = epoch == self._settings.epochs or self._patience_is_over(epoch)
+
+    def _log_epoch(self, epoch: int, better: bool, judgement: Judgement) -> None:
+        weight = sum(n for _, n in self._losses)
+        loss = sum(loss * n for loss, n in self._losses) / weight if weight else math.nan
+        line = {"epoch": epoch, "best": better, "running_loss": loss, "running_perplexity": perplexity(loss)}
+        self._log(line | dict(judgement.figures))
+
+    def _patience_is_over(self, epoch: int) -> bool:
+        patience = self._settings.early_stopping_patience
+        over = patience is not None and epoch - self.best_epoch >= patience
+        if over and epoch < self._settings.epochs:
+            tell("train", f"stopped early: epoch {self.best_epoch} is still the best after {patience} more")
+        return over
+
+    def _log(self, line: Mapping[str, Any]) -> None:
+        self._hooks.log(line)
+        self._lines += 1
+
+    def _left(self, step: int, last: int) -> str:
+        """Time that the remaining steps take at the pace so far; judging not counted."""
+        pace = (time.monotonic() - self._begun) / max(1, step - self._first_step)
+        seconds = round(pace * (last - step))
+        hours, minutes = divmod(seconds // 60, 60)
+        return f"{hours} h {minutes} min left" if hours else f"{minutes} min left" if minutes else f"{seconds} s left"
