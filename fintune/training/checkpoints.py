@@ -101,7 +101,7 @@ def _problem(folder: Path) -> str | None:
 
 def _as_os_error(error: Exception, place: Path) -> Exception:
     told = str(error)
-    if isinstance(error, RuntimeError) and "iostream" not in told and "write" not in told and "open" not in told:
+    if isinstance(error, RuntimeError) and "inline_container" not in told and "iostream" not in told:
         return error
     full = "os error 28" in told or shutil.disk_usage(place.parent).free < 1_000_000
-    return OSError(errno.ENOSPC if full else errno.EIO, told.splitlines()[0] if not full else "disk full", str(place))
+    return OSError(errno.ENOSPC if full else errno.EIO, told.splitlines()[0], str(place))

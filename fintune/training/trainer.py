@@ -95,9 +95,9 @@ class AnswerTrainer(SealedCheckpoints, Trainer):
         return BucketSampler(lengths, self.args.train_batch_size, self.args.seed, strata=strata)
 
     def compute_loss(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
-        """The Trainer's, with the weights kept from the model."""
+        """The Trainer's, with the weights kept from the model, which need not keep keys and values either."""
         self._weights = inputs.pop("weights", None)
-        return super().compute_loss(model, inputs, *args, **kwargs)
+        return super().compute_loss(model, inputs | {"use_cache": False}, *args, **kwargs)
 
     def _answer_loss(self, outputs: Any, labels: torch.Tensor, num_items_in_batch: Any = None) -> torch.Tensor:
         return answer_loss(outputs, labels, num_items_in_batch, self._weights)
