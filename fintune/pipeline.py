@@ -62,8 +62,9 @@ def train(
             tell("train", "finished already")
             return before
     announce(prepared)
-    with being_made(prepared.config, overwrite=overwrite, resume=resume) as run, deterministic(
-        threads_of(run, prepared.config)
+    with (
+        being_made(prepared.config, overwrite=overwrite, resume=resume) as run,
+        deterministic(threads_of(run, prepared.config)),
     ):
         begun = run.has_begun_training()
         if not begun:

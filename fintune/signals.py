@@ -62,9 +62,7 @@ def deferred() -> Iterator[Callable[[], bool]]:
 def _replace_handlers(handler: Callable[[int, FrameType | None], None]) -> dict[int, Any]:
     """Put `handler` where a signal would unwind; returns what stood there."""
     unwinding = (_unwind, signal.default_int_handler)
-    return {
-        number: signal.signal(number, handler) for number in _HEEDED if signal.getsignal(number) in unwinding
-    }
+    return {number: signal.signal(number, handler) for number in _HEEDED if signal.getsignal(number) in unwinding}
 
 
 def _unwind(number: int, frame: FrameType | None) -> None:

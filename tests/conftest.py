@@ -3,12 +3,14 @@
 import json
 import os
 import socket
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
+from fintune import cli
 from tests.tiny import byte_tokenizer, config_for, tiny_rows
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -103,3 +105,36 @@ def trained(tiny_causal: Path, rows_file: Path, tmp_path_factory: pytest.TempPat
     import fintune
 
     return fintune.train(config_for(tiny_causal, rows_file, tmp_path_factory.mktemp("trained")))
+
+
+class Result(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+Command = Callable[..., Result]
+
+
+@pytest.fixture
+def fin(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Runs `fintune ARGUMENTS` in this process."""
+
+    def run(*arguments: object) -> Result:
+        monkeypatch.setattr(sys, "argv", ["fintune", *map(str, arguments)])
+        monkeypatch.setattr(cli, "_debug", False)
+        monkeypatch.setattr(cli.err, "width", 400)
+        monkeypatch.setattr(cli.out, "width", 200)
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        captured = capsys.readouterr()
+        return Result(int(ended.value.code or 0), captured.out, captured.err)
+
+    return run
+
+
+@pytest.fixture
+def config_file(tiny_config: dict[str, Any], tmp_path: Path) -> Path:
+    path = tmp_path / "run.yaml"
+    path.write_text(json.dumps(tiny_config))  # JSON is YAML
+    return path

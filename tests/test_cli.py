@@ -8,10 +8,9 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
@@ -19,43 +18,11 @@ import fintune
 from fintune import cli
 from fintune.config import load
 from fintune.sections import RunConfig
-
-
-class Result(NamedTuple):
-    code: int
-    out: str
-    err: str
+from tests.conftest import Command
 
 
 def never(*_: Any, **__: Any) -> None:
     raise AssertionError("weights must not be loaded here")
-
-
-Command = Callable[..., Result]
-
-
-@pytest.fixture
-def fin(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """Runs `fintune ARGUMENTS` in this process."""
-
-    def run(*arguments: object) -> Result:
-        monkeypatch.setattr(sys, "argv", ["fintune", *map(str, arguments)])
-        monkeypatch.setattr(cli, "_debug", False)
-        monkeypatch.setattr(cli.err, "width", 400)
-        monkeypatch.setattr(cli.out, "width", 200)
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        captured = capsys.readouterr()
-        return Result(int(ended.value.code or 0), captured.out, captured.err)
-
-    return run
-
-
-@pytest.fixture
-def config_file(tiny_config: dict[str, Any], tmp_path: Path) -> Path:
-    path = tmp_path / "run.yaml"
-    path.write_text(json.dumps(tiny_config))  # JSON is YAML
-    return path
 
 
 def test_init_writes_a_config_that_loads_and_never_replaces_one(fin: Command, tmp_path: Path) -> None:

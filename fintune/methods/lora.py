@@ -42,7 +42,7 @@ class LoraOptions(MethodOptions):
     modules_to_save: list[str] = Field([], description="Layers trained in full and saved with the adapter.")
     init_lora_weights: bool | Literal["gaussian", "orthogonal", "pissa", "olora"] = Field(
         True,
-description="true: B is zero, A random | false: both random | gaussian | orthogonal | pissa (2404.02948) | olora (2406.01775).",
+        description="true: B is zero, A random | false: both random | gaussian | orthogonal | pissa (2404.02948) | olora (2406.01775).",
     )
     use_rslora: bool = Field(False, description="Scale by lora_alpha / sqrt(r) (arXiv 2312.03732).")
     use_dora: bool = Field(False, description="Learn magnitudes apart from directions (arXiv 2402.09353); slower.")

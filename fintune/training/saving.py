@@ -64,7 +64,9 @@ class SealedCheckpoints(_Trainer):
         saved, own = load_file(Path(resume_from_checkpoint) / _WEIGHTS), self._trainable()
         if saved.keys() != own.keys():
             other = min(saved.keys() ^ own.keys())
-            raise RunError(f"{resume_from_checkpoint}: of another model ({other})", hint="Train again with --overwrite.")
+            raise RunError(
+                f"{resume_from_checkpoint}: of another model ({other})", hint="Train again with --overwrite."
+            )
         with torch.no_grad():
             for name, parameter in own.items():
                 parameter.copy_(saved[name])

@@ -48,7 +48,9 @@ def test_memory_that_runs_out_is_answered_with_figures(
         raise RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory")
 
     monkeypatch.setattr(loaded.model, "forward", full)
-    with pytest.raises(BrokenEnvironment, match=r"at step 1: 8 rows of \d+ tokens, in parts of 160 tokens; .* GB") as caught:
+    with pytest.raises(
+        BrokenEnvironment, match=r"at step 1: 8 rows of \d+ tokens, in parts of 160 tokens; .* GB"
+    ) as caught:
         fit(loaded, tmp_path, silent(), micro_batch_tokens=160)
     assert caught.value.hint == "Set train.micro_batch_tokens: 80 (now 160), then train again."
 

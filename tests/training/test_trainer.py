@@ -43,7 +43,9 @@ def silent(judge: Any = None, keep: Any = None, log: Any = None) -> Hooks:
     return Hooks(judge=judge or (lambda epoch: flat), keep=keep or (lambda: None), log=log or (lambda line: None))
 
 
-def fit(loaded: LoadedModel, folder: Path, hooks: Hooks, n: int = 24, resume: bool = False, ids: Any = (), **settings: Any) -> int:
+def fit(
+    loaded: LoadedModel, folder: Path, hooks: Hooks, n: int = 24, resume: bool = False, ids: Any = (), **settings: Any
+) -> int:
     chosen = TrainSection(**({"epochs": 1, "batch_size": 8, "warmup_ratio": 0.0, "learning_rate": 1e-2} | settings))
     rows = encoded_rows(loaded, n)
     rows = [replace(row, id=name) for row, name in zip(rows, ids, strict=True)] if ids else rows
