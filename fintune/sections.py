@@ -23,7 +23,7 @@ class Section(BaseModel):
 class ModelSection(Section):
     """The base model."""
 
-    base: str = Field("embedded", description="embedded | folder | file.gguf | hub id")
+    base: str = Field("embedded", description="embedded | embedded-seq2seq | folder | file.gguf | hub id")
     revision: str | None = Field(None, description="Commit or tag of a hub id; pin it for a reproducible run.")
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         "auto", description="auto: bfloat16 on CUDA, else float32."

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from fintune.models.encoder_decoder import convert_encoder_decoder
 from tests.tiny import byte_tokenizer
 
 _TOKENS = {"vocab_size": 259, "pad_token_id": 256, "bos_token_id": 257, "eos_token_id": 258}
@@ -25,6 +26,12 @@ _BART = {
     "decoder_start_token_id": 258, "forced_eos_token_id": None,
 }  # fmt: skip
 
+_WINDOWED = {
+    "head_dim": 16, "query_pre_attn_scalar": 24, "sliding_window": 8,
+    "layer_types": ["sliding_attention", "full_attention"],
+}  # fmt: skip
+"""texts are longer than the window, so padding lies beyond it"""
+
 FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
     "llama": ("LlamaForCausalLM", _CAUSAL),
     "qwen2": ("Qwen2ForCausalLM", _CAUSAL),
@@ -41,6 +48,7 @@ FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
     "mt5": ("MT5ForConditionalGeneration", _TOKENS | _T5),
     "bart": ("BartForConditionalGeneration", _TOKENS | _BART),
     "mbart": ("MBartForConditionalGeneration", _TOKENS | _BART),
+    "t5gemma2": ("Gemma3ForCausalLM", _CAUSAL | _WINDOWED),
 }  # fmt: skip
 
 
@@ -54,4 +62,7 @@ def save(family: str, folder: Path) -> Path:
     torch.manual_seed(0)
     architecture(architecture.config_class(**settings)).save_pretrained(folder)  # type: ignore[attr-defined]
     byte_tokenizer().save_pretrained(folder)
-    return folder
+    if family != "t5gemma2":
+        return folder
+    convert_encoder_decoder(folder, folder / "made")  # as embedded-seq2seq is
+    return folder / "made"

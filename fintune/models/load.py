@@ -1,6 +1,6 @@
 """From a model reference to weights in memory: safetensors (or a checked .gguf) only, never remote code.
 
-A reference is `embedded`, a folder, a `.gguf` file, or a hub id; nothing local touches the network.
+A reference is `embedded`, `embedded-seq2seq`, a folder, a `.gguf` file, or a hub id; nothing local touches the network.
 
 >>> loaded = load_model("embedded")
 >>> loaded.kind

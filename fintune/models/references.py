@@ -1,6 +1,6 @@
 """What `model.base` and `model.device` may say, checked without weights or network.
 
-A reference is `embedded`, a folder, a `.gguf` file, or a hub id; the first three never touch the network.
+A reference is the word of an embedded model, a folder, a `.gguf` file, or a hub id; the first three never touch the network.
 """
 
 import contextlib
@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from fintune.data.sources import sha256
 from fintune.errors import BrokenEnvironment, FintuneError, ModelError, is_out_of_memory
-from fintune.models.embedded import NAME, cache_folder, convert_gguf, embedded_folder, need_package
+from fintune.models.embedded import EMBEDDED, cache_folder, convert_gguf, embedded_folder, need_package
 
 if TYPE_CHECKING:
     import torch
 
-EMBEDDED = "embedded"
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt", "tekken.json")
-_KINDS = "Name a folder, a .gguf file, a hub id, or embedded."
+_KINDS = f"Name a folder, a .gguf file, a hub id, {' or '.join(EMBEDDED)}."
 
 
 def check_reference(reference: str, device: str) -> None:
@@ -28,18 +27,18 @@ def check_reference(reference: str, device: str) -> None:
     if device not in ("auto", "cpu"):  # else importing torch would be all it did
         find_device(device)
     path = local_path(reference)
-    if reference == EMBEDDED:
-        need_package()
+    if reference in EMBEDDED:
+        need_package(reference)
     elif path is not None and path.suffix != ".gguf":
         _check_folder(path)
 
 
 def local_path(reference: str) -> Path | None:
-    """The folder or .gguf file a reference names; None for `embedded` and hub ids. Raises ModelError when it is not there."""
+    """The folder or .gguf file a reference names; None for embedded models and hub ids. Raises ModelError when it is not there."""
     if not reference.strip():
         raise ModelError("model.base: is empty", hint=_KINDS)
     path = Path(reference).expanduser()
-    if reference == EMBEDDED:
+    if reference in EMBEDDED:
         return None
     if path.suffix == ".gguf":
         if not path.is_file():
@@ -54,8 +53,8 @@ def local_path(reference: str) -> Path | None:
 
 def source(reference: str) -> str:
     """The folder or hub id to load from; converts what is not one yet."""
-    if reference == EMBEDDED:
-        return str(embedded_folder())
+    if reference in EMBEDDED:
+        return str(embedded_folder(reference))
     path = local_path(reference)
     if path is None:
         return reference
@@ -67,8 +66,8 @@ def source(reference: str) -> str:
 
 def at_hand(reference: str) -> Path | None:
     """The folder of a model that needs neither network nor conversion."""
-    if reference == EMBEDDED:
-        folder = cache_folder() / NAME
+    if reference in EMBEDDED:
+        folder = cache_folder() / EMBEDDED[reference].name
         return folder if (folder / "tokenizer.json").is_file() else None
     path = Path(reference).expanduser()
     return path if (path / "config.json").is_file() else None

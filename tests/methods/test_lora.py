@@ -12,6 +12,7 @@ from fintune.errors import ConfigError, ModelError
 from fintune.methods.lora import LoraOptions, attach, block_linear_layers
 from fintune.models import load_model
 from fintune.pipeline import score_part
+from tests.families import save
 from tests.tiny import config_for
 
 CAUSAL = {f"self_attn.{n}_proj" for n in "qkvo"} | {f"mlp.{n}_proj" for n in ("gate", "up", "down")}
@@ -44,6 +45,17 @@ def test_auto_on_an_encoder_decoder(tiny_seq2seq: Path) -> None:
     assert linear - matched == {"lm_head"}
     assert any(name.startswith("encoder") for name in matched)
     assert any("EncDecAttention" in name for name in matched)
+
+
+def test_auto_leaves_a_vision_tower_alone(tmp_path: Path) -> None:
+    folder = save("t5gemma2", tmp_path / "model")
+    names = [n for n, _ in attached(folder).named_parameters() if ".lora_A" in n]
+    assert len(names) == 2 * 2 * len(CAUSAL), "encoder and decoder, two blocks each"
+    linear = {
+        n for n, m in load_model(str(folder), device="cpu").model.named_modules() if isinstance(m, torch.nn.Linear)
+    }
+    assert any("vision_tower.encoder.layers.0." in name for name in linear), "there is something to leave alone"
+    assert not any("vision_tower" in name for name in names)
 
 
 def test_without_blocks_auto_is_refused() -> None:
