@@ -116,6 +116,24 @@ def check(
 
 
 @app.command()
+def plan(config: ConfigFile, overrides: Overrides = None, as_json: AsJson = False, debug: Debug = False) -> None:
+    """Estimate memory and time of a run from ten of its steps; exit code 1 when the memory will not do."""
+    from fintune.planning import plan as estimate
+
+    with _working():
+        found = estimate(config, overrides or [])
+    if as_json:
+        _print_json(found.record())
+    else:
+        out.print(display.estimate(found))
+        out.print(
+            Text(f"next: fintune train {_typed(config)}" if found.fits else "next: lower train.micro_batch_tokens")
+        )
+    if not found.fits:
+        sys.exit(1)
+
+
+@app.command()
 def train(
     config: ConfigFile,
     overrides: Overrides = None,
@@ -236,10 +254,15 @@ def methods(as_json: AsJson = False, debug: Debug = False) -> None:
 
 @app.command()
 def models(as_json: AsJson = False, debug: Debug = False) -> None:
-    """List the base models at hand."""
+    """List the base models at hand, and the families that are tried out."""
+    from fintune.models.families import families
     from fintune.models.listing import models_at_hand
 
+    if as_json:
+        _print_json({"at_hand": models_at_hand(), "families": families()})
+        return
     _list(models_at_hand(), as_json)
+    _list(families(), as_json)
 
 
 def main() -> None:

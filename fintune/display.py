@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console
@@ -18,6 +18,9 @@ from fintune.export.model_card import HEADLINE, interval
 from fintune.progress import Progress as Event
 from fintune.progress import listening
 from fintune.records import Prediction, Scores
+
+if TYPE_CHECKING:
+    from fintune.planning import Estimate
 
 
 @contextmanager
@@ -196,6 +199,30 @@ def predictions_table(predictions: Sequence[Prediction]) -> Table:
             Text(p.label or f"? {p.answer}"), *(f"{value:.3f}" for value in p.probabilities.values()), Text(p.text)
         )
     return table
+
+
+def estimate(found: "Estimate") -> Table:
+    """What a run would take."""
+    table = _table(
+        f"from {found.measured} steps of {found.steps:,}, {found.step_seconds:.1f} s each", show_header=False
+    )
+    for part, size in found.memory.items():
+        table.add_row(part, Text(f"{size / 1e9:.2f} GB", justify="right"))
+    fits = "" if found.fits else ": too much"
+    table.add_row(
+        "memory at most", Text(f"{found.peak / 1e9:.2f} GB of {found.machine / 1e9:.1f}{fits}", justify="right")
+    )
+    table.add_section()
+    for stage, seconds in found.times.items():
+        table.add_row(stage, Text(_duration(seconds), justify="right"))
+    table.add_row("time in all", Text(_duration(found.seconds), justify="right"))
+    return table
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
 
 
 def listing(rows: Sequence[Mapping[str, str]]) -> Table:

@@ -34,16 +34,17 @@ def deterministic(threads: int | None) -> Iterator[None]:
     import torch
 
     before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    filled = torch.utils.deterministic.fill_uninitialized_memory
+    deterministic_settings: Any = torch.utils.deterministic
+    filled = deterministic_settings.fill_uninitialized_memory
     torch.set_num_threads(threads or before[0])
     torch.use_deterministic_algorithms(True, warn_only=True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # a debugging aid that costs time
+    deterministic_settings.fill_uninitialized_memory = False  # a debugging aid that costs time
     try:
         yield
     finally:
         torch.set_num_threads(before[0])
         torch.use_deterministic_algorithms(before[1])
-        torch.utils.deterministic.fill_uninitialized_memory = filled
+        deterministic_settings.fill_uninitialized_memory = filled
 
 
 def describe() -> dict[str, Any]:

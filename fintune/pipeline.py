@@ -133,19 +133,16 @@ def _example(task: Task, row: Row) -> Example:
 
 def _fit(prepared: Prepared, run: Run, *, resume: bool) -> "LoadedModel":
     """Train, keep the best adapter in the run, and return the base model, clean."""
-    from transformers import set_seed
-
     from fintune.training.trainer import train as fit
 
     config, method = prepared.config, METHODS[prepared.config.method.name]
-    base = _load_base(config)
+    base = load_base(config)
     encoded = encode(prepared, base)
     if resume:
         need_same_base(run, config.model.base, base.sha256)
     else:
         run.write_json("data.json", data_record(prepared, encoded))
-    set_seed(config.train.seed)  # before the adapter is initialised
-    tuned = replace(base, model=method.attach(base.model, config.method, base.kind))
+    tuned = attached(config, base)
     trainable, total = tuned.parameters()
     tell(
         "model",
@@ -165,10 +162,19 @@ def _fit(prepared: Prepared, run: Run, *, resume: bool) -> "LoadedModel":
     tell("train", f"best epoch by validation macro-F1: {best}")
     if not config.method.changes_base():
         return replace(base, model=tuned.model.unload())
-    return _load_base(config)
+    return load_base(config)
 
 
-def _load_base(config: RunConfig) -> "LoadedModel":
+def attached(config: RunConfig, base: "LoadedModel") -> "LoadedModel":
+    """The base model with the method's parameters, the same ones for the same seed."""
+    from transformers import set_seed
+
+    set_seed(config.train.seed)
+    return replace(base, model=METHODS[config.method.name].attach(base.model, config.method, base.kind))
+
+
+def load_base(config: RunConfig) -> "LoadedModel":
+    """The base model of a config, clean."""
     from fintune.models import load_model
 
     model = config.model

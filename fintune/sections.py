@@ -168,6 +168,7 @@ class TrainSection(Section):
     early_stopping_patience: int | None = Field(
         None, ge=1, description="Stop after so many epochs without a better one; null: train all epochs."
     )
+    logging_steps: int = Field(5, ge=1, description="A line of log.jsonl every so many steps.")
     save_steps: int = Field(
         50, ge=0, description="A checkpoint to resume from every so many steps, and after each epoch; 0: then only."
     )

@@ -13,7 +13,7 @@ LAYERS = [
     {"evaluation"},
     {"export"},
     {"report", "serving"},
-    {"pipeline"},
+    {"pipeline", "planning"},
     {"predictor", "display", "table_files", "bulk"},
     {"cli", "exits"},
 ]

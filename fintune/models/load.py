@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fintune.errors import ModelError
+from fintune.models.families import OVERFLOW_IN_HALF
 from fintune.models.references import (
     at_hand,
     find_device,
+    find_dtype,
     folder_sha256,
     loading_errors,
     need_readable,
@@ -26,10 +28,6 @@ from fintune.prompts import Kind
 
 if TYPE_CHECKING:
     import torch
-
-
-_OVERFLOW_IN_HALF = ("t5", "mt5", "umt5", "longt5")
-"""types of models that were trained in bfloat16 with activations beyond float16's range (github huggingface/transformers #5651)"""
 
 
 @dataclass(frozen=True)
@@ -63,15 +61,13 @@ def load_model(
     from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
 
     target = find_device(device)
-    precision = (
-        (torch.bfloat16 if target.type == "cuda" else torch.float32) if dtype == "auto" else getattr(torch, dtype)
-    )
+    precision = find_dtype(dtype, target)
     place = source(reference)
     local = place != reference or Path(place).is_dir()
     options: dict[str, Any] = {"revision": revision, "local_files_only": local, "trust_remote_code": False}
     with loading_errors(reference, local=local):
         config = AutoConfig.from_pretrained(place, **options)
-        if precision == torch.float16 and config.model_type in _OVERFLOW_IN_HALF:
+        if precision == torch.float16 and config.model_type in OVERFLOW_IN_HALF:
             raise ModelError(
                 f"model.dtype: {config.model_type} overflows in float16: values in its feed-forward layers pass 65,504",
                 hint="Use model.dtype: bfloat16 or float32.",

@@ -6,6 +6,7 @@ A reference is the word of an embedded model, a folder, a `.gguf` file, or a hub
 import contextlib
 import hashlib
 import json
+import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -88,6 +89,31 @@ def find_device(name: str) -> "torch.device":
             f"model.device: cannot use '{name}': {str(error).splitlines()[0]}", hint="Use auto or cpu."
         ) from None
     return device
+
+
+def find_dtype(name: str, device: "torch.device") -> "torch.dtype":
+    """The precision weights are held in on a device."""
+    import torch
+
+    if name == "auto":
+        return torch.bfloat16 if device.type == "cuda" else torch.float32
+    dtype: torch.dtype = getattr(torch, name)
+    return dtype
+
+
+def weight_count(reference: str) -> int | None:
+    """Numbers in the weights of a model at hand, read from the headers of its files; None when it is not at hand yet."""
+    from safetensors import safe_open
+
+    folder = at_hand(reference)
+    if folder is None:
+        return None
+    count = 0
+    with loading_errors(reference):
+        for file in folder.glob("*.safetensors"):
+            with safe_open(file, framework="pt") as opened:
+                count += sum(math.prod(opened.get_slice(name).get_shape()) for name in opened.keys())  # noqa: SIM118
+    return count
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -10,9 +10,7 @@ from fintune.models import LoadedModel
 from fintune.sections import TrainSection
 
 
-def arguments(
-    loaded: LoadedModel, settings: TrainSection, folder: Path, logging_steps: int, examples: int
-) -> TrainingArguments:
+def arguments(loaded: LoadedModel, settings: TrainSection, folder: Path, examples: int) -> TrainingArguments:
     """Nothing is saved, evaluated or printed by the Trainer on its own: Watch says when."""
     on_cpu = loaded.device.type == "cpu"
     return TrainingArguments(
@@ -32,7 +30,7 @@ def arguments(
         use_cpu=on_cpu,
         save_strategy="no",
         eval_strategy="no",
-        logging_steps=min(logging_steps, steps(settings, examples)),
+        logging_steps=min(settings.logging_steps, steps(settings, examples)),
         logging_nan_inf_filter=False,  # else the Trainer hides a loss that is not a number
         report_to=[name for name in settings.report_to if name != "tensorboard"],
         disable_tqdm=True,

@@ -15,6 +15,22 @@ def peak_memory() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
+def resident_memory() -> int:
+    """Memory this process holds now, in bytes; where that cannot be asked, its peak."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return peak_memory()
+
+
+def on_gpu() -> bool:
+    """Whether peak_memory speaks of a GPU."""
+    import torch
+
+    return torch.cuda.is_available()
+
+
 def machine_memory() -> int:
     """Memory of the GPU, or of the machine, in bytes."""
     import torch

@@ -40,7 +40,6 @@ def train(
     *,
     folder: Path,
     resume: bool = False,
-    logging_steps: int = 5,
 ) -> int:
     """Train the model's trainable parameters in place; returns the number of the best epoch (from 1), which `keep` saw.
 
@@ -51,7 +50,7 @@ def train(
         settings,
         watch,
         model=loaded.model,
-        args=arguments(loaded, settings, folder, logging_steps, len(examples)),
+        args=arguments(loaded, settings, folder, len(examples)),
         train_dataset=list(examples),
         data_collator=_collate(loaded),
         callbacks=[watch, *_tensorboard(settings, folder)],
@@ -76,7 +75,7 @@ class AnswerTrainer(SealedCheckpoints, Trainer):
     def __init__(self, settings: TrainSection, watch: Watch, **kwargs: Any) -> None:
         super().__init__(compute_loss_func=self._answer_loss, **kwargs)
         self.watch = watch
-        self.checkpoints = Checkpoints(Path(self.args.output_dir))
+        self.checkpoints = Checkpoints(Path(str(self.args.output_dir)))
         self._settings = settings
         self._weights: torch.Tensor | None = None
         self._loss_shifts_labels = False  # else the Trainer leaves the first label out when it counts answer tokens
@@ -118,7 +117,7 @@ class AnswerTrainer(SealedCheckpoints, Trainer):
         return loss
 
     def _clip_grad_norm(self, model: Any) -> Any:
-        norm = super()._clip_grad_norm(model)
+        norm = super()._clip_grad_norm(model)  # type: ignore[no-untyped-call]
         if norm is not None:
             self._need_finite(float(norm), "the gradient's norm")
         return norm
@@ -150,7 +149,7 @@ def _tensorboard(settings: TrainSection, folder: Path) -> list[TrainerCallback]:
     if "tensorboard" not in settings.report_to:
         return []
     from torch.utils.tensorboard import SummaryWriter
-    from transformers.integrations import TensorBoardCallback
+    from transformers.integrations.integration_utils import TensorBoardCallback
 
     return [TensorBoardCallback(SummaryWriter(str(folder.with_name("tensorboard"))))]  # type: ignore[no-untyped-call]
 

@@ -100,6 +100,7 @@ class Watch(TrainerCallback):
                 "loss": logs["loss"],
                 "learning_rate": logs["learning_rate"],
                 "grad_norm": float(logs.get("grad_norm", math.nan)),
+                "examples": self._seen - self._logged,
                 "examples_per_second": round(rate, 3),
                 "tokens_per_second": round(self._tokens / seconds, 1),
                 "peak_memory_bytes": peak_memory(),

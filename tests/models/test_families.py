@@ -1,16 +1,21 @@
 """Every family learns, is saved and loaded, and is scored alike whatever the batch and the padding."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from fintune.engines.torch_engine import TorchEngine
 from fintune.models import load_adapter, load_model
+from fintune.models.families import FAMILIES as TABLE
 from fintune.records import Prompt
+from fintune.training.checkpoints import Checkpoints
 from tests.families import FAMILIES, save
-from tests.training.test_trainer import fit, silent, tuned
+from tests.training.test_trainer import adapter, fit, silent, tuned
 
 PROMPTS = [
     Prompt("", text, ":") for text in ("Alvex of Oslo +", "Bormas of Lima and a longer tail of words -", "Cyrit =")
@@ -44,6 +49,26 @@ def test_a_family_learns_and_comes_back(folders: dict[str, Path], tmp_path: Path
     assert len(learned) == 20
     assert np.mean(learned[-3:]) < 0.85 * np.mean(learned[:3])
     assert np.mean(still[-3:]) > 0.95 * np.mean(still[:3])
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_family_is_resumed_to_the_same_parameters(folders: dict[str, Path], tmp_path: Path, family: str) -> None:
+    whole, part, rest = (tuned(folders[family], dropout=0.1) for _ in range(3))
+    fit(whole, tmp_path / "whole", silent(), epochs=2)
+    asked: list[int] = []
+    stop = replace(silent(), should_stop=lambda: len(asked) == 4 or asked.append(1) is not None)
+    fit(part, tmp_path / "part", stop, epochs=2)
+    assert Checkpoints(tmp_path / "part").latest() == tmp_path / "part" / "checkpoint-5"
+    fit(rest, tmp_path / "part", silent(), epochs=2, resume=True)
+    apart = adapter(part)
+    for name, value in adapter(whole).items():
+        assert torch.equal(value, adapter(rest)[name]), name
+    assert any(not torch.equal(value, apart[name]) for name, value in adapter(whole).items())
+
+
+def test_the_families_of_the_table_are_those_tried_out_here(folders: dict[str, Path]) -> None:
+    tried = {json.loads((folder / "config.json").read_text())["model_type"] for folder in folders.values()}
+    assert {family.model_type for family in TABLE} == tried
 
 
 @pytest.mark.parametrize("family", FAMILIES)

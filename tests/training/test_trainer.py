@@ -46,10 +46,12 @@ def silent(judge: Any = None, keep: Any = None, log: Any = None) -> Hooks:
 def fit(
     loaded: LoadedModel, folder: Path, hooks: Hooks, n: int = 24, resume: bool = False, ids: Any = (), **settings: Any
 ) -> int:
-    chosen = TrainSection(**({"epochs": 1, "batch_size": 8, "warmup_ratio": 0.0, "learning_rate": 1e-2} | settings))
+    chosen = TrainSection(
+        **({"epochs": 1, "batch_size": 8, "warmup_ratio": 0.0, "learning_rate": 1e-2, "logging_steps": 1} | settings)
+    )
     rows = encoded_rows(loaded, n)
     rows = [replace(row, id=name) for row, name in zip(rows, ids, strict=True)] if ids else rows
-    return train(loaded, rows, chosen, hooks, folder=folder, logging_steps=1, resume=resume)
+    return train(loaded, rows, chosen, hooks, folder=folder, resume=resume)
 
 
 def test_loss_equals_the_full_logits_reference(tiny_causal: Path) -> None:

@@ -1,0 +1,64 @@
+"""What `fintune plan` says before a run: parts that add up, and figures that follow the run's own arithmetic."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fintune.errors import BrokenEnvironment
+from fintune.planning import STEPS, Estimate, _largest_part, _longest, plan
+from fintune.records import Encoded
+from fintune.sections import TrainSection
+from fintune.training.batching import collate_causal, micro_batches
+from tests.conftest import Command
+
+
+def test_a_plan_adds_up_and_leaves_nothing_behind(tiny_config: dict[str, Any], tmp_path: Path) -> None:
+    found = plan(tiny_config)
+    assert found.steps == 5 * math.ceil(63 / 4)
+    assert found.measured == STEPS
+    assert found.peak == sum(found.memory.values()) > 100_000_000
+    assert found.times["train"] == pytest.approx(found.step_seconds * found.steps)
+    assert all(seconds > 0 for seconds in found.times.values())
+    assert not (tmp_path / "runs").exists()
+
+
+def test_more_epochs_cost_in_proportion(tiny_config: dict[str, Any]) -> None:
+    once = plan(tiny_config, ["train.epochs=1"]).record()
+    assert once["seconds"]["train"] == pytest.approx(once["seconds_per_step"] * 16)
+    without = plan(tiny_config, ["evaluation.test=false", "evaluation.baselines=[]"]).record()
+    assert without["seconds"]["score"] < without["seconds"]["judge epochs"]
+
+
+def test_the_largest_part_is_that_of_the_batches(tiny_causal: Path) -> None:
+    rows = [Encoded([257] * n, [65, 258]) for n in (3, 5, 8, 13, 21, 34, 34, 34)]
+    settings = TrainSection(batch_size=4, micro_batch_tokens=80)
+    longest = _longest(rows, settings)
+    parts = micro_batches(collate_causal(longest, 256), settings.micro_batch_tokens)
+    assert _largest_part(longest, settings) == max(part["input_ids"].numel() for part in parts) == 70
+
+
+def test_weights_that_do_not_fit_are_refused_before_they_are_loaded(
+    tiny_config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fintune.training.memory.machine_memory", lambda: 10_000)
+    monkeypatch.setattr("fintune.planning.load_base", lambda config: 1 / 0)
+    with pytest.raises(BrokenEnvironment, match=r"the weights take .* GB, and there are 0\.0 GB"):
+        plan(tiny_config)
+
+
+def test_the_command_prints_and_judges(
+    tiny_config: dict[str, Any], config_file: Path, fin: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = fin("plan", config_file)
+    assert shown.code == 0
+    assert "memory at most" in shown.out
+    assert f"next: fintune train {config_file}" in shown.out
+    record = json.loads(fin("plan", config_file, "--json").out)
+    assert record["bytes"]["peak"] < record["bytes"]["machine"]
+    too_much = Estimate(1, 1, 1.0, {"weights": 3}, 2, {"train": 1.0})
+    monkeypatch.setattr("fintune.planning.plan", lambda *_: too_much)
+    refused = fin("plan", config_file)
+    assert (refused.code, "too much" in refused.out) == (1, True)
