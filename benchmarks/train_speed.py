@@ -11,6 +11,7 @@ import json
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from itertools import pairwise
@@ -53,8 +54,9 @@ def ours(loaded: Any, encoded: Sequence[Any], batch_size: int) -> list[float]:
         keep=lambda: None,
         log=lambda line: ticks.append(time.perf_counter()) if "step" in line else None,
     )
-    settings = TrainSection(epochs=1, batch_size=batch_size)
-    train(loaded, encoded, settings, hooks, folder=Path("/nonexistent"), logging_steps=1)
+    settings = TrainSection(epochs=1, batch_size=batch_size, logging_steps=1)
+    with tempfile.TemporaryDirectory() as folder:
+        train(loaded, encoded, settings, hooks, folder=Path(folder))
     return [b - a for a, b in pairwise(ticks)]
 
 
