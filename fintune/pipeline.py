@@ -18,7 +18,7 @@ from fintune.atomic import need_place
 from fintune.config import load
 from fintune.data.readers import read
 from fintune.environment import describe, deterministic, settle
-from fintune.errors import DataError, ModelError
+from fintune.errors import DataError, ModelError, UsageError
 from fintune.evaluation import Evaluation, evaluate
 from fintune.evaluation.baselines import majority, tfidf
 from fintune.export.model_card import model_card
@@ -51,6 +51,8 @@ def train(
     `overwrite` replaces a run of that name. `resume` goes on with an interrupted one (finished: nothing is left to do;
     none: it begins), and ends in the same adapter as if it had never been interrupted.
     """
+    if resume and overwrite:
+        raise UsageError("--resume goes on with a run, --overwrite begins anew", hint="Give one of the two.")
     settle()
     prepared = prepare(load(source, overrides))
     if resume:
@@ -156,8 +158,8 @@ def _fit(prepared: Prepared, run: Run, *, resume: bool) -> "LoadedModel":
         "base_sha256": base.sha256,
     }
     run.write_environment(describe() | found, resumed=resume)
-    with deferred() as should_stop:
-        hooks = replace(_hooks(prepared, tuned, run), should_stop=should_stop)
+    with deferred() as stop:
+        hooks = replace(_hooks(prepared, tuned, run), should_stop=stop, interruptible=stop.at_once)
         best = fit(tuned, encoded, config.train, hooks, folder=run.checkpoints, resume=resume)
     tell("train", f"best epoch by validation macro-F1: {best}")
     if not config.method.changes_base():

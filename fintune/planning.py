@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 STEPS = 10
 _SCORED = 64
 """texts scored to learn how long a text takes"""
-_STATES = 4
-"""numbers a trainable parameter needs beside itself while training, in bytes each: gradient and AdamW's two moments are 3 x 4"""
+_BESIDE = 3 * 4
+"""bytes a trainable parameter needs beside itself: its gradient and AdamW's two moments, in float32"""
 
 
 @dataclass(frozen=True)
@@ -209,7 +209,7 @@ def _memory(tuned: "LoadedModel", program: int) -> dict[str, int]:
     counted = {
         "program": 0 if on_gpu() else program,
         "weights": weights,
-        "gradients and optimizer": 3 * _STATES * trainable,
+        "gradients and optimizer": _BESIDE * trainable,
     }
     return counted | {"activations": max(0, peak_memory() - sum(counted.values()))}
 

@@ -34,29 +34,49 @@ def heed_signals() -> None:
             signal.signal(number, _unwind)
 
 
-@contextmanager
-def deferred() -> Iterator[Callable[[], bool]]:
-    """Inside the block a first signal is only noted (the function given tells); a second one unwinds at once.
+class Deferral:
+    """Notes the first signal; calling it tells whether there was one."""
 
-    When the block ends well after a signal, the signal takes effect. Signals nobody heeds, and threads other than the
-    main one, are left alone.
-    """
-    noted: list[int] = []
+    def __init__(self) -> None:
+        self.noted = 0
+        self._at_once = False
 
-    def note(number: int, frame: FrameType | None) -> None:
-        if noted:
+    def __call__(self) -> bool:
+        """Whether a signal has come."""
+        return self.noted > 0
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Inside the block signals unwind: everything worth saving has been saved."""
+        self._at_once = True
+        try:
+            yield
+        finally:
+            self._at_once = False
+
+    def note(self, number: int, frame: FrameType | None) -> None:
+        """The handler: a second signal unwinds."""
+        if self.noted or self._at_once:
             _unwind(number, frame)
-        noted.append(number)
+        self.noted = number
         tell("train", "told to stop: saving first; once more to stop at once")
 
-    heeded = _replace_handlers(note) if threading.current_thread() is threading.main_thread() else {}
+
+@contextmanager
+def deferred() -> Iterator[Deferral]:
+    """Inside the block a first signal is only noted; when the block ends well after one, it takes effect.
+
+    Signals nobody heeds, and threads other than the main one, are left alone.
+    """
+    deferral = Deferral()
+    heeded = _replace_handlers(deferral.note) if threading.current_thread() is threading.main_thread() else {}
     try:
-        yield lambda: bool(noted)
+        yield deferral
     finally:
         for number, former in heeded.items():
             signal.signal(number, former)
-    if noted:
-        _unwind(noted[0], None)
+    if deferral.noted:
+        _unwind(deferral.noted, None)
 
 
 def _replace_handlers(handler: Callable[[int, FrameType | None], None]) -> dict[int, Any]:

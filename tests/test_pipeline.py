@@ -176,8 +176,9 @@ def test_a_broken_run_says_so_and_may_be_replaced(tiny_config: dict[str, Any], m
     monkeypatch.undo()
     with pytest.raises(RunError, match="an interrupted run stands there"):
         fintune.train(tiny_config, ["train.epochs=1"])
-    run = fintune.train(tiny_config, ["train.epochs=1"], overwrite=True)
+    run = fintune.train(tiny_config, ["train.epochs=1"], resume=True)
     assert fintune.Run.open(folder) == run
+    assert len([line for line in run.log() if "best" in line]) == 1, "trained once"
     with pytest.raises(RunError, match="a finished run stands there"):
         fintune.train(tiny_config)
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import fintune
-from fintune.errors import ConfigError, DataError, ModelError, RunError
+from fintune.errors import ConfigError, DataError, ModelError, RunError, UsageError
 from fintune.progress import Progress, listening
 from fintune.run import Run
 from tests.conftest import Command
@@ -150,6 +150,11 @@ def test_a_moved_run_goes_on(tiny_config: dict[str, Any], begun: Path, tmp_path:
     begun.rename(tmp_path / "elsewhere 移动" / "tiny")
     run = fintune.train(tiny_config | {"output": str(tmp_path / "elsewhere 移动")}, OVERRIDES, resume=True)
     assert run.scores()
+
+
+def test_going_on_and_beginning_anew_exclude_each_other(tiny_config: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="--resume goes on"):
+        fintune.train(tiny_config, resume=True, overwrite=True)
 
 
 def test_nothing_to_go_on_with_begins(tiny_config: dict[str, Any]) -> None:

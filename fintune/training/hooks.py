@@ -1,6 +1,7 @@
 """What training asks of its caller: to judge an epoch, to keep the best parameters, to log, to say whether to stop."""
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +25,7 @@ class Hooks:
     """What the caller does for training: `judge` an epoch (its number from 1), `keep` the current parameters, `log` a line.
 
     `rewind` forgets all but the first lines logged: a resumed run logs the others again. `should_stop` is asked after
-    every step; training then saves and ends.
+    every step; training then saves and ends. Judging, before which everything is saved, happens inside `interruptible`.
     """
 
     judge: Callable[[int], Judgement]
@@ -32,3 +33,4 @@ class Hooks:
     log: Callable[[Mapping[str, Any]], None]
     rewind: Callable[[int], None] = lambda lines: None
     should_stop: Callable[[], bool] = lambda: False
+    interruptible: Callable[[], AbstractContextManager[None]] = nullcontext

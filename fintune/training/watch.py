@@ -120,7 +120,10 @@ class Watch(TrainerCallback):
         """Judge the epoch that is trained and not judged yet, if there is one; keep it if it is the best."""
         if not self._unjudged:
             return
-        epoch = self._unjudged
+        with self._hooks.interruptible():
+            self._judge(self._unjudged, model, state)
+
+    def _judge(self, epoch: int, model: Any, state: Any) -> None:
         judgement = self._hooks.judge(epoch)
         need_finite(judgement.loss, f"the validation loss of epoch {epoch}", self._settings)
         model.train()

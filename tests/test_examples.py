@@ -1,0 +1,32 @@
+"""The shipped configs do what they say, on models small enough for a test."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+import fintune
+from tests.tiny import tiny_rows
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+@pytest.fixture
+def phrasebank_file(tmp_path: Path) -> Path:
+    """Tiny rows as Financial PhraseBank writes its sentences."""
+    path = tmp_path / "Sentences_AllAgree.txt"
+    path.write_text("".join(f"{row['text']}@{row['label']}\n" for row in tiny_rows()), encoding="latin-1")
+    return path
+
+
+def test_the_worked_example_runs_on_an_mt5(tiny_seq2seq: Path, phrasebank_file: Path, tmp_path: Path) -> None:
+    places = [f"model.base={tiny_seq2seq}", f"data.path={phrasebank_file}", f"output={tmp_path / 'runs'}"]
+    run = fintune.train(EXAMPLES / "mt0-large-phrasebank.yaml", places)
+    saved = json.loads((run.adapter / "adapter_config.json").read_text())
+    assert (saved["task_type"], saved["r"], saved["lora_alpha"], saved["lora_dropout"]) == ("SEQ_2_SEQ_LM", 8, 32, 0.1)
+    assert sorted(saved["target_modules"]) == ["q", "v"]
+    steps = [line for line in run.log() if "step" in line]
+    assert steps[-1]["step"] == 3 * 9, "72 training rows in batches of 8, three epochs"
+    assert steps[0]["learning_rate"] == pytest.approx(1e-3 * (1 - 4 / 27)), "linear from 1e-3, no warm-up"
+    assert steps[-1]["loss"] < 0.95 * steps[0]["loss"]
+    assert set(run.scores()) == {"validation", "test"}
