@@ -159,6 +159,9 @@ class TrainSection(Section):
     )
     weight_decay: float = Field(0.0, ge=0, description="AdamW's.")
     max_grad_norm: float = Field(1.0, gt=0, description="Gradients are clipped to this norm.")
+    label_smoothing_factor: float = Field(
+        0.0, ge=0, lt=1, description="Share of each target token that is spread over the vocabulary."
+    )
     class_weights: Literal["none", "balanced"] = Field(
         "none", description="balanced: rare labels weigh more in the loss, in inverse proportion to their number."
     )

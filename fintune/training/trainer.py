@@ -99,7 +99,7 @@ class AnswerTrainer(SealedCheckpoints, Trainer):
         return super().compute_loss(model, inputs | {"use_cache": False}, *args, **kwargs)
 
     def _answer_loss(self, outputs: Any, labels: torch.Tensor, num_items_in_batch: Any = None) -> torch.Tensor:
-        return answer_loss(outputs, labels, num_items_in_batch, self._weights)
+        return answer_loss(outputs, labels, num_items_in_batch, self._weights, self._settings.label_smoothing_factor)
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
         """Gradients of a batch, part by part: answer_loss divides by the tokens of the whole, so parts add up to it."""

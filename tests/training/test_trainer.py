@@ -129,6 +129,25 @@ def test_weights_scale_the_loss_of_their_examples(tiny_causal: Path) -> None:
     torch.testing.assert_close(together, (0.5 * apart[0] + 2.0 * apart[1]) / 5)
 
 
+def test_label_smoothing_spreads_its_share_of_the_target() -> None:
+    logits, labels = (
+        torch.randn(2, 3, 7, generator=torch.Generator().manual_seed(0)),
+        torch.tensor([[1, 2, -100], [3, 4, 5]]),
+    )
+    known = labels >= 0
+    by_token = -logits.log_softmax(dim=-1)
+    sharp = by_token.gather(-1, labels.clamp(min=0)[..., None]).squeeze(-1)
+    expected = (0.9 * sharp + 0.1 * by_token.mean(dim=-1))[known].mean()
+    torch.testing.assert_close(answer_loss(SimpleNamespace(logits=logits), labels, smoothing=0.1), expected)
+
+
+def test_label_smoothing_reaches_training(tiny_causal: Path, tmp_path: Path) -> None:
+    lines: dict[float, list[Any]] = {0.0: [], 0.5: []}
+    for smoothing, log in lines.items():
+        fit(tuned(tiny_causal), tmp_path / str(smoothing), silent(log=log.append), label_smoothing_factor=smoothing)
+    assert lines[0.0][0]["loss"] != lines[0.5][0]["loss"]
+
+
 def test_weights_reach_the_gradients(tiny_model: Path, tmp_path: Path) -> None:
     """An example that weighs nothing trains nothing; of weight 3 it counts as three of itself."""
     once, thrice = tuned(tiny_model), tuned(tiny_model)
