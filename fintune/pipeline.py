@@ -111,14 +111,17 @@ def _fit(prepared: Prepared, run: Run) -> "LoadedModel":
     """Train, keep the best adapter in the run, and return the base model, clean."""
     from transformers import set_seed
 
+    from fintune.training.calibration import example_losses
     from fintune.training.trainer import train as fit
 
     config, method = prepared.config, METHODS[prepared.config.method.name]
     base = _load_base(config)
+    options = config.method.resolved(base.tokenizer)
     encoded = encode(prepared, base)
     run.write_json("data.json", data_record(prepared, encoded))
     set_seed(config.train.seed)  # before the adapter is initialised
-    tuned = replace(base, model=method.attach(base.model, config.method, base.kind))
+    tuned = replace(base, model=method.attach(base.model, options, base.kind))
+    method.initialise(tuned.model, options, example_losses(tuned, encoded, config.train.seed))
     trainable, total = tuned.parameters()
     tell(
         "model",

@@ -8,7 +8,6 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from fintune.models import LoadedModel
 from fintune.progress import advance
 from fintune.records import Encoded
 from fintune.sections import TrainSection
-from fintune.training.batching import IGNORE, BucketSampler, collate_causal, collate_seq2seq, micro_batches
+from fintune.training.batching import IGNORE, BucketSampler, collator, micro_batches
 from fintune.training.memory import peak_memory
 
 
@@ -60,13 +59,12 @@ def train(
     logging_steps: int = 5,
 ) -> int:
     """Train the model's trainable parameters in place; returns the number of the best epoch (from 1), which `keep` saw."""
-    collate = _collate(loaded)
     callback = _EpochCallback(hooks, settings, len(examples))
     trainer = AnswerTrainer(
         model=loaded.model,
         args=_arguments(loaded, settings, folder, logging_steps, len(examples)),
         train_dataset=list(examples),
-        data_collator=collate,
+        data_collator=collator(loaded),
         callbacks=[callback],
     )
     trainer.remove_callback(PrinterCallback)
@@ -212,13 +210,6 @@ def _reporters(settings: TrainSection) -> tuple[type[TrainerCallback], ...]:
     from transformers.integrations.integration_utils import get_reporting_integration_callbacks
 
     return tuple(get_reporting_integration_callbacks(list(settings.report_to)))  # type: ignore[no-untyped-call]
-
-
-def _collate(loaded: LoadedModel) -> Callable[[Sequence[Encoded]], dict[str, torch.Tensor]]:
-    pad_id = loaded.tokenizer.pad_token_id
-    if loaded.kind == "causal":
-        return partial(collate_causal, pad_id=pad_id)
-    return partial(collate_seq2seq, pad_id=pad_id, start_id=loaded.model.config.decoder_start_token_id)
 
 
 def _steps(settings: TrainSection, examples: int) -> int:
