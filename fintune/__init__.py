@@ -9,6 +9,8 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from fintune.environment import settle
+
 if TYPE_CHECKING:
     from fintune.pipeline import train
     from fintune.predictor import Predictor, load
@@ -24,6 +26,8 @@ _PUBLIC = {
     "load": "predictor",
     "train": "pipeline",
 }
+settle()  # MKL has to know before torch first computes
+
 __all__ = ["Prediction", "Predictor", "Run", "RunConfig", "load", "train"]
 
 

@@ -19,13 +19,26 @@ _REPRODUCIBLE = {
 }
 """what makes MKL, OpenMP and cuBLAS add numbers in one order (their manuals on reproducibility)"""
 
+_too_late: list[bool] = []
+
 PACKAGES = ("fintune", "torch", "transformers", "peft", "accelerate", "tokenizers", "numpy", "scikit-learn")
 
 
 def settle() -> None:
-    """Before torch first computes: kernels that add in the same order every time. What the user has set stays."""
+    """Before torch first computes: kernels that add in the same order every time. What the user has set stays.
+
+    MKL reads its setting once, when it first multiplies: where torch has computed before, it comes too late.
+    """
+    if "torch" in sys.modules and any(name not in os.environ for name in _REPRODUCIBLE):
+        _too_late.append(True)
     for name, value in _REPRODUCIBLE.items():
         os.environ.setdefault(name, value)
+
+
+def kernels() -> dict[str, str | None]:
+    """Which kernels torch computes with, as far as the environment decides; runs under the same ones give the same bytes."""
+    late: dict[str, str | None] = {"set": "after torch had been imported"} if _too_late else {}
+    return {name: os.environ.get(name) for name in _REPRODUCIBLE} | late
 
 
 @contextmanager
@@ -59,7 +72,7 @@ def describe() -> dict[str, Any]:
         "packages": {name: _version(name) for name in PACKAGES},
         "cpu_count": os.cpu_count(),
         "torch_threads": torch.get_num_threads(),
-        "kernels": {name: os.environ.get(name) for name in _REPRODUCIBLE},
+        "kernels": kernels(),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "accelerator": str(accelerator) if accelerator else None,
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else None,

@@ -17,7 +17,7 @@ import numpy as np
 from fintune.atomic import need_place
 from fintune.config import load
 from fintune.data.readers import read
-from fintune.environment import describe, deterministic, settle
+from fintune.environment import describe, deterministic
 from fintune.errors import DataError, ModelError, UsageError
 from fintune.evaluation import Evaluation, evaluate
 from fintune.evaluation.baselines import majority, tfidf
@@ -27,7 +27,7 @@ from fintune.methods import METHODS
 from fintune.metrics import perplexity
 from fintune.preparation import Prepared, announce, data_record, encode, prepare
 from fintune.progress import tell
-from fintune.records import Example, Fault, Row, Scores
+from fintune.records import Encoded, Example, Fault, Row, Scores
 from fintune.resume import need_same_base, need_same_config, need_same_data, threads_of
 from fintune.run import Run, being_made, interrupted, run_of
 from fintune.sections import RunConfig
@@ -53,7 +53,6 @@ def train(
     """
     if resume and overwrite:
         raise UsageError("--resume goes on with a run, --overwrite begins anew", hint="Give one of the two.")
-    settle()
     prepared = prepare(load(source, overrides))
     if resume:
         before = interrupted(prepared.config) or run_of(prepared.config)
@@ -144,7 +143,7 @@ def _fit(prepared: Prepared, run: Run, *, resume: bool) -> "LoadedModel":
         need_same_base(run, config.model.base, base.sha256)
     else:
         run.write_json("data.json", data_record(prepared, encoded))
-    tuned = attached(config, base)
+    tuned = attached(config, base, encoded)
     trainable, total = tuned.parameters()
     tell(
         "model",
@@ -167,12 +166,17 @@ def _fit(prepared: Prepared, run: Run, *, resume: bool) -> "LoadedModel":
     return load_base(config)
 
 
-def attached(config: RunConfig, base: "LoadedModel") -> "LoadedModel":
-    """The base model with the method's parameters, the same ones for the same seed."""
+def attached(config: RunConfig, base: "LoadedModel", encoded: Sequence[Encoded]) -> "LoadedModel":
+    """The base model with the method's parameters, the same ones for the same seed and training part."""
     from transformers import set_seed
 
+    from fintune.training.calibration import example_losses
+
+    method, options = METHODS[config.method.name], config.method.resolved(base.tokenizer)
     set_seed(config.train.seed)
-    return replace(base, model=METHODS[config.method.name].attach(base.model, config.method, base.kind))
+    tuned = replace(base, model=method.attach(base.model, options, base.kind))
+    method.initialise(tuned.model, options, example_losses(tuned, encoded, config.train.seed))
+    return tuned
 
 
 def load_base(config: RunConfig) -> "LoadedModel":

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fintune.config import load
-from fintune.environment import deterministic, settle
+from fintune.environment import deterministic
 from fintune.errors import BrokenEnvironment
 from fintune.pipeline import attached, engine, load_base
 from fintune.preparation import Prepared, encode, prepare
@@ -78,7 +78,6 @@ def plan(source: str | Path | Mapping[str, Any] | RunConfig, overrides: Sequence
     """Measure ten steps and the longest batch; nothing is kept. Raises BrokenEnvironment when the weights alone do not fit."""
     from fintune.training.memory import machine_memory, resident_memory
 
-    settle()
     prepared = prepare(load(source, overrides))
     config = prepared.config
     threads = None if config.train.threads == "auto" else config.train.threads
@@ -88,7 +87,7 @@ def plan(source: str | Path | Mapping[str, Any] | RunConfig, overrides: Sequence
         base = load_base(config)
         encoded = encode(prepared, base)
         loaded = time.monotonic() - begun
-        tuned = attached(config, base)
+        tuned = attached(config, base, encoded)
         tell("plan", f"measuring {STEPS} steps, and the batch that needs most memory")
         step_seconds, measured = _measure(tuned, encoded, config.train)
         each = _seconds_a_text(prepared, tuned)

@@ -7,7 +7,7 @@ ConfigError: train.learning_rate: 0.001 now, 0.0005 when the run began
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from fintune.environment import PACKAGES, describe
+from fintune.environment import PACKAGES, describe, kernels
 from fintune.errors import ConfigError, DataError, ModelError
 from fintune.preparation import Prepared
 from fintune.progress import tell
@@ -59,6 +59,8 @@ def need_same_base(run: Run, base: str, sha256: str | None) -> None:
             f"{_short(then.get('base_sha256'))} then",
             hint=_HINT,
         )
+    if then.get("kernels") != kernels():
+        tell("train", f"warning: kernels {kernels()} now, {then.get('kernels')} when the run began: bytes may differ")
     now = describe()["packages"]
     for name in PACKAGES:
         if (old := then.get("packages", {}).get(name)) != now[name]:

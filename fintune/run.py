@@ -25,6 +25,7 @@ from fintune.atomic import locked, write_atomically
 from fintune.config import dump, load
 from fintune.data.cleanup import Dropped
 from fintune.errors import ConfigError, RunError
+from fintune.methods.saving import save
 from fintune.progress import tell
 from fintune.records import Prediction, Score, Scores
 from fintune.sections import RunConfig
@@ -158,7 +159,7 @@ class Run:
         for left in (staging, former):
             shutil.rmtree(left, ignore_errors=True)
         try:
-            model.save_pretrained(staging)
+            save(model, staging)
         except SafetensorError as error:  # it hides the errno of a full disk in its message
             raise OSError(
                 errno.ENOSPC if "os error 28" in str(error) else errno.EIO, str(error), str(staging)

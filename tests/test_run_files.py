@@ -24,7 +24,7 @@ class Adapter:
     """Saves like a PeftModel; fails half-way when told."""
 
     def __init__(self, content: str, failure: Exception | None = None) -> None:
-        self.content, self.failure = content, failure
+        self.content, self.failure, self.peft_config = content, failure, {}
 
     def save_pretrained(self, folder: Path) -> None:
         folder.mkdir(parents=True)

@@ -1,87 +1,28 @@
-"""LoRA: a low-rank update beside frozen linear layers (Hu et al. 2021), PEFT underneath."""
+"""LoRA: a low-rank update beside frozen linear layers (Hu et al. 2021), PEFT underneath.
+
+Settings: lora_options.py. Starts that look at the training part: initialisation.py. What is written: saving.py.
+"""
 
 import re
 import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
-
-from pydantic import Field, field_validator
+from typing import TYPE_CHECKING, Any
 
 from fintune.errors import ModelError
-from fintune.methods.protocol import Method, MethodOptions
+from fintune.methods.initialisation import FROM_EXAMPLES, initialise
+from fintune.methods.lora_options import LoraOptions
+from fintune.methods.protocol import Method
+from fintune.methods.saving import remember_start
 
 if TYPE_CHECKING:
     from torch import nn
 
 _BLOCK = re.compile(r"^(?P<stem>.*?)\.(?P<index>\d+)\.(?P<inner>.+)$")
-_AS_THEY_ARE = {
-    "r", "lora_alpha", "lora_dropout", "rank_pattern", "alpha_pattern", "bias", "init_lora_weights", "use_rslora", "use_dora",
-}  # fmt: skip
+_AS_THEY_ARE = {"r", "lora_alpha", "lora_dropout", "rank_pattern", "alpha_pattern", "bias", "use_rslora", "use_dora"}
 """options that PEFT takes under the same name and meaning"""
+_DIRECTIONS = {"pissa": 1, "olora": 1, "mica": 1, "corda": 1, "lora_ga": 2}
+"""directions of a layer that an initialisation takes for each of the update's"""
 _TASK_TYPES = {"causal": "CAUSAL_LM", "seq2seq": "SEQ_2_SEQ_LM"}
-
-
-class LoraOptions(MethodOptions):
-    """Settings of method `lora`."""
-
-    name: Literal["lora"] = "lora"
-    r: int = Field(8, ge=1, le=4096, description="Rank of the update.")
-    lora_alpha: int = Field(32, ge=1, description="The update is scaled by lora_alpha / r.")
-    lora_dropout: float = Field(0.1, ge=0, lt=1, description="Dropout on the input of the update.")
-    target_modules: str | list[str] = Field(
-        "auto", description="auto = every linear layer of the transformer blocks; or names, or one regex."
-    )
-    exclude_modules: str | list[str] = Field([], description="Names, or one regex, of layers to leave out again.")
-    layers_to_transform: list[int] = Field([], description="Numbers of the blocks to adapt, from 0; empty: all.")
-    rank_pattern: dict[str, int] = Field({}, description="Another r for some layers: {regex of the name's end: r}.")
-    alpha_pattern: dict[str, int] = Field({}, description="Another lora_alpha for some layers.")
-    bias: Literal["none", "all", "lora_only"] = Field(
-        "none",
-        description="Biases that train too: none | all | lora_only (of the adapted layers); saved with the adapter.",
-    )
-    modules_to_save: list[str] = Field([], description="Layers trained in full and saved with the adapter.")
-    init_lora_weights: bool | Literal["gaussian", "orthogonal", "pissa", "olora"] = Field(
-        True,
-        description="true: B is zero, A random | false: both random | gaussian | orthogonal | pissa (2404.02948) | olora (2406.01775).",
-    )
-    use_rslora: bool = Field(False, description="Scale by lora_alpha / sqrt(r) (arXiv 2312.03732).")
-    use_dora: bool = Field(False, description="Learn magnitudes apart from directions (arXiv 2402.09353); slower.")
-    fan_in_fan_out: bool | None = Field(
-        None, description="Whether weights are stored (in, out); null: found (GPT-2's are)."
-    )
-
-    def changes_base(self) -> bool:
-        """See MethodOptions. PEFT's unload leaves trained biases and trained copies of modules_to_save in the model, and
-        some initialisations take from the base what the adapter starts with. (PEFT's pissa_niter_N is not offered: its
-        random projection is drawn anew on loading, and the adapter no longer fits what the base has given away.)
-        """
-        moved = str(self.init_lora_weights).startswith(("pissa", "olora"))
-        return self.bias != "none" or bool(self.modules_to_save) or moved
-
-    @field_validator("rank_pattern", "alpha_pattern")
-    @classmethod
-    def _positive(cls, patterns: dict[str, int]) -> dict[str, int]:
-        for pattern, value in patterns.items():
-            _compiled(pattern)
-            if value < 1:
-                raise ValueError(f"{pattern}: must be 1 or more")
-        return patterns
-
-    @field_validator("target_modules")
-    @classmethod
-    def _regex_is_one(cls, chosen: str | list[str]) -> str | list[str]:
-        if not chosen:
-            raise ValueError("names no layer; leave it out for auto")
-        if isinstance(chosen, str):
-            _compiled(chosen)
-        return chosen
-
-
-def _compiled(pattern: str) -> None:
-    try:
-        re.compile(pattern)
-    except re.error as error:
-        raise ValueError(f"not a regular expression: {error}") from None
 
 
 def block_linear_layers(model: "nn.Module", blocks: Sequence[int] = ()) -> str:
@@ -126,35 +67,105 @@ def _towers_without_text(model: "nn.Module") -> tuple[str, ...]:
 
 
 def attach(model: Any, options: LoraOptions, kind: str) -> Any:
-    """Wrap `model` into a PeftModel whose LoRA weights alone train. Draws from torch's generator: seed it first."""
-    from peft import LoraConfig, get_peft_model
+    """Wrap `model` into a PeftModel whose LoRA weights alone train. Draws from torch's generator: seed it first.
 
-    auto = options.target_modules == "auto"
-    config = LoraConfig(
+    `options` are resolved: trainable_tokens are ids. A start that needs examples is left to `initialise`.
+    """
+    from peft import get_peft_model
+
+    tied = model.get_output_embeddings() if getattr(model.config, "tie_word_embeddings", False) else None
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*tie_word_embeddings")  # refused below
+        warnings.filterwarnings("ignore", message="Using Rank-Stabilized LoRA")  # saving.py knows better
+        config = _peft_config(model, options, kind)
+        _need_directions(model, options, config)
+        try:
+            tuned = get_peft_model(model, config)
+        except ValueError as error:
+            raise ModelError(
+                f"method.target_modules: {str(error).splitlines()[0]}",
+                hint="Use target_modules: auto, or names of linear layers of this model.",
+            ) from None
+    _need_head(model, tied)
+    if str(options.init_lora_weights).startswith("pissa_niter"):
+        remember_start(tuned)
+    return tuned
+
+
+def _peft_config(model: Any, options: LoraOptions, kind: str) -> Any:
+    from peft import LoraConfig
+
+    auto, start = options.target_modules == "auto", options.init_lora_weights
+    own: Any = True if start in FROM_EXAMPLES else start
+    return LoraConfig(
         task_type=_TASK_TYPES[kind],
         target_modules=block_linear_layers(model, options.layers_to_transform) if auto else options.target_modules,
         layers_to_transform=None if auto else options.layers_to_transform or None,
         exclude_modules=options.exclude_modules or None,
         modules_to_save=options.modules_to_save or None,
+        trainable_token_indices=_token_rows(model, options),
+        init_lora_weights=own,
         fan_in_fan_out=_is_transposed(model) if options.fan_in_fan_out is None else options.fan_in_fan_out,
         **options.model_dump(include=_AS_THEY_ARE),
     )
-    tied = model.get_output_embeddings() if getattr(model.config, "tie_word_embeddings", False) else None
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".*tie_word_embeddings")  # refused below
-            tuned = get_peft_model(model, config)
-    except ValueError as error:
+
+
+def _token_rows(model: Any, options: LoraOptions) -> Any:
+    """trainable_tokens as PEFT wants them: ids, of the input embedding and of all that is tied to it.
+
+    An encoder-decoder with a head of its own counts as not tied at all there. Its encoder's and its decoder's embedding
+    are named then, and their rows train apart.
+    """
+    ids = options.trainable_tokens
+    if not ids:
+        return None
+    table = model.get_input_embeddings()
+    rows = int(table.weight.shape[0])
+    if outside := [i for i in ids if not 0 <= int(i) < rows]:
         raise ModelError(
-            f"method.target_modules: {str(error).splitlines()[0]}",
-            hint="Use target_modules: auto, or names of linear layers of this model.",
-        ) from None
-    if tied is not None and model.get_output_embeddings() is not tied:
+            f"method.trainable_tokens: {outside[0]} is no id of this vocabulary", hint=f"Ids are 0 to {rows - 1}."
+        )
+    embeddings = {n: m for n, m in model.named_modules() if getattr(m, "weight", None) is table.weight}
+    if shared := {name.rpartition(".")[2] for name in embeddings} & set(options.modules_to_save):
+        raise ModelError(
+            f"method.trainable_tokens: {min(shared)} trains in full already (method.modules_to_save)",
+            hint="Leave one of the two out.",
+        )
+    if getattr(model.config, "tie_word_embeddings", False) or len(embeddings) == 1:
+        return ids
+    return {name: ids for name, module in embeddings.items() if module is not table}
+
+
+def _need_directions(model: Any, options: LoraOptions, config: Any) -> None:
+    """Refuse a rank beyond what a layer has: PEFT would fail in the middle, or make the update smaller without a word."""
+    from peft.tuners.lora import corda
+    from peft.utils.other import get_pattern_key
+
+    start = str(options.init_lora_weights).partition("_niter_")[0]
+    each = _DIRECTIONS.get(start, 0)
+    targets: Any = corda.target_modules
+    for name, layer in targets(model, config) if each else ():
+        rank = config.rank_pattern.get(get_pattern_key(config.rank_pattern, name), config.r)
+        least = min(layer.weight.shape)
+        if each * rank > least:
+            raise ModelError(
+                f"method.r: {start} takes {each * rank} directions of {name}, which has {least}",
+                hint=f"Lower method.r to {least // each}, or that layer's in method.rank_pattern.",
+            )
+
+
+def _need_head(model: Any, tied: Any) -> None:
+    """Refuse to adapt a head that is the embedding; rows of it that train as rows of the embedding are no such thing."""
+    from peft.utils.other import TrainableTokensWrapper
+
+    head = model.get_output_embeddings()
+    if isinstance(head, TrainableTokensWrapper):
+        head = head.original_module
+    if tied is not None and head is not tied:
         raise ModelError(
             "method.target_modules: the head of this model is its embedding (tied weights) and cannot be adapted apart",
             hint="Leave lm_head out of method.target_modules.",
         )
-    return tuned
 
 
 def _is_transposed(model: Any) -> bool:
@@ -170,6 +181,7 @@ LORA = Method(
     paper="arXiv 2106.09685",
     options=LoraOptions,
     attach=attach,
+    initialise=initialise,
     kinds=("causal", "seq2seq"),
     mergeable=True,
     saved_format="peft",

@@ -1,8 +1,8 @@
 """What a registry entry of a method says; the CLI, docs and test matrix derive from it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict
 
@@ -18,6 +18,14 @@ class MethodOptions(BaseModel):
         """Whether training changes parameters of the base model itself, so that it must be loaded anew to be clean."""
         return False
 
+    def resolved(self, tokenizer: Any) -> Self:
+        """The settings with what depends on the tokenizer put into numbers. Raises ModelError when it knows no such thing."""
+        return self
+
+
+def _as_attached(model: Any, options: Any, losses: Sequence[Callable[[], Any]]) -> None:
+    """Leave the start that `attach` gave."""
+
 
 @dataclass(frozen=True)
 class Method:
@@ -28,11 +36,13 @@ class Method:
     paper: str
     options: type[MethodOptions]
     attach: Callable[[Any, Any, str], Any]
-    """(model, options, kind) -> the same model with a few trainable parameters"""
+    """(model, resolved options, kind) -> the same model with a few trainable parameters"""
     kinds: tuple[str, ...]
     """model kinds it works on: causal, seq2seq"""
     mergeable: bool
     saved_format: str
+    initialise: Callable[[Any, Any, Sequence[Callable[[], Any]]], None] = _as_attached
+    """(attached model, options, losses): a start that depends on the training part; each loss reads one example of it"""
 
     def describe(self) -> dict[str, str]:
         """The entry as text: a row of `fintune methods` and of the docs."""

@@ -80,6 +80,7 @@ def load_model(
             place, dtype=precision, use_safetensors=True, output_loading_info=True, **options
         )
     _need_whole(reference, model, loading)
+    _say_whether_tied(model)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     digest = folder_sha256(Path(place)) if local else f"commit {config._commit_hash}"
@@ -100,6 +101,13 @@ def _need_whole(reference: str, model: Any, loading: Mapping[str, Any]) -> None:
     for name, tensor in model.state_dict().items():
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
             raise ModelError(f"{reference}: {name} holds values that are no numbers", hint="Use another copy of it.")
+
+
+def _say_whether_tied(model: Any) -> None:
+    """Put right a config that claims the head for the embedding (all T5s' do): PEFT believes it and trains the wrong rows."""
+    head = model.get_output_embeddings()
+    if head is not None and head.weight is not model.get_input_embeddings().weight:
+        model.config.tie_word_embeddings = False
 
 
 def load_tokenizer(reference: str) -> Any:

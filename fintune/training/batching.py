@@ -5,7 +5,8 @@ For causal models the batch names the positions that predict answer tokens: logi
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -15,6 +16,8 @@ from fintune.records import Encoded
 
 if TYPE_CHECKING:
     import torch
+
+    from fintune.models import LoadedModel
 
 Side = Literal["left", "right"]
 IGNORE = -100
@@ -125,6 +128,14 @@ def collate_seq2seq(batch: Sequence[Encoded], pad_id: int, start_id: int) -> "di
         "labels": labels,
         "weights": weights(batch),
     }
+
+
+def collator(loaded: "LoadedModel") -> "Callable[[Sequence[Encoded]], dict[str, torch.Tensor]]":
+    """The collate function for a model's kind."""
+    pad_id = loaded.tokenizer.pad_token_id
+    if loaded.kind == "causal":
+        return partial(collate_causal, pad_id=pad_id)
+    return partial(collate_seq2seq, pad_id=pad_id, start_id=loaded.model.config.decoder_start_token_id)
 
 
 def weights(batch: Sequence[Encoded]) -> "torch.Tensor":

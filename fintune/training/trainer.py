@@ -4,8 +4,7 @@ transformers' Trainer underneath (so accelerate, FSDP and DeepSpeed stay open) w
 the loss at answer positions, checkpoints that are never half, and the epoch's judgement, which the caller passes in.
 """
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from fintune.progress import tell
 from fintune.records import Encoded
 from fintune.sections import TrainSection
 from fintune.training.arguments import arguments, steps_an_epoch
-from fintune.training.batching import BucketSampler, collate_causal, collate_seq2seq, micro_batches
+from fintune.training.batching import BucketSampler, collator, micro_batches
 from fintune.training.checkpoints import Checkpoints, step_of
 from fintune.training.guard import need_finite, out_of_memory
 from fintune.training.hooks import Hooks, Judgement
@@ -52,7 +51,7 @@ def train(
         model=loaded.model,
         args=arguments(loaded, settings, folder, len(examples)),
         train_dataset=list(examples),
-        data_collator=_collate(loaded),
+        data_collator=collator(loaded),
         callbacks=[watch, *_tensorboard(settings, folder)],
     )
     trainer.remove_callback(PrinterCallback)
@@ -152,10 +151,3 @@ def _tensorboard(settings: TrainSection, folder: Path) -> list[TrainerCallback]:
     from transformers.integrations.integration_utils import TensorBoardCallback
 
     return [TensorBoardCallback(SummaryWriter(str(folder.with_name("tensorboard"))))]  # type: ignore[no-untyped-call]
-
-
-def _collate(loaded: LoadedModel) -> Callable[[Sequence[Encoded]], dict[str, torch.Tensor]]:
-    pad_id = loaded.tokenizer.pad_token_id
-    if loaded.kind == "causal":
-        return partial(collate_causal, pad_id=pad_id)
-    return partial(collate_seq2seq, pad_id=pad_id, start_id=loaded.model.config.decoder_start_token_id)

@@ -1,0 +1,43 @@
+"""The settings under which a run gives the same bytes twice are made in time, kept where the user made them, and recorded."""
+
+import json
+import os
+import subprocess
+import sys
+
+import torch
+
+from fintune.environment import deterministic, kernels
+
+_ASK = "import json; from fintune.environment import kernels; print(json.dumps(kernels()))"
+_WANTED = {"MKL_CBWR": "AUTO", "MKL_DYNAMIC": "FALSE", "OMP_DYNAMIC": "FALSE", "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
+
+
+def asked(code: str, **environment: str) -> dict[str, str]:
+    clean = {name: value for name, value in os.environ.items() if name not in _WANTED}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=clean | environment, capture_output=True, text=True, check=True
+    )
+    found: dict[str, str] = json.loads(done.stdout)
+    return found
+
+
+def test_importing_fintune_makes_them() -> None:
+    assert asked(f"import fintune; {_ASK}") == _WANTED
+
+
+def test_what_the_user_set_stays() -> None:
+    assert asked(_ASK, MKL_CBWR="AVX2") == _WANTED | {"MKL_CBWR": "AVX2"}
+
+
+def test_too_late_is_recorded() -> None:
+    assert asked(f"import torch; {_ASK}") == _WANTED | {"set": "after torch had been imported"}
+    assert asked(f"import torch; {_ASK}", **_WANTED) == _WANTED
+
+
+def test_deterministic_settings_end_with_the_block() -> None:
+    before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    with deterministic(3):
+        assert (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()) == (3, True)
+    assert (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()) == before
+    assert kernels().keys() >= _WANTED.keys()
