@@ -5,7 +5,6 @@ fintune predict runs/run "Operating loss narrowed to EUR 2 mn."
 """
 
 import json
-import shlex
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -21,6 +20,7 @@ from rich.text import Text
 from fintune import display, exits, signals
 from fintune.errors import DataError, RunError
 from fintune.records import Scores
+from fintune.run import typed
 
 app = typer.Typer(
     name="fintune",
@@ -78,7 +78,7 @@ def init(
         raise RunError(f"{path}: exists already", hint="Name another file, or add --force.")
     need_place(path)
     write_atomically(path, template(str(path), data=data))
-    out.print(Text(f"wrote {path}\nnext: fintune check {_typed(path)}"), soft_wrap=True)
+    out.print(Text(f"wrote {path}\nnext: fintune check {typed(path)}"), soft_wrap=True)
 
 
 @app.command()
@@ -110,7 +110,7 @@ def check(
     else:
         for table in display.examination(found):
             out.print(table)
-        out.print(Text(f"next: fintune train {_typed(config)}" if not found.severe else "next: mend what is severe"))
+        out.print(Text(f"next: fintune train {typed(config)}" if not found.severe else "next: mend what is severe"))
     if found.severe:
         sys.exit(1)
 
@@ -127,7 +127,7 @@ def plan(config: ConfigFile, overrides: Overrides = None, as_json: AsJson = Fals
     else:
         out.print(display.estimate(found))
         out.print(
-            Text(f"next: fintune train {_typed(config)}" if found.fits else "next: lower train.micro_batch_tokens")
+            Text(f"next: fintune train {typed(config)}" if found.fits else "next: lower train.micro_batch_tokens")
         )
     if not found.fits:
         sys.exit(1)
@@ -155,7 +155,7 @@ def train(
     _show_scores(run)
     out.print(
         Text(
-            f'run: {run.folder}\nnext: fintune predict {_typed(run.folder)} "Profit fell 12 % but the outlook was raised."'
+            f'run: {run.folder}\nnext: fintune predict {typed(run.folder)} "Profit fell 12 % but the outlook was raised."'
         ),
         soft_wrap=True,
     )
@@ -327,11 +327,6 @@ def _show_scores(run: Any) -> None:
 
 def _show_labels(scores: Scores, labels: Sequence[str]) -> None:
     out.print(display.classes_table(scores, labels), display.confusion_table(scores, labels), display.losses(scores))
-
-
-def _typed(path: Path) -> str:
-    """A path as one types it in a shell."""
-    return shlex.quote(f"./{path}" if str(path).startswith("-") else str(path))
 
 
 def _list(rows: list[dict[str, str]], as_json: bool) -> None:

@@ -23,13 +23,14 @@ from fintune.evaluation import Evaluation, evaluate
 from fintune.evaluation.baselines import majority, tfidf
 from fintune.export.model_card import model_card
 from fintune.gathering import reading_like
+from fintune.making import being_made, interrupted
 from fintune.methods import METHODS
 from fintune.metrics import perplexity
 from fintune.preparation import Prepared, announce, data_record, encode, prepare
 from fintune.progress import tell
 from fintune.records import Encoded, Example, Fault, Row, Scores
 from fintune.resume import need_same_base, need_same_config, need_same_data, threads_of
-from fintune.run import Run, being_made, interrupted, run_of
+from fintune.run import Run, run_of
 from fintune.sections import RunConfig
 from fintune.signals import deferred
 from fintune.tasks import TASKS, Task

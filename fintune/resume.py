@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fintune.environment import PACKAGES, describe, kernels
-from fintune.errors import ConfigError, DataError, ModelError
+from fintune.errors import ConfigError, DataError, ModelError, RunError
 from fintune.preparation import Prepared
 from fintune.progress import tell
 from fintune.run import Run
@@ -34,7 +34,7 @@ def need_same_config(run: Run, config: RunConfig) -> None:
 
 def need_same_data(run: Run, prepared: Prepared) -> None:
     """Raise DataError when a file or the split is not as it was."""
-    then = {source["path"]: source for source in run.data()["sources"]}
+    then = {source["path"]: source for source in _recorded(run, "data.json", run.data(), "sources", list)}
     for source in prepared.sources:
         old = then.get(source["path"], {})
         for what in ("sha256", "rows", "examples"):
@@ -61,17 +61,31 @@ def need_same_base(run: Run, base: str, sha256: str | None) -> None:
         )
     if then.get("kernels") != kernels():
         tell("train", f"warning: kernels {kernels()} now, {then.get('kernels')} when the run began: bytes may differ")
-    now = describe()["packages"]
+    now = describe()
+    if then.get("cpu_capability") != now["cpu_capability"]:
+        tell("train", f"warning: {now['cpu_capability']} now, {then.get('cpu_capability')} then: bytes may differ")
+    before = _recorded(run, "environment.json", then, "packages", dict)
     for name in PACKAGES:
-        if (old := then.get("packages", {}).get(name)) != now[name]:
-            tell("train", f"warning: {name} {now[name]} now, {old} when the run began: the last digits may differ")
+        if before.get(name) != now["packages"][name]:
+            tell(
+                "train",
+                f"warning: {name} {now['packages'][name]} now, {before.get(name)} when the run began: bytes may differ",
+            )
 
 
 def threads_of(run: Run, config: RunConfig) -> int | None:
     """CPU threads the run has been trained with so far, or shall be; None: as torch finds."""
     if run.has_begun_training():
-        return int(run.environment()["torch_threads"])
+        return int(_recorded(run, "environment.json", run.environment(), "torch_threads", int))
     return None if config.train.threads == "auto" else config.train.threads
+
+
+def _recorded(run: Run, file: str, content: Mapping[str, Any], key: str, kind: type) -> Any:
+    if not isinstance(content.get(key), kind):
+        raise RunError(
+            f"{run.folder / file}: damaged: no {key}", hint="Copy the run folder again, or begin anew with --overwrite."
+        )
+    return content[key]
 
 
 def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

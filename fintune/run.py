@@ -9,11 +9,9 @@ Every file is written beside its place and renamed. While a run is being made th
 
 import errno
 import json
-import re
 import shlex
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,24 +19,20 @@ from typing import Any
 
 from safetensors import SafetensorError
 
-from fintune.atomic import locked, write_atomically
-from fintune.config import dump, load
+from fintune.atomic import write_atomically
+from fintune.config import load
 from fintune.data.cleanup import Dropped
 from fintune.errors import ConfigError, RunError
 from fintune.methods.saving import save
-from fintune.progress import tell
 from fintune.records import Prediction, Score, Scores
 from fintune.sections import RunConfig
 
-_MARK = "INCOMPLETE"
-_HOLDS = {"scores.json": {"splits", "baselines"}, "data.json": {"ids", "fingerprint"}}
+MARK = "INCOMPLETE"
+_HOLDS = {
+    "scores.json": {"splits", "baselines"},
+    "data.json": {"ids", "fingerprint"},
+}
 """what readers of a file rely on"""
-_OWN = re.compile(
-    r"INCOMPLETE|config\.yaml|(data|environment|scores)\.json|(log|dropped)\.jsonl|predictions\.\w+\.jsonl|README\.md"
-    r"|(adapter|\.adapter\.(new|old))(/(adapter_config\.json|adapter_model\.safetensors|README\.md))?"
-    r"|(checkpoints|tensorboard)(/.*)?|\..+\.tmp"
-)
-"""names a run folder holds; a folder that holds others is somebody else's and never removed"""
 
 
 @dataclass(frozen=True)
@@ -53,8 +47,8 @@ class Run:
         run = cls(Path(folder))
         if not (run.folder / "config.yaml").is_file():
             raise RunError(f"{folder}: not a run folder (no config.yaml)", hint=_others(run.folder.parent))
-        if (run.folder / _MARK).exists():
-            former = run.folder.with_name(f".{run.folder.name}.former")
+        if (run.folder / MARK).exists():
+            former = former_of(run.folder)
             kept = (
                 f"The finished run it was to replace lies in {former}; train brings it back." if former.exists() else ""
             )
@@ -64,7 +58,7 @@ class Run:
                 else "Train it again with the same config; a finished run replaces it."
             )
             raise RunError(
-                f"{folder}: unfinished run: {(run.folder / _MARK).read_text().strip()}",
+                f"{folder}: unfinished run: {(run.folder / MARK).read_text().strip()}",
                 hint=f"{kept} {onward}".strip(),
             )
         return run
@@ -174,7 +168,8 @@ class Run:
         """Forget all but the first lines of log.jsonl."""
         path = self.folder / "log.jsonl"
         if path.exists():
-            self.write_text(path.name, "".join(path.read_text(encoding="utf-8").splitlines(keepends=True)[:lines]))
+            kept = path.read_bytes().splitlines(keepends=True)[:lines]
+            self.write_text(path.name, b"".join(kept).decode(errors="replace"))
 
     def exists(self) -> bool:
         """Whether a run stands here, finished or to be gone on with."""
@@ -182,15 +177,23 @@ class Run:
 
     def is_finished(self) -> bool:
         """Whether a complete run stands here."""
-        return (self.folder / "config.yaml").is_file() and not (self.folder / _MARK).exists()
+        return (self.folder / "config.yaml").is_file() and not (self.folder / MARK).exists()
 
     def has_begun_training(self) -> bool:
         """Whether an unfinished run stands here that can be gone on with."""
-        return (self.folder / _MARK).exists() and any(self.checkpoints.glob("checkpoint-*"))
+        return (self.folder / MARK).exists() and any(self.checkpoints.glob("checkpoint-*"))
 
     def command_to_resume(self) -> str:
-        """What to type to go on with an unfinished run."""
-        return f"fintune train {shlex.quote(str(self.folder / 'config.yaml'))} --resume"
+        """What to type to go on with an unfinished run, wherever it has been moved to."""
+        place = run_of(self.config()).folder
+        moved = (
+            ""
+            if self.folder.absolute() in (place, unfinished_of(place))
+            else (
+                f" --set output={shlex.quote(str(self.folder.absolute().parent))} --set name={shlex.quote(self.folder.name)}"
+            )
+        )
+        return f"fintune train {typed(self.folder / 'config.yaml')} --resume{moved}"
 
     def untrained(self) -> bool:
         """Whether training left nothing here that is worth keeping."""
@@ -227,101 +230,24 @@ def need_same_data(runs: Sequence[Run]) -> str:
     return prints[first]
 
 
-@contextmanager
-def being_made(config: RunConfig, *, overwrite: bool, resume: bool = False) -> Iterator[Run]:
-    """A run folder, locked and marked unfinished until the block ends well. Raises RunError when it is taken.
-
-    It is a fresh one, or with `resume` the unfinished one that stands there with a checkpoint.
-    """
-    run = run_of(config)
-    with locked(run.folder, hint="Choose another name: --set name=..."):
-        begun = interrupted(config) is not None
-        if begun and not resume and not overwrite:
-            raise RunError(
-                f"{run.folder}: an interrupted run stands there, with checkpoints",
-                hint="Go on with it: add --resume. Or begin anew: add --overwrite.",
-            )
-        former = _clear(run.folder, overwrite, keep=begun and resume)
-        try:
-            if not (begun and resume):
-                write_atomically(run.folder / _MARK, f"begun {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, not finished\n")
-                run.write_text("config.yaml", dump(config))
-            yield run
-            shutil.rmtree(run.checkpoints, ignore_errors=True)
-            (run.folder / _MARK).unlink()
-        except BaseException:
-            if run.has_begun_training():
-                tell("train", f"what was saved is kept; to go on: {run.command_to_resume()}")
-            elif former.exists() or run.untrained():
-                shutil.rmtree(run.folder, ignore_errors=True)
-            if former.exists():  # the finished run stays until the new one is whole
-                if run.folder.exists():
-                    run.folder.rename(_unfinished(run.folder))
-                former.rename(run.folder)
-            raise
-        shutil.rmtree(former, ignore_errors=True)
-
-
 def run_of(config: RunConfig) -> Run:
     """The run a config makes, whether it exists yet or not."""
     return Run(Path(config.output).expanduser() / config.name)
 
 
-def interrupted(config: RunConfig) -> Run | None:
-    """The run of that name that can be gone on with; beside a finished one when that was to be replaced."""
-    folder = run_of(config).folder
-    return next((run for run in map(Run, (folder, _unfinished(folder))) if run.has_begun_training()), None)
+def typed(path: Path) -> str:
+    """A path as one types it in a shell."""
+    return shlex.quote(f"./{path}" if str(path).startswith("-") else str(path))
 
 
-def _unfinished(folder: Path) -> Path:
+def former_of(folder: Path) -> Path:
+    """Where a finished run waits while another is made in its place."""
+    return folder.with_name(f".{folder.name}.former")
+
+
+def unfinished_of(folder: Path) -> Path:
     """Where a run waits to be gone on with while the finished run it is to replace stands in its place."""
     return folder.with_name(f".{folder.name}.unfinished")
-
-
-def _clear(folder: Path, overwrite: bool, *, keep: bool) -> Path:
-    """Remove an unfinished run, unless it is to `keep`; move a finished one aside, when told to; touch nothing else.
-
-    Returns the place of the finished run that gives way; one that a killed process has moved there is brought back first.
-    """
-    former, unfinished = folder.with_name(f".{folder.name}.former"), _unfinished(folder)
-    for place in (folder, former, unfinished):
-        _need_own(place)
-    if keep:
-        if unfinished.exists():
-            folder.rename(former)
-            unfinished.rename(folder)
-        return former
-    if (folder / _MARK).exists() and former.exists():  # a process that was to replace it has been killed
-        shutil.rmtree(folder)
-        former.rename(folder)
-    begun = (folder / _MARK).exists()
-    finished = folder.exists() and any(folder.iterdir()) and not begun
-    if finished and not overwrite:
-        raise RunError(
-            f"{folder}: a finished run stands there", hint="Choose another name (--set name=...) or add --overwrite."
-        )
-    shutil.rmtree(unfinished, ignore_errors=True)
-    if finished:
-        shutil.rmtree(former, ignore_errors=True)
-        folder.rename(former)
-    elif begun:
-        shutil.rmtree(folder)
-    return former
-
-
-def _need_own(folder: Path) -> None:
-    """Refuse a place that holds anything a run does not."""
-    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
-        raise RunError(f"{folder}: exists and is not a folder", hint="Choose another name: --set name=...")
-    if not folder.exists() or not any(folder.iterdir()):
-        return
-    held = (path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")))
-    foreign = next((name for name in held if not _OWN.fullmatch(name)), None)
-    if foreign is not None or not ((folder / "config.yaml").is_file() or (folder / _MARK).exists()):
-        raise RunError(
-            f"{folder}: exists and is not a run folder{f' (holds {foreign})' if foreign else ''}",
-            hint="Choose another name: --set name=...",
-        )
 
 
 def _others(parent: Path) -> str:

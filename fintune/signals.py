@@ -28,9 +28,12 @@ class Stopped(BaseException):
 
 
 def heed_signals() -> None:
-    """From now on SIGTERM and SIGHUP unwind as Ctrl-C does; a second signal is not heard while the first is cleaned up."""
+    """From now on SIGTERM and SIGHUP unwind as Ctrl-C does; further signals are not heard while the first is cleaned up.
+
+    What the process was told to ignore (nohup) stays ignored.
+    """
     for number in _HEEDED:
-        if number != signal.SIGINT or signal.getsignal(number) is signal.default_int_handler:
+        if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
             signal.signal(number, _unwind)
 
 
@@ -39,6 +42,8 @@ class Deferral:
 
     def __init__(self) -> None:
         self.noted = 0
+        self.formerly: dict[int, Any] = {}
+        """the handlers that stood before"""
         self._at_once = False
 
     def __call__(self) -> bool:
@@ -55,9 +60,9 @@ class Deferral:
             self._at_once = False
 
     def note(self, number: int, frame: FrameType | None) -> None:
-        """The handler: a second signal unwinds."""
+        """The handler: a second signal does what the first would have done."""
         if self.noted or self._at_once:
-            _unwind(number, frame)
+            self.formerly[number](number, frame)
         self.noted = number
         tell("train", "told to stop: saving first; once more to stop at once")
 
@@ -69,14 +74,15 @@ def deferred() -> Iterator[Deferral]:
     Signals nobody heeds, and threads other than the main one, are left alone.
     """
     deferral = Deferral()
-    heeded = _replace_handlers(deferral.note) if threading.current_thread() is threading.main_thread() else {}
+    if threading.current_thread() is threading.main_thread():
+        deferral.formerly = _replace_handlers(deferral.note)
     try:
         yield deferral
     finally:
-        for number, former in heeded.items():
+        for number, former in deferral.formerly.items():
             signal.signal(number, former)
     if deferral.noted:
-        _unwind(deferral.noted, None)
+        deferral.formerly[deferral.noted](deferral.noted, None)
 
 
 def _replace_handlers(handler: Callable[[int, FrameType | None], None]) -> dict[int, Any]:
@@ -86,5 +92,6 @@ def _replace_handlers(handler: Callable[[int, FrameType | None], None]) -> dict[
 
 
 def _unwind(number: int, frame: FrameType | None) -> None:
-    signal.signal(number, signal.SIG_IGN)
+    for each in _HEEDED:
+        signal.signal(each, signal.SIG_IGN)
     raise KeyboardInterrupt if number == signal.SIGINT else Stopped(number)

@@ -8,7 +8,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "fintune"
 LAYERS = [
     {"errors", "records", "metrics", "progress", "atomic", "signals"},
-    {"config", "sections", "prompts", "run", "data", "tasks", "methods", "models", "template", "environment"},
+    {"config", "sections", "prompts", "run", "data", "tasks", "methods", "models", "template", "environment", "making"},
     {"merge", "training", "engines", "gathering", "preparation", "examination", "resume"},
     {"evaluation"},
     {"export"},

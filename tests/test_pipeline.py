@@ -174,7 +174,7 @@ def test_a_broken_run_says_so_and_may_be_replaced(tiny_config: dict[str, Any], m
     with pytest.raises(RunError, match="unfinished run"):
         fintune.load(folder)
     monkeypatch.undo()
-    with pytest.raises(RunError, match="an interrupted run stands there"):
+    with pytest.raises(RunError, match="an interrupted run waits there"):
         fintune.train(tiny_config, ["train.epochs=1"])
     run = fintune.train(tiny_config, ["train.epochs=1"], resume=True)
     assert fintune.Run.open(folder) == run

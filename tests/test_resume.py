@@ -142,7 +142,7 @@ def test_other_versions_are_told(tiny_config: dict[str, Any], begun: Path) -> No
     told: list[Progress] = []
     with listening(told.append):
         fintune.train(tiny_config, OVERRIDES, resume=True)
-    assert any("1.0 when the run began: the last digits may differ" in event.note for event in told)
+    assert any("1.0 when the run began: bytes may differ" in event.note for event in told)
 
 
 def test_a_moved_run_goes_on(tiny_config: dict[str, Any], begun: Path, tmp_path: Path) -> None:
@@ -169,7 +169,7 @@ def test_the_finished_run_stays_until_the_resumed_one_replaces_it(
     folder = interrupt(tiny_config, monkeypatch)
     assert adapter_bytes(folder) == finished
     assert Run.open(folder).config().train.epochs == 1
-    with pytest.raises(RunError, match="an interrupted run stands there"):
+    with pytest.raises(RunError, match="an interrupted run waits there"):
         fintune.train(tiny_config, OVERRIDES)
     run = fintune.train(tiny_config, OVERRIDES, resume=True)
     assert run.config().train.epochs == 4

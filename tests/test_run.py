@@ -9,7 +9,8 @@ from filelock import FileLock
 
 from fintune.config import load
 from fintune.errors import ConfigError, RunError
-from fintune.run import Run, being_made, need_same_data
+from fintune.making import being_made
+from fintune.run import Run, need_same_data
 from fintune.sections import RunConfig
 
 

@@ -40,8 +40,10 @@ class Checkpoints:
             staging.mkdir(parents=True)
             write(staging)
             _seal(staging)
-            shutil.rmtree(place, ignore_errors=True)
+            if place.exists():  # the same step, before and after its epoch was judged
+                place.rename(_aside(place))
             staging.rename(place)
+            shutil.rmtree(_aside(place), ignore_errors=True)
         except (SafetensorError, RuntimeError) as error:  # both hide the errno of a full disk in their message
             shutil.rmtree(staging, ignore_errors=True)
             raise _as_os_error(error, staging) from error
@@ -52,17 +54,17 @@ class Checkpoints:
             shutil.rmtree(old, ignore_errors=True)
 
     def latest(self) -> Path | None:
-        """The newest whole checkpoint; damaged ones are passed over, and said to be."""
+        """The newest whole checkpoint; damaged ones are passed over, said to be, and removed lest they outlive whole ones."""
+        for old in self.folder.glob(".checkpoint-*.old"):  # a process was killed between two renames
+            place = old.with_name(old.name[1:].removesuffix(".old"))
+            shutil.rmtree(old) if place.exists() else old.rename(place)
         for folder in self._newest_first():
             problem = _problem(folder)
             if problem is None:
                 return folder
             tell("train", f"{folder}: damaged ({problem}), passed over")
+            shutil.rmtree(folder, ignore_errors=True)
         return None
-
-    def any(self) -> bool:
-        """Whether there is a checkpoint, whole or not."""
-        return bool(self._newest_first())
 
     def _newest_first(self) -> list[Path]:
         numbered = [(int(m[1]), path) for path in self.folder.glob("checkpoint-*") if (m := _NAME.fullmatch(path.name))]
@@ -72,6 +74,10 @@ class Checkpoints:
 def step_of(checkpoint: Path) -> int:
     """The number of optimizer steps a checkpoint has behind it."""
     return int(checkpoint.name.rpartition("-")[2])
+
+
+def _aside(place: Path) -> Path:
+    return place.with_name(f".{place.name}.old")
 
 
 def _seal(folder: Path) -> None:
@@ -88,6 +94,8 @@ def _problem(folder: Path) -> str | None:
     """What is wrong with a checkpoint; None when every file of its manifest is there, whole."""
     try:
         manifest = json.loads((folder / _MANIFEST).read_text())
+        if not manifest:
+            return f"{_MANIFEST} names nothing"
         for name, entry in manifest.items():
             size = (folder / name).stat().st_size
             if size != entry["bytes"]:

@@ -32,7 +32,7 @@ class SealedCheckpoints(_Trainer):
         """Restore what the caller sees of a checkpoint, and judge an epoch that was trained but not judged."""
         self.watch.restore(checkpoint)
         self._load_from_checkpoint(str(checkpoint))
-        self.watch.judge_pending(self.model, self.state)
+        self.watch.take_up(self.model)
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         if not self.args.should_save:  # processes other than the first of each machine: their random states only

@@ -62,7 +62,7 @@ def train(
         trainer.take_up(latest)
     elif resume:
         hooks.rewind(0)
-    if not watch.done:
+    if not watch.stopped_early:
         trainer.train(resume_from_checkpoint=str(latest) if latest else None)
     loaded.model.eval()
     return watch.best_epoch
@@ -75,6 +75,7 @@ class AnswerTrainer(SealedCheckpoints, Trainer):
         super().__init__(compute_loss_func=self._answer_loss, **kwargs)
         self.watch = watch
         self.checkpoints = Checkpoints(Path(str(self.args.output_dir)))
+        self._staging = self.checkpoints.folder
         self._settings = settings
         self._weights: torch.Tensor | None = None
         self._loss_shifts_labels = False  # else the Trainer leaves the first label out when it counts answer tokens

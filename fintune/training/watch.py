@@ -33,6 +33,8 @@ class Watch(TrainerCallback):
         self._best: Judgement | None = None
         self._unjudged = 0
         """number of an epoch that is trained and not judged; 0: none"""
+        self._epoch = 0
+        """number of the last epoch judged"""
         self._losses: list[tuple[float, int]] = []
         self._lines = 0
         self._stopping = False
@@ -40,11 +42,13 @@ class Watch(TrainerCallback):
         self._clock = self._begun = time.monotonic()
         self._first_step = 0
         self._note = ""
+        self._unheard: Mapping[str, float] = {}
+        """figures of an epoch that was judged before the reporters had been set up"""
 
     def save(self, folder: Path) -> None:
         """Write the state into a checkpoint."""
         best = self._best and {"macro_f1": self._best.macro_f1, "loss": self._best.loss}
-        names = ("best_epoch", "done", "_unjudged", "_losses", "_lines")
+        names = ("best_epoch", "done", "_epoch", "_unjudged", "_losses", "_lines")
         state = {name.lstrip("_"): getattr(self, name) for name in names}
         (folder / _FILE).write_text(json.dumps(state | {"best": best}))
 
@@ -53,7 +57,8 @@ class Watch(TrainerCallback):
         state = json.loads((folder / _FILE).read_text())
         best = state["best"]
         self._best = best and Judgement(best["macro_f1"], best["loss"], {})
-        self.best_epoch, self.done, self._unjudged = state["best_epoch"], state["done"], state["unjudged"]
+        self.best_epoch, self.done = state["best_epoch"], state["done"]
+        self._epoch, self._unjudged = state["epoch"], state["unjudged"]
         self._losses = [(loss, n) for loss, n in state["losses"]]
         self._lines = state["lines"]
         self._hooks.rewind(self._lines)
@@ -66,6 +71,7 @@ class Watch(TrainerCallback):
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """The clock for the time left starts here, after a resume too."""
         self._first_step, self._begun = state.global_step, time.monotonic()
+        self._report(args, state, control, self._unheard)
 
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Judging took time that is not training's."""
@@ -112,18 +118,27 @@ class Watch(TrainerCallback):
         """Judge, unless training stops to be resumed."""
         if self._stopping or not self._unjudged:
             return
-        self.judge_pending(model, state)
+        figures = self.judge_pending(model)
+        self._report(args, state, control, figures)
         control.should_training_stop = control.should_training_stop or self.done
         control.should_save = True
 
-    def judge_pending(self, model: Any, state: Any = None) -> None:
-        """Judge the epoch that is trained and not judged yet, if there is one; keep it if it is the best."""
-        if not self._unjudged:
-            return
-        with self._hooks.interruptible():
-            self._judge(self._unjudged, model, state)
+    def take_up(self, model: Any) -> None:
+        """After a resume: judge the epoch that was trained and not judged, if there is one."""
+        if self._unjudged:
+            self._unheard = self.judge_pending(model)
 
-    def _judge(self, epoch: int, model: Any, state: Any) -> None:
+    @property
+    def stopped_early(self) -> bool:
+        """Whether patience has ended the training before its last epoch."""
+        return self.done and self._epoch < self._settings.epochs
+
+    def judge_pending(self, model: Any) -> Mapping[str, float]:
+        """Judge the epoch that is trained and not judged yet; keep it if it is the best. Returns its figures."""
+        with self._hooks.interruptible():
+            return self._judge(self._unjudged, model)
+
+    def _judge(self, epoch: int, model: Any) -> Mapping[str, float]:
         judgement = self._hooks.judge(epoch)
         need_finite(judgement.loss, f"the validation loss of epoch {epoch}", self._settings)
         model.train()
@@ -132,10 +147,15 @@ class Watch(TrainerCallback):
             self._best, self.best_epoch = judgement, epoch
             self._hooks.keep()
         self._log_epoch(epoch, better, judgement)
-        for callback in self.reporters:
-            callback.on_log(None, state, None, logs=dict(judgement.figures), model=model)
-        self._unjudged, self._losses = 0, []
+        self._unjudged, self._losses, self._epoch = 0, [], epoch
         self.done = epoch == self._settings.epochs or self._patience_is_over(epoch)
+        return judgement.figures
+
+    def _report(self, args: Any, state: Any, control: Any, figures: Mapping[str, float]) -> None:
+        """Let MLflow and the like hear an epoch's figures, under names the Trainer does not use itself."""
+        named = {f"epoch_{name}": value for name, value in figures.items()}
+        for callback in self.reporters if named else ():
+            callback.on_log(args, state, control, logs=dict(named))
 
     def _log_epoch(self, epoch: int, better: bool, judgement: Judgement) -> None:
         weight = sum(n for _, n in self._losses)

@@ -248,7 +248,7 @@ def test_reporters_hear_steps_and_epochs(tiny_causal: Path, tmp_path: Path, monk
     hooks = silent(lambda epoch: Judgement(0.0, 0.0, {"validation_accuracy": 0.25}))
     fit(tuned(tiny_causal), tmp_path, hooks, report_to=["mlflow"])
     assert sum("loss" in logs for logs in heard) == 3
-    assert {"validation_accuracy": 0.25} in heard
+    assert {"epoch_validation_accuracy": 0.25} in heard
 
 
 def test_every_logged_step_says_rate_speed_and_memory(tiny_causal: Path, tmp_path: Path) -> None:
