@@ -5,11 +5,14 @@ import platform
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+from fintune.errors import UsageError
 
 _REPRODUCIBLE = {
     "MKL_CBWR": "AUTO",
@@ -20,6 +23,7 @@ _REPRODUCIBLE = {
 """what makes MKL, OpenMP and cuBLAS add numbers in one order (their manuals on reproducibility)"""
 
 _too_late: list[bool] = []
+_ALONE = threading.Lock()
 
 PACKAGES = ("fintune", "torch", "transformers", "peft", "accelerate", "tokenizers", "numpy", "scikit-learn")
 
@@ -46,6 +50,11 @@ def deterministic(threads: int | None) -> Iterator[None]:
     """Deterministic algorithms and a fixed number of CPU threads (None: torch's own choice) inside the block."""
     import torch
 
+    if not _ALONE.acquire(blocking=False):
+        raise UsageError(
+            "another training runs in this process: their random numbers would mix",
+            hint="Train in processes of their own.",
+        )
     before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     deterministic_settings: Any = torch.utils.deterministic
     filled = deterministic_settings.fill_uninitialized_memory
@@ -55,6 +64,7 @@ def deterministic(threads: int | None) -> Iterator[None]:
     try:
         yield
     finally:
+        _ALONE.release()
         torch.set_num_threads(before[0])
         torch.use_deterministic_algorithms(before[1])
         deterministic_settings.fill_uninitialized_memory = filled

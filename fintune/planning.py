@@ -46,7 +46,7 @@ class Estimate:
     machine: int
     """memory there is"""
     times: Mapping[str, float]
-    """loading, training, judging after every epoch, scoring at the end"""
+    """reading data and loading weights, training, judging after every epoch, scoring at the end"""
 
     @property
     def peak(self) -> int:
@@ -75,14 +75,18 @@ class Estimate:
 
 
 def plan(source: str | Path | Mapping[str, Any] | RunConfig, overrides: Sequence[str] = ()) -> Estimate:
-    """Measure ten steps and the longest batch; nothing is kept. Raises BrokenEnvironment when the weights alone do not fit."""
+    """Measure ten steps and the longest batch; nothing is kept. Python's own start is not counted.
+
+    Raises BrokenEnvironment when the weights alone do not fit.
+    """
     from fintune.training.memory import machine_memory, resident_memory
 
+    begun = time.monotonic()
     prepared = prepare(load(source, overrides))
     config = prepared.config
     threads = None if config.train.threads == "auto" else config.train.threads
     with deterministic(threads):
-        program, begun = resident_memory(), time.monotonic()
+        program = resident_memory()
         _need_room(config)
         base = load_base(config)
         encoded = encode(prepared, base)
@@ -192,7 +196,7 @@ def _times(prepared: Prepared, loaded: float, step_seconds: float, each: float, 
     if "zero-shot" in evaluation.baselines:
         scored += test if evaluation.test else validation
     return {
-        "load": loaded,
+        "start": loaded,
         "train": step_seconds * _steps(settings, examples),
         "judge epochs": each * judged * settings.epochs,
         "score": each * scored,

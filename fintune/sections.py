@@ -220,6 +220,14 @@ class RunConfig(Section):
     """A whole run; build it with `load` or `validate`, which know the registries."""
 
     name: str = Field("run", pattern=r"^\w[\w.-]*$", max_length=100, description="Name of the run folder.")
+
+    @field_validator("name")
+    @classmethod
+    def _fits_a_file_system(cls, name: str) -> str:
+        if len(name.encode()) > 200:
+            raise ValueError("is longer than 200 bytes, too long for the name of a folder")
+        return name
+
     output: str = Field("runs", description="Folder that holds run folders.")
     model: ModelSection
     data: DataSection

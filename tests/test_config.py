@@ -130,6 +130,11 @@ def test_a_config_never_changes() -> None:
         load({}).train.epochs = 5  # type: ignore[misc]
 
 
+def test_a_name_fits_a_file_system() -> None:
+    with pytest.raises(ConfigError, match="name: is longer than 200 bytes"):
+        load({"name": "名" * 90, "data": {"path": "x.csv"}})
+
+
 @pytest.mark.parametrize("path", sorted((Path(__file__).parents[1] / "examples").glob("*.yaml")), ids=lambda p: p.stem)
 def test_every_example_loads(path: Path) -> None:
     assert load(path).name

@@ -5,9 +5,11 @@ import os
 import subprocess
 import sys
 
+import pytest
 import torch
 
 from fintune.environment import deterministic, kernels
+from fintune.errors import UsageError
 
 _ASK = "import json; from fintune.environment import kernels; print(json.dumps(kernels()))"
 _WANTED = {"MKL_CBWR": "AUTO", "MKL_DYNAMIC": "FALSE", "OMP_DYNAMIC": "FALSE", "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
@@ -40,4 +42,6 @@ def test_deterministic_settings_end_with_the_block() -> None:
     with deterministic(3):
         assert (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()) == (3, True)
     assert (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()) == before
+    with deterministic(1), pytest.raises(UsageError, match="another training runs in this process"):
+        deterministic(1).__enter__()
     assert kernels().keys() >= _WANTED.keys()

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,17 @@ def test_weights_that_do_not_fit_are_refused_before_they_are_loaded(
     monkeypatch.setattr("fintune.planning.load_base", lambda config: 1 / 0)
     with pytest.raises(BrokenEnvironment, match=r"the weights take .* GB, and there are 0\.0 GB"):
         plan(tiny_config)
+
+
+def test_weights_are_counted_from_headers_alone(tiny_causal: Path, tmp_path: Path) -> None:
+    from fintune.models.references import weight_count
+
+    folder = tmp_path / "huge"
+    shutil.copytree(tiny_causal, folder)
+    file = folder / "model.safetensors"
+    with file.open("r+b") as opened:
+        opened.truncate(10**13)  # sparse: more than any memory
+    assert weight_count(str(folder)) == weight_count(str(tiny_causal)) > 10_000
 
 
 def test_the_command_prints_and_judges(

@@ -13,6 +13,8 @@ from fintune.signals import Stopped, deferred, heed_signals
 def heeded() -> object:
     former = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)}
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
     heed_signals()
     yield
     for number, handler in former.items():
@@ -55,6 +57,23 @@ def test_a_second_one_ends_it_at_once_and_so_does_the_first_where_nothing_is_in_
     with pytest.raises(Stopped) as caught:
         work(signal.SIGTERM, **options)  # type: ignore[arg-type]
     assert (caught.value.exit_code, DONE) == (143, [])
+
+
+def test_what_the_process_was_told_to_ignore_stays_ignored() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # nohup
+    heed_signals()
+    send(signal.SIGHUP)
+    with deferred() as asked:
+        send(signal.SIGHUP)
+        assert not asked()
+
+
+def test_a_library_user_can_interrupt_again() -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            work(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_outside_the_block_signals_unwind_again() -> None:

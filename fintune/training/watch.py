@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +19,7 @@ from fintune.training.hooks import Hooks, Judgement
 from fintune.training.memory import peak_memory
 
 _FILE = "watch.json"
+_MLFLOW_RUN = "MLFLOW_RUN_ID"
 
 
 class Watch(TrainerCallback):
@@ -42,6 +44,7 @@ class Watch(TrainerCallback):
         self._clock = self._begun = time.monotonic()
         self._first_step = 0
         self._note = ""
+        self._went_on = ""
         self._unheard: Mapping[str, float] = {}
         """figures of an epoch that was judged before the reporters had been set up"""
 
@@ -50,7 +53,7 @@ class Watch(TrainerCallback):
         best = self._best and {"macro_f1": self._best.macro_f1, "loss": self._best.loss}
         names = ("best_epoch", "done", "_epoch", "_unjudged", "_losses", "_lines")
         state = {name.lstrip("_"): getattr(self, name) for name in names}
-        (folder / _FILE).write_text(json.dumps(state | {"best": best}))
+        (folder / _FILE).write_text(json.dumps(state | {"best": best, "mlflow_run": self._mlflow_run()}))
 
     def restore(self, folder: Path) -> None:
         """Take the state up again from a checkpoint; lines that were logged after it are forgotten."""
@@ -62,6 +65,8 @@ class Watch(TrainerCallback):
         self._losses = [(loss, n) for loss, n in state["losses"]]
         self._lines = state["lines"]
         self._hooks.rewind(self._lines)
+        if state["mlflow_run"] and _MLFLOW_RUN not in os.environ:
+            os.environ[_MLFLOW_RUN] = self._went_on = state["mlflow_run"]  # the Trainer's callback goes on with it
 
     def count(self, inputs: Mapping[str, torch.Tensor]) -> None:
         """Note a batch that is about to be trained on."""
@@ -72,6 +77,8 @@ class Watch(TrainerCallback):
         """The clock for the time left starts here, after a resume too."""
         self._first_step, self._begun = state.global_step, time.monotonic()
         self._report(args, state, control, self._unheard)
+        if self._went_on:
+            os.environ.pop(_MLFLOW_RUN, None)
 
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Judging took time that is not training's."""
@@ -156,6 +163,14 @@ class Watch(TrainerCallback):
         named = {f"epoch_{name}": value for name, value in figures.items()}
         for callback in self.reporters if named else ():
             callback.on_log(args, state, control, logs=dict(named))
+
+    def _mlflow_run(self) -> str | None:
+        if "mlflow" not in self._settings.report_to:
+            return None
+        import mlflow
+
+        active = mlflow.active_run()
+        return active.info.run_id if active else None
 
     def _log_epoch(self, epoch: int, better: bool, judgement: Judgement) -> None:
         weight = sum(n for _, n in self._losses)

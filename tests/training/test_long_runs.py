@@ -1,6 +1,7 @@
 """What long trainings need: less memory, lower precision, and failures that say what to do and lose nothing."""
 
 import errno
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import torch
 
 from fintune.errors import BrokenEnvironment, TrainingError
 from fintune.training.checkpoints import Checkpoints
-from tests.training.test_resume import SETTINGS, Caller, assert_same, resumed, straight
+from tests.training.test_resume import SETTINGS, Caller, Killed, assert_same, resumed, straight
 from tests.training.test_trainer import adapter, fit, silent, tuned
 
 
@@ -115,6 +116,26 @@ def test_a_full_disk_is_told_by_torch_in_a_runtime_error(tmp_path: Path) -> None
     with pytest.raises(OSError, match="unexpected pos"):
         checkpoints.save(2, fails)
     assert [folder.name for folder in tmp_path.iterdir()] == ["checkpoint-1"]
+
+
+@pytest.mark.filterwarnings("ignore")  # of the libraries below it
+def test_mlflow_goes_on_with_the_run_it_began(
+    tiny_causal: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mlflow = pytest.importorskip("mlflow")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    loaded = tuned(tiny_causal, dropout=0.2)
+    killed = Caller(loaded, dies_at=lambda where, at: (where, at) == ("judge", 1))
+    with pytest.raises(Killed):
+        fit(loaded, tmp_path / "part", killed.hooks(), **SETTINGS, report_to=["mlflow"])
+    mlflow.end_run()
+    resumed(tiny_causal, tmp_path / "part", killed, report_to=["mlflow"])
+    runs = mlflow.MlflowClient().search_runs([mlflow.get_experiment_by_name("Default").experiment_id])
+    assert len(runs) == 1
+    history = mlflow.MlflowClient().get_metric_history(runs[0].info.run_id, "epoch_size")
+    assert [entry.step for entry in history] == [3, 6]
+    assert "MLFLOW_RUN_ID" not in os.environ
 
 
 def test_tensorboard_gets_steps_and_epochs(tiny_causal: Path, tmp_path: Path) -> None:

@@ -121,6 +121,22 @@ def test_a_truncated_checkpoint_is_passed_over(tiny_causal: Path, tmp_path: Path
     assert notes[1] == "going on from step 3"
 
 
+def test_damaged_checkpoints_do_not_outlive_whole_ones(tiny_causal: Path, tmp_path: Path) -> None:
+    straight(tiny_causal, tmp_path)
+    for folder in tmp_path.glob("checkpoint-*"):
+        (folder / "manifest.json").write_text("{}")
+    assert Checkpoints(tmp_path).latest() is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_checkpoint_moved_aside_by_a_killed_process_comes_back(tiny_causal: Path, tmp_path: Path) -> None:
+    straight(tiny_causal, tmp_path)
+    (tmp_path / "checkpoint-4").rename(tmp_path / ".checkpoint-4.old")
+    (tmp_path / "checkpoint-6").rename(tmp_path / ".checkpoint-6.old")
+    assert Checkpoints(tmp_path).latest() == tmp_path / "checkpoint-6"
+    assert sorted(folder.name for folder in tmp_path.iterdir()) == ["checkpoint-4", "checkpoint-6"]
+
+
 def test_without_a_usable_checkpoint_it_begins_anew(tiny_causal: Path, tmp_path: Path) -> None:
     whole = straight(tiny_causal, tmp_path / "whole")
     loaded = tuned(tiny_causal, dropout=0.2)
