@@ -69,6 +69,7 @@ def _corda(model: Any, options: "LoraOptions", losses: Sequence[Loss]) -> None:
     import torch
     from peft.tuners.lora.corda import CordaEigens, collect_eigens_for_layer
 
+    eigens: Any = CordaEigens
     layers = _linear_layers(model)
     seen = inputs(layers, losses, Covariance)
     with torch.no_grad():
@@ -79,7 +80,7 @@ def _corda(model: Any, options: "LoraOptions", losses: Sequence[Loss]) -> None:
             del base.covariance_matrix
             part = slice(None, rank) if options.corda_method == "ipm" else slice(-rank, None)
             u, v = (matrix[:, part].to(base.weight.device) for matrix in (whole.U_WC, whole.V_WC))
-            base.eigens = CordaEigens(S_WC=whole.S_WC[part].clone(), U_WC=u, V_WC=v)
+            base.eigens = eigens(S_WC=whole.S_WC[part].clone(), U_WC=u, V_WC=v)
             layer.corda_init(_ADAPTER, "corda")
 
 
