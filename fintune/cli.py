@@ -4,23 +4,18 @@ fintune train run.yaml --set train.epochs=3
 fintune predict runs/run "Operating loss narrowed to EUR 2 mn."
 """
 
-import json
 import sys
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
-from fintune import display, exits, signals
-from fintune.errors import DataError, RunError
-from fintune.records import Scores
+from fintune import display, exits, signals, terminal
+from fintune.errors import RunError
 from fintune.run import typed
+from fintune.terminal import err, out, print_json, say, say_bulk, show_labels, show_list, show_scores, working
 
 app = typer.Typer(
     name="fintune",
@@ -28,14 +23,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-out, err = Console(), Console(stderr=True)
 INTERRUPTED = 130
-_debug = False
-
-
-def _set_debug(value: bool) -> None:
-    global _debug  # noqa: PLW0603
-    _debug = _debug or value
 
 
 ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="A YAML config; fintune init writes one.")]
@@ -52,7 +40,7 @@ Encoding = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Debug = Annotated[
-    bool, typer.Option("--debug", callback=_set_debug, is_eager=True, help="Show the traceback of an error.")
+    bool, typer.Option("--debug", callback=terminal.set_debug, is_eager=True, help="Show the traceback of an error.")
 ]
 
 
@@ -101,12 +89,12 @@ def check(
     from fintune.config import load
     from fintune.examination import examine
 
-    with _working():
+    with working():
         found = examine(
             load(config, overrides or []), against=against, pii=pii, near_duplicates=near_duplicates, doubt=doubt
         )
     if as_json:
-        _print_json(found.record())
+        print_json(found.record())
     else:
         for table in display.examination(found):
             out.print(table)
@@ -120,10 +108,10 @@ def plan(config: ConfigFile, overrides: Overrides = None, as_json: AsJson = Fals
     """Estimate memory and time of a run from ten of its steps; exit code 1 when the memory will not do."""
     from fintune.planning import plan as estimate
 
-    with _working():
+    with working():
         found = estimate(config, overrides or [])
     if as_json:
-        _print_json(found.record())
+        print_json(found.record())
     else:
         out.print(display.estimate(found))
         out.print(
@@ -147,12 +135,12 @@ def train(
     """Train an adapter, score it against baselines, save the run folder."""
     from fintune.pipeline import train as run_all
 
-    with _working():
+    with working():
         run = run_all(config, overrides or [], overwrite=overwrite, resume=resume)
     if as_json:
-        _print_json({"run": str(run.folder), **run.raw_scores()})
+        print_json({"run": str(run.folder), **run.raw_scores()})
         return
-    _show_scores(run)
+    show_scores(run)
     out.print(
         Text(
             f'run: {run.folder}\nnext: fintune predict {typed(run.folder)} "Profit fell 12 % but the outlook was raised."'
@@ -178,15 +166,15 @@ def evaluate(
     opened = Run.open(run)
     if split not in opened.data()["ids"]:
         raise RunError(f"--split {split}: not a part of this run", hint=f"Parts: {', '.join(opened.data()['ids'])}.")
-    with _working():
+    with working():
         found = (
             score_file(opened, data, name=name, encoding=encoding) if data is not None else score_part(opened, split)
         )
     if as_json:
-        _print_json({name: asdict(score) for name, score in found.scores.items()})
+        print_json({name: asdict(score) for name, score in found.scores.items()})
         return
     out.print(display.scores_table({data or split: found.scores}, confidence=opened.config().evaluation.confidence))
-    _show_labels(found.scores, list(found.predictions[0].probabilities))
+    show_labels(found.scores, list(found.predictions[0].probabilities))
 
 
 @app.command()
@@ -218,14 +206,14 @@ def predict(
     if output is not None:
         check_output(output)
     if file is not None and output is not None and not texts:
-        with _working():
+        with working():
             done = predict_file(run, file, output, text_column=text_column, name=name, encoding=encoding)
-        _say_bulk(done)
+        say_bulk(done)
         return
     how = reading_like(data, file or "", name=name, encoding=encoding, need_label=False)
     how = replace(how, columns=replace(how.columns, text=text_column or how.columns.text, date=None, group=None))
     ids, given = read_texts(texts or [], file, how)
-    with _working():
+    with working():
         predictions = load(run)(given, ids)
     if output is not None:
         write_predictions(output, predictions)
@@ -241,7 +229,7 @@ def tasks(as_json: AsJson = False, debug: Debug = False) -> None:
     """List the tasks."""
     from fintune.tasks import TASKS
 
-    _list([{"name": entry.name, "summary": entry.summary} for entry in TASKS.values()], as_json)
+    show_list([{"name": entry.name, "summary": entry.summary} for entry in TASKS.values()], as_json)
 
 
 @app.command()
@@ -249,7 +237,7 @@ def methods(as_json: AsJson = False, debug: Debug = False) -> None:
     """List the fine-tuning methods."""
     from fintune.methods import METHODS
 
-    _list([method.describe() for method in METHODS.values()], as_json)
+    show_list([method.describe() for method in METHODS.values()], as_json)
 
 
 @app.command()
@@ -259,10 +247,10 @@ def models(as_json: AsJson = False, debug: Debug = False) -> None:
     from fintune.models.listing import models_at_hand
 
     if as_json:
-        _print_json({"at_hand": models_at_hand(), "families": families()})
+        print_json({"at_hand": models_at_hand(), "families": families()})
         return
-    _list(models_at_hand(), as_json)
-    _list(families(), as_json)
+    show_list(models_at_hand(), as_json)
+    show_list(families(), as_json)
 
 
 def main() -> None:
@@ -272,72 +260,18 @@ def main() -> None:
     try:
         code = app(standalone_mode=False)
         if code == INTERRUPTED:
-            _say("interrupted", "Run it again (train: with --resume to go on where it was); nothing finished is lost.")
+            say("interrupted", "Run it again (train: with --resume to go on where it was); nothing finished is lost.")
         sys.exit(code)
     except signals.Stopped as stopped:
-        _say("told to stop", "Run it again (train: with --resume to go on where it was); nothing finished is lost.")
+        say("told to stop", "Run it again (train: with --resume to go on where it was); nothing finished is lost.")
         sys.exit(stopped.exit_code)
     except BrokenPipeError:
         sys.exit(1)
     except Exception as failure:
-        if _debug or (error := exits.as_error(failure)) is None:
+        if terminal.debugging() or (error := exits.as_error(failure)) is None:
             raise
-        _say(error.message, error.hint)
+        say(error.message, error.hint)
         sys.exit(error.exit_code)
-
-
-def _say(message: str, hint: str) -> None:
-    err.print(Text(f"error: {message}", style="bold red"), soft_wrap=True)
-    if hint:
-        err.print(Text(f"next:  {hint}"), soft_wrap=True)
-
-
-@contextmanager
-def _working() -> Iterator[None]:
-    """Show progress; keep the libraries underneath quiet unless --debug."""
-    if not _debug:
-        warnings.filterwarnings("ignore")
-        from transformers.utils import logging
-
-        logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    with display.progress_bars(err):
-        yield
-
-
-def _say_bulk(done: Any) -> None:
-    err.print(Text(f"predictions written to {done.output}: {done.labelled:,}"), soft_wrap=True)
-    if done.errors is not None:
-        err.print(Text(f"records without a label, see {done.errors}: {done.unreadable:,}"), soft_wrap=True)
-    if done.rest_unread:
-        raise DataError(
-            "the file is damaged, and its rest could not be read", hint=f"See the last lines of {done.errors}."
-        )
-    if not done.labelled:
-        raise DataError("no record could be labelled", hint=f"See {done.errors}.")
-
-
-def _show_scores(run: Any) -> None:
-    config, scores = run.config(), run.scores()
-    rows = {f"{config.method.name}, {part}": s for part, s in scores.items()}
-    rows |= {f"{name}, {part}": s for name, parts in run.baselines().items() for part, s in parts.items()}
-    out.print(display.scores_table(rows, confidence=config.evaluation.confidence))
-    _show_labels(list(scores.values())[-1], config.task.labels)
-
-
-def _show_labels(scores: Scores, labels: Sequence[str]) -> None:
-    out.print(display.classes_table(scores, labels), display.confusion_table(scores, labels), display.losses(scores))
-
-
-def _list(rows: list[dict[str, str]], as_json: bool) -> None:
-    if as_json:
-        _print_json(rows)
-    else:
-        out.print(display.listing(rows))
-
-
-def _print_json(content: Any) -> None:
-    sys.stdout.write(json.dumps(content, ensure_ascii=False, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -52,10 +52,10 @@ def being_made(config: RunConfig, *, overwrite: bool, resume: bool = False) -> I
                 write_atomically(run.folder / MARK, f"begun {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, not finished\n")
                 run.write_text("config.yaml", dump(config))
             yield run
-            (run.folder / MARK).unlink()
         except BaseException as error:
             _give_way(run, config, diverged=isinstance(error, TrainingError))
             raise
+        (run.folder / MARK).unlink()
         shutil.rmtree(run.checkpoints, ignore_errors=True)
         _discard(former_of(run.folder))
 

@@ -84,8 +84,7 @@ def plan(source: str | Path | Mapping[str, Any] | RunConfig, overrides: Sequence
     begun = time.monotonic()
     prepared = prepare(load(source, overrides))
     config = prepared.config
-    threads = None if config.train.threads == "auto" else config.train.threads
-    with deterministic(threads):
+    with deterministic(config.train.fixed_threads):
         program = resident_memory()
         _need_room(config)
         base = load_base(config)

@@ -1,6 +1,6 @@
 """Going on with an interrupted run: only with the same settings, data and base model; what differs is shown.
 
->>> need_same(run, prepared)
+>>> need_same_config(run, config)
 ConfigError: train.learning_rate: 0.001 now, 0.0005 when the run began
 """
 
@@ -77,7 +77,7 @@ def threads_of(run: Run, config: RunConfig) -> int | None:
     """CPU threads the run has been trained with so far, or shall be; None: as torch finds."""
     if run.has_begun_training():
         return int(_recorded(run, "environment.json", run.environment(), "torch_threads", int))
-    return None if config.train.threads == "auto" else config.train.threads
+    return config.train.fixed_threads
 
 
 def _recorded(run: Run, file: str, content: Mapping[str, Any], key: str, kind: type) -> Any:

@@ -46,7 +46,7 @@ class Run:
         """A complete run. Raises RunError when there is none, or only half of one."""
         run = cls(Path(folder))
         if not (run.folder / "config.yaml").is_file():
-            raise RunError(f"{folder}: not a run folder (no config.yaml)", hint=_others(run.folder.parent))
+            raise RunError(f"{folder}: not a run folder (no config.yaml)", hint=_others(run.folder))
         if (run.folder / MARK).exists():
             former = former_of(run.folder)
             kept = (
@@ -181,7 +181,9 @@ class Run:
 
     def has_begun_training(self) -> bool:
         """Whether an unfinished run stands here that can be gone on with."""
-        return (self.folder / MARK).exists() and any(self.checkpoints.glob("checkpoint-*"))
+        return (self.folder / MARK).exists() and any(
+            self.checkpoints.glob("*checkpoint-*")
+        )  # also one moved aside when a process was killed
 
     def command_to_resume(self) -> str:
         """What to type to go on with an unfinished run, wherever it has been moved to."""
@@ -250,7 +252,11 @@ def unfinished_of(folder: Path) -> Path:
     return folder.with_name(f".{folder.name}.unfinished")
 
 
-def _others(parent: Path) -> str:
+def _others(folder: Path) -> str:
+    """What to name, or type, instead of a folder that is no run."""
+    if former_of(folder).is_dir():
+        return f"The finished run of that name lies in {former_of(folder)}; train brings it back."
+    parent = folder.parent
     names = sorted(str(path.parent) for path in parent.glob("*/config.yaml"))[:5] if parent.is_dir() else []
     return f"Runs there: {', '.join(names)}." if names else "Make one with: fintune train CONFIG"
 

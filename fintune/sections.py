@@ -196,6 +196,11 @@ class TrainSection(Section):
         [], description="Send the log there too: mlflow | tensorboard; needs the extra of that name."
     )
 
+    @property
+    def fixed_threads(self) -> int | None:
+        """The number that was asked for; None for auto."""
+        return None if self.threads == "auto" else self.threads
+
     @field_validator("threads")
     @classmethod
     def _some_threads(cls, given: str | int) -> str | int:

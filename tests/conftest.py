@@ -2,15 +2,17 @@
 
 import json
 import os
+import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
-from fintune import cli
+from fintune import cli, terminal
 from tests.tiny import byte_tokenizer, config_for, tiny_rows
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -116,16 +118,27 @@ class Result(NamedTuple):
 Command = Callable[..., Result]
 
 
+@contextmanager
+def handlers_kept() -> Iterator[None]:
+    """A command heeds signals until its process ends, which here is everybody's."""
+    former = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
 @pytest.fixture
 def fin(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
     """Runs `fintune ARGUMENTS` in this process."""
 
     def run(*arguments: object) -> Result:
         monkeypatch.setattr(sys, "argv", ["fintune", *map(str, arguments)])
-        monkeypatch.setattr(cli, "_debug", False)
-        monkeypatch.setattr(cli.err, "width", 400)
-        monkeypatch.setattr(cli.out, "width", 200)
-        with pytest.raises(SystemExit) as ended:
+        monkeypatch.setattr(terminal, "_debug", False)
+        monkeypatch.setattr(terminal.err, "width", 400)
+        monkeypatch.setattr(terminal.out, "width", 200)
+        with pytest.raises(SystemExit) as ended, handlers_kept():
             cli.main()
         captured = capsys.readouterr()
         return Result(int(ended.value.code or 0), captured.out, captured.err)

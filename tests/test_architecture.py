@@ -15,6 +15,7 @@ LAYERS = [
     {"report", "serving"},
     {"pipeline", "planning"},
     {"predictor", "display", "table_files", "bulk"},
+    {"terminal"},
     {"cli", "exits"},
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import fintune
-from fintune import cli
+from fintune import cli, terminal
 from fintune.config import load
 from fintune.sections import RunConfig
 from tests.conftest import Command
@@ -273,7 +273,7 @@ def test_a_damaged_run_is_named(
 
 def test_debug_shows_the_traceback(fin: Command, config_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["fintune", "check", str(config_file), "--set", "nonsense", "--debug"])
-    monkeypatch.setattr(cli, "_debug", False)
+    monkeypatch.setattr(terminal, "_debug", False)
     with pytest.raises(fintune.errors.ConfigError):  # type: ignore[attr-defined]
         cli.main()
 

@@ -116,6 +116,16 @@ def test_a_run_whose_checkpoints_were_being_removed_is_finished(
     assert interrupted(config) is None
 
 
+def test_a_checkpoint_that_was_just_moved_aside_counts(config: RunConfig, tmp_path: Path) -> None:
+    interrupt(config, KeyboardInterrupt())
+    checkpoints = tmp_path / "r" / "checkpoints"
+    (checkpoints / "checkpoint-5").rename(checkpoints / ".checkpoint-5.old")  # killed before the new one took its place
+    with pytest.raises(RunError, match="an interrupted run waits there"):
+        finish(config, "third")
+    finish(config, "second", resume=True)
+    assert content(Run.open(tmp_path / "r")) == "second"
+
+
 def test_what_a_process_wrote_before_anything_is_no_obstacle(config: RunConfig, tmp_path: Path) -> None:
     (tmp_path / "r").mkdir()
     (tmp_path / "r" / ".INCOMPLETE.123.tmp").write_text("")

@@ -100,6 +100,29 @@ def begun(tiny_config: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Path:
     return interrupt(tiny_config, monkeypatch)
 
 
+STARTS = [
+    {"init_lora_weights": "eva"},
+    {"init_lora_weights": "corda"},
+    {"init_lora_weights": "lora_ga"},
+    {"init_lora_weights": "pissa_niter_4"},
+    {"init_lora_weights": "pissa", "use_dora": True},
+    {"trainable_tokens": [43, 45], "modules_to_save": ["norm"]},
+]
+
+
+@pytest.mark.parametrize("start", STARTS, ids=lambda options: "-".join(map(str, options.values())))
+def test_whatever_adapters_begin_with_they_go_on_to_the_same_bytes(
+    tiny_config: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start: dict[str, Any]
+) -> None:
+    tiny_config["method"] |= start | {"r": 4}
+    Path(tiny_config["output"]).mkdir()
+    whole = fintune.train(tiny_config | {"output": str(tmp_path / "whole")}, OVERRIDES)
+    interrupt(tiny_config, monkeypatch)
+    run = fintune.train(tiny_config, OVERRIDES, resume=True)
+    assert adapter_bytes(run.folder) == adapter_bytes(whole.folder)
+    assert run.scores() == whole.scores()
+
+
 def test_other_settings_are_refused_with_the_difference(tiny_config: dict[str, Any], begun: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         fintune.train(tiny_config, [*OVERRIDES, "train.learning_rate=1e-3", "method.r=4"], resume=True)

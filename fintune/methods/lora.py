@@ -138,13 +138,15 @@ def _token_rows(model: Any, options: LoraOptions) -> Any:
 
 def _need_directions(model: Any, options: LoraOptions, config: Any) -> None:
     """Refuse a rank beyond what a layer has: PEFT would fail in the middle, or make the update smaller without a word."""
+    start = str(options.init_lora_weights).partition("_niter_")[0]
+    each = _DIRECTIONS.get(start)
+    if each is None:
+        return
     from peft.tuners.lora import corda
     from peft.utils.other import get_pattern_key
 
-    start = str(options.init_lora_weights).partition("_niter_")[0]
-    each = _DIRECTIONS.get(start, 0)
     targets: Any = corda.target_modules
-    for name, layer in targets(model, config) if each else ():
+    for name, layer in targets(model, config):
         rank = config.rank_pattern.get(get_pattern_key(config.rank_pattern, name), config.r)
         least = min(layer.weight.shape)
         if each * rank > least:

@@ -4,6 +4,7 @@ transformers' Trainer underneath (so accelerate, FSDP and DeepSpeed stay open) w
 the loss at answer positions, checkpoints that are never half, and the epoch's judgement, which the caller passes in.
 """
 
+import math
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
@@ -124,7 +125,7 @@ class AnswerTrainer(SealedCheckpoints, Trainer):
 
     def _need_finite(self, number: float, what: str) -> None:
         """Before the optimizer has stepped, so that the parameters are still good."""
-        if not torch.isfinite(torch.tensor(number)):
+        if not math.isfinite(number):
             step = self.state.global_step + 1
             need_finite(number, f"{what} at step {step}", self._settings, self._rows(step))
 

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -165,11 +166,9 @@ class Watch(TrainerCallback):
             callback.on_log(args, state, control, logs=dict(named))
 
     def _mlflow_run(self) -> str | None:
-        if "mlflow" not in self._settings.report_to:
-            return None
-        import mlflow
-
-        active = mlflow.active_run()
+        """Id of the run the Trainer's callback has begun; it has imported the package by then."""
+        mlflow = sys.modules.get("mlflow") if "mlflow" in self._settings.report_to else None
+        active = mlflow.active_run() if mlflow else None
         return active.info.run_id if active else None
 
     def _log_epoch(self, epoch: int, better: bool, judgement: Judgement) -> None:

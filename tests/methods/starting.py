@@ -46,7 +46,7 @@ def scores(loaded: LoadedModel) -> np.ndarray:
     return TorchEngine(loaded, max_length=96).rank(PROMPTS, ["up", "down", "sideways"]).log_probability
 
 
-def trains_and_comes_back(model: Path, folder: Path, **options: Any) -> LoadedModel:
+def assert_trains_and_comes_back(model: Path, folder: Path, **options: Any) -> LoadedModel:
     """Train, save, and load onto an untouched base model: the same scores as when it was trained. Returns the trained one."""
     tuned, untouched = started(model, **options), load_model(str(model), device="cpu")
     before = scores(tuned)

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 
 from fintune.models import load_model
 from tests.families import save
-from tests.methods.starting import factors, layers, scores, started, trains_and_comes_back
+from tests.methods.starting import assert_trains_and_comes_back, factors, layers, scores, started
 
 NORM = {"causal": "post_attention_layernorm", "seq2seq": "layer_norm"}
 Q = {"causal": "q_proj", "seq2seq": "q"}
@@ -85,7 +85,7 @@ def test_patterns_set_rank_and_alpha_apart(tiny_model: Path) -> None:
 
 
 def test_dora_learns_a_magnitude_a_layer_and_comes_back(tiny_model: Path, tmp_path: Path) -> None:
-    tuned = trains_and_comes_back(tiny_model, tmp_path, use_dora=True)
+    tuned = assert_trains_and_comes_back(tiny_model, tmp_path, use_dora=True)
     magnitudes = {n: p for n, p in tuned.model.named_parameters() if "magnitude" in n}
     assert len(magnitudes) == len(layers(tuned))
     for name, layer in layers(tuned).items():
@@ -97,7 +97,7 @@ def test_dora_learns_a_magnitude_a_layer_and_comes_back(tiny_model: Path, tmp_pa
 def test_modules_to_save_train_in_full_and_come_back(tiny_model: Path, tmp_path: Path) -> None:
     norm = NORM[tiny_model.name]
     base = dict(load_model(str(tiny_model), device="cpu").model.named_parameters())
-    trains_and_comes_back(tiny_model, tmp_path, modules_to_save=[norm])
+    assert_trains_and_comes_back(tiny_model, tmp_path, modules_to_save=[norm])
     saved = load_file(tmp_path / "adapter" / "adapter_model.safetensors")
     full = {n.removeprefix("base_model.model."): w for n, w in saved.items() if "lora_" not in n}
     assert set(full) == {n for n in base if n.endswith(f"{norm}.weight")}
@@ -114,7 +114,7 @@ def test_biases_train_are_saved_and_come_back(tmp_path: Path, family: str, bias:
     assert {"none": 0, "lora_only": 1, "all": 10}[bias] <= len(wanted)
     options = {"target_modules": [target], "bias": bias}
     names = {_plain(n) for n in trains(folder, **options) if ".lora_" not in n}
-    trains_and_comes_back(folder, tmp_path, **options)
+    assert_trains_and_comes_back(folder, tmp_path, **options)
     saved = load_file(tmp_path / "adapter" / "adapter_model.safetensors")
     kept = {_plain(n): w for n, w in saved.items() if ".lora_" not in n}
     assert names == set(kept) == wanted

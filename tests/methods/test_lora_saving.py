@@ -11,14 +11,14 @@ from fintune.methods.lora import LoraOptions, attach
 from fintune.methods.saving import save
 from fintune.models import load_model
 from fintune.pipeline import score_part
-from tests.methods.starting import layers, started, trains_and_comes_back
+from tests.methods.starting import assert_trains_and_comes_back, layers, started
 from tests.methods.test_lora_initialisations import NO_EFFECT_AT_FIRST, SAVED_AS_DIFFERENCE, TAKES_FROM_BASE
 from tests.tiny import config_for
 
 
 @pytest.mark.parametrize("init", [False, "orthogonal", *NO_EFFECT_AT_FIRST])
 def test_a_trained_start_comes_back(tiny_model: Path, tmp_path: Path, init: bool | str) -> None:
-    trains_and_comes_back(tiny_model, tmp_path, init_lora_weights=init)
+    assert_trains_and_comes_back(tiny_model, tmp_path, init_lora_weights=init)
 
 
 @pytest.mark.parametrize("init", SAVED_AS_DIFFERENCE)
@@ -27,7 +27,7 @@ def test_a_difference_to_the_start_keeps_every_scale(tiny_model: Path, tmp_path:
     q, o = ("q_proj", "o_proj") if tiny_model.name == "causal" else ("q", "o")
     scales = {"use_rslora": True, "rank_pattern": {o: 2}, "alpha_pattern": {q: 3}}
     options = scales if apart == "scales" else {"use_dora": True}
-    trains_and_comes_back(tiny_model, tmp_path, init_lora_weights=init, **options)
+    assert_trains_and_comes_back(tiny_model, tmp_path, init_lora_weights=init, **options)
 
 
 @pytest.mark.parametrize("init", SAVED_AS_DIFFERENCE)

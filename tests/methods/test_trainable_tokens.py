@@ -15,7 +15,7 @@ from fintune.methods.lora import LoraOptions
 from fintune.models import LoadedModel, load_model
 from fintune.pipeline import score_part
 from tests.families import FAMILIES, save
-from tests.methods.starting import scores, started, trains_and_comes_back
+from tests.methods.starting import assert_trains_and_comes_back, scores, started
 from tests.tiny import config_for
 
 PLUS = 10
@@ -55,7 +55,7 @@ def changed(before: dict[str, torch.Tensor], after: dict[str, torch.Tensor]) -> 
 def test_only_the_chosen_rows_train_and_come_back(tiny_model: Path, tmp_path: Path) -> None:
     """Embedding and head are one here: the head's rows move with the embedding's."""
     before = rows(load_model(str(tiny_model), device="cpu"))
-    tuned = trains_and_comes_back(tiny_model, tmp_path, trainable_tokens=["+", 65, 10])
+    tuned = assert_trains_and_comes_back(tiny_model, tmp_path, trainable_tokens=["+", 65, 10])
     assert changed(before, rows(tuned)) == {name: {PLUS, 65} for name in before}
     trained = [p for n, p in tuned.model.named_parameters() if p.requires_grad and "lora_" not in n]
     assert [tuple(p.shape) for p in trained] == [(2, 32)]
@@ -68,7 +68,7 @@ def test_a_head_of_its_own_is_left_alone(own_head: Path, tmp_path: Path) -> None
     np.testing.assert_allclose(
         scores(started(own_head, trainable_tokens=["+"])), scores(load_model(str(own_head), device="cpu")), atol=1e-5
     )
-    tuned = trains_and_comes_back(own_head, tmp_path, trainable_tokens=["+", 65])
+    tuned = assert_trains_and_comes_back(own_head, tmp_path, trainable_tokens=["+", 65])
     moved = changed(before, rows(tuned))
     assert moved["lm_head"] == set()
     assert moved["encoder.embed_tokens"] <= {PLUS, 65}

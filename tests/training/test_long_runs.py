@@ -10,7 +10,7 @@ import torch
 
 from fintune.errors import BrokenEnvironment, TrainingError
 from fintune.training.checkpoints import Checkpoints
-from tests.training.test_resume import SETTINGS, Caller, Killed, assert_same, resumed, straight
+from tests.training.test_resume import SETTINGS, Caller, assert_same, killed, resumed, straight
 from tests.training.test_trainer import adapter, fit, silent, tuned
 
 
@@ -125,12 +125,9 @@ def test_mlflow_goes_on_with_the_run_it_began(
     mlflow = pytest.importorskip("mlflow")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
-    loaded = tuned(tiny_causal, dropout=0.2)
-    killed = Caller(loaded, dies_at=lambda where, at: (where, at) == ("judge", 1))
-    with pytest.raises(Killed):
-        fit(loaded, tmp_path / "part", killed.hooks(), **SETTINGS, report_to=["mlflow"])
+    before = killed(tiny_causal, tmp_path / "part", "judge", 1, report_to=["mlflow"])
     mlflow.end_run()
-    resumed(tiny_causal, tmp_path / "part", killed, report_to=["mlflow"])
+    resumed(tiny_causal, tmp_path / "part", before, report_to=["mlflow"])
     runs = mlflow.MlflowClient().search_runs([mlflow.get_experiment_by_name("Default").experiment_id])
     assert len(runs) == 1
     history = mlflow.MlflowClient().get_metric_history(runs[0].info.run_id, "epoch_size")

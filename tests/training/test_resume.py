@@ -65,6 +65,15 @@ def straight(model: Path, folder: Path, **settings: Any) -> Caller:
     return caller
 
 
+def killed(model: Path, folder: Path, what: str, n: int, **settings: Any) -> Caller:
+    """Training that ends at step, or in the judgement of epoch, `n`."""
+    loaded = tuned(model, dropout=0.2)
+    caller = Caller(loaded, dies_at=lambda where, at: (where, at) == (what, n))
+    with pytest.raises(Killed):
+        fit(loaded, folder, caller.hooks(), **(SETTINGS | settings))
+    return caller
+
+
 def resumed(model: Path, folder: Path, before: Caller, **settings: Any) -> Caller:
     loaded = tuned(model, dropout=0.2)
     caller = Caller(loaded)
@@ -85,11 +94,8 @@ def assert_same(left: Caller, right: Caller) -> None:
 @pytest.mark.parametrize(("what", "n"), [*(("step", n) for n in range(1, STEPS + 1)), ("judge", 1), ("judge", 2)])
 def test_killed_anywhere_it_ends_the_same(tiny_model: Path, tmp_path: Path, what: str, n: int) -> None:
     whole = straight(tiny_model, tmp_path / "whole")
-    loaded = tuned(tiny_model, dropout=0.2)
-    killed = Caller(loaded, dies_at=lambda where, at: (where, at) == (what, n))
-    with pytest.raises(Killed):
-        fit(loaded, tmp_path / "part", killed.hooks(), **SETTINGS)
-    assert_same(whole, resumed(tiny_model, tmp_path / "part", killed))
+    before = killed(tiny_model, tmp_path / "part", what, n)
+    assert_same(whole, resumed(tiny_model, tmp_path / "part", before))
 
 
 @pytest.mark.parametrize("n", range(1, STEPS))
@@ -107,15 +113,12 @@ def test_told_to_stop_it_saves_the_very_step(tiny_causal: Path, tmp_path: Path, 
 
 def test_a_truncated_checkpoint_is_passed_over(tiny_causal: Path, tmp_path: Path) -> None:
     whole = straight(tiny_causal, tmp_path / "whole")
-    loaded = tuned(tiny_causal, dropout=0.2)
-    killed = Caller(loaded, dies_at=lambda where, at: (where, at) == ("step", 5))
-    with pytest.raises(Killed):
-        fit(loaded, tmp_path / "part", killed.hooks(), **SETTINGS)
+    before = killed(tiny_causal, tmp_path / "part", "step", 5)
     file = tmp_path / "part" / "checkpoint-4" / "optimizer.pt"
     file.write_bytes(file.read_bytes()[:1000])
     told: list[Progress] = []
     with listening(told.append):
-        assert_same(whole, resumed(tiny_causal, tmp_path / "part", killed))
+        assert_same(whole, resumed(tiny_causal, tmp_path / "part", before))
     notes = [event.note for event in told if event.stage == "train"]
     assert "optimizer.pt has 1,000 of" in notes[0]
     assert notes[1] == "going on from step 3"
@@ -139,12 +142,9 @@ def test_a_checkpoint_moved_aside_by_a_killed_process_comes_back(tiny_causal: Pa
 
 def test_without_a_usable_checkpoint_it_begins_anew(tiny_causal: Path, tmp_path: Path) -> None:
     whole = straight(tiny_causal, tmp_path / "whole")
-    loaded = tuned(tiny_causal, dropout=0.2)
-    killed = Caller(loaded, dies_at=lambda where, at: (where, at) == ("step", 2))
-    with pytest.raises(Killed):
-        fit(loaded, tmp_path / "part", killed.hooks(), **SETTINGS)
-    assert killed.lines
-    assert_same(whole, resumed(tiny_causal, tmp_path / "part", killed))
+    before = killed(tiny_causal, tmp_path / "part", "step", 2)
+    assert before.lines
+    assert_same(whole, resumed(tiny_causal, tmp_path / "part", before))
 
 
 def test_a_finished_training_has_nothing_left_to_do(tiny_causal: Path, tmp_path: Path) -> None:

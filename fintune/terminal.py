@@ -1,0 +1,94 @@
+"""What the commands say on the two streams: results on standard output, progress and errors on standard error.
+
+>>> with working():
+...     run = train("run.yaml")
+>>> show_scores(run)
+"""
+
+import json
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from fintune import display
+from fintune.errors import DataError
+from fintune.records import Scores
+
+out, err = Console(), Console(stderr=True)
+_debug = False
+
+
+def set_debug(value: bool) -> None:
+    """Once asked for, tracebacks are shown and the libraries underneath may speak."""
+    global _debug  # noqa: PLW0603
+    _debug = _debug or value
+
+
+def debugging() -> bool:
+    """Whether --debug was given."""
+    return _debug
+
+
+def say(message: str, hint: str) -> None:
+    """The two lines of an error."""
+    err.print(Text(f"error: {message}", style="bold red"), soft_wrap=True)
+    if hint:
+        err.print(Text(f"next:  {hint}"), soft_wrap=True)
+
+
+@contextmanager
+def working() -> Iterator[None]:
+    """Show progress; keep the libraries underneath quiet unless --debug."""
+    if not debugging():
+        warnings.filterwarnings("ignore")
+        from transformers.utils import logging
+
+        logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    with display.progress_bars(err):
+        yield
+
+
+def say_bulk(done: Any) -> None:
+    """What came of labelling a file; raises DataError when a part of it, or all, was not to be read."""
+    err.print(Text(f"predictions written to {done.output}: {done.labelled:,}"), soft_wrap=True)
+    if done.errors is not None:
+        err.print(Text(f"records without a label, see {done.errors}: {done.unreadable:,}"), soft_wrap=True)
+    if done.rest_unread:
+        raise DataError(
+            "the file is damaged, and its rest could not be read", hint=f"See the last lines of {done.errors}."
+        )
+    if not done.labelled:
+        raise DataError("no record could be labelled", hint=f"See {done.errors}.")
+
+
+def show_scores(run: Any) -> None:
+    """A run's scores beside its baselines'."""
+    config, scores = run.config(), run.scores()
+    rows = {f"{config.method.name}, {part}": s for part, s in scores.items()}
+    rows |= {f"{name}, {part}": s for name, parts in run.baselines().items() for part, s in parts.items()}
+    out.print(display.scores_table(rows, confidence=config.evaluation.confidence))
+    show_labels(list(scores.values())[-1], config.task.labels)
+
+
+def show_labels(scores: Scores, labels: Sequence[str]) -> None:
+    """Scores label by label, and what was taken for what."""
+    out.print(display.classes_table(scores, labels), display.confusion_table(scores, labels), display.losses(scores))
+
+
+def show_list(rows: list[dict[str, str]], as_json: bool) -> None:
+    """Rows as a table, or as JSON for programs."""
+    if as_json:
+        print_json(rows)
+    else:
+        out.print(display.listing(rows))
+
+
+def print_json(content: Any) -> None:
+    """For programs."""
+    sys.stdout.write(json.dumps(content, ensure_ascii=False, indent=1) + "\n")
