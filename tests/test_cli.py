@@ -18,7 +18,7 @@ import fintune
 from fintune import cli, terminal
 from fintune.config import load
 from fintune.sections import RunConfig
-from tests.conftest import Command
+from tests.conftest import Command, handlers_kept
 
 
 def never(*_: Any, **__: Any) -> None:
@@ -274,7 +274,7 @@ def test_a_damaged_run_is_named(
 def test_debug_shows_the_traceback(fin: Command, config_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["fintune", "check", str(config_file), "--set", "nonsense", "--debug"])
     monkeypatch.setattr(terminal, "_debug", False)
-    with pytest.raises(fintune.errors.ConfigError):  # type: ignore[attr-defined]
+    with pytest.raises(fintune.errors.ConfigError), handlers_kept():  # type: ignore[attr-defined]
         cli.main()
 
 
