@@ -102,12 +102,16 @@ def main() -> None:
         expected = digest(next((Path(place) / "whole").glob("[!.]*")))
         print(f"never killed: {expected}, {length:.0f} s", flush=True)
         chance, same = random.Random(arguments.seed), 0
-        for i in range(arguments.kills):
+        kills = 0
+        while kills < arguments.kills:
             after = chance.uniform(0, length)
-            alive, where, found = killed(arguments, Path(place) / f"killed-{i}", after)
-            same += alive and found == expected
+            alive, where, found = killed(arguments, Path(place) / f"killed-{kills}-{after:.3f}", after)
+            if not alive:  # it had ended before the blow
+                continue
+            kills += 1
+            same += found == expected
             print(
-                f"{i + 1:>3}  {after:6.1f} s  {found} {'same' if found == expected else 'OTHER'}  {where}", flush=True
+                f"{kills:>3}  {after:6.1f} s  {found} {'same' if found == expected else 'OTHER'}  {where}", flush=True
             )
     print(f"{same} of {arguments.kills} the same bytes")
     sys.exit(0 if same == arguments.kills else 1)

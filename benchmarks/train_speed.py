@@ -1,9 +1,9 @@
-"""Examples per second and peak memory of our training step against the worked example's loop, alternating in one call.
+"""Examples per second and peak memory of training, ours beside others, alternating in one call.
 
-The worked example pads every text to 128 tokens and computes logits at every position; model, adapter (LoRA r 8 on all linear
-layers), texts and machine are the same. Each side runs in a process of its own, so that peak memory is its own.
+Model, adapter (LoRA r 8, dropout 0.1, all linear layers, unless a side says otherwise), texts and machine are the same. Each side
+runs in a process of its own, so that peak memory is its own; a side whose package is not installed is left out and named.
 
-    python benchmarks/train_speed.py --data ../shared/data/financial_phrasebank/Sentences_AllAgree.txt
+    python -m benchmarks.train_speed --data ../shared/data/financial_phrasebank/Sentences_AllAgree.txt
 """
 
 import argparse
@@ -11,56 +11,13 @@ import json
 import statistics
 import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Sequence
-from itertools import pairwise
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
-SIDES = {"worked example, batch 8": ("worked", 8), "ours, batch 8": ("ours", 8), "ours, batch 16": ("ours", 16)}
-
-
-def worked(loaded: Any, encoded: Sequence[Any], batch_size: int) -> list[float]:
-    """Seconds of each step of the worked example's loop."""
-    import torch
-
-    rows = [e.input_ids + e.labels for e in encoded]
-    marks = [[-100] * len(e.input_ids) + e.labels for e in encoded]
-    pad = loaded.tokenizer.pad_token_id
-    optimizer = torch.optim.AdamW([p for p in loaded.model.parameters() if p.requires_grad], lr=1e-3)
-    loaded.model.train()
-    seconds = []
-    for start in range(0, len(rows), batch_size):
-        begun, part = time.perf_counter(), slice(start, start + batch_size)
-        ids = torch.tensor([row + [pad] * (128 - len(row)) for row in rows[part]])
-        labels = torch.tensor([mark + [-100] * (128 - len(mark)) for mark in marks[part]])
-        loss = loaded.model(input_ids=ids, attention_mask=(ids != pad).long(), labels=labels).loss
-        loss.backward()
-        optimizer.step()
-        optimizer.zero_grad()
-        seconds.append(time.perf_counter() - begun)
-    return seconds
+from benchmarks.sides import SIDES
 
 
-def ours(loaded: Any, encoded: Sequence[Any], batch_size: int) -> list[float]:
-    """Seconds of each step of fintune.training.trainer.train, logging included."""
-    from fintune.sections import TrainSection
-    from fintune.training.trainer import Hooks, Judgement, train
-
-    ticks: list[float] = [time.perf_counter()]
-    hooks = Hooks(
-        judge=lambda epoch: Judgement(0.0, 0.0, {}),
-        keep=lambda: None,
-        log=lambda line: ticks.append(time.perf_counter()) if "step" in line else None,
-    )
-    settings = TrainSection(epochs=1, batch_size=batch_size, logging_steps=1)
-    with tempfile.TemporaryDirectory() as folder:
-        train(loaded, encoded, settings, hooks, folder=Path(folder))
-    return [b - a for a, b in pairwise(ticks)]
-
-
-def child(kind: str, batch_size: int, steps: int, data: str, base: str) -> None:
+def child(side: str, batch_size: int, steps: int, data: str, base: str) -> None:
     """Run one side and print its figures as JSON."""
     from dataclasses import replace
 
@@ -73,49 +30,65 @@ def child(kind: str, batch_size: int, steps: int, data: str, base: str) -> None:
     from fintune.preparation import encode, prepare
     from fintune.training.memory import peak_memory
 
-    config = load({"model": {"base": base, "max_length": 128}, "data": {"path": data}})
+    train, changes = SIDES[side]
+    config = load(
+        {"model": {"base": base, "max_length": 128}, "data": {"path": data}, "train": {"objective": "tokens"}}
+    )
     prepared, loaded = prepare(config), load_model(base)
     encoded = encode(prepared, loaded)
     chosen = np.random.default_rng(0).permutation(len(encoded))[: batch_size * steps]
     set_seed(0)
-    tuned = replace(loaded, model=METHODS["lora"].attach(loaded.model, config.method, loaded.kind))
-    seconds = {"worked": worked, "ours": ours}[kind](tuned, [encoded[i] for i in chosen], batch_size)
+    options = config.method.model_copy(update=changes)
+    tuned = replace(loaded, model=METHODS["lora"].attach(loaded.model, options, loaded.kind))
+    seconds = train(tuned, [encoded[i] for i in chosen], batch_size)
     print(json.dumps({"rate": batch_size / statistics.mean(seconds[1:]), "memory": peak_memory()}))
 
 
+def measure(side: str, batch_size: int, steps: int, data: str, base: str) -> dict[str, float]:
+    """One side in a process of its own."""
+    options = ["--side", side, "--batch", str(batch_size), "--steps", str(steps), "--data", data, "--base", base]
+    command = [sys.executable, "-m", "benchmarks.train_speed", *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[1])
+    if done.returncode:
+        raise SystemExit(f"{side}: {done.stderr[-2000:]}")
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
 def main() -> None:
-    """Alternate the sides and print rates, memory and ratios."""
+    """Alternate the sides and print rates, memory and ratios to the first one."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", default="builtin:headlines")
     parser.add_argument("--base", default="embedded")
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--steps", type=int, default=12, help="of our sides; the worked example runs a quarter")
-    parser.add_argument("--side", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--steps", type=int, default=10, help="of the faster sides; others run fewer on as many texts")
+    parser.add_argument("--sides", nargs="+", default=list(SIDES))
+    parser.add_argument("--json", help="write the figures there too")
+    parser.add_argument("--side", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    data = str(Path(arguments.data).resolve()) if Path(arguments.data).exists() else arguments.data
     if arguments.side:
-        child(arguments.side[0], int(arguments.side[1]), arguments.steps, arguments.data, arguments.base)
+        child(arguments.side, arguments.batch, arguments.steps, data, arguments.base)
         return
-    found: dict[str, list[dict[str, float]]] = {name: [] for name in SIDES}
+    sides = [side for side in arguments.sides if side != "TRL SFTTrainer" or find_spec("trl")]
+    for side in set(arguments.sides) - set(sides):
+        print(f"{side}: not installed, left out")
+    found: dict[str, list[dict[str, float]]] = {side: [] for side in sides}
     for _ in range(arguments.rounds):
-        for name, (kind, batch_size) in SIDES.items():
-            steps = max(3, arguments.steps // 4) if kind == "worked" else arguments.steps
-            command = [sys.executable, __file__, "--side", kind, str(batch_size), "--steps", str(steps)]
-            done = subprocess.run(
-                [*command, "--data", arguments.data, "--base", arguments.base],
-                capture_output=True,
-                text=True,
-                check=True,
-            )
-            found[name].append(json.loads(done.stdout.splitlines()[-1]))
-            print(
-                f"{name:<26}{found[name][-1]['rate']:6.2f} examples/s  {found[name][-1]['memory'] / 1e9:5.1f} GB",
-                flush=True,
-            )
-    base = statistics.mean(r["rate"] for r in found["worked example, batch 8"])
-    for name, results in found.items():
+        for side in sides:
+            batch = 8 if side.startswith("worked") else arguments.batch
+            steps = arguments.steps if side.startswith("ours") else max(4, arguments.steps // 3)
+            found[side].append(measure(side, batch, steps, data, arguments.base))
+            last = found[side][-1]
+            print(f"{side:<34}{last['rate']:6.2f} examples/s  {last['memory'] / 1e9:5.1f} GB", flush=True)
+    first = statistics.mean(r["rate"] for r in found[sides[0]])
+    for side, results in found.items():
         rates = [r["rate"] for r in results]
         mean = statistics.mean(rates)
-        print(f"{name:<26}mean {mean:6.2f} [{min(rates):.2f}, {max(rates):.2f}]  ratio {mean / base:5.1f}x")
+        print(f"{side:<34}mean {mean:6.2f} [{min(rates):.2f}, {max(rates):.2f}]  ratio {mean / first:5.1f}x")
+    if arguments.json:
+        Path(arguments.json).write_text(json.dumps(found, indent=1))
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from fintune.records import Prediction, Scores
 
 if TYPE_CHECKING:
     from fintune.planning import Estimate
+    from fintune.trimming import Trimmed
 
 
 @contextmanager
@@ -50,6 +51,20 @@ def progress_bars(console: Console) -> Iterator[None]:
 
     with bars, listening(listen):
         yield
+
+
+def trimmed(found: "Trimmed") -> Table:
+    """Tokens, parameters and megabytes of a trimmed model, and how nearly it equals the whole one."""
+    table = _table(found.folder)
+    table.add_column("", no_wrap=True)
+    table.add_column("before", justify="right")
+    table.add_column("after", justify="right")
+    table.add_row("tokens", *(f"{n:,}" for n in found.tokens))
+    table.add_row("parameters", *(f"{n:,}" for n in found.parameters))
+    table.add_row("weights", "", f"{found.bytes / 1e6:,.0f} MB")
+    for what in ("logits", "probabilities") if found.verified else ():
+        table.add_row(f"largest difference of {what}", "", f"{found.verified[what]:.0e}")
+    return table
 
 
 def scores_table(rows: Mapping[str, Scores], *, confidence: float) -> Table:

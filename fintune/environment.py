@@ -45,6 +45,19 @@ def kernels() -> dict[str, str | None]:
     return {name: os.environ.get(name) for name in _REPRODUCIBLE} | late
 
 
+def arithmetic() -> dict[str, Any]:
+    """All that decides how numbers are added on this machine, beside the model and its inputs."""
+    import torch
+
+    return {
+        "torch": torch.__version__,
+        "transformers": _version("transformers"),
+        "threads": torch.get_num_threads(),
+        "kernels": kernels(),
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+    }
+
+
 @contextmanager
 def deterministic(threads: int | None) -> Iterator[None]:
     """Deterministic algorithms and a fixed number of CPU threads (None: torch's own choice) inside the block."""

@@ -26,7 +26,7 @@ from fintune.gathering import reading_like
 from fintune.making import being_made, interrupted
 from fintune.methods import METHODS
 from fintune.metrics import perplexity
-from fintune.preparation import Prepared, announce, data_record, encode, prepare
+from fintune.preparation import Prepared, announce, data_record, encode, first_tokens, prepare, prompts_of
 from fintune.progress import tell
 from fintune.records import Encoded, Example, Fault, Row, Scores
 from fintune.resume import need_same_base, need_same_config, need_same_data, threads_of
@@ -38,6 +38,8 @@ from fintune.tasks import TASKS, Task
 if TYPE_CHECKING:
     from fintune.models import LoadedModel
     from fintune.training.trainer import Hooks, Judgement
+    from fintune.trunk import TrunkCache
+    from fintune.trunk.shortcuts import Shortcuts
 
 
 def train(
@@ -76,11 +78,26 @@ def train(
     return run
 
 
-def engine(config: RunConfig, loaded: "LoadedModel") -> Any:
+def engine(config: RunConfig, loaded: "LoadedModel", shortcuts: "Shortcuts | None" = None) -> Any:
     """The engine a config asks for, around a loaded model."""
     from fintune.engines.torch_engine import TorchEngine
 
-    return TorchEngine(loaded, max_length=config.model.max_length, batch_size=config.evaluation.batch_size)
+    return TorchEngine(
+        loaded,
+        max_length=config.model.max_length,
+        batch_size=config.evaluation.batch_size,
+        shortcuts=shortcuts or shortcuts_of(config, loaded),
+    )
+
+
+def shortcuts_of(config: RunConfig, loaded: "LoadedModel", trunk: "TrunkCache | None" = None) -> "Shortcuts":
+    """What need not be computed for this config's task, with the states of a trunk where they are known."""
+    import torch
+
+    from fintune.trunk.shortcuts import Shortcuts
+
+    rows = first_tokens(config, TASKS[config.task.name].build(config.task), loaded)
+    return Shortcuts(rows=None if rows is None else torch.tensor(rows), trunk=trunk)
 
 
 def load_tuned(run: Run, *, device: str = "auto") -> "LoadedModel":
@@ -151,15 +168,18 @@ def _fit(prepared: Prepared, run: Run, *, resume: bool) -> "LoadedModel":
         f"{config.model.base} ({base.kind}, {base.device}) · {method.name} · "
         f"{trainable:,} of {total:,} parameters train ({trainable / total:.2%})",
     )
+    shortcuts = shortcuts_of(config, tuned, trunk_cache(prepared, tuned, encoded))
     found = {
         "seed": config.train.seed,
+        "objective": "tokens" if shortcuts.rows is None else "candidates",
+        "trunk_depth": shortcuts.trunk and shortcuts.trunk.trunk.depth,
         "trainable_parameters": trainable,
         "parameters": total,
         "base_sha256": base.sha256,
     }
     run.write_environment(describe() | found, resumed=resume)
     with deferred() as stop:
-        hooks = replace(_hooks(prepared, tuned, run), should_stop=stop, interruptible=stop.at_once)
+        hooks = replace(_hooks(prepared, tuned, run, shortcuts), should_stop=stop, interruptible=stop.at_once)
         best = fit(tuned, encoded, config.train, hooks, folder=run.checkpoints, resume=resume)
     tell("train", f"best epoch by validation macro-F1: {best}")
     if not config.method.changes_base():
@@ -176,8 +196,32 @@ def attached(config: RunConfig, base: "LoadedModel", encoded: Sequence[Encoded])
     method, options = METHODS[config.method.name], config.method.resolved(base.tokenizer)
     set_seed(config.train.seed)
     tuned = replace(base, model=method.attach(base.model, options, base.kind))
-    method.initialise(tuned.model, options, example_losses(tuned, encoded, config.train.seed))
+    rows = shortcuts_of(config, base).rows
+    method.initialise(tuned.model, options, example_losses(tuned, encoded, config.train.seed, rows))
     return tuned
+
+
+def trunk_cache(
+    prepared: Prepared, tuned: "LoadedModel", encoded: Sequence[Encoded], root: Path | None = None
+) -> "TrunkCache | None":
+    """States of the texts to train and validate on below the lowest adapter, computed where a file lacks them.
+
+    Texts of both parts are in one file, so that folds, seeds and methods share it. None where there is nothing to cache, with
+    the reason said. Raises ModelError when train.trunk_cache: true asks for what cannot be had.
+    """
+    from fintune.trunk.finding import NoTrunk, find_trunk
+    from fintune.trunk.opening import open_cache
+
+    settings = prepared.config.train
+    if settings.trunk_cache is False:
+        return None
+    try:
+        trunk = find_trunk(tuned.model, tuned.kind)
+    except NoTrunk as reason:
+        if settings.trunk_cache is True:
+            raise ModelError(f"train.trunk_cache: {reason}", hint="Use train.trunk_cache: auto.") from None
+        return None
+    return open_cache(trunk, tuned, encoded, prompts_of(prepared, tuned, "validation"), settings, root)
 
 
 def load_base(config: RunConfig) -> "LoadedModel":
@@ -188,10 +232,10 @@ def load_base(config: RunConfig) -> "LoadedModel":
     return load_model(model.base, revision=model.revision, dtype=model.dtype, device=model.device)
 
 
-def _hooks(prepared: Prepared, tuned: "LoadedModel", run: Run) -> "Hooks":
+def _hooks(prepared: Prepared, tuned: "LoadedModel", run: Run, shortcuts: "Shortcuts") -> "Hooks":
     from fintune.training.trainer import Hooks, Judgement
 
-    running = engine(prepared.config, tuned)
+    running = engine(prepared.config, tuned, shortcuts)
     train_part, validation = prepared.splits["train"], prepared.splits["validation"]
     chosen = np.random.default_rng(prepared.config.train.seed).permutation(len(train_part))[: len(validation)]
     sample = [train_part[i] for i in sorted(chosen.tolist())]
@@ -210,7 +254,13 @@ def _hooks(prepared: Prepared, tuned: "LoadedModel", run: Run) -> "Hooks":
             )
         return Judgement(figures["validation_macro_f1"], figures["validation_loss"], figures)
 
-    return Hooks(judge=judge, keep=lambda: run.save_adapter(tuned.model), log=run.append_log, rewind=run.keep_log)
+    return Hooks(
+        judge=judge,
+        keep=lambda: run.save_adapter(tuned.model),
+        log=run.append_log,
+        rewind=run.keep_log,
+        shortcuts=shortcuts,
+    )
 
 
 def _score(prepared: Prepared, base: "LoadedModel", run: Run) -> None:

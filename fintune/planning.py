@@ -5,7 +5,6 @@
 (12, 3.6)
 """
 
-import math
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -16,19 +15,15 @@ from typing import TYPE_CHECKING, Any
 from fintune.config import load
 from fintune.environment import deterministic
 from fintune.errors import BrokenEnvironment
-from fintune.pipeline import attached, engine, load_base
+from fintune.measuring import STEPS, Measured, measure
+from fintune.pipeline import attached, load_base
 from fintune.preparation import Prepared, encode, prepare
 from fintune.progress import tell
-from fintune.records import Encoded
 from fintune.sections import RunConfig, TrainSection
 
 if TYPE_CHECKING:
     from fintune.models import LoadedModel
-    from fintune.training.hooks import Hooks
 
-STEPS = 10
-_SCORED = 64
-"""texts scored to learn how long a text takes"""
 _BESIDE = 3 * 4
 """bytes a trainable parameter needs beside itself: its gradient and AdamW's two moments, in float32"""
 
@@ -46,7 +41,7 @@ class Estimate:
     machine: int
     """memory there is"""
     times: Mapping[str, float]
-    """reading data and loading weights, training, judging after every epoch, scoring at the end"""
+    """reading data and loading weights, states of the trunk, training, judging after every epoch, scoring at the end"""
 
     @property
     def peak(self) -> int:
@@ -92,15 +87,15 @@ def plan(source: str | Path | Mapping[str, Any] | RunConfig, overrides: Sequence
         loaded = time.monotonic() - begun
         tuned = attached(config, base, encoded)
         tell("plan", f"measuring {STEPS} steps, and the batch that needs most memory")
-        step_seconds, measured = _measure(tuned, encoded, config.train)
-        each = _seconds_a_text(prepared, tuned)
+        with tempfile.TemporaryDirectory() as folder:
+            found = measure(prepared, tuned, encoded, Path(folder))
     return Estimate(
         steps=_steps(config.train, len(encoded)),
-        measured=measured,
-        step_seconds=step_seconds,
+        measured=found.steps,
+        step_seconds=found.step,
         memory=_memory(tuned, program),
         machine=machine_memory(),
-        times=_times(prepared, loaded, step_seconds, each, len(encoded)),
+        times=_times(prepared, loaded, found, len(encoded)),
     )
 
 
@@ -118,87 +113,20 @@ def _need_room(config: RunConfig) -> None:
         )
 
 
-def _measure(tuned: "LoadedModel", encoded: Sequence[Encoded], settings: TrainSection) -> tuple[float, int]:
-    """Seconds a step of the whole training takes on average, and the steps that were measured, the first one apart."""
-    import torch
-
-    _train_on(tuned, _longest(encoded, settings), settings, steps=1)
-    with torch.random.fork_rng(devices=[]):
-        lines = _train_on(tuned, encoded, settings, steps=STEPS + 1)
-    tokens = [line["tokens_per_second"] / line["examples_per_second"] * line["examples"] for line in lines]
-    seconds = [line["examples"] / line["examples_per_second"] for line in lines]
-    pace = sum(seconds[1:]) / sum(tokens[1:]) if len(lines) > 1 else seconds[0] / tokens[0]
-    whole = sum(len(e.input_ids) + len(e.labels) - 1 for e in encoded)
-    return pace * whole / (_steps(settings, len(encoded)) / settings.epochs), max(1, len(lines) - 1)
-
-
-def _train_on(
-    tuned: "LoadedModel", examples: Sequence[Encoded], settings: TrainSection, *, steps: int
-) -> list[dict[str, Any]]:
-    """Log lines of the first steps of a training on these examples."""
-    from fintune.training.trainer import train
-
-    lines: list[dict[str, Any]] = []
-    once = settings.model_copy(update={"save_steps": 0, "logging_steps": 1, "report_to": []})
-    with tempfile.TemporaryDirectory() as folder:
-        train(tuned, examples, once, _hooks(lines, steps), folder=Path(folder) / "checkpoints")
-    return [line for line in lines if "step" in line]
-
-
-def _hooks(lines: list[dict[str, Any]], steps: int) -> "Hooks":
-    from fintune.training.hooks import Hooks, Judgement
-
-    def stop() -> bool:
-        done.append(1)
-        return len(done) >= steps
-
-    done: list[int] = []
-    return Hooks(
-        judge=lambda epoch: Judgement(0.0, 0.0, {}),
-        keep=lambda: None,
-        log=lambda line: lines.append(dict(line)),
-        should_stop=stop,
-    )
-
-
-def _longest(encoded: Sequence[Encoded], settings: TrainSection) -> list[Encoded]:
-    """The examples that would make the largest part of a batch: the longest ones, of one length when padded."""
-    ordered = sorted(encoded, key=lambda e: -(len(e.input_ids) + len(e.labels)))
-    candidates = [ordered[i : i + settings.batch_size] for i in range(0, len(ordered), settings.batch_size)]
-    return max(candidates, key=lambda batch: _largest_part(batch, settings))
-
-
-def _largest_part(batch: Sequence[Encoded], settings: TrainSection) -> int:
-    """Padded tokens of the largest part `micro_batches` makes."""
-    length = max(len(e.input_ids) + len(e.labels) - 1 for e in batch)
-    parts = math.ceil(len(batch) / max(1, settings.micro_batch_tokens // length))
-    return length * math.ceil(len(batch) / parts)
-
-
-def _seconds_a_text(prepared: Prepared, tuned: "LoadedModel") -> float:
-    """Time to score a text of the validation part."""
-    texts = [example.text for example in prepared.splits["validation"]]
-    chosen = texts[:: max(1, len(texts) // _SCORED)][:_SCORED]
-    running, prompts = engine(prepared.config, tuned), [prepared.task.prompt(text) for text in chosen]
-    tuned.model.eval()
-    running.rank(prompts[:1], prepared.task.candidates())
-    begun = time.monotonic()
-    running.rank(prompts, prepared.task.candidates(), stage="score")
-    return (time.monotonic() - begun) / len(chosen)
-
-
-def _times(prepared: Prepared, loaded: float, step_seconds: float, each: float, examples: int) -> dict[str, float]:
+def _times(prepared: Prepared, loaded: float, found: Measured, examples: int) -> dict[str, float]:
     settings, evaluation = prepared.config.train, prepared.config.evaluation
     validation, test = len(prepared.splits["validation"]), len(prepared.splits["test"])
     judged = validation + min(validation, len(prepared.splits["train"]))
     scored = validation + (test if evaluation.test else 0)
     if "zero-shot" in evaluation.baselines:
         scored += test if evaluation.test else validation
+    once = {"trunk": found.trunk * (examples + validation) / examples} if found.trunk else {}
     return {
         "start": loaded,
-        "train": step_seconds * _steps(settings, examples),
-        "judge epochs": each * judged * settings.epochs,
-        "score": each * scored,
+        **once,
+        "train": found.step * _steps(settings, examples),
+        "judge epochs": found.judge * judged * settings.epochs,
+        "score": (found.score or found.judge) * scored,
     }
 
 

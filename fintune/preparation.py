@@ -110,10 +110,11 @@ def encode(prepared: Prepared, loaded: LoadedModel) -> list[Encoded]:
     """Token ids of the training part; says how many texts were cut, refuses what cannot fit."""
     encoder = PromptEncoder(loaded.tokenizer, loaded.kind, prepared.config.model.max_length)
     task, encoded, train = prepared.task, [], prepared.splits["train"]
+    first_only = first_tokens(prepared.config, task, loaded) is not None
     counts = Counter(example.label for example in train)
     balanced = prepared.config.train.class_weights == "balanced"
     for example in train:
-        ids = encoder.encode(task.prompt(example.text), task.answer(example.label))
+        ids = encoder.encode(task.prompt(example.text), task.answer(example.label), first_only=first_only)
         if isinstance(ids, TooLong):
             raise ModelError(
                 f"model.max_length: {ids.limit} tokens cannot hold template and answer ({ids.needed})",
@@ -124,6 +125,37 @@ def encode(prepared: Prepared, loaded: LoadedModel) -> list[Encoded]:
     if cut := sum(e.cut > 0 for e in encoded):
         tell("data", f"{cut} of {len(encoded)} training texts exceed {encoder.max_length} tokens and lost their middle")
     return encoded
+
+
+def prompts_of(prepared: Prepared, loaded: LoadedModel, part: str) -> list[list[int]]:
+    """Token ids of the prompts of a part, as an engine reads them (those that fit)."""
+    encoder = PromptEncoder(loaded.tokenizer, loaded.kind, prepared.config.model.max_length)
+    task, first = prepared.task, first_tokens(prepared.config, prepared.task, loaded)
+    reserve = 1 if first else max(len(encoder.answer_ids(answer)) for answer in task.candidates())
+    found = [encoder.encode_prompt(task.prompt(e.text), reserve=reserve) for e in prepared.splits[part]]
+    return [ids.input_ids for ids in found if not isinstance(ids, TooLong)]
+
+
+def first_tokens(config: RunConfig, task: Task, loaded: LoadedModel) -> list[int] | None:
+    """Ids of the answers' first tokens where these alone are learned and compared (train.objective), else None.
+
+    Raises ModelError when candidates was asked for and two answers begin alike.
+    """
+    if config.train.objective == "tokens":
+        return None
+    encoder = PromptEncoder(loaded.tokenizer, loaded.kind, config.model.max_length)
+    found: dict[int, str] = {}
+    for answer in task.candidates():
+        other = found.setdefault(encoder.answer_ids(answer)[0], answer)
+        if other != answer and config.train.objective == "auto":
+            return None
+        if other != answer:
+            raise ModelError(
+                f"train.objective: candidates needs answers that differ in their first token, and '{other.strip()}' and "
+                f"'{answer.strip()}' do not",
+                hint="Use train.objective: tokens, or other words in task.answers.",
+            )
+    return list(found)
 
 
 def data_record(prepared: Prepared, encoded: Sequence[Encoded] = ()) -> dict[str, Any]:

@@ -31,9 +31,9 @@ class PromptEncoder:
                 hint="Save the model with a tokenizer.json and an eos_token.",
             )
 
-    def encode(self, prompt: Prompt, answer: str) -> Encoded | TooLong:
-        """Ids of a prompt and its answer."""
-        labels = self.answer_ids(answer)
+    def encode(self, prompt: Prompt, answer: str, *, first_only: bool = False) -> Encoded | TooLong:
+        """Ids of a prompt and its answer, or of the answer's first token alone."""
+        labels = self.answer_ids(answer)[: 1 if first_only else None]
         encoded = self.encode_prompt(prompt, reserve=len(labels))
         return encoded if isinstance(encoded, TooLong) else Encoded(encoded.input_ids, labels, encoded.cut)
 

@@ -178,6 +178,25 @@ class TrainSection(Section):
     bf16: Literal["auto"] | bool = Field(
         "auto", description="Autocast to bfloat16 in training; auto: where a GPU holds the model in it."
     )
+    objective: Literal["auto", "tokens", "candidates"] = Field(
+        "auto",
+        description="What is learned and scored: tokens (the whole answer among all words) | candidates (the answers' first"
+        " tokens among each other); auto: candidates where these differ.",
+    )
+    trunk_cache: Literal["auto"] | bool = Field(
+        "auto",
+        description="Compute the frozen blocks below the lowest adapter once for each text and keep it in a file; auto: where"
+        " that changes no figure.",
+    )
+    trunk_cache_dtype: Literal["float32", "bfloat16"] = Field(
+        "float32", description="Of the file; bfloat16 is half as large."
+    )
+    trunk_cache_gb: float = Field(
+        20.0, gt=0, description="Most that such files may take in FINTUNE_CACHE, old ones go first."
+    )
+    lean: bool = Field(
+        True, description="Compute LoRA layers that read one input together: less work, the same numbers."
+    )
     gradient_checkpointing: bool = Field(
         False, description="Compute activations again instead of keeping them: less memory, about a third slower."
     )

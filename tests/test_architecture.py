@@ -9,11 +9,11 @@ PACKAGE = Path(__file__).resolve().parents[1] / "fintune"
 LAYERS = [
     {"errors", "records", "metrics", "progress", "atomic", "signals"},
     {"config", "sections", "prompts", "run", "data", "tasks", "methods", "models", "template", "environment", "making"},
-    {"merge", "training", "engines", "gathering", "preparation", "examination", "resume"},
+    {"merge", "training", "trunk", "trim", "engines", "gathering", "preparation", "examination", "resume"},
     {"evaluation"},
     {"export"},
     {"report", "serving"},
-    {"pipeline", "planning"},
+    {"pipeline", "measuring", "planning", "trimming"},
     {"predictor", "display", "table_files", "bulk"},
     {"terminal"},
     {"cli", "exits"},

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from fintune.errors import BrokenEnvironment
-from fintune.planning import STEPS, Estimate, _largest_part, _longest, plan
+from fintune.measuring import STEPS, _largest_part, _longest
+from fintune.planning import Estimate, plan
 from fintune.records import Encoded
 from fintune.sections import TrainSection
 from fintune.training.batching import collate_causal, micro_batches
@@ -24,6 +25,16 @@ def test_a_plan_adds_up_and_leaves_nothing_behind(tiny_config: dict[str, Any], t
     assert found.times["train"] == pytest.approx(found.step_seconds * found.steps)
     assert all(seconds > 0 for seconds in found.times.values())
     assert not (tmp_path / "runs").exists()
+
+
+def test_states_of_the_trunk_are_planned_for_and_not_kept(
+    tiny_config: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FINTUNE_CACHE", str(tmp_path / "cache"))
+    assert "trunk" not in plan(tiny_config).times
+    found = plan(tiny_config | {"method": {"name": "lora", "layers": "top:1"}})
+    assert found.times["trunk"] > 0
+    assert not (tmp_path / "cache").exists()
 
 
 def test_more_epochs_cost_in_proportion(tiny_config: dict[str, Any]) -> None:

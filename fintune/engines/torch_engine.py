@@ -7,6 +7,7 @@ A prompt is read once: its keys and values (or encoder states) are kept, and all
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,10 +15,12 @@ import numpy as np
 from fintune.engines.protocol import Ranking
 from fintune.errors import ModelError
 from fintune.models import LoadedModel
+from fintune.models.head import of_rows
 from fintune.progress import advance
 from fintune.prompts import PromptEncoder
 from fintune.records import Prompt, TooLong
 from fintune.training.batching import Side, pad, positions
+from fintune.trunk.shortcuts import STATES, Shortcuts
 
 if TYPE_CHECKING:
     import torch
@@ -36,8 +39,11 @@ class TorchEngine:
         max_length: int,
         batch_size: int = 32,
         side: Side = "left",
+        shortcuts: Shortcuts | None = None,
     ) -> None:
+        """With `shortcuts.rows` the first tokens of the answers are compared and nothing else of them is read."""
         self._loaded = loaded
+        self._shortcuts = shortcuts or Shortcuts()
         self._encoder = PromptEncoder(loaded.tokenizer, loaded.kind, max_length)
         self._batch_size = batch_size
         self._side = side
@@ -47,14 +53,17 @@ class TorchEngine:
         import torch
 
         answers = [self._encoder.answer_ids(candidate) for candidate in candidates]
+        if self._shortcuts.rows is not None:
+            answers = [ids[:1] for ids in answers]
         ids, cut = self._encode(prompts, reserve=max(map(len, answers)))
         scores = np.zeros((len(prompts), len(candidates)))
         order = sorted(range(len(ids)), key=lambda i: -len(ids[i]))
+        read = self._first_tokens if self._shortcuts.rows is not None else self._batch
         size = self._rows(answers)
         with torch.inference_mode():
             for start in range(0, len(order), size):
                 rows = order[start : start + size]
-                scores[rows] = self._batch([ids[i] for i in rows], answers).double().cpu().numpy()
+                scores[rows] = read([ids[i] for i in rows], answers).double().cpu().numpy()
                 advance(stage, min(start + size, len(order)), len(order))
         return Ranking(scores, np.array([len(answer) for answer in answers]), np.array(cut, dtype=np.int64))
 
@@ -73,11 +82,35 @@ class TorchEngine:
 
     def _rows(self, answers: list[list[int]]) -> int:
         """Prompts a batch: at most batch_size, fewer when the candidates' logits would not fit the budget."""
+        if self._shortcuts.rows is not None:
+            return self._batch_size
         each = len(answers) * max(map(len, answers)) * int(self._loaded.model.get_output_embeddings().weight.shape[0])
         return max(1, min(self._batch_size, _LOGITS_BUDGET // each))
 
     def _batch(self, ids: list[list[int]], answers: list[list[int]]) -> "torch.Tensor":
         return self._causal(ids, answers) if self._loaded.kind == "causal" else self._seq2seq(ids, answers)
+
+    def _first_tokens(self, ids: list[list[int]], answers: list[list[int]]) -> "torch.Tensor":
+        """Log-probabilities among the candidates, from one pass over the prompts."""
+        import torch
+
+        device, pad_id, kind = self._loaded.device, self._loaded.tokenizer.pad_token_id, self._loaded.kind
+        side: Side = self._side if kind == "causal" else "right"
+        tokens, mask = (t.to(device) for t in pad(ids, pad_id, side))
+        batch = {"input_ids": tokens, "attention_mask": mask}
+        if kind == "causal":
+            batch |= {"position_ids": positions(mask), "logits_to_keep": _last(mask)[:, None]}
+        else:
+            batch["decoder_input_ids"] = torch.full(
+                (len(ids), 1), self._loaded.model.config.decoder_start_token_id, device=device
+            )
+        cache = self._shortcuts.trunk
+        if cache is not None and cache.knows(ids):
+            batch[STATES] = cache.states(ids, side).to(device)
+        rows = torch.tensor([answer[0] for answer in answers], device=device)
+        with replace(self._shortcuts, rows=rows).taken(self._loaded.model, batch) as inputs:
+            logits = self._loaded.model(**inputs, use_cache=False).logits
+        return of_rows(logits, rows)[:, 0].float().log_softmax(dim=-1)
 
     def _causal(self, ids: list[list[int]], answers: list[list[int]]) -> "torch.Tensor":
         import torch
@@ -85,12 +118,11 @@ class TorchEngine:
         device, pad_id = self._loaded.device, self._loaded.tokenizer.pad_token_id
         model, n, k = self._loaded.model, len(ids), len(answers)
         tokens, mask = (t.to(device) for t in pad(ids, pad_id, self._side))
-        last = mask.shape[1] - 1 - mask.flip(1).argmax(dim=1)
         read = model(
             input_ids=tokens,
             attention_mask=mask,
             position_ids=positions(mask),
-            logits_to_keep=last[:, None],
+            logits_to_keep=_last(mask)[:, None],
             use_cache=True,
         )
         targets, known = (t.to(device) for t in pad(answers, pad_id, "right"))
@@ -130,6 +162,11 @@ class TorchEngine:
         )
         scores = _gather(outputs.logits, targets.repeat(n, 1)) * known.repeat(n, 1)
         return scores.sum(dim=1).view(n, k)
+
+
+def _last(mask: "torch.Tensor") -> "torch.Tensor":
+    """Position of each row's last real token, (n,)"""
+    return mask.shape[1] - 1 - mask.flip(1).argmax(dim=1)
 
 
 def _log_probability(logits: "torch.Tensor", tokens: "torch.Tensor") -> "torch.Tensor":

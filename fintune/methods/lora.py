@@ -13,6 +13,8 @@ from fintune.methods.initialisation import FROM_EXAMPLES, initialise
 from fintune.methods.lora_options import LoraOptions
 from fintune.methods.protocol import Method
 from fintune.methods.saving import remember_start
+from fintune.models.stack import blocks as decoder_blocks
+from fintune.models.stack import towers_without_text
 
 if TYPE_CHECKING:
     from torch import nn
@@ -25,20 +27,20 @@ _DIRECTIONS = {"pissa": 1, "olora": 1, "mica": 1, "corda": 1, "lora_ga": 2}
 _TASK_TYPES = {"causal": "CAUSAL_LM", "seq2seq": "SEQ_2_SEQ_LM"}
 
 
-def block_linear_layers(model: "nn.Module", blocks: Sequence[int] = ()) -> str:
+def block_linear_layers(model: "nn.Module", blocks: Sequence[int] = (), *, within: str = "") -> str:
     """A regex for the full names of all linear layers inside the model's numbered blocks (`layers.3.mlp.up_proj`).
 
-    Of all blocks, or of those whose numbers are given. The head and the embeddings stand outside the blocks and are left
-    alone, and so is a tower that reads no text. Raises ModelError when there is none, or no block of a given number.
+    Of all blocks, or of those whose numbers are given, below the name `within`. The head and the embeddings stand outside the
+    blocks and are left alone, and so is a tower that reads no text. Raises ModelError when there is none, or no such block.
     """
     from torch import nn
     from transformers.pytorch_utils import Conv1D
 
     found: dict[str, set[str]] = {}
     numbers: set[int] = set()
-    towers = _towers_without_text(model)
+    towers = towers_without_text(model)
     for name, module in model.named_modules():
-        if name.startswith(towers):
+        if name.startswith(towers) or not name.startswith(within):
             continue
         if isinstance(module, nn.Linear | Conv1D) and (match := _BLOCK.match(name)):
             found.setdefault(match["stem"], set()).add(match["inner"])
@@ -49,9 +51,7 @@ def block_linear_layers(model: "nn.Module", blocks: Sequence[int] = ()) -> str:
             hint="Name the layers to adapt in method.target_modules.",
         )
     if missing := sorted(set(blocks) - numbers):
-        raise ModelError(
-            f"method.layers_to_transform: no block {missing[0]}", hint=f"The model has blocks 0 to {max(numbers)}."
-        )
+        raise ModelError(f"method.layers: no block {missing[0]}", hint=f"The model has blocks 0 to {max(numbers)}.")
     index = rf"(?:{'|'.join(map(str, sorted(set(blocks))))})" if blocks else r"\d+"
     parts = [
         rf"{re.escape(stem)}\.{index}\.(?:{'|'.join(map(re.escape, sorted(inner)))})"
@@ -60,10 +60,13 @@ def block_linear_layers(model: "nn.Module", blocks: Sequence[int] = ()) -> str:
     return "|".join(parts)
 
 
-def _towers_without_text(model: "nn.Module") -> tuple[str, ...]:
-    """Prefixes of the parts that read images or sound alone, which transformers' models declare."""
-    parts = model.named_modules()
-    return tuple(f"{name}." for name, part in parts if "text" not in getattr(part, "input_modalities", "text"))
+def top_linear_layers(model: "nn.Module", count: int) -> str:
+    """The same of the last `count` blocks of the decoder alone."""
+    layers = decoder_blocks(model)
+    if count > len(layers):
+        raise ModelError(f"method.layers: top:{count}, and the model has {len(layers)} blocks", hint="Use layers: all.")
+    name = next(name for name, module in model.named_modules() if module is layers)
+    return block_linear_layers(model, range(len(layers) - count, len(layers)), within=f"{name}.")
 
 
 def attach(model: Any, options: LoraOptions, kind: str) -> Any:
@@ -97,10 +100,15 @@ def _peft_config(model: Any, options: LoraOptions, kind: str) -> Any:
 
     auto, start = options.target_modules == "auto", options.init_lora_weights
     own: Any = True if start in FROM_EXAMPLES else start
+    top = options.top
     return LoraConfig(
         task_type=_TASK_TYPES[kind],
-        target_modules=block_linear_layers(model, options.layers_to_transform) if auto else options.target_modules,
-        layers_to_transform=None if auto else options.layers_to_transform or None,
+        target_modules=top_linear_layers(model, top)
+        if top
+        else block_linear_layers(model, options.numbers)
+        if auto
+        else options.target_modules,
+        layers_to_transform=None if auto else options.numbers or None,
         exclude_modules=options.exclude_modules or None,
         modules_to_save=options.modules_to_save or None,
         trainable_token_indices=_token_rows(model, options),

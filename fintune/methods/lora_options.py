@@ -12,6 +12,7 @@ from fintune.errors import ModelError, did_you_mean
 from fintune.methods.protocol import MethodOptions
 
 _STARTS = ("gaussian", "orthogonal", "mica", "pissa", "pissa_niter_4", "olora", "eva", "corda", "lora_ga")
+_TOP = re.compile(r"top:[1-9]\d{0,3}")
 _NITER = re.compile(r"pissa_niter_\d+")
 
 
@@ -26,7 +27,12 @@ class LoraOptions(MethodOptions):
         "auto", description="auto = every linear layer of the transformer blocks; or names, or one regex."
     )
     exclude_modules: str | list[str] = Field([], description="Names, or one regex, of layers to leave out again.")
-    layers_to_transform: list[int] = Field([], description="Numbers of the blocks to adapt, from 0; empty: all.")
+    layers: str | list[int] = Field(
+        "all",
+        description="Blocks to adapt: all | top:6 (the last six; of an encoder-decoder, of its decoder) | numbers from 0."
+        " What lies below the lowest is computed once (train.trunk_cache).",
+    )
+    layers_to_transform: list[int] = Field([], description="PEFT's name for layers, numbers alone.")
     rank_pattern: dict[str, int] = Field({}, description="Another r for some layers: {regex of the name's end: r}.")
     alpha_pattern: dict[str, int] = Field({}, description="Another lora_alpha for some layers.")
     bias: Literal["none", "all", "lora_only"] = Field(
@@ -86,6 +92,15 @@ class LoraOptions(MethodOptions):
             _compiled(chosen)
         return chosen
 
+    @field_validator("layers")
+    @classmethod
+    def _blocks_are_some(cls, chosen: str | list[int]) -> str | list[int]:
+        if isinstance(chosen, str) and chosen != "all" and not _TOP.fullmatch(chosen):
+            raise ValueError("must be all, top: with a number (top:6), or a list of block numbers")
+        if isinstance(chosen, list) and (not chosen or min(chosen) < 0):
+            raise ValueError("needs numbers from 0; leave it out for all blocks")
+        return chosen
+
     @field_validator("init_lora_weights")
     @classmethod
     def _start_is_known(cls, start: bool | str) -> bool | str:
@@ -104,9 +119,24 @@ class LoraOptions(MethodOptions):
             raise ValueError(f"init_lora_weights: orthogonal needs even ranks, not {odd[0]}: change r or rank_pattern")
         if start == "mica" and self.use_dora:
             raise ValueError("init_lora_weights: mica and use_dora cannot be combined: choose one")
-        if self.layers_to_transform and isinstance(self.target_modules, str) and self.target_modules != "auto":
-            raise ValueError("layers_to_transform: target_modules is a regex: put the numbers of the blocks into it")
+        if self.layers != "all" and self.layers_to_transform:
+            raise ValueError("layers and layers_to_transform both choose blocks: use layers")
+        chosen = "layers" if self.layers != "all" else "layers_to_transform" if self.layers_to_transform else None
+        if chosen and isinstance(self.target_modules, str) and self.target_modules != "auto":
+            raise ValueError(f"{chosen}: target_modules is a regex: put the numbers of the blocks into it")
+        if isinstance(self.layers, str) and self.layers != "all" and self.target_modules != "auto":
+            raise ValueError("layers: top:N goes with target_modules: auto; with names of your own, give numbers")
         return self
+
+    @property
+    def top(self) -> int | None:
+        """N of `layers: top:N`."""
+        return int(self.layers[4:]) if isinstance(self.layers, str) and self.layers != "all" else None
+
+    @property
+    def numbers(self) -> list[int]:
+        """Blocks that are chosen by number; empty where they are not."""
+        return self.layers if isinstance(self.layers, list) else self.layers_to_transform
 
 
 def _compiled(pattern: str) -> None:

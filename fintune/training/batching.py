@@ -138,6 +138,11 @@ def collator(loaded: "LoadedModel") -> "Callable[[Sequence[Encoded]], dict[str, 
     return partial(collate_seq2seq, pad_id=pad_id, start_id=loaded.model.config.decoder_start_token_id)
 
 
+def read(example: Encoded, kind: str) -> list[int]:
+    """The token ids the lower part of a model reads: of an encoder-decoder the prompt, else what stands before it too."""
+    return example.input_ids + example.labels[:-1] if kind == "causal" else example.input_ids
+
+
 def weights(batch: Sequence[Encoded]) -> "torch.Tensor":
     """The weight of each example in the loss, `(batch,)`."""
     import torch

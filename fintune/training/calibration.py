@@ -16,14 +16,18 @@ _MOST = 128
 
 
 def example_losses(
-    loaded: LoadedModel, examples: Sequence[Encoded], seed: int, most: int = _MOST
+    loaded: LoadedModel,
+    examples: Sequence[Encoded],
+    seed: int,
+    rows: torch.Tensor | None = None,
+    most: int = _MOST,
 ) -> list[Callable[[], torch.Tensor]]:
     """For each of at most so many examples a call that has the model read it alone and returns its loss."""
     chosen = np.random.default_rng(seed).permutation(len(examples))[:most]
-    return [partial(_loss, loaded, examples[i]) for i in chosen]
+    return [partial(_loss, loaded, examples[i], rows) for i in chosen]
 
 
-def _loss(loaded: LoadedModel, example: Encoded) -> torch.Tensor:
+def _loss(loaded: LoadedModel, example: Encoded, rows: torch.Tensor | None) -> torch.Tensor:
     batch = {name: tensor.to(loaded.device) for name, tensor in collator(loaded)([example]).items()}
     labels, _ = batch.pop("labels"), batch.pop("weights")
-    return answer_loss(loaded.model(**batch), labels)
+    return answer_loss(loaded.model(**batch), labels, rows=rows)

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+from fintune.trunk.shortcuts import Shortcuts
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,7 @@ class Hooks:
 
     `rewind` forgets all but the first lines logged: a resumed run logs the others again. `should_stop` is asked after
     every step; training then saves and ends. Judging, before which everything is saved, happens inside `interruptible`.
+    `shortcuts` is what training need not compute.
     """
 
     judge: Callable[[int], Judgement]
@@ -34,3 +37,4 @@ class Hooks:
     rewind: Callable[[int], None] = lambda lines: None
     should_stop: Callable[[], bool] = lambda: False
     interruptible: Callable[[], AbstractContextManager[None]] = nullcontext
+    shortcuts: Shortcuts = field(default_factory=Shortcuts)

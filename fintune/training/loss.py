@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 
+from fintune.models.head import of_rows
 from fintune.training.batching import IGNORE
 
 
@@ -13,15 +14,20 @@ def answer_loss(
     num_items_in_batch: torch.Tensor | int | None = None,
     weights: torch.Tensor | None = None,
     smoothing: float = 0.0,
+    rows: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Cross-entropy (nats) of answer tokens, summed and divided by the answer tokens of the whole accumulated batch.
 
     `outputs.logits` is `(batch, answer, vocabulary)`, `labels` `(batch, answer)`, aligned: no shift. `weights` `(batch,)`
     scale the examples; their mean over the training part is 1, so the divisor stays the number of tokens.
-    `smoothing` moves that share of each target to all tokens evenly (Szegedy et al. 2016, section 7).
+    `smoothing` moves that share of each target to all tokens evenly (Szegedy et al. 2016, section 7). `rows` `(candidates,)`
+    are the only tokens that can be answers: the logits of others count for nothing.
     """
+    logits = outputs.logits
+    if rows is not None:
+        logits, labels = of_rows(logits, rows.to(logits.device)), _numbers(labels, rows)
     losses = torch.nn.functional.cross_entropy(
-        outputs.logits.float().flatten(0, 1),
+        logits.float().flatten(0, 1),
         labels.flatten(),
         ignore_index=IGNORE,
         reduction="none",
@@ -29,3 +35,9 @@ def answer_loss(
     ).view(labels.shape)
     total = losses.sum() if weights is None else (losses * weights[:, None]).sum()
     return total / (num_items_in_batch if num_items_in_batch is not None else (labels != IGNORE).sum())
+
+
+def _numbers(labels: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+    """The place of each label among the candidates."""
+    places = (labels[..., None] == rows.to(labels.device)).int().argmax(dim=-1)
+    return torch.where(labels == IGNORE, labels, places)

@@ -21,13 +21,15 @@ from fintune.progress import tell
 from fintune.records import Encoded
 from fintune.sections import TrainSection
 from fintune.training.arguments import arguments, steps_an_epoch
-from fintune.training.batching import BucketSampler, collator, micro_batches
+from fintune.training.batching import BucketSampler, Side, collator, micro_batches, read
 from fintune.training.checkpoints import Checkpoints, step_of
 from fintune.training.guard import need_finite, out_of_memory
 from fintune.training.hooks import Hooks, Judgement
+from fintune.training.leanly import leanly
 from fintune.training.loss import answer_loss
 from fintune.training.saving import SealedCheckpoints
 from fintune.training.watch import Watch
+from fintune.trunk.shortcuts import STATES, Shortcuts
 
 __all__ = ["Hooks", "Judgement", "answer_loss", "train"]
 
@@ -49,22 +51,24 @@ def train(
     trainer = AnswerTrainer(
         settings,
         watch,
+        hooks.shortcuts,
         model=loaded.model,
         args=arguments(loaded, settings, folder, len(examples)),
         train_dataset=list(examples),
-        data_collator=collator(loaded),
+        data_collator=_collator(loaded, hooks.shortcuts),
         callbacks=[watch, *_tensorboard(settings, folder)],
     )
     trainer.remove_callback(PrinterCallback)
     watch.reporters = [c for c in trainer.callback_handler.callbacks if isinstance(c, _reporters(settings))]
     latest = trainer.checkpoints.latest() if resume else None
-    if latest is not None:
-        tell("train", f"going on from step {step_of(latest)}")
-        trainer.take_up(latest)
-    elif resume:
-        hooks.rewind(0)
-    if not watch.stopped_early:
-        trainer.train(resume_from_checkpoint=str(latest) if latest else None)
+    with leanly(loaded, settings):
+        if latest is not None:
+            tell("train", f"going on from step {step_of(latest)}")
+            trainer.take_up(latest)
+        elif resume:
+            hooks.rewind(0)
+        if not watch.stopped_early:
+            trainer.train(resume_from_checkpoint=str(latest) if latest else None)
     loaded.model.eval()
     return watch.best_epoch
 
@@ -72,9 +76,9 @@ def train(
 class AnswerTrainer(SealedCheckpoints, Trainer):
     """Trainer with our batch sampler, and labels that are aligned with the logits already."""
 
-    def __init__(self, settings: TrainSection, watch: Watch, **kwargs: Any) -> None:
+    def __init__(self, settings: TrainSection, watch: Watch, shortcuts: Shortcuts, **kwargs: Any) -> None:
         super().__init__(compute_loss_func=self._answer_loss, **kwargs)
-        self.watch = watch
+        self.watch, self._shortcuts = watch, shortcuts
         self.checkpoints = Checkpoints(Path(str(self.args.output_dir)))
         self._staging = self.checkpoints.folder
         self._settings = settings
@@ -97,10 +101,12 @@ class AnswerTrainer(SealedCheckpoints, Trainer):
     def compute_loss(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         """The Trainer's, with the weights kept from the model, which need not keep keys and values either."""
         self._weights = inputs.pop("weights", None)
-        return super().compute_loss(model, inputs | {"use_cache": False}, *args, **kwargs)
+        with self._shortcuts.taken(self.accelerator.unwrap_model(model), inputs) as wanted:
+            return super().compute_loss(model, wanted | {"use_cache": False}, *args, **kwargs)
 
     def _answer_loss(self, outputs: Any, labels: torch.Tensor, num_items_in_batch: Any = None) -> torch.Tensor:
-        return answer_loss(outputs, labels, num_items_in_batch, self._weights, self._settings.label_smoothing_factor)
+        smoothing, rows = self._settings.label_smoothing_factor, self._shortcuts.rows
+        return answer_loss(outputs, labels, num_items_in_batch, self._weights, smoothing, rows)
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
         """Gradients of a batch, part by part: answer_loss divides by the tokens of the whole, so parts add up to it."""
@@ -137,6 +143,15 @@ class AnswerTrainer(SealedCheckpoints, Trainer):
         first = within * self.args.gradient_accumulation_steps
         batches = islice(sampler, first, first + self.args.gradient_accumulation_steps)
         return [data[i].id for batch in batches for i in batch]  # type: ignore[index]
+
+
+def _collator(loaded: LoadedModel, shortcuts: Shortcuts) -> Any:
+    """The collate function of the model's kind, with the states of the trunk where they are known."""
+    plain, cache = collator(loaded), shortcuts.trunk
+    if cache is None:
+        return plain
+    side: Side = "left" if loaded.kind == "causal" else "right"
+    return lambda batch: plain(batch) | {STATES: cache.states([read(example, loaded.kind) for example in batch], side)}
 
 
 def _reporters(settings: TrainSection) -> tuple[type[TrainerCallback], ...]:

@@ -18,8 +18,8 @@ def test_gradient_checkpointing_computes_twice_and_changes_no_parameter(tiny_mod
     def trained(folder: str, checkpointing: bool) -> tuple[int, dict[str, torch.Tensor]]:
         loaded = tuned(tiny_model)
         calls: list[int] = []
-        layer = next(m for name, m in loaded.model.named_modules() if name.endswith("base_layer"))
-        layer.register_forward_hook(lambda *_: calls.append(1))
+        layer = next(m for m in loaded.model.modules() if hasattr(m, "base_layer"))
+        layer.register_forward_hook(lambda module, *_: calls.append(1) if module.training else None)
         fit(loaded, tmp_path / folder, silent(), gradient_checkpointing=checkpointing)
         return len(calls), adapter(loaded)
 
@@ -33,8 +33,8 @@ def test_gradient_checkpointing_computes_twice_and_changes_no_parameter(tiny_mod
 def test_autocast_computes_in_bfloat16(tiny_causal: Path, tmp_path: Path, bf16: Any, dtype: torch.dtype) -> None:
     loaded = tuned(tiny_causal)
     seen: set[torch.dtype] = set()
-    layer = next(m for m in loaded.model.modules() if isinstance(m, torch.nn.Linear))
-    layer.register_forward_hook(lambda module, args, output: seen.add(output.dtype))
+    layer = loaded.model.get_base_model().get_output_embeddings()
+    layer.register_forward_hook(lambda module, args, output: seen.add(output.dtype) if module.training else None)
     fit(loaded, tmp_path, silent(), bf16=bf16)
     assert seen == {dtype}
     assert {p.dtype for p in adapter(loaded).values()} == {torch.float32}
@@ -52,7 +52,7 @@ def test_memory_that_runs_out_is_answered_with_figures(
     with pytest.raises(
         BrokenEnvironment, match=r"at step 1: 8 rows of \d+ tokens, in parts of 160 tokens; .* GB"
     ) as caught:
-        fit(loaded, tmp_path, silent(), micro_batch_tokens=160)
+        fit(loaded, tmp_path, silent(), micro_batch_tokens=160, lean=False)
     assert caught.value.hint == "Set train.micro_batch_tokens: 80 (now 160), then train again."
 
 

@@ -1,0 +1,43 @@
+"""The numbered transformer blocks of a model, found by structure, whatever the family calls them."""
+
+from typing import TYPE_CHECKING, Any
+
+from fintune.errors import ModelError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def bare(model: Any) -> Any:
+    """The transformers model itself: without PEFT's wrapper, its injected layers in place."""
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
+
+
+def blocks(model: Any) -> "nn.ModuleList":
+    """The blocks of the decoder (of an encoder-decoder: of that part alone), the lowest first."""
+    return stack(bare(model).get_decoder())
+
+
+def stack(part: Any) -> "nn.ModuleList":
+    """The longest list of modules in a part of a model that reads text, inside no other. Raises ModelError without one."""
+    from torch import nn
+
+    passed = [*towers_without_text(part)]
+    lists = []
+    for name, module in part.named_modules():
+        if isinstance(module, nn.ModuleList) and not f"{name}.".startswith(tuple(passed)):
+            lists.append(module)
+            passed.append(f"{name}.")
+    if not lists:
+        raise ModelError(
+            "model.base: no numbered transformer blocks in it", hint="Use a transformers model of a known family."
+        )
+    return max(lists, key=len)
+
+
+def towers_without_text(model: Any) -> tuple[str, ...]:
+    """Prefixes of the parts that read images or sound alone, which transformers' models declare."""
+    parts = model.named_modules()
+    return tuple(f"{name}." for name, part in parts if "text" not in getattr(part, "input_modalities", "text")) or (
+        "\0",
+    )

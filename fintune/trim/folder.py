@@ -1,0 +1,120 @@
+"""A trimmed model as a folder, and the proof that it is the model it was made from."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fintune.errors import ModelError
+from fintune.progress import advance
+from fintune.trim.tokenizer_file import renumbered, trimmed
+from fintune.trim.vocabulary import Rules, needed, parse
+from fintune.trim.weights import cut
+
+if TYPE_CHECKING:
+    from fintune.models import LoadedModel
+
+_STALE = ("vocab.json", "merges.txt", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "added_tokens.json")
+"""files of other formats that would still hold the whole vocabulary"""
+_COMPARED = 32
+"""texts whose logits are compared"""
+TOLERANCE = 1e-5
+"""of logits, relative to the largest; of probabilities"""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The tokens that stay, and the new id of each old one."""
+
+    rules: Rules
+    tokens: set[str]
+    ids: Mapping[int, int]
+
+
+def choose(loaded: "LoadedModel", sequences: Sequence[Sequence[int]]) -> Kept:
+    """What these token sequences and the model's own special tokens need."""
+    rules = parse(loaded.tokenizer.backend_tokenizer.to_str())
+    names = {i: token for token, i in rules.ids.items()}
+    used = {names[i] for ids in sequences for i in ids} | {names[i] for i in _special(loaded) if i in names}
+    tokens = needed(rules, used)
+    return Kept(rules, tokens, renumbered(rules, tokens))
+
+
+def _special(loaded: "LoadedModel") -> set[int]:
+    tokenizer, config = loaded.tokenizer, loaded.model.config
+    named = [
+        getattr(tokenizer, f"{name}_token_id", None) for name in ("pad", "bos", "eos", "unk", "cls", "sep", "mask")
+    ]
+    for source in (config, config.get_text_config(), getattr(loaded.model, "generation_config", None)):
+        names = ("pad", "bos", "eos", "decoder_start", "forced_bos", "forced_eos")
+        named += [getattr(source, f"{name}_token_id", None) for name in names]
+    flat = [i for value in named for i in (value if isinstance(value, list) else [value])]
+    return {i for i in flat if i is not None}
+
+
+def write(loaded: "LoadedModel", kept: Kept, folder: Path) -> None:
+    """Cut the model in place and save it with its tokenizer."""
+    cut(loaded.model, list(kept.ids), kept.ids)
+    loaded.model.config._name_or_path = folder.name
+    loaded.model.save_pretrained(folder)
+    loaded.tokenizer.save_pretrained(folder)
+    (folder / "tokenizer.json").write_text(trimmed(kept.rules, kept.tokens, kept.ids), encoding="utf-8")
+    for name in _STALE:
+        (folder / name).unlink(missing_ok=True)
+    _renumber_tokens(folder / "tokenizer_config.json", kept.ids)
+
+
+def _renumber_tokens(path: Path, ids: Mapping[int, int]) -> None:
+    settings = json.loads(path.read_text(encoding="utf-8"))
+    if "added_tokens_decoder" in settings:
+        named = settings["added_tokens_decoder"]
+        settings["added_tokens_decoder"] = {str(ids[int(i)]): token for i, token in named.items() if int(i) in ids}
+        path.write_text(json.dumps(settings, indent=2, ensure_ascii=False), encoding="utf-8")
+
+
+def logits_of(loaded: "LoadedModel", sequences: Sequence[Sequence[int]]) -> list[Any]:
+    """Logits at the last position of each sequence (of an encoder-decoder: of its first answer token)."""
+    import torch
+
+    found = []
+    with torch.inference_mode():
+        for ids in sequences[:_COMPARED]:
+            given: dict[str, Any] = {"input_ids": torch.tensor([list(ids)], device=loaded.device)}
+            if loaded.kind == "seq2seq":
+                start = loaded.model.config.decoder_start_token_id
+                given["decoder_input_ids"] = torch.tensor([[start]], device=loaded.device)
+            found.append(loaded.model(**given, use_cache=False).logits[0, -1].float().cpu().numpy())
+    return found
+
+
+def prove(
+    made: "LoadedModel", kept: Kept, texts: Sequence[str], sequences: Sequence[Sequence[int]], logits: Sequence[Any]
+) -> dict[str, float]:
+    """Largest differences between the trimmed model and the whole one. Raises ModelError when they are not the same model."""
+    for number, (text, ids) in enumerate(zip(texts, sequences, strict=True)):
+        if [kept.ids.get(i) for i in ids] != made.tokenizer(text, add_special_tokens=True)["input_ids"]:
+            raise ModelError(
+                f"text {number + 1} is cut into other tokens than before: {text[:60]!r}",
+                hint="This tokenizer has rules FinTune does not know: use the whole model.",
+            )
+        advance("verify", number + 1, len(texts))
+    old = list(kept.ids)
+    pairs = [
+        (a[old], b) for a, b in zip(logits, logits_of(made, [[kept.ids[i] for i in s] for s in sequences]), strict=True)
+    ]
+    logit = max(float(np.abs(a - b).max() / np.abs(a).max()) for a, b in pairs)
+    probability = max(float(np.abs(_softmax(a) - _softmax(b)).max()) for a, b in pairs)
+    if not max(logit, probability) <= TOLERANCE:
+        raise ModelError(
+            f"the trimmed model's answers differ: logits by {logit:.1e} of the largest, probabilities by {probability:.1e}",
+            hint=f"{TOLERANCE:g} is allowed; use the whole model.",
+        )
+    return {"texts": len(texts), "logits": logit, "probabilities": probability, "compared": len(pairs)}
+
+
+def _softmax(logits: Any) -> Any:
+    weights = np.exp(logits - logits.max())
+    return weights / weights.sum()

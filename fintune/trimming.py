@@ -1,0 +1,151 @@
+"""A smaller model for one task: the vocabulary its texts, labels and template need, or the first of its blocks.
+
+>>> trim("run.yaml", output="gemma-trimmed").parameters
+(268098176, 109000000)
+"""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from fintune.atomic import need_place
+from fintune.config import load
+from fintune.errors import DataError, RunError
+from fintune.pipeline import load_base
+from fintune.preparation import Prepared, prepare
+from fintune.progress import tell
+from fintune.sections import RunConfig
+
+RECORD = "trim.json"
+
+
+@dataclass(frozen=True)
+class Trimmed:
+    """What was kept of a model; `verified` are the largest differences found."""
+
+    base: str
+    folder: str
+    tokens: tuple[int, int]
+    """before, after"""
+    parameters: tuple[int, int]
+    bytes: int
+    """of the weights' files"""
+    verified: Mapping[str, float]
+
+    def record(self) -> dict[str, Any]:
+        """For programs, and for trim.json."""
+        return asdict(self)
+
+
+def trim(
+    source: str | Path | Mapping[str, Any] | RunConfig,
+    overrides: Sequence[str] = (),
+    *,
+    output: str | Path,
+    corpus: Sequence[str] = (),
+    overwrite: bool = False,
+) -> Trimmed:
+    """Write the config's base model with the tokens of its data, template, labels, and of the text files `corpus`.
+
+    Nothing is written unless the result is proved equal on those texts: same tokens, same logits. Raises ModelError,
+    RunError when the folder is there already.
+    """
+    from fintune.trim.folder import choose
+
+    folder = _place(output, overwrite)
+    lines = [line for path in corpus for line in _lines(path)]
+    prepared = prepare(load(source, overrides))
+    texts = [*_texts(prepared), *lines]
+    loaded = load_base(prepared.config)
+    sequences = [loaded.tokenizer(text)["input_ids"] for text in texts]
+    kept = choose(loaded, sequences)
+    before = len(kept.rules.ids)
+    tell("trim", f"{len(kept.ids):,} of {before:,} tokens are needed by {len(texts):,} texts")
+    with _replacing(folder) as place:
+        found = _made(prepared.config, loaded, kept, (texts, sequences), place, folder)
+        (place / RECORD).write_text(json.dumps(found.record(), indent=1))
+    return found
+
+
+def prune(base: str, *, layers: int, output: str | Path, device: str = "auto", overwrite: bool = False) -> Trimmed:
+    """Write a causal model's first `layers` blocks as a model; a short training heals what that costs.
+
+    Raises ModelError for an encoder-decoder or a number of blocks it does not have, RunError when the folder is there.
+    """
+    from fintune.models import check_reference, load_model
+    from fintune.trim.layers import keep_first, save
+
+    folder = _place(output, overwrite)
+    check_reference(base, device)
+    loaded = load_model(base, device=device)
+    whole, tokens = loaded.parameters()[1], len(loaded.tokenizer)
+    keep_first(loaded, layers)
+    with _replacing(folder) as place:
+        save(loaded, place)
+        size = sum(file.stat().st_size for file in place.glob("*.safetensors"))
+        found = Trimmed(base, str(folder), (tokens, tokens), (whole, loaded.parameters()[1]), size, {})
+        (place / RECORD).write_text(json.dumps(found.record() | {"layers": layers}, indent=1))
+    return found
+
+
+def _place(output: str | Path, overwrite: bool) -> Path:
+    folder = Path(output).expanduser().absolute()
+    need_place(folder / "config.json")
+    if folder.exists() and not (overwrite and (folder / RECORD).is_file()):
+        raise RunError(
+            f"{folder}: is there already",
+            hint="Name another folder, or give --overwrite (only a model made so is replaced).",
+        )
+    return folder
+
+
+@contextmanager
+def _replacing(folder: Path) -> Iterator[Path]:
+    """A folder beside, which takes the place when the block ends well."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as staging:
+        place = Path(staging) / folder.name
+        yield place
+        if folder.exists():
+            shutil.move(folder, Path(staging) / "former")
+        place.rename(folder)
+
+
+def _made(config: RunConfig, loaded: Any, kept: Any, material: Any, place: Path, folder: Path) -> Trimmed:
+    from fintune.models import load_model
+    from fintune.trim.folder import logits_of, prove, write
+
+    texts, sequences = material
+    logits, (_, whole) = logits_of(loaded, sequences), loaded.parameters()
+    write(loaded, kept, place)
+    made = load_model(str(place), dtype=config.model.dtype, device=config.model.device)
+    return Trimmed(
+        base=config.model.base,
+        folder=str(folder),
+        tokens=(len(kept.rules.ids), len(kept.ids)),
+        parameters=(whole, made.parameters()[1]),
+        bytes=sum(file.stat().st_size for file in place.glob("*.safetensors")),
+        verified=prove(made, kept, texts, sequences, logits),
+    )
+
+
+def _texts(prepared: Prepared) -> list[str]:
+    """Every prompt of the data, with each possible answer behind one of them, as the model reads them."""
+    task = prepared.task
+    prompts = [str(task.prompt(e.text)) for part in prepared.splits.parts.values() for e in part]
+    answers = [answer for candidate in task.candidates() for answer in (candidate, candidate.strip())]
+    return [*prompts, *answers]
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        return [line for line in Path(path).expanduser().read_text(encoding="utf-8").splitlines() if line.strip()]
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror}", hint="Name a text file, a text a line.") from None
+    except UnicodeDecodeError:
+        raise DataError(f"{path}: is not UTF-8 text", hint="Save it as UTF-8.") from None

@@ -1,0 +1,206 @@
+"""The file of states: right, reused, refilled after a kill, bounded; and why there is none."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import fintune
+from fintune.errors import ConfigError, ModelError, RunError
+from fintune.methods import METHODS
+from fintune.methods.lora import LoraOptions
+from fintune.models import LoadedModel, load_model
+from fintune.trunk import TrunkCache, find_trunk
+from fintune.trunk.finding import NoTrunk, Trunk
+from fintune.trunk.store import trunk_folder
+from tests.tiny import config_for
+
+SEQUENCES = [[257, *range(5, 5 + n)] for n in (3, 9, 4, 7, 12, 2)] + [[257, 8, 9]]
+
+
+@pytest.fixture(autouse=True)
+def cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("FINTUNE_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def tuned(folder: Path, **options: Any) -> LoadedModel:
+    base = load_model(str(folder), device="cpu")
+    chosen = LoraOptions(**({"r": 4, "lora_dropout": 0.1, "layers": "top:1"} | options))
+    return replace(base, model=METHODS["lora"].attach(base.model, chosen, base.kind))
+
+
+def cache_of(loaded: LoadedModel, sequences: list[list[int]] = SEQUENCES, **options: Any) -> TrunkCache:
+    cache = TrunkCache(find_trunk(loaded.model, loaded.kind), sequences, loaded.sha256, **({"limit": 10**9} | options))
+    cache.fill(256)
+    return cache
+
+
+def files() -> list[Path]:
+    return sorted(trunk_folder().glob("*/states.bin"))
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Rows of each batch a trunk reads."""
+    seen: list[int] = []
+    plain = Trunk.read
+
+    def counted(self: Trunk, input_ids: torch.Tensor, attention_mask: torch.Tensor, **more: Any) -> torch.Tensor:
+        seen.append(len(input_ids))
+        return plain(self, input_ids, attention_mask, **more)
+
+    monkeypatch.setattr(Trunk, "read", counted)
+    return seen
+
+
+def test_states_are_those_of_the_lower_blocks_whatever_the_batch(tiny_model: Path) -> None:
+    loaded = tuned(tiny_model)
+    cache = cache_of(loaded)
+    for ids in SEQUENCES:
+        alone = cache.trunk.read(torch.tensor([ids]), torch.ones(1, len(ids), dtype=torch.long))
+        torch.testing.assert_close(cache.states([ids]), alone, atol=1e-5, rtol=1e-4)
+    padded = cache.states([SEQUENCES[0], SEQUENCES[1]], "left")
+    assert padded.shape[:2] == (2, 10)
+    assert padded[0, :6].abs().sum() == 0 != padded[0, 6:].abs().min()
+    assert not cache.knows([[1, 2, 3]])
+    assert cache.knows(SEQUENCES)
+
+
+def test_a_second_run_reads_the_file_and_another_model_or_depth_does_not(tiny_causal: Path, reads: list[int]) -> None:
+    loaded = tuned(tiny_causal)
+    first = cache_of(loaded)
+    assert sum(reads) == len(SEQUENCES)
+    again = cache_of(tuned(tiny_causal, r=2), [*reversed(SEQUENCES), SEQUENCES[0]])
+    assert sum(reads) == len(SEQUENCES)
+    assert torch.equal(first.states(SEQUENCES), again.states(SEQUENCES))
+    cache_of(replace(loaded, sha256="another"))
+    cache_of(loaded, SEQUENCES[:-1])
+    cache_of(loaded, precision="bfloat16")
+    assert len(files()) == 4
+    assert (trunk_folder().stat().st_mode & 0o777) == 0o700
+
+
+def test_bfloat16_halves_the_file_and_keeps_three_digits(tiny_causal: Path) -> None:
+    loaded = tuned(tiny_causal)
+    whole, half = cache_of(loaded), cache_of(loaded, precision="bfloat16")
+    assert whole.size == 2 * half.size == 4 * 32 * sum(len(ids) for ids in SEQUENCES)
+    torch.testing.assert_close(half.states(SEQUENCES), whole.states(SEQUENCES), atol=0, rtol=2**-8)
+    assert half.states(SEQUENCES).dtype == torch.float32
+
+
+def test_a_filling_that_was_killed_goes_on_to_the_same_bytes(
+    tiny_causal: Path, monkeypatch: pytest.MonkeyPatch, reads: list[int]
+) -> None:
+    monkeypatch.setattr("fintune.trunk.cache._TOKENS", 16)
+    monkeypatch.setattr("fintune.trunk.cache._MARK", 1)
+    loaded = tuned(tiny_causal)
+    whole = cache_of(loaded, precision="float32")
+    batches, content = len(reads), files()[0].read_bytes()
+    assert batches > 3
+    files()[0].unlink()
+    reads.clear()
+    plain = TrunkCache._read
+
+    def killed(self: TrunkCache, *arguments: Any) -> None:
+        if len(reads) == 2:
+            raise KeyboardInterrupt
+        plain(self, *arguments)
+
+    monkeypatch.setattr(TrunkCache, "_read", killed)
+    with pytest.raises(KeyboardInterrupt):
+        cache_of(loaded)
+    assert files()[0].read_bytes() != content
+    monkeypatch.setattr(TrunkCache, "_read", plain)
+    again = cache_of(loaded)
+    assert len(reads) == batches
+    assert files()[0].read_bytes() == content
+    assert torch.equal(again.states(SEQUENCES), whole.states(SEQUENCES))
+
+
+def test_the_limit_refuses_one_file_and_removes_old_ones(tiny_causal: Path) -> None:
+    loaded = tuned(tiny_causal)
+    size = cache_of(loaded).size
+    with pytest.raises(RunError, match=r"train.trunk_cache_gb: the hidden states take 0.0 GB, the limit is"):
+        cache_of(replace(loaded, sha256="b"), limit=size - 1)
+    assert len(files()) == 1
+    before = files()
+    cache_of(replace(loaded, sha256="b"), limit=size + size // 2)
+    assert len(files()) == 1 != before.count(files()[0])
+
+
+def test_why_nothing_can_be_cached(tiny_causal: Path, tiny_seq2seq: Path) -> None:
+    def refused(folder: Path, **options: Any) -> str:
+        loaded = tuned(folder, **options)
+        with pytest.raises(NoTrunk) as caught:
+            find_trunk(loaded.model, loaded.kind)
+        return str(caught.value)
+
+    assert "the lowest block trains" in refused(tiny_causal, layers="all")
+    assert "the embeddings train" in refused(tiny_causal, trainable_tokens=[5])
+    assert "the encoder trains" in refused(tiny_seq2seq, layers="all")
+    loaded = tuned(tiny_causal)
+    loaded.model.get_base_model().config.attention_dropout = 0.1
+    with pytest.raises(NoTrunk, match="have dropout"):
+        find_trunk(loaded.model, loaded.kind)
+
+
+def test_a_run_uses_it_says_so_and_scores_the_same(
+    tiny_model: Path, rows_file: Path, tmp_path: Path, reads: list[int]
+) -> None:
+    def run(name: str, **train: Any) -> Any:
+        config = config_for(tiny_model, rows_file, tmp_path) | {"name": name}
+        config["method"] |= {"layers": "top:1"}
+        config["train"] |= {"epochs": 2} | train
+        return fintune.train(config)
+
+    cached = run("cached")
+    assert sum(reads) == 72
+    assert cached.environment()["trunk_depth"] == (1 if "causal" in str(tiny_model) else 2)
+    plain = run("plain", trunk_cache=False)
+    assert plain.environment()["trunk_depth"] is None
+    for a, b in zip(cached.log(), plain.log(), strict=True):
+        for name in ("loss", "validation_loss"):
+            assert a.get(name) == pytest.approx(b.get(name), abs=1e-4)
+    assert cached.scores()["test"]["accuracy"] == plain.scores()["test"]["accuracy"]
+    with pytest.raises(ModelError, match=r"train\.trunk_cache: the"):
+        fintune.train(config_for(tiny_model, rows_file, tmp_path) | {"train": {"trunk_cache": True}, "name": "all"})
+
+
+@pytest.mark.parametrize("layers", ["top:0", "bottom:2", [], [-1]])
+def test_layers_that_mean_nothing(tiny_causal: Path, layers: Any) -> None:
+    with pytest.raises(ConfigError, match=r"method.layers"):
+        fintune.train({"model": {"base": str(tiny_causal)}, "method": {"name": "lora", "layers": layers}})
+
+
+def test_layers_choose_blocks(tiny_causal: Path, tiny_seq2seq: Path, families_of: Callable[..., Any]) -> None:
+    assert families_of(tuned(tiny_causal, layers=[0])) == {"layers.0"}
+    assert families_of(tuned(tiny_causal, layers="top:1")) == {"layers.1"}
+    assert families_of(tuned(tiny_seq2seq, layers="top:1")) == {"decoder.block.1"}
+    with pytest.raises(ModelError, match="top:3, and the model has 2 blocks"):
+        tuned(tiny_causal, layers="top:3")
+    with pytest.raises(ModelError, match="no block 7"):
+        tuned(tiny_causal, layers=[7])
+
+
+@pytest.fixture
+def families_of() -> Callable[[LoadedModel], set[str]]:
+    import re
+
+    def found(loaded: LoadedModel) -> set[str]:
+        names = [name for name, p in loaded.model.named_parameters() if p.requires_grad]
+        pattern = r"(?:decoder\.block|encoder\.block|layers)\.\d+"
+        return {match.group() for name in names if (match := re.search(pattern, name))}
+
+    return found
+
+
+def test_the_key_is_written_beside_the_states(tiny_causal: Path) -> None:
+    cache_of(tuned(tiny_causal))
+    key = json.loads((files()[0].parent / "key.json").read_text())
+    assert key["depth"] == 1
+    assert key["arithmetic"]["threads"] == torch.get_num_threads()
