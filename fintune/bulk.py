@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from fintune.atomic import locked, need_place, replacing
 from fintune.data.readers import Reading, open_source, records
@@ -28,6 +28,14 @@ from fintune.tasks import TASKS
 
 CHUNK = 1024
 """records labelled between two points at which a killed job goes on"""
+
+
+class Layout(TypedDict, total=False):
+    """How a file is to be read where it differs from the run's data: column, name of the format, encoding."""
+
+    text_column: str | None
+    name: str | None
+    encoding: str | None
 
 
 @dataclass(frozen=True)
@@ -48,19 +56,18 @@ def predict_file(
     path: str | Sequence[str],
     output: str | Path,
     *,
-    text_column: str | None = None,
-    name: str | None = None,
-    encoding: str | None = None,
+    engine_name: str = "torch",
+    **layout: Unpack[Layout],
 ) -> Bulk:
     """Label every record of `path` (as data.path names files) into a csv, jsonl or parquet file. Raises FintuneError's kinds."""
     opened, target = (run if isinstance(run, Run) else Run.open(run)), Path(output)
     check_output(target)
     first = path if isinstance(path, str) else path[0]
     data = opened.config().data
-    if text_column is not None:
-        data = data.model_copy(update={"text_column": text_column})
+    if (column := layout.get("text_column")) is not None:
+        data = data.model_copy(update={"text_column": column})
     data = data.model_copy(update={"date_column": None, "group_column": None})
-    how = reading_like(data, first, name=name, encoding=encoding, need_label=False)
+    how = reading_like(data, first, name=layout.get("name"), encoding=layout.get("encoding"), need_label=False)
     for place in (target, _errors_of(target)):
         if place.exists() and any(not s.hub and s.path.samefile(place) for s in expand(path)):
             raise RunError(f"{place}: is the file that is read", hint="Name another output.")
@@ -74,8 +81,8 @@ def predict_file(
     task = TASKS[opened.config().task.name].build(opened.config().task)
     partial = target.with_name(f".{target.name}.partial")
     with locked(partial, hint="Wait for it, or name another output."):
-        done = _resume(partial, _identity(opened, path, how))
-        _label(load(opened), islice(chain(head, found), done, None), partial, done)
+        done = _resume(partial, _identity(opened, path, how) | {"engine": engine_name})
+        _label(load(opened, engine_name=engine_name), islice(chain(head, found), done, None), partial, done)
         finished = _finish(partial, target, task.labels)
         partial.with_name(f".{partial.name}.lock").unlink()
     return finished

@@ -7,7 +7,7 @@ fintune predict runs/run "Operating loss narrowed to EUR 2 mn."
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.text import Text
@@ -16,6 +16,10 @@ from fintune import display, exits, signals, terminal
 from fintune.errors import RunError
 from fintune.run import typed
 from fintune.terminal import err, out, print_json, say, say_bulk, show_labels, show_list, show_scores, working
+
+if TYPE_CHECKING:
+    from fintune.engines import Engine
+    from fintune.run import Run
 
 app = typer.Typer(
     name="fintune",
@@ -34,6 +38,9 @@ Overrides = Annotated[
 Format = Annotated[
     str | None,
     typer.Option("--format", help="Format of that file; left out: as in training if it ends alike, or found."),
+]
+EngineName = Annotated[
+    str, typer.Option("--engine", help="torch, or int8 on a CPU (checked on the validation texts first).")
 ]
 Encoding = Annotated[
     str | None, typer.Option(help="Encoding of that file; left out: as in training if it ends alike, or found.")
@@ -201,10 +208,11 @@ def evaluate(
     data: Annotated[str | None, typer.Option(help="Score another labelled file instead; nothing is stored.")] = None,
     name: Format = None,
     encoding: Encoding = None,
+    engine: EngineName = "torch",
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Score a run's adapter on one of its parts, or on another labelled file."""
+    """Score a run's adapter on one of its parts, or on another labelled file; with another engine nothing is stored."""
     from fintune.pipeline import score_file, score_part
     from fintune.run import Run
 
@@ -212,14 +220,22 @@ def evaluate(
     if split not in opened.data()["ids"]:
         raise RunError(f"--split {split}: not a part of this run", hint=f"Parts: {', '.join(opened.data()['ids'])}.")
     with working():
-        found = (
-            score_file(opened, data, name=name, encoding=encoding) if data is not None else score_part(opened, split)
-        )
+        if data is not None:
+            found = score_file(opened, data, name=name, encoding=encoding, running=_running(opened, engine))
+        else:
+            found = score_part(opened, split, running=_running(opened, engine))
     if as_json:
         print_json({name: asdict(score) for name, score in found.scores.items()})
         return
     out.print(display.scores_table({data or split: found.scores}, confidence=opened.config().evaluation.confidence))
     show_labels(found.scores, list(found.predictions[0].probabilities))
+
+
+def _running(run: "Run", engine: str) -> "Engine | None":
+    """The engine to score with; None: the run's own, the adapter as it was saved."""
+    from fintune.opening import open_engine
+
+    return None if engine == "torch" else open_engine(run, engine)
 
 
 @app.command()
@@ -237,29 +253,34 @@ def predict(
     output: Annotated[
         Path | None, typer.Option(help="Write to FILE.csv, .jsonl or .parquet instead of the screen.")
     ] = None,
+    engine: EngineName = "torch",
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object a line.")] = False,
     debug: Debug = False,
 ) -> None:
     """Label texts, with a probability for every label; a file into a file is streamed, and resumed after a kill."""
     from fintune.bulk import check_output, predict_file
+    from fintune.engines.registry import entry_of
     from fintune.gathering import reading_like
     from fintune.predictor import load
     from fintune.run import Run
     from fintune.table_files import json_line, read_texts, write_predictions
 
+    entry_of(engine)
     data = Run.open(run).config().data
     if output is not None:
         check_output(output)
     if file is not None and output is not None and not texts:
         with working():
-            done = predict_file(run, file, output, text_column=text_column, name=name, encoding=encoding)
+            done = predict_file(
+                run, file, output, text_column=text_column, name=name, encoding=encoding, engine_name=engine
+            )
         say_bulk(done)
         return
     how = reading_like(data, file or "", name=name, encoding=encoding, need_label=False)
     how = replace(how, columns=replace(how.columns, text=text_column or how.columns.text, date=None, group=None))
     ids, given = read_texts(texts or [], file, how)
     with working():
-        predictions = load(run)(given, ids)
+        predictions = load(run, engine_name=engine)(given, ids)
     if output is not None:
         write_predictions(output, predictions)
         err.print(Text(f"predictions written to {output}: {len(predictions):,}"))

@@ -17,6 +17,7 @@ import numpy as np
 from fintune.atomic import need_place
 from fintune.config import load
 from fintune.data.readers import read
+from fintune.engines import Engine
 from fintune.environment import describe, deterministic
 from fintune.errors import DataError, ModelError, UsageError
 from fintune.evaluation import Evaluation, evaluate
@@ -114,17 +115,21 @@ def load_tuned(run: Run, *, device: str = "auto") -> "LoadedModel":
     return load_adapter(base, run.adapter)
 
 
-def score_part(run: Run, part: str) -> Evaluation:
-    """Score one part of a run's own data with its adapter, and store scores and predictions."""
+def score_part(run: Run, part: str, running: Engine | None = None) -> Evaluation:
+    """Score one part of a run's own data with its adapter, and store scores and predictions; with another engine, store nothing."""
     prepared = prepare(run.config())
     if prepared.splits.fingerprint != run.data()["fingerprint"]:
         raise DataError(
             f"{prepared.sources[0]['path']}: not the data this run was trained on (another fingerprint)",
             hint="Restore the file, or train again.",
         )
+    if running is not None:
+        return _evaluate(prepared.config, prepared.task, prepared.splits[part], running, part)
     scores, baselines = run.scores(), run.baselines()
     need_place(run.folder / "scores.json")
-    found = _evaluate(prepared.config, prepared.task, prepared.splits[part], load_tuned(run), part)
+    found = _evaluate(
+        prepared.config, prepared.task, prepared.splits[part], engine(prepared.config, load_tuned(run)), part
+    )
     scores[part] = found.scores
     run.write_predictions(part, found.predictions)
     run.write_scores(_task_record(prepared.task), scores, baselines)
@@ -132,7 +137,9 @@ def score_part(run: Run, part: str) -> Evaluation:
     return found
 
 
-def score_file(run: Run, path: str, *, name: str | None = None, encoding: str | None = None) -> Evaluation:
+def score_file(
+    run: Run, path: str, *, name: str | None = None, encoding: str | None = None, running: Engine | None = None
+) -> Evaluation:
     """Score a run's adapter on a labelled file of its task, its format and encoding as in training unless told; stores nothing."""
     config = run.config()
     task = TASKS[config.task.name].build(config.task)
@@ -140,7 +147,7 @@ def score_file(run: Run, path: str, *, name: str | None = None, encoding: str | 
     examples = [_example(task, row) for row in rows if row.text]
     if not examples:
         raise DataError(f"{path}: no labelled texts", hint="Give it at least one row.")
-    return _evaluate(config, task, examples, load_tuned(run), Path(path).name)
+    return _evaluate(config, task, examples, running or engine(config, load_tuned(run)), Path(path).name)
 
 
 def _example(task: Task, row: Row) -> Example:
@@ -275,17 +282,15 @@ def _score(prepared: Prepared, base: "LoadedModel", run: Run) -> None:
     tuned = load_adapter(base, run.adapter)
     scores: dict[str, Scores] = {}
     for part in parts:
-        found = _evaluate(config, prepared.task, prepared.splits[part], tuned, part)
+        found = _evaluate(config, prepared.task, prepared.splits[part], engine(config, tuned), part)
         run.write_predictions(part, found.predictions)
         scores[part] = found.scores
     run.write_scores(_task_record(prepared.task), scores, baselines)
     run.write_text("README.md", model_card(config, run.data(), scores, baselines))
 
 
-def _evaluate(
-    config: RunConfig, task: Task, examples: Sequence[Example], tuned: "LoadedModel", part: str
-) -> Evaluation:
-    found = evaluate(engine(config, tuned), task, examples, stage=f"score {part}", **_bootstrap(config))
+def _evaluate(config: RunConfig, task: Task, examples: Sequence[Example], running: Engine, part: str) -> Evaluation:
+    found = evaluate(running, task, examples, stage=f"score {part}", **_bootstrap(config))
     if found.cut:
         tell(
             "data",

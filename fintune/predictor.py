@@ -14,7 +14,7 @@ from fintune.data.readers import need_text
 from fintune.engines import Engine
 from fintune.errors import DataError, RunError
 from fintune.evaluation.evaluate import predict
-from fintune.pipeline import engine, load_tuned
+from fintune.pipeline import engine
 from fintune.progress import tell
 from fintune.records import Prediction
 from fintune.run import Run
@@ -48,14 +48,20 @@ class Predictor:
         return predictions
 
 
-def load(source: Run | str | Path, *, task: Mapping[str, Any] | None = None, device: str = "auto") -> Predictor:
-    """A predictor from a run, or from a model folder with the settings of its `task`. Raises RunError or ModelError."""
+def load(
+    source: Run | str | Path, *, task: Mapping[str, Any] | None = None, device: str = "auto", engine_name: str = "torch"
+) -> Predictor:
+    """A predictor from a run, or from a model folder with the settings of its `task`. Raises RunError or ModelError.
+
+    `engine_name` is an engine of fintune.engines.registry; of a model folder, torch alone.
+    """
     from fintune.models import load_model
+    from fintune.opening import open_engine
 
     folder = source.folder if isinstance(source, Run) else Path(source)
     if (folder / "config.yaml").is_file():
         run = Run.open(folder)
-        return _predictor(run.config(), engine(run.config(), load_tuned(run, device=device)))
+        return _predictor(run.config(), open_engine(run, engine_name, device=device))
     if not (folder / "config.json").is_file():
         Run.open(folder)  # raises, naming the runs nearby
     if task is None:

@@ -13,7 +13,7 @@ LAYERS = [
     {"evaluation"},
     {"export"},
     {"report", "serving"},
-    {"pipeline", "measuring", "planning", "trimming"},
+    {"pipeline", "measuring", "planning", "trimming", "opening"},
     {"predictor", "display", "table_files", "bulk"},
     {"terminal"},
     {"cli", "exits"},

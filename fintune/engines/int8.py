@@ -29,7 +29,7 @@ class Int8Linear(nn.Module):
 
     def __init__(self, linear: nn.Linear, largest: torch.Tensor) -> None:
         super().__init__()
-        weight = linear.weight.data.float()
+        weight, largest = linear.weight.data.float(), largest.detach().float()
         smooth = largest.clamp(min=1e-5) ** _ALPHA / weight.abs().amax(dim=0).clamp(min=1e-5) ** (1 - _ALPHA)
         smooth = smooth / smooth.mean()
         scaled = weight * smooth

@@ -1,0 +1,70 @@
+"""The engines there are and what each can do; to add one: an entry here."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from fintune.errors import ModelError, UsageError, did_you_mean
+from fintune.models import LoadedModel
+
+
+def _as_it_is(loaded: LoadedModel, read_texts: Callable[[], Any]) -> None:
+    """Nothing to prepare."""
+
+
+def _int8(loaded: LoadedModel, read_texts: Callable[[], Any]) -> None:
+    from fintune.engines.int8 import quantise
+
+    quantise(loaded.model, read_texts)
+
+
+@dataclass(frozen=True)
+class EngineEntry:
+    """A way to run a model whose adapter has been merged."""
+
+    name: str
+    summary: str
+    kinds: tuple[str, ...]
+    """model kinds it runs: causal, seq2seq"""
+    devices: tuple[str, ...]
+    exact: bool
+    """whether it gives what the model gives; where not, it is checked on the run's own validation texts before it is used"""
+    generates: bool
+    prepare: Callable[[LoadedModel, Callable[[], Any]], None]
+    """(model, something that has it read a few texts): change the model in place"""
+
+    def describe(self) -> dict[str, str]:
+        """The entry as text: a row of the docs."""
+        return {
+            "name": self.name,
+            "summary": self.summary,
+            "models": ", ".join(self.kinds),
+            "devices": ", ".join(self.devices),
+            "equal": "yes" if self.exact else "checked on the run's validation texts",
+        }
+
+    def need(self, loaded: LoadedModel) -> None:
+        """Raise ModelError when it cannot run this model where it is."""
+        if loaded.kind not in self.kinds or loaded.device.type not in self.devices:
+            raise ModelError(
+                f"--engine {self.name}: runs {', '.join(self.kinds)} models on {', '.join(self.devices)}; "
+                f"this one is {loaded.kind} on {loaded.device.type}",
+                hint="Use --engine torch.",
+            )
+
+
+_BOTH = ("causal", "seq2seq")
+ENGINES = {
+    entry.name: entry
+    for entry in (
+        EngineEntry("torch", "transformers in this process", _BOTH, ("cpu", "cuda", "mps"), True, True, _as_it_is),
+        EngineEntry("int8", "8-bit integer products: less memory, faster", _BOTH, ("cpu",), False, True, _int8),
+    )
+}
+
+
+def entry_of(name: str) -> EngineEntry:
+    """An engine by name. Raises UsageError."""
+    if name not in ENGINES:
+        raise UsageError(f"--engine {name}: unknown engine", hint=did_you_mean(name, list(ENGINES)))
+    return ENGINES[name]

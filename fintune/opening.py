@@ -1,0 +1,81 @@
+"""A finished run as an engine: adapter merged, the model prepared as the engine wants it, and checked where it is not exact.
+
+>>> running = open_engine(Run.open("runs/phrasebank-lora"), "int8")
+"""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fintune.data.sources import sha256
+from fintune.engines import Engine
+from fintune.engines.registry import EngineEntry, entry_of
+from fintune.errors import ModelError
+from fintune.methods import METHODS
+from fintune.pipeline import engine, load_tuned
+from fintune.progress import tell
+from fintune.run import Run
+from fintune.tasks import TASKS
+
+AGREEMENT = 0.995
+"""share of the validation texts that must keep their label"""
+_FEW = 64
+"""texts a model reads to be prepared"""
+
+
+def open_engine(run: Run, name: str = "torch", *, device: str = "auto") -> Engine:
+    """The engine `name` on a run's model. Raises UsageError, ModelError when it disagrees with what the run has stored."""
+    entry, config = entry_of(name), run.config()
+    loaded = load_tuned(run, device=device)
+    entry.need(loaded)
+    if METHODS[config.method.name].mergeable:
+        loaded = replace(loaded, model=loaded.model.merge_and_unload().eval())
+    running: Engine = engine(config, loaded)
+    if entry.exact:
+        return running
+    texts, expected = _stored(run)
+    task = TASKS[config.task.name].build(config.task)
+    prompts, candidates = [task.prompt(text) for text in texts], task.candidates()
+    entry.prepare(loaded, lambda: running.rank(prompts[:_FEW], candidates, stage=f"prepare {name}"))
+    _check(run, entry, lambda: running.rank(prompts, candidates, stage=f"check {name}").probabilities(), expected)
+    return running
+
+
+def _stored(run: Run) -> tuple[list[str], Any]:
+    """Texts of the validation part and the probabilities the run was scored with, `(texts, labels)`."""
+    lines = [json.loads(line) for line in (run.folder / "predictions.validation.jsonl").read_text("utf-8").splitlines()]
+    return [line["text"] for line in lines], np.array([list(line["probabilities"].values()) for line in lines])
+
+
+def _check(run: Run, entry: EngineEntry, read: Any, expected: Any) -> None:
+    """Refuse an engine that answers otherwise than the run; what was found stays in engine.<name>.json."""
+    place = run.folder / f"engine.{entry.name}.json"
+    adapter = sha256(run.adapter / "adapter_model.safetensors")
+    known = _known(place)
+    if known.get("adapter_sha256") != adapter:
+        found = read()
+        changed = int((found.argmax(axis=1) != expected.argmax(axis=1)).sum())
+        known = {
+            "adapter_sha256": adapter,
+            "texts": len(expected),
+            "changed": changed,
+            "largest_difference": float(np.abs(found - expected).max()),
+        }
+        run.write_json(place.name, known)
+        tell(entry.name, f"{changed} of {len(expected)} validation texts have another label than with torch")
+    if known["changed"] > (1 - AGREEMENT) * known["texts"] + 1e-9 and known["changed"] > 1:
+        raise ModelError(
+            f"--engine {entry.name}: {known['changed']} of {known['texts']} validation texts get another label than with torch",
+            hint=f"{AGREEMENT:.1%} must keep theirs; use --engine torch.",
+        )
+
+
+def _known(place: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(place.read_text("utf-8"))
+        return found if isinstance(found, dict) and "changed" in found and "texts" in found else {}
+    except (OSError, ValueError):
+        return {}

@@ -1,0 +1,87 @@
+"""Integer products are near the real ones; an engine that answers otherwise than the run is refused."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import fintune
+from fintune.engines.int8 import Int8Linear, quantise
+from fintune.engines.registry import ENGINES
+from fintune.errors import ModelError, UsageError
+from fintune.models import load_model
+from fintune.opening import open_engine
+from fintune.predictor import load
+from fintune.run import Run
+from tests.tiny import config_for
+
+
+@pytest.fixture(scope="module", params=["causal", "seq2seq"])
+def run(request: pytest.FixtureRequest, rows_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    model = request.getfixturevalue(f"tiny_{request.param}")
+    return fintune.train(config_for(model, rows_file, tmp_path_factory.mktemp("int8")))
+
+
+def test_a_layer_is_near_and_outliers_do_not_drown_the_rest() -> None:
+    torch.manual_seed(0)
+    linear = torch.nn.Linear(64, 32)
+    x = torch.randn(50, 64) * torch.cat([torch.full((2,), 80.0), torch.ones(62)])
+    exact = linear(x).detach()
+    smooth = Int8Linear(linear, x.abs().amax(dim=0))(x)
+    rough = Int8Linear(linear, torch.ones(64))(x)
+    error, worse = (float((found - exact).pow(2).mean() / exact.pow(2).mean()) for found in (smooth, rough))
+    assert error < 1e-3
+    assert error < worse / 2
+    one = Int8Linear(linear, x.abs().amax(dim=0))(x[3:4].view(1, 1, 64))
+    torch.testing.assert_close(one.view(-1), smooth[3])
+
+
+def test_the_layers_of_the_blocks_are_replaced_and_no_others(tiny_model: Path) -> None:
+    loaded = load_model(str(tiny_model), device="cpu")
+    ids = torch.tensor([[257, 65, 66]])
+    given = {"input_ids": ids} | ({"decoder_input_ids": ids[:, :1]} if loaded.kind == "seq2seq" else {})
+    linear = sum(type(m) is torch.nn.Linear for m in loaded.model.modules())
+    changed = quantise(loaded.model, lambda: loaded.model(**given))
+    assert changed == sum(isinstance(m, Int8Linear) for m in loaded.model.modules()) > 0
+    assert type(loaded.model.get_output_embeddings()) is torch.nn.Linear
+    assert linear - changed == 1
+
+
+def test_an_engine_answers_as_the_run_does_and_says_how_nearly(run: Run) -> None:
+    texts = [json.loads(line)["text"] for line in (run.folder / "predictions.test.jsonl").read_text().splitlines()]
+    plain, quick = load(run)(texts), load(run, engine_name="int8")(texts)
+    assert np.mean([a.label == b.label for a, b in zip(plain, quick, strict=True)]) >= 0.9
+    assert any(a.probabilities != b.probabilities for a, b in zip(plain, quick, strict=True))
+    found = json.loads((run.folder / "engine.int8.json").read_text())
+    assert found["texts"] == 9
+    assert found["largest_difference"] < 0.2
+
+
+def test_an_engine_that_disagrees_is_refused(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    (run.folder / "engine.int8.json").unlink(missing_ok=True)
+    plain = Int8Linear.forward
+    monkeypatch.setattr(Int8Linear, "forward", lambda self, x: -plain(self, x))
+    with pytest.raises(ModelError, match=r"of 9 validation texts get another label"):
+        open_engine(run, "int8")
+    with pytest.raises(ModelError, match="get another label"):
+        open_engine(run, "int8")
+    (run.folder / "engine.int8.json").unlink()
+
+
+def test_an_unknown_engine_is_named(run: Run) -> None:
+    with pytest.raises(UsageError, match="--engine int4: unknown engine"):
+        open_engine(run, "int4")
+    assert {"torch", "int8"} <= ENGINES.keys()
+
+
+def test_the_commands_take_an_engine(run: Run, rows_file: Path, tmp_path: Path, fin: Any) -> None:
+    before = (run.folder / "scores.json").read_bytes()
+    assert fin("evaluate", run.folder, "--engine", "int8").code == 0
+    assert fin("predict", run.folder, "--engine", "nope", "a text").code == 2
+    out = tmp_path / "out.csv"
+    assert fin("predict", run.folder, "--engine", "int8", "--file", rows_file, "--output", out).code == 0
+    assert out.read_text().count("\n") == 91
+    assert (run.folder / "scores.json").read_bytes() == before
