@@ -40,7 +40,7 @@ def measure(prepared: Prepared, tuned: "LoadedModel", encoded: Sequence[Encoded]
     """Run a little of everything: some texts' trunk states, the longest batch, ten steps, some texts to score."""
     config = prepared.config
     some = _few_to_judge(prepared)
-    chosen = np.random.default_rng(0).permutation(len(encoded))[: (STEPS + 1) * config.train.batch_size]
+    chosen = np.random.default_rng(0).permutation(len(encoded))[: (STEPS + 1) * config.train.examples_a_step]
     longest, usual = _longest(encoded, config.train), [encoded[i] for i in chosen]
     begun = time.monotonic()
     cache = trunk_cache(some, tuned, [*longest, *usual], folder)
@@ -108,7 +108,7 @@ def _hooks(lines: list[dict[str, Any]], steps: int) -> "Hooks":
 def _longest(encoded: Sequence[Encoded], settings: TrainSection) -> list[Encoded]:
     """The examples that would make the largest part of a batch: the longest ones, of one length when padded."""
     ordered = sorted(encoded, key=lambda e: -(len(e.input_ids) + len(e.labels)))
-    candidates = [ordered[i : i + settings.batch_size] for i in range(0, len(ordered), settings.batch_size)]
+    candidates = [ordered[i : i + settings.examples_a_step] for i in range(0, len(ordered), settings.examples_a_step)]
     return max(candidates, key=lambda batch: _largest_part(batch, settings))
 
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from fintune.atomic import need_place
 from fintune.config import load
+from fintune.cores import fastest_threads
 from fintune.data.readers import read
 from fintune.engines import Engine
 from fintune.environment import describe, deterministic
@@ -32,7 +33,7 @@ from fintune.progress import tell
 from fintune.records import Encoded, Example, Fault, Row, Scores
 from fintune.resume import need_same_base, need_same_config, need_same_data, threads_of
 from fintune.run import Run, run_of
-from fintune.sections import RunConfig
+from fintune.sections import RunConfig, TrainSection
 from fintune.signals import deferred
 from fintune.tasks import TASKS, Task
 
@@ -69,7 +70,7 @@ def train(
     announce(prepared)
     with (
         being_made(prepared.config, overwrite=overwrite, resume=resume) as run,
-        deterministic(threads_of(run, prepared.config)),
+        deterministic(threads_of(run, prepared.config) or fastest_threads()),
     ):
         begun = run.has_begun_training()
         if not begun:
@@ -175,9 +176,11 @@ def _fit(prepared: Prepared, run: Run, *, resume: bool) -> "LoadedModel":
         f"{config.model.base} ({base.kind}, {base.device}) · {method.name} · "
         f"{trainable:,} of {total:,} parameters train ({trainable / total:.2%})",
     )
+    settings = _settings(run, config, tuned, encoded, resume=resume)
     shortcuts = shortcuts_of(config, tuned, trunk_cache(prepared, tuned, encoded))
     found = {
         "seed": config.train.seed,
+        "batch_size": settings.batch_size,
         "objective": "tokens" if shortcuts.rows is None else "candidates",
         "trunk_depth": shortcuts.trunk and shortcuts.trunk.trunk.depth,
         "trainable_parameters": trainable,
@@ -187,11 +190,22 @@ def _fit(prepared: Prepared, run: Run, *, resume: bool) -> "LoadedModel":
     run.write_environment(describe() | found, resumed=resume)
     with deferred() as stop:
         hooks = replace(_hooks(prepared, tuned, run, shortcuts), should_stop=stop, interruptible=stop.at_once)
-        best = fit(tuned, encoded, config.train, hooks, folder=run.checkpoints, resume=resume)
+        best = fit(tuned, encoded, settings, hooks, folder=run.checkpoints, resume=resume)
     tell("train", f"best epoch by validation macro-F1: {best}")
     if not config.method.changes_base():
         return replace(base, model=tuned.model.unload())
     return load_base(config)
+
+
+def _settings(
+    run: Run, config: RunConfig, tuned: "LoadedModel", encoded: Sequence[Encoded], *, resume: bool
+) -> TrainSection:
+    """The train section with what was automatic as a number: that of the run so far, or one found now."""
+    from fintune.training.batch_size import resolved
+
+    known = run.environment().get("batch_size") if resume else None
+    size = known or resolved(tuned, encoded, config.train, config.method.model_dump())
+    return config.train.model_copy(update={"batch_size": size})
 
 
 def attached(config: RunConfig, base: "LoadedModel", encoded: Sequence[Encoded]) -> "LoadedModel":

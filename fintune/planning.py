@@ -8,11 +8,12 @@
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fintune.config import load
+from fintune.cores import fastest_threads
 from fintune.environment import deterministic
 from fintune.errors import BrokenEnvironment
 from fintune.measuring import STEPS, Measured, measure
@@ -74,18 +75,22 @@ def plan(source: str | Path | Mapping[str, Any] | RunConfig, overrides: Sequence
 
     Raises BrokenEnvironment when the weights alone do not fit.
     """
+    from fintune.training.batch_size import resolved
     from fintune.training.memory import machine_memory, resident_memory
 
     begun = time.monotonic()
     prepared = prepare(load(source, overrides))
     config = prepared.config
-    with deterministic(config.train.fixed_threads):
+    with deterministic(config.train.fixed_threads or fastest_threads()):
         program = resident_memory()
         _need_room(config)
         base = load_base(config)
         encoded = encode(prepared, base)
         loaded = time.monotonic() - begun
         tuned = attached(config, base, encoded)
+        size = resolved(tuned, encoded, config.train, config.method.model_dump())
+        config = config.model_copy(update={"train": config.train.model_copy(update={"batch_size": size})})
+        prepared = replace(prepared, config=config)
         tell("plan", f"measuring {STEPS} steps, and the batch that needs most memory")
         with tempfile.TemporaryDirectory() as folder:
             found = measure(prepared, tuned, encoded, Path(folder))

@@ -144,7 +144,10 @@ class TrainSection(Section):
         3, ge=1, le=1000, description="Passes over the training part; the best by validation macro-F1 is kept."
     )
     learning_rate: float = Field(5e-4, ge=0, description="Peak learning rate.")
-    batch_size: int = Field(16, ge=1, le=65_536, description="Examples a step and device.")
+    batch_size: Literal["auto"] | int = Field(
+        16,
+        description="Examples a step and device; auto: the smallest that is nearly the fastest, measured in seconds.",
+    )
     micro_batch_tokens: int = Field(
         640,
         ge=1,
@@ -197,11 +200,15 @@ class TrainSection(Section):
     lean: bool = Field(
         True, description="Compute LoRA layers that read one input together: less work, the same numbers."
     )
+    compile: bool = Field(
+        False, description="torch.compile: faster on a GPU after minutes of compiling; untested on one here."
+    )
     gradient_checkpointing: bool = Field(
         False, description="Compute activations again instead of keeping them: less memory, about a third slower."
     )
     threads: Literal["auto"] | int = Field(
-        "auto", description="CPU threads, fixed for the whole run; auto: as many as torch finds cores."
+        "auto",
+        description="CPU threads, fixed for the whole run; auto: the fastest number, measured once on a machine.",
     )
     seed: int = Field(0, ge=0, lt=2**32, description="Adapter initialisation, order of batches, dropout.")
 
@@ -219,6 +226,20 @@ class TrainSection(Section):
     def fixed_threads(self) -> int | None:
         """The number that was asked for; None for auto."""
         return None if self.threads == "auto" else self.threads
+
+    @field_validator("batch_size")
+    @classmethod
+    def _some_examples(cls, given: str | int) -> str | int:
+        if isinstance(given, int) and not 1 <= given <= 65_536:
+            raise ValueError("must be auto, or 1 to 65,536")
+        return given
+
+    @property
+    def examples_a_step(self) -> int:
+        """The batch size, once it is a number."""
+        if self.batch_size == "auto":
+            raise ValueError("train.batch_size: auto has not been resolved yet")
+        return self.batch_size
 
     @field_validator("threads")
     @classmethod

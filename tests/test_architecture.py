@@ -8,7 +8,20 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "fintune"
 LAYERS = [
     {"errors", "records", "metrics", "progress", "atomic", "signals"},
-    {"config", "sections", "prompts", "run", "data", "tasks", "methods", "models", "template", "environment", "making"},
+    {
+        "config",
+        "sections",
+        "prompts",
+        "run",
+        "data",
+        "tasks",
+        "methods",
+        "models",
+        "template",
+        "environment",
+        "cores",
+        "making",
+    },
     {"merge", "training", "trunk", "trim", "engines", "gathering", "preparation", "examination", "resume"},
     {"evaluation"},
     {"export"},

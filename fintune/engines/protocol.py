@@ -33,3 +33,6 @@ class Engine(Protocol):
 
     def rank(self, prompts: Sequence[Prompt], candidates: Sequence[str], *, stage: str = "score") -> Ranking:
         """Score every candidate after every prompt. Raises ModelError when template and answer alone exceed the limit."""
+
+    def generate(self, prompts: Sequence[Prompt], *, max_new_tokens: int = 16) -> list[str]:
+        """What the model says after every prompt, to its end token or so many tokens."""

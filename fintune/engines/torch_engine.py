@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fintune.engines.prefix import Prefix, read, shared
 from fintune.engines.protocol import Ranking
 from fintune.errors import ModelError
 from fintune.models import LoadedModel
@@ -47,6 +48,7 @@ class TorchEngine:
         self._encoder = PromptEncoder(loaded.tokenizer, loaded.kind, max_length)
         self._batch_size = batch_size
         self._side = side
+        self._prefix: Prefix | None = None
 
     def rank(self, prompts: Sequence[Prompt], candidates: Sequence[str], *, stage: str = "score") -> Ranking:
         """See Engine. Prompts are read in batches of like length; the order of the result is the order given."""
@@ -58,14 +60,53 @@ class TorchEngine:
         ids, cut = self._encode(prompts, reserve=max(map(len, answers)))
         scores = np.zeros((len(prompts), len(candidates)))
         order = sorted(range(len(ids)), key=lambda i: -len(ids[i]))
-        read = self._first_tokens if self._shortcuts.rows is not None else self._batch
+        score = self._first_tokens if self._shortcuts.rows is not None else self._batch
         size = self._rows(answers)
         with torch.inference_mode():
+            self._prefix = self._shared(ids)
             for start in range(0, len(order), size):
                 rows = order[start : start + size]
-                scores[rows] = read([ids[i] for i in rows], answers).double().cpu().numpy()
+                scores[rows] = score([ids[i] for i in rows], answers).double().cpu().numpy()
                 advance(stage, min(start + size, len(order)), len(order))
         return Ranking(scores, np.array([len(answer) for answer in answers]), np.array(cut, dtype=np.int64))
+
+    def generate(self, prompts: Sequence[Prompt], *, max_new_tokens: int = 16) -> list[str]:
+        """See Engine: the most probable token each time."""
+        import torch
+
+        ids, _ = self._encode(prompts, reserve=max_new_tokens)
+        tokenizer, found = self._loaded.tokenizer, []
+        side: Side = "left" if self._loaded.kind == "causal" else "right"
+        with torch.inference_mode():
+            for start in range(0, len(ids), self._batch_size):
+                tokens, mask = pad(ids[start : start + self._batch_size], tokenizer.pad_token_id, side)
+                out = self._loaded.model.generate(
+                    input_ids=tokens.to(self._loaded.device),
+                    attention_mask=mask.to(self._loaded.device),
+                    max_new_tokens=max_new_tokens,
+                    do_sample=False,
+                    pad_token_id=tokenizer.pad_token_id,
+                )
+                new = out[:, tokens.shape[1] :] if self._loaded.kind == "causal" else out[:, 1:]
+                found += tokenizer.batch_decode(new, skip_special_tokens=True)
+                advance("generate", len(found), len(ids))
+        return found
+
+    def _shared(self, ids: Sequence[list[int]]) -> Prefix | None:
+        trunk = self._shortcuts.trunk
+        if self._loaded.kind != "causal" or (trunk is not None and trunk.knows(ids)):
+            return None
+        common = shared(ids)
+        return read(self._loaded.model, common, self._loaded.device) if common else None
+
+    def _prompts(self, ids: list[list[int]]) -> "tuple[dict[str, Any], torch.Tensor]":
+        """What a causal model is called with for these prompts, and the mask of the tokens it reads itself."""
+        pad_id, device = self._loaded.tokenizer.pad_token_id, self._loaded.device
+        skip = len(self._prefix.ids) if self._prefix else 0
+        tokens, mask = (t.to(device) for t in pad([row[skip:] for row in ids], pad_id, self._side))
+        if self._prefix:
+            return self._prefix.continued(tokens, mask), mask
+        return {"input_ids": tokens, "attention_mask": mask, "position_ids": positions(mask)}, mask
 
     def _encode(self, prompts: Sequence[Prompt], reserve: int) -> tuple[list[list[int]], list[int]]:
         ids, cut = [], []
@@ -96,20 +137,20 @@ class TorchEngine:
 
         device, pad_id, kind = self._loaded.device, self._loaded.tokenizer.pad_token_id, self._loaded.kind
         side: Side = self._side if kind == "causal" else "right"
-        tokens, mask = (t.to(device) for t in pad(ids, pad_id, side))
-        batch = {"input_ids": tokens, "attention_mask": mask}
+        batch: dict[str, Any]
         if kind == "causal":
-            batch |= {"position_ids": positions(mask), "logits_to_keep": _last(mask)[:, None]}
+            batch, mask = self._prompts(ids)
+            batch["logits_to_keep"] = _last(mask)[:, None]
         else:
-            batch["decoder_input_ids"] = torch.full(
-                (len(ids), 1), self._loaded.model.config.decoder_start_token_id, device=device
-            )
+            tokens, mask = (t.to(device) for t in pad(ids, pad_id, side))
+            start = torch.full((len(ids), 1), self._loaded.model.config.decoder_start_token_id, device=device)
+            batch = {"input_ids": tokens, "attention_mask": mask, "decoder_input_ids": start}
         cache = self._shortcuts.trunk
         if cache is not None and cache.knows(ids):
             batch[STATES] = cache.states(ids, side).to(device)
         rows = torch.tensor([answer[0] for answer in answers], device=device)
         with replace(self._shortcuts, rows=rows).taken(self._loaded.model, batch) as inputs:
-            logits = self._loaded.model(**inputs, use_cache=False).logits
+            logits = self._loaded.model(**inputs, use_cache="cache" in inputs).logits
         return of_rows(logits, rows)[:, 0].float().log_softmax(dim=-1)
 
     def _causal(self, ids: list[list[int]], answers: list[list[int]]) -> "torch.Tensor":
@@ -117,14 +158,9 @@ class TorchEngine:
 
         device, pad_id = self._loaded.device, self._loaded.tokenizer.pad_token_id
         model, n, k = self._loaded.model, len(ids), len(answers)
-        tokens, mask = (t.to(device) for t in pad(ids, pad_id, self._side))
-        read = model(
-            input_ids=tokens,
-            attention_mask=mask,
-            position_ids=positions(mask),
-            logits_to_keep=_last(mask)[:, None],
-            use_cache=True,
-        )
+        given, own = self._prompts(ids)
+        mask = given["attention_mask"]
+        read = model(**given, logits_to_keep=_last(own)[:, None], use_cache=True)
         targets, known = (t.to(device) for t in pad(answers, pad_id, "right"))
         first = _log_probability(read.logits[:, 0], targets[:, 0])
         if targets.shape[1] == 1:

@@ -16,7 +16,7 @@ def arguments(loaded: LoadedModel, settings: TrainSection, folder: Path, example
     return TrainingArguments(
         output_dir=str(folder),
         num_train_epochs=settings.epochs,
-        per_device_train_batch_size=settings.batch_size,
+        per_device_train_batch_size=settings.examples_a_step,
         gradient_accumulation_steps=settings.gradient_accumulation_steps,
         learning_rate=settings.learning_rate,
         warmup_steps=_warmup(settings, examples),
@@ -28,6 +28,7 @@ def arguments(loaded: LoadedModel, settings: TrainSection, folder: Path, example
         activation_checkpointing=settings.gradient_checkpointing,
         activation_checkpointing_kwargs={"use_reentrant": False} if settings.gradient_checkpointing else None,
         use_cpu=on_cpu,
+        torch_compile=settings.compile,
         save_strategy="no",
         eval_strategy="no",
         logging_steps=min(settings.logging_steps, steps(settings, examples)),
@@ -46,7 +47,7 @@ def steps(settings: TrainSection, examples: int) -> int:
 
 def steps_an_epoch(settings: TrainSection, examples: int) -> int:
     """Optimizer steps of an epoch on one device."""
-    batches = math.ceil(examples / settings.batch_size)
+    batches = math.ceil(examples / settings.examples_a_step)
     return math.ceil(batches / settings.gradient_accumulation_steps)
 
 

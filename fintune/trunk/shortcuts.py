@@ -40,7 +40,8 @@ class Shortcuts:
             if states is not None:
                 self._go_on_from(states, inputs, stack)
             keep = inputs.get("logits_to_keep")
-            if self.last_block and keep is not None and stack.enter_context(last_positions(model, keep)):
+            whole = self.last_block and "cache" not in inputs  # a cache holds more keys than this pass reads
+            if whole and keep is not None and stack.enter_context(last_positions(model, keep)):
                 del inputs["logits_to_keep"]
             yield inputs
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from fintune.errors import ModelError
 from fintune.models import LoadedModel, load_model
 from fintune.prompts import PromptEncoder
 from fintune.records import Prompt
+from fintune.trunk.shortcuts import Shortcuts
 from tests.tiny import tiny_rows
 
 PROMPTS = [Prompt("", row["text"] * (1 + i % 3), ":") for i, row in enumerate(tiny_rows(11))]
@@ -93,3 +95,33 @@ def test_a_template_that_cannot_fit_is_refused(tiny_causal: Path) -> None:
         TorchEngine(load_model(str(tiny_causal), device="cpu"), max_length=8).rank(
             [Prompt("Question: ", "x", ":")], ["up"]
         )
+
+
+@pytest.mark.parametrize("first_tokens", [False, True])
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_a_shared_beginning_is_read_once_and_changes_nothing(tiny_causal: Path, side: Literal["left", "right"], first_tokens: bool) -> None:
+    loaded = load_model(str(tiny_causal), device="cpu")
+    long = "Say whether the news is good for holders: "
+    prompts = [Prompt("", long + text, ":") for text in ("Alvex +", "Bormas and a longer tail of words -", "Cyrit =")]
+    answers = ["up", "down", "sideways"]
+    rows = torch.tensor([ord(answer[0]) for answer in answers]) if first_tokens else None
+    shortcuts = Shortcuts(rows=rows)
+    running = TorchEngine(loaded, max_length=128, side=side, batch_size=2, shortcuts=shortcuts)
+    read: list[int] = []
+    embedding = loaded.model.get_input_embeddings()
+    embedding.register_forward_hook(lambda module, args, output: read.append(args[0].shape[1]))
+    together = running.rank(prompts, answers).log_probability
+    assert read[0] == 1 + len(long) + 0, "the beginning first, alone"
+    assert max(read[1:]) <= len("Bormas and a longer tail of words -") + 1
+    for row, prompt in zip(together, prompts, strict=True):
+        alone = running.rank([prompt], answers).log_probability[0]
+        np.testing.assert_allclose(row, alone, atol=1e-4)
+
+
+def test_what_is_generated_is_what_the_model_finds_most_probable(tiny_model: Path) -> None:
+    loaded = load_model(str(tiny_model), device="cpu")
+    prompts = [Prompt("", text, ":") for text in ("Alvex of Oslo +", "Bo -")]
+    running = TorchEngine(loaded, max_length=64, batch_size=2)
+    together = running.generate(prompts, max_new_tokens=5)
+    assert together == [running.generate([prompt], max_new_tokens=5)[0] for prompt in prompts]
+    assert len(set(together)) == 2 or any(together)

@@ -1,0 +1,86 @@
+"""`train.batch_size: auto`: the smallest batch that is nearly as fast as the fastest, measured for a few seconds.
+
+A small batch takes more steps through the same examples, so it is preferred where speed does not decide. The answer is remembered for
+model, adapter and machine, so that runs agree; a run keeps it in environment.json.
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from fintune.atomic import write_atomically
+from fintune.environment import arithmetic
+from fintune.models import LoadedModel
+from fintune.models.embedded import cache_folder
+from fintune.progress import tell
+from fintune.records import Encoded
+from fintune.sections import TrainSection
+from fintune.training.batching import collator, micro_batches
+from fintune.training.loss import answer_loss
+
+SIZES = (8, 16, 32)
+_SECONDS = 5.0
+"""for all sizes"""
+_NEARLY = 0.95
+
+
+def resolved(
+    loaded: LoadedModel, examples: Sequence[Encoded], settings: TrainSection, method: Mapping[str, Any]
+) -> int:
+    """The batch size of these settings: theirs, or the measured one."""
+    if settings.batch_size != "auto":
+        return settings.batch_size
+    facts = [loaded.sha256, dict(method), settings.micro_batch_tokens, settings.lean, settings.bf16, arithmetic()]
+    key = hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:16]
+    place = cache_folder() / "batch-sizes.json"
+    known = _known(place)
+    if key not in known:
+        known[key] = _measured(loaded, examples, settings)
+        tell("train", f"batches of {known[key]} are fast enough here (measured, remembered in {place})")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(place, json.dumps(known, indent=1))
+    return known[key]
+
+
+def _known(place: Path) -> dict[str, int]:
+    try:
+        found = json.loads(place.read_text("utf-8"))
+        return {key: value for key, value in found.items() if value in SIZES}
+    except (OSError, ValueError, AttributeError, TypeError):
+        return {}
+
+
+def _measured(loaded: LoadedModel, examples: Sequence[Encoded], settings: TrainSection) -> int:
+    ordered = sorted(examples, key=lambda e: len(e.input_ids))
+    middle = ordered[len(ordered) // 2 - max(SIZES) // 2 :]
+    sizes = [size for size in SIZES if size <= len(middle)] or [len(middle)]
+    rates = {size: _rate(loaded, middle[:size], settings, _SECONDS / len(sizes)) for size in sizes}
+    best = max(rates.values())
+    return min(size for size, rate in rates.items() if rate >= _NEARLY * best)
+
+
+def _rate(loaded: LoadedModel, batch: Sequence[Encoded], settings: TrainSection, seconds: float) -> float:
+    """Examples a second through forward and backward; parameters and random numbers are left as they were."""
+    given = {name: tensor.to(loaded.device) for name, tensor in collator(loaded)(batch).items()}
+    with torch.random.fork_rng():
+        loaded.model.train()
+        _gradients(loaded, given, settings)
+        begun, count = time.perf_counter(), 0
+        while count == 0 or time.perf_counter() - begun < seconds:
+            _gradients(loaded, given, settings)
+            count += len(batch)
+        rate = count / (time.perf_counter() - begun)
+    loaded.model.zero_grad()
+    loaded.model.eval()
+    return rate
+
+
+def _gradients(loaded: LoadedModel, given: Mapping[str, torch.Tensor], settings: TrainSection) -> None:
+    for part in micro_batches(given, settings.micro_batch_tokens):
+        labels, _ = part.pop("labels"), part.pop("weights")
+        answer_loss(loaded.model(**part, use_cache=False), labels).backward()  # type: ignore[no-untyped-call]

@@ -1,0 +1,82 @@
+"""`batch_size: auto` and `threads: auto`: measured once, remembered, and nothing else of the model is touched."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import fintune
+from fintune import cores
+from fintune.errors import ConfigError
+from fintune.sections import TrainSection
+from fintune.training import batch_size
+from tests.training.test_trainer import adapter, encoded_rows, tuned
+
+
+@pytest.fixture(autouse=True)
+def cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("FINTUNE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(batch_size, "_SECONDS", 0.05)
+    monkeypatch.setattr(cores, "_SECONDS", 0.01)
+    return tmp_path / "cache"
+
+
+@pytest.mark.parametrize(("rates", "chosen"), [((10, 9, 8), 8), ((5, 9, 10), 32), ((5, 9.6, 10), 16)])
+def test_the_smallest_of_the_nearly_fastest_is_chosen_and_remembered(
+    tiny_causal: Path, monkeypatch: pytest.MonkeyPatch, rates: tuple[float, ...], chosen: int
+) -> None:
+    measured = dict(zip(batch_size.SIZES, rates, strict=True))
+    asked: list[int] = []
+
+    def rate(loaded: Any, batch: Any, *_: Any) -> float:
+        asked.append(len(batch))
+        return measured[len(batch)]
+
+    monkeypatch.setattr(batch_size, "_rate", rate)
+    loaded = tuned(tiny_causal)
+    rows, settings = encoded_rows(loaded, 60), TrainSection(batch_size="auto")
+    assert batch_size.resolved(loaded, rows, settings, {}) == chosen
+    assert batch_size.resolved(loaded, rows, settings, {}) == chosen
+    assert asked == list(batch_size.SIZES)
+    batch_size.resolved(loaded, rows, settings, {"r": 4})
+    assert len(asked) == 6
+    assert batch_size.resolved(loaded, rows, TrainSection(batch_size=7), {}) == 7
+
+
+def test_measuring_leaves_parameters_and_random_numbers_as_they_were(tiny_model: Path) -> None:
+    loaded = tuned(tiny_model, dropout=0.1)
+    before, random = adapter(loaded), torch.get_rng_state()
+    assert (
+        batch_size.resolved(loaded, encoded_rows(loaded, 60), TrainSection(batch_size="auto"), {}) in batch_size.SIZES
+    )
+    assert torch.equal(random, torch.get_rng_state())
+    assert all(torch.equal(value, before[name]) for name, value in adapter(loaded).items())
+    assert all(p.grad is None for p in loaded.model.parameters())
+
+
+def test_a_run_keeps_what_was_found_and_goes_on_with_it(
+    tiny_config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch_size, "_measured", lambda *_: 8)
+    run = fintune.train(tiny_config, ["train.batch_size=auto", "train.epochs=1"])
+    assert run.environment()["batch_size"] == 8
+    assert [line["step"] for line in run.log() if "step" in line][-1] == 8
+    with pytest.raises(ConfigError, match=r"train\.batch_size: must be auto, or 1 to 65,536"):
+        fintune.train(tiny_config, ["train.batch_size=0"])
+
+
+def test_threads_are_measured_once(cache_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 4)
+    tried: list[int] = []
+    monkeypatch.setattr(torch, "set_num_threads", tried.append)
+    found = cores.fastest_threads()
+    assert found in (2, 4)
+    assert sorted(tried[:2]) == [2, 4]
+    assert tried[-1] == 4
+    assert cores.fastest_threads() == found
+    assert len(tried) == 3
+    assert list(json.loads((cache_folder / "threads.json").read_text()).values()) == [found]
+    (cache_folder / "threads.json").write_text("[]")
+    assert cores.fastest_threads() in (2, 4)
