@@ -195,7 +195,9 @@ class TrainSection(Section):
         "float32", description="Of the file; bfloat16 is half as large."
     )
     trunk_cache_gb: float = Field(
-        20.0, gt=0, description="Most that such files may take in FINTUNE_CACHE, old ones go first."
+        20.0,
+        gt=0,
+        description="Most that such files may take (in FINTUNE_TRUNK_CACHE, or the cache folder's trunk); old ones go first.",
     )
     lean: bool = Field(
         True, description="Compute LoRA layers that read one input together: less work, the same numbers."

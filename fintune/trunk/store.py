@@ -93,7 +93,7 @@ class Store:
 
 def trunk_folder() -> Path:
     """Where hidden states are kept: they can be turned back into text, so only this user may read them."""
-    return cache_folder() / "trunk"
+    return Path(os.environ.get("FINTUNE_TRUNK_CACHE") or cache_folder() / "trunk")
 
 
 def sequences_sha256(sequences: Sequence[Sequence[int]]) -> str:

@@ -99,7 +99,9 @@ def test_a_template_that_cannot_fit_is_refused(tiny_causal: Path) -> None:
 
 @pytest.mark.parametrize("first_tokens", [False, True])
 @pytest.mark.parametrize("side", ["left", "right"])
-def test_a_shared_beginning_is_read_once_and_changes_nothing(tiny_causal: Path, side: Literal["left", "right"], first_tokens: bool) -> None:
+def test_a_shared_beginning_is_read_once_and_changes_nothing(
+    tiny_causal: Path, side: Literal["left", "right"], first_tokens: bool
+) -> None:
     loaded = load_model(str(tiny_causal), device="cpu")
     long = "Say whether the news is good for holders: "
     prompts = [Prompt("", long + text, ":") for text in ("Alvex +", "Bormas and a longer tail of words -", "Cyrit =")]
