@@ -108,6 +108,11 @@ class _Layer:
     def scaling(self) -> float:
         return float(self.module.scaling[self.adapter])
 
+    def matrix(self, name: str) -> torch.Tensor:
+        """lora_A `(r, in)` or lora_B `(out, r)`."""
+        found: torch.Tensor = getattr(self.module, name)[self.adapter].weight
+        return found
+
     @property
     def rate(self) -> float:
         dropout = self.module.lora_dropout[self.adapter]
@@ -125,21 +130,18 @@ class _Group:
     def ask(self, index: int, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
         """The result of one layer; PEFT's own way when the adapter is off, merged, or asked for something special."""
         module = self.layers[index].module
-        if args or kwargs or module.disable_adapters or module.merged or torch.is_autocast_enabled(x.device.type):
+        mixed = x.dtype != self.layers[index].matrix("lora_A").dtype or torch.is_autocast_enabled(x.device.type)
+        if args or kwargs or mixed or module.disable_adapters or module.merged:
             found: torch.Tensor = type(module).forward(module, x, *args, **kwargs)
             return found
         if self._input is not x or index not in self._results:
-            ab = [p for name in ("lora_A", "lora_B") for layer in self.layers for p in _matrix(layer, name)]
+            ab = [layer.matrix(name) for name in ("lora_A", "lora_B") for layer in self.layers]
             results = _Updated.apply(x, self.layers[0].rate, self.layers, *ab)  # type: ignore[no-untyped-call]
             self._input, self._results = x, dict(enumerate(results))
         result = self._results.pop(index)
         if not self._results:
             self._input = None
         return result
-
-
-def _matrix(layer: _Layer, name: str) -> list[torch.Tensor]:
-    return [getattr(layer.module, name)[layer.adapter].weight]
 
 
 @contextmanager
