@@ -30,7 +30,10 @@ docs: .venv/.dev  ## write the generated parts of the docs anew
 	$(BIN)/python docs/generate.py
 
 bench: .venv/.dev  ## measure; run nothing else meanwhile
-	$(BIN)/python benchmarks/train_speed.py
+	$(PIP) '.[bench]'
+	$(BIN)/python -m benchmarks.limit
+	$(BIN)/python -m benchmarks.train_speed --json train_speed.json
+	$(BIN)/python -m benchmarks.plot train_speed.json docs/train_speed.png
 
 clean:
 	rm -rf .venv build *.egg-info .coverage .mypy_cache .pytest_cache .ruff_cache
