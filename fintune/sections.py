@@ -192,7 +192,8 @@ class TrainSection(Section):
         " that changes no figure.",
     )
     trunk_cache_dtype: Literal["float32", "bfloat16"] = Field(
-        "float32", description="Of the file; bfloat16 is half as large."
+        "float32",
+        description="What it is computed and kept in; bfloat16: half as large, twice as fast where the CPU multiplies in it.",
     )
     trunk_cache_gb: float = Field(
         20.0,

@@ -24,19 +24,22 @@ class _Updated(torch.autograd.Function):
     """y_i = x W_i' + b_i + s_i D(x) A_i' B_i' for layers i that share x; D is dropout with one mask (Hu et al. 2021, eq. 3)."""
 
     @staticmethod
-    def forward(ctx: Any, x: torch.Tensor, rate: float, layers: "Sequence[_Layer]", *ab: torch.Tensor) -> Any:
-        """`ab`: the layers' A, each (r, in), then their B, each (out, r); one result (..., out) a layer."""
-        flat, n = x.reshape(-1, x.shape[-1]), len(layers)
+    def forward(
+        ctx: Any, x: torch.Tensor, rate: float, dtype: torch.dtype, layers: "Sequence[_Layer]", *given: torch.Tensor
+    ) -> Any:
+        """`given`: the layers' A, each (r, in), then their B, each (out, r); one result (..., out) a layer, in `dtype`."""
+        flat, n = x.reshape(-1, x.shape[-1]).to(dtype), len(layers)
+        ab = [matrix.to(dtype) for matrix in given]
         noise = _noise(flat, rate) if rate else None
         dropped = flat if noise is None else _kept(noise, rate, flat).mul_(flat)
         down = dropped @ _stacked(ab[:n]).T
         results = []
         parts: Any = down
         for layer, part, b in zip(layers, parts.split([a.shape[0] for a in ab[:n]], 1), ab[n:], strict=True):
-            y = F.linear(flat, layer.weight, layer.bias)
+            y = F.linear(flat, *layer.frozen(dtype))
             results.append(y.addmm_(part, b.T, alpha=layer.scaling).view(*x.shape[:-1], -1))
         ctx.save_for_backward(dropped, noise, down, *ab)
-        ctx.layers, ctx.rate, ctx.shape = layers, rate, x.shape
+        ctx.layers, ctx.rate, ctx.shape, ctx.dtypes = layers, rate, x.shape, (x.dtype, given[0].dtype)
         ctx.set_materialize_grads(False)
         return tuple(results)
 
@@ -47,21 +50,22 @@ class _Updated(torch.autograd.Function):
         layers, n = ctx.layers, len(ctx.layers)
         stacked, sizes = _stacked(ab[:n]), [a.shape[0] for a in ab[:n]]
         grads = [None if g is None else g.reshape(-1, g.shape[-1]) for g in found]
+        of_input, of_parameters = ctx.dtypes
         d_down, d_b = [], []
         for layer, g, b, part in zip(layers, grads, ab[n:], down.split(sizes, 1), strict=True):
-            d_b.append(None if g is None else (part.T @ g).mul_(layer.scaling).T)
+            d_b.append(None if g is None else (part.T @ g).mul_(layer.scaling).T.to(of_parameters))
             d_down.append(torch.zeros_like(part) if g is None else (b.T @ g.T).mul_(layer.scaling).T)
         d_h = torch.cat(d_down, dim=1)
-        d_a = (d_h.T @ dropped).split(sizes)
+        d_a = (d_h.T @ dropped).to(of_parameters).split(sizes)
         if not ctx.needs_input_grad[0]:
-            return None, None, None, *d_a, *d_b
+            return None, None, None, None, *d_a, *d_b
         d_x = d_h @ stacked
         if noise is not None:
             d_x.mul_(_kept(noise, ctx.rate, d_x))
         for layer, g in zip(layers, grads, strict=True):
             if g is not None:
-                d_x.addmm_(g, layer.weight)
-        return d_x.view(ctx.shape), None, None, *d_a, *d_b
+                d_x.addmm_(g, layer.frozen(d_x.dtype)[0])
+        return d_x.to(of_input).view(ctx.shape), None, None, None, *d_a, *d_b
 
 
 def _noise(x: torch.Tensor, rate: float) -> torch.Tensor:
@@ -93,16 +97,19 @@ class _Layer:
 
     module: Any
     adapter: str
+    _cast: dict[torch.dtype, tuple[torch.Tensor, torch.Tensor | None]] = field(default_factory=dict)
 
-    @property
-    def weight(self) -> torch.Tensor:
-        weight: torch.Tensor = self.module.base_layer.weight
-        return weight
-
-    @property
-    def bias(self) -> torch.Tensor | None:
-        bias: torch.Tensor | None = self.module.base_layer.bias
-        return bias
+    def frozen(self, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Weight and bias of the base layer in a precision; a copy in another than their own is made once."""
+        base = self.module.base_layer
+        if base.weight.dtype == dtype:
+            return base.weight, base.bias
+        if dtype not in self._cast:
+            self._cast[dtype] = (
+                base.weight.detach().to(dtype),
+                None if base.bias is None else base.bias.detach().to(dtype),
+            )
+        return self._cast[dtype]
 
     @property
     def scaling(self) -> float:
@@ -130,13 +137,16 @@ class _Group:
     def ask(self, index: int, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
         """The result of one layer; PEFT's own way when the adapter is off, merged, or asked for something special."""
         module = self.layers[index].module
-        mixed = x.dtype != self.layers[index].matrix("lora_A").dtype or torch.is_autocast_enabled(x.device.type)
-        if args or kwargs or mixed or module.disable_adapters or module.merged:
+        device, own = x.device.type, self.layers[index].matrix("lora_A").dtype
+        dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
+        special = args or kwargs or module.disable_adapters or module.merged
+        if special or (dtype != own and not torch.is_autocast_enabled(device)):
             found: torch.Tensor = type(module).forward(module, x, *args, **kwargs)
             return found
         if self._input is not x or index not in self._results:
             ab = [layer.matrix(name) for name in ("lora_A", "lora_B") for layer in self.layers]
-            results = _Updated.apply(x, self.layers[0].rate, self.layers, *ab)  # type: ignore[no-untyped-call]
+            with torch.autocast(device, enabled=False):
+                results = _Updated.apply(x, self.layers[0].rate, dtype, self.layers, *ab)  # type: ignore[no-untyped-call]
             self._input, self._results = x, dict(enumerate(results))
         result = self._results.pop(index)
         if not self._results:

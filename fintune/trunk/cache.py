@@ -123,7 +123,8 @@ class TrunkCache:
         device = bare(self.trunk.model).device
         ids, mask = (t.to(device) for t in pad([self._sequences[i] for i in group], pad_id, "right"))
         more: dict[str, Any] = {"position_ids": positions(mask)} if self.trunk.kind == "causal" else {}
-        found = self.trunk.read(ids, mask, **more).to("cpu", states.dtype)
+        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=states.dtype == torch.bfloat16):
+            found = self.trunk.read(ids, mask, **more).to("cpu", states.dtype)
         for row, index in zip(found, group, strict=True):
             where = self._slice(index)
             states[where] = row[: where.stop - where.start]

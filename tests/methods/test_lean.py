@@ -57,14 +57,18 @@ def test_gradients_of_a_group_are_those_autograd_finds_under_its_own_mask(monkey
 
     class Layer:
         def __init__(self, out: int, bias: bool) -> None:
-            self.weight = torch.randn(out, 8, dtype=torch.double)
-            self.bias = torch.randn(out, dtype=torch.double) if bias else None
+            self.parts = torch.randn(out, 8, dtype=torch.double), torch.randn(out, dtype=torch.double) if bias else None
             self.scaling = 1.7
+
+        def frozen(self, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor | None]:
+            return self.parts
 
     noise = torch.randint(-(2**15), 2**15, (10, 8), dtype=torch.int16)
     monkeypatch.setattr(module, "_noise", lambda flat, rate: noise)
     layers = [Layer(6, bias=True), Layer(4, bias=False)]
-    assert torch.autograd.gradcheck(lambda x, *ab: module._Updated.apply(x, 0.25, layers, *ab), (x, *parts))
+    assert torch.autograd.gradcheck(
+        lambda x, *ab: module._Updated.apply(x, 0.25, torch.double, layers, *ab), (x, *parts)
+    )
 
 
 @pytest.mark.parametrize(
@@ -85,3 +89,24 @@ def test_what_is_not_plain_is_left_to_peft(
                 without = loaded.model(**IDS).logits
         assert not torch.allclose(without, plain)
     assert all("forward" not in module.__dict__ for module in loaded.model.modules())
+
+
+def test_autocast_computes_in_bfloat16_and_trains_in_float32(tiny_causal: Path) -> None:
+    loaded = tuned(tiny_causal)
+    loaded.model.eval()
+
+    def gradients() -> dict[str, torch.Tensor]:
+        loaded.model.zero_grad()
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            loss = loaded.model(**IDS).logits.float().logsumexp(-1).mean()
+        loss.backward()
+        return {n: p.grad.clone() for n, p in loaded.model.named_parameters() if p.grad is not None}
+
+    plain = gradients()
+    with lean(loaded.model, IDS):
+        found = gradients()
+    assert found.keys() == plain.keys()
+    for name, gradient in plain.items():
+        assert found[name].dtype == torch.float32
+        apart = float((found[name] - gradient).norm() / gradient.norm())
+        assert apart < 0.05, f"{name}: bfloat16 has eight bits"
