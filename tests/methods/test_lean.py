@@ -95,18 +95,18 @@ def test_autocast_computes_in_bfloat16_and_trains_in_float32(tiny_causal: Path) 
     loaded = tuned(tiny_causal)
     loaded.model.eval()
 
-    def gradients() -> dict[str, torch.Tensor]:
+    def gradients(rough: bool = True) -> dict[str, torch.Tensor]:
         loaded.model.zero_grad()
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=rough):
             loss = loaded.model(**IDS).logits.float().logsumexp(-1).mean()
         loss.backward()
         return {n: p.grad.clone() for n, p in loaded.model.named_parameters() if p.grad is not None}
 
-    plain = gradients()
+    def error(found: dict[str, torch.Tensor]) -> float:
+        return max(float((found[name] - exact[name]).norm() / exact[name].norm()) for name in exact)
+
+    exact, plain = gradients(rough=False), gradients()
     with lean(loaded.model, IDS):
         found = gradients()
-    assert found.keys() == plain.keys()
-    for name, gradient in plain.items():
-        assert found[name].dtype == torch.float32
-        apart = float((found[name] - gradient).norm() / gradient.norm())
-        assert apart < 0.05, f"{name}: bfloat16 has eight bits"
+    assert {gradient.dtype for gradient in found.values()} == {torch.float32}
+    assert 1e-4 < error(found) < 2 * error(plain) < 0.4
