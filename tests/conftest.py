@@ -38,6 +38,12 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
     assert not attempts
 
 
+@pytest.fixture(autouse=True)
+def own_trunk_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """States of the tests' tiny models do not belong among the user's."""
+    monkeypatch.setenv("FINTUNE_TRUNK_CACHE", str(tmp_path / "trunk"))
+
+
 @pytest.fixture
 def phrasebank() -> Path:
     if not PHRASEBANK.is_file():

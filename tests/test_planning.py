@@ -27,14 +27,11 @@ def test_a_plan_adds_up_and_leaves_nothing_behind(tiny_config: dict[str, Any], t
     assert not (tmp_path / "runs").exists()
 
 
-def test_states_of_the_trunk_are_planned_for_and_not_kept(
-    tiny_config: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("FINTUNE_CACHE", str(tmp_path / "cache"))
+def test_states_of_the_trunk_are_planned_for_and_not_kept(tiny_config: dict[str, Any], tmp_path: Path) -> None:
     assert "trunk" not in plan(tiny_config).times
     found = plan(tiny_config | {"method": {"name": "lora", "layers": "top:1"}})
     assert found.times["trunk"] > 0
-    assert not (tmp_path / "cache").exists()
+    assert not (tmp_path / "trunk").exists()
 
 
 def test_more_epochs_cost_in_proportion(tiny_config: dict[str, Any]) -> None:

@@ -22,12 +22,6 @@ from tests.tiny import config_for
 SEQUENCES = [[257, *range(5, 5 + n)] for n in (3, 9, 4, 7, 12, 2)] + [[257, 8, 9]]
 
 
-@pytest.fixture(autouse=True)
-def cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("FINTUNE_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
-
-
 def tuned(folder: Path, **options: Any) -> LoadedModel:
     base = load_model(str(folder), device="cpu")
     chosen = LoraOptions(**({"r": 4, "lora_dropout": 0.1, "layers": "top:1"} | options))

@@ -33,12 +33,6 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {family: save(family, root / family) for family in FAMILIES}
 
 
-@pytest.fixture(autouse=True)
-def cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("FINTUNE_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
-
-
 def tuned(folder: Path, **options: Any) -> LoadedModel:
     """LoRA whose update is not zero, so that what is compared depends on it."""
     base = load_model(str(folder), device="cpu")
