@@ -182,7 +182,7 @@ class TrainSection(Section):
         "auto", description="Autocast to bfloat16 in training; auto: where a GPU holds the model in it."
     )
     objective: Literal["auto", "tokens", "candidates"] = Field(
-        "auto",
+        "tokens",
         description="What is learned and scored: tokens (the whole answer among all words) | candidates (the answers' first"
         " tokens among each other); auto: candidates where these differ.",
     )
