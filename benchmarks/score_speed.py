@@ -52,8 +52,8 @@ def child(side: str, folder: str, count: int) -> None:
     """Run one side and print its figures as JSON."""
     from dataclasses import replace
 
+    from fintune.assembly import load_tuned
     from fintune.opening import open_engine
-    from fintune.pipeline import load_tuned
     from fintune.run import Run
     from fintune.tasks import TASKS
     from fintune.training.memory import peak_memory

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fintune.pipeline import engine, shortcuts_of, trunk_cache
+from fintune.assembly import engine, shortcuts_of, trunk_cache
 from fintune.preparation import Prepared
 from fintune.records import Encoded
 from fintune.sections import TrainSection

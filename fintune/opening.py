@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from fintune.assembly import engine, load_tuned
 from fintune.data.sources import sha256
 from fintune.engines import Engine
 from fintune.engines.registry import EngineEntry, entry_of
 from fintune.errors import ModelError
 from fintune.methods import METHODS
-from fintune.pipeline import engine, load_tuned
 from fintune.progress import tell
 from fintune.run import Run
 from fintune.tasks import TASKS

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fintune.assembly import attached, engine, load_base, load_tuned, shortcuts_of, trunk_cache
 from fintune.atomic import need_place
 from fintune.config import load
 from fintune.cores import fastest_threads
 from fintune.data.readers import read
 from fintune.engines import Engine
 from fintune.environment import describe, deterministic
-from fintune.errors import DataError, ModelError, UsageError
+from fintune.errors import DataError, UsageError
 from fintune.evaluation import Evaluation, evaluate
 from fintune.evaluation.baselines import majority, tfidf
 from fintune.export.model_card import model_card
@@ -28,7 +29,7 @@ from fintune.gathering import reading_like
 from fintune.making import being_made, interrupted
 from fintune.methods import METHODS
 from fintune.metrics import perplexity
-from fintune.preparation import Prepared, announce, data_record, encode, first_tokens, prepare, prompts_of
+from fintune.preparation import Prepared, announce, data_record, encode, prepare
 from fintune.progress import tell
 from fintune.records import Encoded, Example, Fault, Row, Scores
 from fintune.resume import need_same_base, need_same_config, need_same_data, threads_of
@@ -40,7 +41,6 @@ from fintune.tasks import TASKS, Task
 if TYPE_CHECKING:
     from fintune.models import LoadedModel
     from fintune.training.trainer import Hooks, Judgement
-    from fintune.trunk import TrunkCache
     from fintune.trunk.shortcuts import Shortcuts
 
 
@@ -78,42 +78,6 @@ def train(
             run.write_dropped(prepared.dropped)
         _score(prepared, _fit(prepared, run, resume=begun), run)
     return run
-
-
-def engine(config: RunConfig, loaded: "LoadedModel", shortcuts: "Shortcuts | None" = None) -> Any:
-    """The engine a config asks for, around a loaded model."""
-    from fintune.engines.torch_engine import TorchEngine
-
-    return TorchEngine(
-        loaded,
-        max_length=config.model.max_length,
-        batch_size=config.evaluation.batch_size,
-        shortcuts=shortcuts or shortcuts_of(config, loaded),
-    )
-
-
-def shortcuts_of(config: RunConfig, loaded: "LoadedModel", trunk: "TrunkCache | None" = None) -> "Shortcuts":
-    """What need not be computed for this config's task, with the states of a trunk where they are known."""
-    import torch
-
-    from fintune.trunk.shortcuts import Shortcuts
-
-    rows = first_tokens(config, TASKS[config.task.name].build(config.task), loaded)
-    return Shortcuts(rows=None if rows is None else torch.tensor(rows), trunk=trunk)
-
-
-def load_tuned(run: Run, *, device: str = "auto") -> "LoadedModel":
-    """A run's adapter on its base model."""
-    from fintune.models import load_adapter, load_model
-
-    model, trained_on = run.config().model, run.environment().get("base_sha256")
-    base = load_model(model.base, revision=model.revision, dtype=model.dtype, device=device)
-    if trained_on is not None and base.sha256 != trained_on:
-        raise ModelError(
-            f"{model.base}: weights or tokenizer are not those the adapter was trained on (sha256 differs)",
-            hint="Restore that model, or train again.",
-        )
-    return load_adapter(base, run.adapter)
 
 
 def score_part(run: Run, part: str, running: Engine | None = None) -> Evaluation:
@@ -206,51 +170,6 @@ def _settings(
     known = run.environment().get("batch_size") if resume else None
     size = known or resolved(tuned, encoded, config.train, config.method.model_dump())
     return config.train.model_copy(update={"batch_size": size})
-
-
-def attached(config: RunConfig, base: "LoadedModel", encoded: Sequence[Encoded]) -> "LoadedModel":
-    """The base model with the method's parameters, the same ones for the same seed and training part."""
-    from transformers import set_seed
-
-    from fintune.training.calibration import example_losses
-
-    method, options = METHODS[config.method.name], config.method.resolved(base.tokenizer)
-    set_seed(config.train.seed)
-    tuned = replace(base, model=method.attach(base.model, options, base.kind))
-    rows = shortcuts_of(config, base).rows
-    method.initialise(tuned.model, options, example_losses(tuned, encoded, config.train.seed, rows))
-    return tuned
-
-
-def trunk_cache(
-    prepared: Prepared, tuned: "LoadedModel", encoded: Sequence[Encoded], root: Path | None = None
-) -> "TrunkCache | None":
-    """States of the texts to train and validate on below the lowest adapter, computed where a file lacks them.
-
-    Texts of both parts are in one file, so that folds, seeds and methods share it. None where there is nothing to cache, with
-    the reason said. Raises ModelError when train.trunk_cache: true asks for what cannot be had.
-    """
-    from fintune.trunk.finding import NoTrunk, find_trunk
-    from fintune.trunk.opening import open_cache
-
-    settings = prepared.config.train
-    if settings.trunk_cache is False:
-        return None
-    try:
-        trunk = find_trunk(tuned.model, tuned.kind)
-    except NoTrunk as reason:
-        if settings.trunk_cache is True:
-            raise ModelError(f"train.trunk_cache: {reason}", hint="Use train.trunk_cache: auto.") from None
-        return None
-    return open_cache(trunk, tuned, encoded, prompts_of(prepared, tuned, "validation"), settings, root)
-
-
-def load_base(config: RunConfig) -> "LoadedModel":
-    """The base model of a config, clean."""
-    from fintune.models import load_model
-
-    model = config.model
-    return load_model(model.base, revision=model.revision, dtype=model.dtype, device=model.device)
 
 
 def _hooks(prepared: Prepared, tuned: "LoadedModel", run: Run, shortcuts: "Shortcuts") -> "Hooks":

@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fintune.assembly import attached, load_base
 from fintune.config import load
 from fintune.cores import fastest_threads
 from fintune.environment import deterministic
 from fintune.errors import BrokenEnvironment
 from fintune.measuring import STEPS, Measured, measure
-from fintune.pipeline import attached, load_base
 from fintune.preparation import Prepared, encode, prepare
 from fintune.progress import tell
 from fintune.sections import RunConfig, TrainSection

@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from fintune.assembly import engine
 from fintune.config import load as load_config
 from fintune.data.readers import need_text
 from fintune.engines import Engine
 from fintune.errors import DataError, RunError
 from fintune.evaluation.evaluate import predict
-from fintune.pipeline import engine
 from fintune.progress import tell
 from fintune.records import Prediction
 from fintune.run import Run

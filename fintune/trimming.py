@@ -13,10 +13,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from fintune.assembly import load_base
 from fintune.atomic import need_place
 from fintune.config import load
 from fintune.errors import DataError, RunError
-from fintune.pipeline import load_base
 from fintune.preparation import Prepared, prepare
 from fintune.progress import tell
 from fintune.sections import RunConfig

@@ -26,7 +26,7 @@ LAYERS = [
     {"evaluation"},
     {"export"},
     {"report", "serving"},
-    {"pipeline", "measuring", "planning", "trimming", "opening"},
+    {"pipeline", "assembly", "measuring", "planning", "trimming", "opening"},
     {"predictor", "display", "table_files", "bulk"},
     {"terminal"},
     {"cli", "exits"},

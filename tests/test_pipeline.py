@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 import fintune
+from fintune.assembly import load_tuned
 from fintune.engines.torch_engine import TorchEngine
 from fintune.errors import DataError, ModelError, RunError
 from fintune.models import LoadedModel
-from fintune.pipeline import load_tuned, score_file, score_part
+from fintune.pipeline import score_file, score_part
 from fintune.preparation import prepare
 from tests.tiny import LABELS, config_for
 

@@ -186,7 +186,11 @@ class TorchEngine:
         device, pad_id = self._loaded.device, self._loaded.tokenizer.pad_token_id
         model, n, k = self._loaded.model, len(ids), len(answers)
         tokens, mask = (t.to(device) for t in pad(ids, pad_id, "right"))
-        states = model.get_encoder()(input_ids=tokens, attention_mask=mask).last_hidden_state
+        cache = self._shortcuts.trunk
+        if cache is not None and cache.knows(ids):
+            states = cache.states(ids, "right").to(device)
+        else:
+            states = model.get_encoder()(input_ids=tokens, attention_mask=mask).last_hidden_state
         targets, known = (t.to(device) for t in pad(answers, pad_id, "right"))
         start = torch.full((k, 1), model.config.decoder_start_token_id, device=device)
         fed = torch.cat([start, targets[:, :-1]], dim=1)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from fintune.errors import ModelError
 from fintune.methods.initialisation import FROM_EXAMPLES, initialise
+from fintune.methods.lora_checks import need_names, need_whole
 from fintune.methods.lora_options import LoraOptions
 from fintune.methods.protocol import Method
 from fintune.methods.saving import remember_start
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 _BLOCK = re.compile(r"^(?P<stem>.*?)\.(?P<index>\d+)\.(?P<inner>.+)$")
 _AS_THEY_ARE = {"r", "lora_alpha", "lora_dropout", "rank_pattern", "alpha_pattern", "bias", "use_rslora", "use_dora"}
 """options that PEFT takes under the same name and meaning"""
-_DIRECTIONS = {"pissa": 1, "olora": 1, "mica": 1, "corda": 1, "lora_ga": 2}
+_DIRECTIONS = {"eva": 1, "pissa": 1, "olora": 1, "mica": 1, "corda": 1, "lora_ga": 2}
 """directions of a layer that an initialisation takes for each of the update's"""
 _TASK_TYPES = {"causal": "CAUSAL_LM", "seq2seq": "SEQ_2_SEQ_LM"}
 
@@ -76,6 +77,7 @@ def attach(model: Any, options: LoraOptions, kind: str) -> Any:
     """
     from peft import get_peft_model
 
+    need_names(model, options)
     tied = model.get_output_embeddings() if getattr(model.config, "tie_word_embeddings", False) else None
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*tie_word_embeddings")  # refused below
@@ -84,12 +86,13 @@ def attach(model: Any, options: LoraOptions, kind: str) -> Any:
         _need_directions(model, options, config)
         try:
             tuned = get_peft_model(model, config)
-        except ValueError as error:
+        except (ValueError, TypeError) as error:
             raise ModelError(
                 f"method.target_modules: {str(error).splitlines()[0]}",
                 hint="Use target_modules: auto, or names of linear layers of this model.",
             ) from None
-    _need_head(model, tied)
+    _need_head(model, tied, options)
+    need_whole(tuned, options)
     if str(options.init_lora_weights).startswith("pissa_niter"):
         remember_start(tuned)
     return tuned
@@ -164,7 +167,7 @@ def _need_directions(model: Any, options: LoraOptions, config: Any) -> None:
             )
 
 
-def _need_head(model: Any, tied: Any) -> None:
+def _need_head(model: Any, tied: Any, options: LoraOptions) -> None:
     """Refuse to adapt a head that is the embedding; rows of it that train as rows of the embedding are no such thing."""
     from peft.utils.other import TrainableTokensWrapper
 
@@ -172,9 +175,10 @@ def _need_head(model: Any, tied: Any) -> None:
     if isinstance(head, TrainableTokensWrapper):
         head = head.original_module
     if tied is not None and head is not tied:
+        where = "modules_to_save" if "lm_head" in options.modules_to_save else "target_modules"
         raise ModelError(
-            "method.target_modules: the head of this model is its embedding (tied weights) and cannot be adapted apart",
-            hint="Leave lm_head out of method.target_modules.",
+            f"method.{where}: the head of this model is its embedding (tied weights) and cannot be adapted apart",
+            hint=f"Leave lm_head out of method.{where}.",
         )
 
 

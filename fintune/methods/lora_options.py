@@ -101,6 +101,20 @@ class LoraOptions(MethodOptions):
             raise ValueError("needs numbers from 0; leave it out for all blocks")
         return chosen
 
+    @field_validator("exclude_modules")
+    @classmethod
+    def _exclusion_is_a_regex(cls, chosen: str | list[str]) -> str | list[str]:
+        if isinstance(chosen, str):
+            _compiled(chosen)
+        return chosen
+
+    @field_validator("layers_to_transform")
+    @classmethod
+    def _numbers_from_zero(cls, chosen: list[int]) -> list[int]:
+        if chosen and min(chosen) < 0:
+            raise ValueError("needs numbers from 0")
+        return chosen
+
     @field_validator("init_lora_weights")
     @classmethod
     def _start_is_known(cls, start: bool | str) -> bool | str:

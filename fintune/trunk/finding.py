@@ -103,6 +103,7 @@ def find_trunk(model: Any, kind: Kind) -> Trunk:
         _need_no_dropout(encoder, inner.config, "the encoder")
         return Trunk(model, kind, len(stack(encoder)))
     layers = blocks(model)
+    _need_frozen_below(inner.get_decoder(), layers)
     depth = next((i for i, layer in enumerate(layers) if _trains(layer)), 0)
     if depth == 0:
         raise NoTrunk("the lowest block trains (method.layers: top:6 adapts the last six alone)")
@@ -110,6 +111,14 @@ def find_trunk(model: Any, kind: Kind) -> Trunk:
         _need_no_dropout(layer, inner.config, "the lower blocks")
     _need_no_dropout(inner.get_decoder(), inner.config, "the model", below=layers)
     return Trunk(model, kind, depth)
+
+
+def _need_frozen_below(decoder: "nn.Module", layers: "nn.ModuleList") -> None:
+    """Positions and norms of embeddings stand before the blocks in a model's own order; a last norm behind them."""
+    for name, child in decoder.named_children():
+        if child is layers:
+            return
+        _need_frozen(child, f"{name} trains, and it stands below every block")
 
 
 def _trains(module: "nn.Module") -> bool:

@@ -1,0 +1,109 @@
+"""From a config to what runs it: base model, adapter attached or loaded, what need not be computed, and the engine around it.
+
+>>> loaded = load_tuned(Run.open("runs/run"))
+>>> engine(run.config(), loaded).rank(prompts, candidates)
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fintune.errors import ModelError
+from fintune.methods import METHODS
+from fintune.preparation import Prepared, first_tokens, prompts_of
+from fintune.progress import tell
+from fintune.records import Encoded
+from fintune.run import Run
+from fintune.sections import RunConfig
+from fintune.tasks import TASKS
+
+if TYPE_CHECKING:
+    from fintune.models import LoadedModel
+    from fintune.trunk import TrunkCache
+    from fintune.trunk.shortcuts import Shortcuts
+
+
+def load_base(config: RunConfig) -> "LoadedModel":
+    """The base model of a config, clean."""
+    from fintune.models import load_model
+
+    model = config.model
+    return load_model(model.base, revision=model.revision, dtype=model.dtype, device=model.device)
+
+
+def load_tuned(run: Run, *, device: str = "auto") -> "LoadedModel":
+    """A run's adapter on its base model."""
+    from fintune.models import load_adapter, load_model
+
+    model, trained_on = run.config().model, run.environment().get("base_sha256")
+    base = load_model(model.base, revision=model.revision, dtype=model.dtype, device=device)
+    if trained_on is not None and base.sha256 != trained_on:
+        raise ModelError(
+            f"{model.base}: weights or tokenizer are not those the adapter was trained on (sha256 differs)",
+            hint="Restore that model, or train again.",
+        )
+    return load_adapter(base, run.adapter)
+
+
+def attached(config: RunConfig, base: "LoadedModel", encoded: Sequence[Encoded]) -> "LoadedModel":
+    """The base model with the method's parameters, the same ones for the same seed and training part."""
+    from transformers import set_seed
+
+    from fintune.training.calibration import example_losses
+
+    method, options = METHODS[config.method.name], config.method.resolved(base.tokenizer)
+    set_seed(config.train.seed)
+    tuned = replace(base, model=method.attach(base.model, options, base.kind))
+    rows = shortcuts_of(config, base).rows
+    method.initialise(tuned.model, options, example_losses(tuned, encoded, config.train.seed, rows))
+    return tuned
+
+
+def trunk_cache(
+    prepared: Prepared, tuned: "LoadedModel", encoded: Sequence[Encoded], root: Path | None = None
+) -> "TrunkCache | None":
+    """States of the texts to train and validate on below the lowest adapter, computed where a file lacks them.
+
+    Texts of both parts are in one file where judging can use it, so that folds, seeds and methods share it. None where there is
+    nothing to cache, the reason said if blocks were chosen; ModelError when train.trunk_cache: true asks for what cannot be.
+    """
+    from fintune.trunk.finding import NoTrunk, find_trunk
+    from fintune.trunk.opening import open_cache
+
+    settings = prepared.config.train
+    if settings.trunk_cache is False:
+        return None
+    try:
+        trunk = find_trunk(tuned.model, tuned.kind)
+    except NoTrunk as reason:
+        if settings.trunk_cache is True:
+            raise ModelError(f"train.trunk_cache: {reason}", hint="Use train.trunk_cache: auto.") from None
+        if getattr(prepared.config.method, "layers", "all") != "all":
+            tell("trunk", f"nothing is cached: {reason}")
+        return None
+    judged = tuned.kind == "seq2seq" or first_tokens(prepared.config, prepared.task, tuned) is not None
+    prompts = prompts_of(prepared, tuned, "validation") if judged else []  # whole answers are read behind all blocks
+    return open_cache(trunk, tuned, encoded, prompts, settings, root)
+
+
+def engine(config: RunConfig, loaded: "LoadedModel", shortcuts: "Shortcuts | None" = None) -> Any:
+    """The engine a config asks for, around a loaded model."""
+    from fintune.engines.torch_engine import TorchEngine
+
+    return TorchEngine(
+        loaded,
+        max_length=config.model.max_length,
+        batch_size=config.evaluation.batch_size,
+        shortcuts=shortcuts or shortcuts_of(config, loaded),
+    )
+
+
+def shortcuts_of(config: RunConfig, loaded: "LoadedModel", trunk: "TrunkCache | None" = None) -> "Shortcuts":
+    """What need not be computed for this config's task, with the states of a trunk where they are known."""
+    import torch
+
+    from fintune.trunk.shortcuts import Shortcuts
+
+    rows = first_tokens(config, TASKS[config.task.name].build(config.task), loaded)
+    return Shortcuts(rows=None if rows is None else torch.tensor(rows), trunk=trunk)

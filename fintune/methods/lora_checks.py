@@ -1,0 +1,83 @@
+"""Names in LoRA's settings that fit no layer, and combinations PEFT takes without doing what they say: refused before training."""
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from fintune.errors import ModelError, did_you_mean
+from fintune.methods.lora_options import LoraOptions
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_FROM_DIFFERENCES = ("lora_ga", "corda", "pissa_niter")
+"""starts whose adapter is written as the difference to the start, of linear layers alone"""
+_NUMBER = re.compile(r"\.(\d+)\.")
+
+
+def need_names(model: "nn.Module", options: LoraOptions) -> None:
+    """Refuse a name, regex or block number that no layer of the model answers to. Raises ModelError."""
+    names = [name for name, _ in model.named_modules() if name]
+    for setting in ("target_modules", "exclude_modules", "modules_to_save"):
+        chosen: str | list[str] = getattr(options, setting)
+        if isinstance(chosen, str):
+            if chosen != "auto" and not any(re.fullmatch(chosen, name) for name in names):
+                raise _unknown(setting, f"no layer's whole name fits {chosen!r}", names)
+            continue
+        for one in chosen:
+            if not any(name == one or name.endswith(f".{one}") for name in names):
+                raise _unknown(setting, f"no layer is called '{one}'", names, one)
+    for setting in ("rank_pattern", "alpha_pattern"):
+        for pattern in getattr(options, setting):
+            if not any(re.match(rf"(.*\.)?({pattern})$", name) for name in names):
+                raise _unknown(setting, f"no layer's name ends in {pattern!r}", names, pattern)
+    _need_numbers(options, names)
+    _need_biases(model, options)
+    twice = set(options.target_modules if isinstance(options.target_modules, list) else ()) & set(
+        options.modules_to_save
+    )
+    if twice:
+        raise ModelError(
+            f"method.modules_to_save: {min(twice)} is in target_modules too, and would train in full alone",
+            hint="Leave one of the two out.",
+        )
+
+
+def _unknown(setting: str, problem: str, names: Sequence[str], near: str = "") -> ModelError:
+    last = sorted({name.rpartition(".")[2] for name in names if not name.rpartition(".")[2].isdigit()})
+    hint = did_you_mean(near, last) if near else "A regex must fit a layer's whole name, such as '.*q_proj'."
+    return ModelError(f"method.{setting}: {problem}", hint=hint)
+
+
+def _need_numbers(options: LoraOptions, names: Sequence[str]) -> None:
+    there = {int(match[1]) for name in names if (match := _NUMBER.search(name))}
+    if missing := sorted(set(options.numbers) - there):
+        raise ModelError(
+            f"method.layers: no block {missing[0]}", hint=f"The model has blocks 0 to {max(there, default=0)}."
+        )
+
+
+def _need_biases(model: "nn.Module", options: LoraOptions) -> None:
+    if options.bias != "none" and not any(name.endswith("bias") for name, _ in model.named_parameters()):
+        raise ModelError(f"method.bias: {options.bias}, and this model has no biases", hint="Use bias: none.")
+
+
+def need_whole(tuned: Any, options: LoraOptions) -> None:
+    """Refuse what PEFT has attached in part: a copy that nothing reads, an embedding that cannot be saved."""
+    from peft.tuners.lora import Embedding
+    from peft.utils.other import ModulesToSaveWrapper
+
+    modules = dict(tuned.named_modules())
+    if "shared" in options.modules_to_save and any(
+        isinstance(modules[n], ModulesToSaveWrapper) for n in modules if n.endswith(".shared")
+    ):
+        raise ModelError(
+            "method.modules_to_save: encoder and decoder read their own embed_tokens, and a copy of shared would train unread",
+            hint="Name embed_tokens instead.",
+        )
+    start = str(options.init_lora_weights)
+    if start.startswith(_FROM_DIFFERENCES) and any(isinstance(m, Embedding) for m in modules.values()):
+        raise ModelError(
+            f"method.init_lora_weights: {start} starts linear layers alone, and target_modules names an embedding",
+            hint="Leave the embedding out of method.target_modules, or use another start.",
+        )
