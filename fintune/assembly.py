@@ -74,6 +74,8 @@ def trunk_cache(
     settings = prepared.config.train
     if settings.trunk_cache is False:
         return None
+    if settings.trunk_cache == "auto" and settings.bf16 is True:
+        return None  # autocast would have the blocks compute otherwise than the file was computed
     try:
         trunk = find_trunk(tuned.model, tuned.kind)
     except NoTrunk as reason:

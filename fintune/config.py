@@ -23,7 +23,7 @@ from fintune.methods import METHODS
 from fintune.sections import DataSection, EvaluationSection, ModelSection, RunConfig, TrainSection
 from fintune.tasks import TASKS
 
-_BRANCH = re.compile(r"str$|(list|dict)\[")
+_BRANCH = re.compile(r"(str|int|bool)$|(list|dict|literal)\[")
 """what pydantic adds to a place where a setting may be one thing or another"""
 _FOLDED = re.compile("[\x85\u2028\u2029\ufeff]")
 

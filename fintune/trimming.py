@@ -87,6 +87,7 @@ def prune(base: str, *, layers: int, output: str | Path, device: str = "auto", o
     keep_first(loaded, layers)
     with _replacing(folder) as place:
         save(loaded, place)
+        load_model(str(place), device="cpu")  # what does not load again must not be said to be made
         size = sum(file.stat().st_size for file in place.glob("*.safetensors"))
         found = Trimmed(base, str(folder), (tokens, tokens), (whole, loaded.parameters()[1]), size, {})
         (place / RECORD).write_text(json.dumps(found.record() | {"layers": layers}, indent=1))

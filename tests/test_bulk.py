@@ -79,14 +79,14 @@ def test_an_interrupted_job_goes_on_to_the_same_bytes(
     predict_file(trained, str(table), whole)
     model = fintune.load(trained)
     interrupted = Interrupted(model, chunks=2)
-    monkeypatch.setattr(bulk, "load", lambda run: interrupted)
+    monkeypatch.setattr(bulk, "load", lambda run, **_: interrupted)
     with pytest.raises(KeyboardInterrupt):
         predict_file(trained, str(table), output)
     assert not output.exists()
     with partial.open("ab") as file:
         file.write(torn)
     rest = Interrupted(model, chunks=100)
-    monkeypatch.setattr(bulk, "load", lambda run: rest)
+    monkeypatch.setattr(bulk, "load", lambda run, **_: rest)
     assert predict_file(trained, str(table), output).labelled == ROWS
     assert (interrupted.texts, rest.texts) == (16, ROWS - 16)
     assert output.read_bytes() == whole.read_bytes()
@@ -101,11 +101,11 @@ def test_another_job_begins_anew(
     import shutil
 
     output = table.with_name("out.jsonl")
-    monkeypatch.setattr(bulk, "load", lambda run: Interrupted(fintune.load(trained), chunks=2))
+    monkeypatch.setattr(bulk, "load", lambda run, **_: Interrupted(fintune.load(trained), chunks=2))
     with pytest.raises(KeyboardInterrupt):
         predict_file(trained, str(table), output)
     every = Interrupted(fintune.load(trained), chunks=100)
-    monkeypatch.setattr(bulk, "load", lambda run: every)
+    monkeypatch.setattr(bulk, "load", lambda run, **_: every)
     run, options = trained, {}
     if change == "input":
         table.write_text(table.read_text().replace("Oslo 0", "Oslo zero"))
@@ -172,7 +172,7 @@ def test_nobody_elses_file_is_taken_for_a_list_of_errors(trained: fintune.Run, t
 def test_mistakes_are_found_before_the_model_loads(
     trained: fintune.Run, table: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def never(run: object) -> None:
+    def never(run: object, **_: object) -> None:
         raise AssertionError("the model was loaded")
 
     monkeypatch.setattr(bulk, "load", never)

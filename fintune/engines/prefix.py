@@ -9,11 +9,14 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
+from fintune.models.stack import bare
 from fintune.training.batching import positions
 
 if TYPE_CHECKING:
     import torch
 
+_ROTARY = {"llama", "qwen2", "qwen3", "gemma", "gemma3_text", "mistral", "glm", "phi"}
+"""families it is tested on"""
 FEWEST = 16
 """shared tokens below which reading them again is cheaper than copying what is known of them"""
 
@@ -38,6 +41,16 @@ class Prefix:
             "position_ids": len(self.ids) + positions(mask),
             "cache": cache,
         }
+
+
+def allowed(model: Any, longest: int) -> bool:
+    """Whether padding between the beginning and a text changes nothing: positions turn keys, and no window is reached.
+
+    A sliding window counts padding too, so texts that reach it would see less of the beginning.
+    """
+    config = bare(model).config.get_text_config()
+    window = getattr(config, "sliding_window", None)
+    return config.model_type in _ROTARY and (window is None or longest < window)
 
 
 def shared(sequences: Sequence[list[int]]) -> list[int]:

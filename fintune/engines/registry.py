@@ -15,7 +15,10 @@ def _as_it_is(loaded: LoadedModel, read_texts: Callable[[], Any]) -> None:
 def _int8(loaded: LoadedModel, read_texts: Callable[[], Any]) -> None:
     from fintune.engines.int8 import quantise
 
-    quantise(loaded.model, read_texts)
+    if not quantise(loaded.model, read_texts):
+        raise ModelError(
+            "--engine int8: none of this model's blocks has plain linear layers", hint="Use --engine torch."
+        )
 
 
 @dataclass(frozen=True)

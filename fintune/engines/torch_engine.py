@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fintune.engines.prefix import Prefix, read, shared
+from fintune.engines.prefix import Prefix, allowed, read, shared
 from fintune.engines.protocol import Ranking
 from fintune.errors import ModelError
 from fintune.models import LoadedModel
@@ -63,7 +63,7 @@ class TorchEngine:
         score = self._first_tokens if self._shortcuts.rows is not None else self._batch
         size = self._rows(answers)
         with torch.inference_mode():
-            self._prefix = self._shared(ids)
+            self._prefix = self._shared(ids, max(map(len, answers)))
             for start in range(0, len(order), size):
                 rows = order[start : start + size]
                 scores[rows] = score([ids[i] for i in rows], answers).double().cpu().numpy()
@@ -92,9 +92,11 @@ class TorchEngine:
                 advance("generate", len(found), len(ids))
         return found
 
-    def _shared(self, ids: Sequence[list[int]]) -> Prefix | None:
+    def _shared(self, ids: Sequence[list[int]], longest: int) -> Prefix | None:
         trunk = self._shortcuts.trunk
         if self._loaded.kind != "causal" or (trunk is not None and trunk.knows(ids)):
+            return None
+        if not allowed(self._loaded.model, max(map(len, ids), default=0) + longest):
             return None
         common = shared(ids)
         return read(self._loaded.model, common, self._loaded.device) if common else None

@@ -82,7 +82,7 @@ def _noise(x: torch.Tensor, rate: float) -> torch.Tensor:
 
 def _kept(noise: torch.Tensor, rate: float, like: torch.Tensor) -> torch.Tensor:
     """0 for a share `rate` of the numbers, 1 / (1 - rate) for the others, as torch's dropout has it."""
-    dropped = round(rate * 2 * _HALF)
+    dropped = min(round(rate * 2 * _HALF), 2 * _HALF - 1)
     kept = torch.ge(noise, dropped - _HALF, out=torch.empty_like(like))
     return kept.mul_(2 * _HALF / (2 * _HALF - dropped))
 

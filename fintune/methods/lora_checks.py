@@ -75,9 +75,24 @@ def need_whole(tuned: Any, options: LoraOptions) -> None:
             "method.modules_to_save: encoder and decoder read their own embed_tokens, and a copy of shared would train unread",
             hint="Name embed_tokens instead.",
         )
+    _need_chosen_blocks(tuned, options)
     start = str(options.init_lora_weights)
     if start.startswith(_FROM_DIFFERENCES) and any(isinstance(m, Embedding) for m in modules.values()):
         raise ModelError(
             f"method.init_lora_weights: {start} starts linear layers alone, and target_modules names an embedding",
             hint="Leave the embedding out of method.target_modules, or use another start.",
+        )
+
+
+def _need_chosen_blocks(tuned: Any, options: LoraOptions) -> None:
+    """Refuse an adapter that stands in other blocks than were chosen (PEFT reads the regex of a mixture of experts otherwise)."""
+    from fintune.models.stack import blocks
+
+    if options.top is None:
+        return
+    lower = list(blocks(tuned))[: -options.top]
+    if any("lora_" in name for layer in lower for name, _ in layer.named_parameters()):
+        raise ModelError(
+            f"method.layers: top:{options.top}, and PEFT adapts other blocks of this model too",
+            hint="Use layers: all, or name the layers in method.target_modules with method.layers as numbers.",
         )

@@ -35,7 +35,15 @@ def resolved(
     """The batch size of these settings: theirs, or the measured one."""
     if settings.batch_size != "auto":
         return settings.batch_size
-    facts = [loaded.sha256, dict(method), settings.micro_batch_tokens, settings.lean, settings.bf16, arithmetic()]
+    facts = [
+        min(len(examples), max(SIZES)),
+        loaded.sha256,
+        dict(method),
+        settings.micro_batch_tokens,
+        settings.lean,
+        settings.bf16,
+        arithmetic(),
+    ]
     key = hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:16]
     place = cache_folder() / "batch-sizes.json"
     known = _known(place)
@@ -57,8 +65,8 @@ def _known(place: Path) -> dict[str, int]:
 
 def _measured(loaded: LoadedModel, examples: Sequence[Encoded], settings: TrainSection) -> int:
     ordered = sorted(examples, key=lambda e: len(e.input_ids))
-    middle = ordered[len(ordered) // 2 - max(SIZES) // 2 :]
-    sizes = [size for size in SIZES if size <= len(middle)] or [len(middle)]
+    middle = ordered[max(0, len(ordered) // 2 - max(SIZES) // 2) :]
+    sizes = [size for size in SIZES if size <= len(middle)] or [min(SIZES)]
     rates = {size: _rate(loaded, middle[:size], settings, _SECONDS / len(sizes)) for size in sizes}
     best = max(rates.values())
     return min(size for size, rate in rates.items() if rate >= _NEARLY * best)

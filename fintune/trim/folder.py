@@ -40,14 +40,18 @@ def choose(loaded: "LoadedModel", sequences: Sequence[Sequence[int]]) -> Kept:
     names = {i: token for token, i in rules.ids.items()}
     used = {names[i] for ids in sequences for i in ids} | {names[i] for i in _special(loaded) if i in names}
     tokens = needed(rules, used)
-    return Kept(rules, tokens, renumbered(rules, tokens))
+    ids, rows = renumbered(rules, tokens), int(loaded.model.get_input_embeddings().weight.shape[0])
+    if max(ids) >= rows:
+        raise ModelError(
+            f"model.base: its tokenizer has a token {max(ids)}, its embedding {rows} rows",
+            hint="Use a model whose tokenizer fits it.",
+        )
+    return Kept(rules, tokens, ids)
 
 
 def _special(loaded: "LoadedModel") -> set[int]:
     tokenizer, config = loaded.tokenizer, loaded.model.config
-    named = [
-        getattr(tokenizer, f"{name}_token_id", None) for name in ("pad", "bos", "eos", "unk", "cls", "sep", "mask")
-    ]
+    named: list[Any] = [tokenizer.all_special_ids]  # what is declared special comes back when a tokenizer is loaded
     for source in (config, config.get_text_config(), getattr(loaded.model, "generation_config", None)):
         names = ("pad", "bos", "eos", "decoder_start", "forced_bos", "forced_eos")
         named += [getattr(source, f"{name}_token_id", None) for name in names]
@@ -101,6 +105,12 @@ def prove(
                 hint="This tokenizer has rules FinTune does not know: use the whole model.",
             )
         advance("verify", number + 1, len(texts))
+    rows = int(made.model.get_input_embeddings().weight.shape[0])
+    if len(made.tokenizer) > rows:
+        raise ModelError(
+            f"the trimmed tokenizer has {len(made.tokenizer)} tokens, the embedding {rows} rows",
+            hint="This tokenizer adds tokens when it is loaded: use the whole model.",
+        )
     old = list(kept.ids)
     pairs = [
         (a[old], b) for a, b in zip(logits, logits_of(made, [[kept.ids[i] for i in s] for s in sequences]), strict=True)

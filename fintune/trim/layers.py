@@ -20,11 +20,11 @@ def keep_first(loaded: LoadedModel, count: int) -> None:
     if not 1 <= count < whole:
         raise ModelError(f"--layers {count}: the model has {whole} blocks", hint=f"Keep 1 to {whole - 1} of them.")
     del layers[count:]
-    config = loaded.model.config
+    config = loaded.model.config.get_text_config()
     for name, value in config.to_dict().items():
-        if isinstance(value, list) and len(value) == whole:
+        if "layer" in name and isinstance(value, list) and len(value) == whole:
             setattr(config, name, value[:count])  # layer_types and the like: an entry a block
-    for name in ("num_hidden_layers", "n_layer"):
+    for name in ("num_hidden_layers", "n_layer", "n_layers", "num_layers"):
         if name in config.to_dict():
             setattr(config, name, count)
 

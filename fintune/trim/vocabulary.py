@@ -59,6 +59,8 @@ def needed(rules: Rules, used: Iterable[str]) -> set[str]:
         parts.setdefault(left + right, []).append((left, right))
     kept: set[str] = set()
     open_ = [*used, *(token for token in rules.ids if _always(rules, token))]
+    if rules.kind == "Unigram" and rules.content["model"].get("unk_id") is not None:
+        open_.append(rules.content["model"]["vocab"][rules.content["model"]["unk_id"]][0])
     while open_:
         token = open_.pop()
         if token not in kept:

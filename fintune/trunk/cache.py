@@ -75,6 +75,9 @@ class TrunkCache:
         with FileLock(self._store.folder.with_suffix(".lock")):
             states = self._store.open(limit=self._limit)
             groups, done = self._groups(), self._store.done()
+            if done and not self._is_sound(states, groups[0], pad_id):
+                tell("trunk", "the file does not hold what the model gives: computing it anew")
+                done = 0
             if done < len(groups):
                 self._compute(states, groups, done, pad_id)
         self._states = states
@@ -105,7 +108,16 @@ class TrunkCache:
             start = groups[-1].stop
         return groups
 
-    def _compute(self, states: torch.Tensor, groups: Sequence[range], done: int, pad_id: int) -> None:
+    def _is_sound(self, states: torch.Tensor, group: range, pad_id: int) -> bool:
+        """Whether the first batch in the file is what the model gives now, to the bit."""
+        where = slice(self._slice(group[0]).start, self._slice(group[-1]).stop)
+        kept = states[where].clone()
+        self._compute(states, [group], 0, pad_id, mark=False)
+        return torch.equal(kept, states[where])
+
+    def _compute(
+        self, states: torch.Tensor, groups: Sequence[range], done: int, pad_id: int, *, mark: bool = True
+    ) -> None:
         model = bare(self.trunk.model)
         training = model.training
         model.eval()
@@ -113,7 +125,7 @@ class TrunkCache:
             with torch.inference_mode():
                 for number in range(done, len(groups)):
                     self._read(states, groups[number], pad_id)
-                    if (number + 1) % _MARK == 0 or number + 1 == len(groups):
+                    if mark and ((number + 1) % _MARK == 0 or number + 1 == len(groups)):
                         self._store.mark(number + 1)
                     advance("trunk", groups[number].stop, len(self._sequences))
         finally:

@@ -36,11 +36,10 @@ class Trunk:
     model: Any
     kind: Kind
     depth: int
-
-    @property
-    def width(self) -> int:
-        """Numbers in the state of a token."""
-        return int(bare(self.model).get_input_embeddings().weight.shape[1])
+    width: int
+    """numbers in the state of a token"""
+    tuples: bool = False
+    """whether the model takes the first of what a block returns"""
 
     def read(self, input_ids: "torch.Tensor", attention_mask: "torch.Tensor", **more: Any) -> "torch.Tensor":
         """The states `(batch, length, width)` the trunk gives; the model must be in evaluation mode."""
@@ -76,7 +75,7 @@ class Trunk:
         handle = layers[self.depth].register_forward_pre_hook(replace, with_kwargs=True)
         lower = list(layers)[: self.depth]
         for layer in lower:
-            layer.forward = _pass
+            layer.forward = _pass_as_tuple if self.tuples else _pass
         try:
             yield
         finally:
@@ -87,6 +86,30 @@ class Trunk:
 
 def _pass(hidden_states: Any, *_: Any, **__: Any) -> Any:
     return hidden_states
+
+
+def _pass_as_tuple(hidden_states: Any, *_: Any, **__: Any) -> Any:
+    return (hidden_states,)
+
+
+def _shape(model: Any, kind: Kind, depth: int) -> tuple[int, bool]:
+    """Width of a state, and whether blocks return tuples: seen on two tokens."""
+    import torch
+
+    seen: list[Any] = []
+    inner = bare(model)
+    layers = stack(inner.get_encoder()) if kind == "seq2seq" else blocks(model)
+    handle = layers[depth - 1].register_forward_hook(lambda module, args, output: seen.append(output))
+    ids, training = torch.zeros((1, 2), dtype=torch.long, device=inner.device), inner.training
+    inner.eval()
+    try:
+        with torch.no_grad():
+            part = inner.get_encoder() if kind == "seq2seq" else inner
+            part(input_ids=ids, attention_mask=torch.ones_like(ids))
+    finally:
+        inner.train(training)
+        handle.remove()
+    return int((seen[0][0] if isinstance(seen[0], tuple) else seen[0]).shape[-1]), isinstance(seen[0], tuple)
 
 
 def find_trunk(model: Any, kind: Kind) -> Trunk:
@@ -101,7 +124,7 @@ def find_trunk(model: Any, kind: Kind) -> Trunk:
         encoder = inner.get_encoder()
         _need_frozen(encoder, "the encoder trains (method.layers: top:N adapts the last N decoder blocks alone)")
         _need_no_dropout(encoder, inner.config, "the encoder")
-        return Trunk(model, kind, len(stack(encoder)))
+        return Trunk(model, kind, len(stack(encoder)), *_shape(model, kind, len(stack(encoder))))
     layers = blocks(model)
     _need_frozen_below(inner.get_decoder(), layers)
     depth = next((i for i, layer in enumerate(layers) if _trains(layer)), 0)
@@ -110,7 +133,7 @@ def find_trunk(model: Any, kind: Kind) -> Trunk:
     for layer in list(layers)[:depth]:
         _need_no_dropout(layer, inner.config, "the lower blocks")
     _need_no_dropout(inner.get_decoder(), inner.config, "the model", below=layers)
-    return Trunk(model, kind, depth)
+    return Trunk(model, kind, depth, *_shape(model, kind, depth))
 
 
 def _need_frozen_below(decoder: "nn.Module", layers: "nn.ModuleList") -> None:
@@ -136,7 +159,12 @@ def _need_no_dropout(module: "nn.Module", config: Any, where: str, below: Any = 
 
     inside = {id(m) for layer in below for m in layer.modules()}
     rates = [m.p for m in module.modules() if isinstance(m, nn.Dropout) and id(m) not in inside]
-    text = config.get_text_config()
-    rates += [getattr(text, name, 0.0) or 0.0 for name in ("attention_dropout", "dropout", "dropout_rate")]
+    named = config.get_text_config().to_dict()
+    named |= config.to_dict()
+    rates += [
+        value
+        for name, value in named.items()
+        if ("drop" in name) and isinstance(value, float) and not name.startswith(("classifier", "summary", "pooler"))
+    ]
     if rate := max(rates, default=0.0):
         raise NoTrunk(f"{where} of this model {'have' if where.endswith('s') else 'has'} dropout ({rate:g})")

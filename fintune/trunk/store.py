@@ -7,18 +7,21 @@ computed with. Who reads the file finds what a run without it would have compute
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from filelock import FileLock, Timeout
 
 from fintune.atomic import write_atomically
 from fintune.errors import RunError
 from fintune.models.embedded import cache_folder
 
 Precision = Literal["float32", "bfloat16"]
+_NAME = re.compile(r"[0-9a-f]{24}")
 _STATES, _DONE, _KEY = "states.bin", "done.json", "key.json"
 
 
@@ -80,8 +83,10 @@ class Store:
                 hint="Raise it, store them with train.trunk_cache_dtype: bfloat16, or set train.trunk_cache: false.",
             )
         others = sorted(_folders(self._root), key=lambda folder: folder.stat().st_mtime)
-        while others and sum(map(_bytes, others)) + self.size > limit:
-            shutil.rmtree(others.pop(0), ignore_errors=True)
+        for folder in others:
+            if sum(map(_bytes, _folders(self._root))) + self.size <= limit:
+                break
+            _remove(folder)
         self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
         free = shutil.disk_usage(self._root).free
         if self.size > free:
@@ -105,7 +110,17 @@ def sequences_sha256(sequences: Sequence[Sequence[int]]) -> str:
 
 
 def _folders(root: Path) -> list[Path]:
-    return [path for path in root.iterdir() if path.is_dir()]
+    """Those of this module alone: whatever else lies there is somebody's."""
+    return [path for path in root.iterdir() if (path / _KEY).is_file() and _NAME.fullmatch(path.name)]
+
+
+def _remove(folder: Path) -> None:
+    """Remove a file of states, unless somebody is filling it."""
+    try:
+        with FileLock(folder.with_suffix(".lock"), timeout=0):
+            shutil.rmtree(folder, ignore_errors=True)
+    except Timeout:
+        return
 
 
 def _bytes(folder: Path) -> int:

@@ -65,12 +65,15 @@ def test_states_are_those_of_the_lower_blocks_whatever_the_batch(tiny_model: Pat
     assert cache.knows(SEQUENCES)
 
 
-def test_a_second_run_reads_the_file_and_another_model_or_depth_does_not(tiny_causal: Path, reads: list[int]) -> None:
+def test_a_second_run_reads_the_file_and_another_model_or_depth_does_not(
+    tiny_causal: Path, reads: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fintune.trunk.cache._TOKENS", 16)
     loaded = tuned(tiny_causal)
     first = cache_of(loaded)
-    assert sum(reads) == len(SEQUENCES)
+    assert reads == [1, 1, 2, 3]
     again = cache_of(tuned(tiny_causal, r=2), [*reversed(SEQUENCES), SEQUENCES[0]])
-    assert sum(reads) == len(SEQUENCES)
+    assert reads[4:] == [1], "the first batch alone, to see whether the file is sound"
     assert torch.equal(first.states(SEQUENCES), again.states(SEQUENCES))
     cache_of(replace(loaded, sha256="another"))
     cache_of(loaded, SEQUENCES[:-1])
@@ -112,9 +115,29 @@ def test_a_filling_that_was_killed_goes_on_to_the_same_bytes(
     assert files()[0].read_bytes() != content
     monkeypatch.setattr(TrunkCache, "_read", plain)
     again = cache_of(loaded)
-    assert len(reads) == batches
+    assert len(reads) == batches + 1, (
+        "what was filled is not filled again, but for the batch that shows the file is sound"
+    )
     assert files()[0].read_bytes() == content
     assert torch.equal(again.states(SEQUENCES), whole.states(SEQUENCES))
+
+
+def test_a_file_of_other_content_is_made_anew(tiny_causal: Path) -> None:
+    loaded = tuned(tiny_causal)
+    whole = cache_of(loaded).states(SEQUENCES).clone()
+    files()[0].write_bytes(bytes(files()[0].stat().st_size))
+    assert torch.equal(cache_of(loaded).states(SEQUENCES), whole)
+
+
+def test_nobody_elses_folder_is_removed_to_make_room(tiny_causal: Path) -> None:
+    loaded = tuned(tiny_causal)
+    trunk_folder().mkdir(parents=True)
+    (trunk_folder() / "thesis").mkdir()
+    (trunk_folder() / "thesis" / "chapter.txt").write_text("x" * 100_000)
+    size = cache_of(loaded).size
+    cache_of(replace(loaded, sha256="b"), limit=size + 1)
+    assert (trunk_folder() / "thesis" / "chapter.txt").exists()
+    assert len(files()) == 1
 
 
 def test_the_limit_refuses_one_file_and_removes_old_ones(tiny_causal: Path) -> None:
@@ -218,6 +241,5 @@ def test_an_encoder_is_not_run_again_to_judge_an_epoch(
     config = config_for(tiny_seq2seq, rows_file, tmp_path)
     config["method"] |= {"layers": "top:1"}
     fintune.train(config, ["train.epochs=2", "evaluation.test=false", "evaluation.baselines=[]"])
-    assert sum(rows) == 72 + 9 + 1, (
-        "the cache, the scores at the end, and the two tokens that show what shares an input"
-    )
+    looks = 2  # two tokens each, that show what the encoder gives and which layers share an input
+    assert sum(rows) == 72 + 9 + looks, "the cache, and the scores at the end"

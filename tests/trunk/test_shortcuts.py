@@ -39,6 +39,9 @@ def tuned(folder: Path, **options: Any) -> LoadedModel:
     for module in base.model.modules():
         if isinstance(module, torch.nn.Dropout):  # GPT-2's: what it touches cannot be compared, nor cached
             module.p = 0.0
+    for name, value in base.model.config.to_dict().items():
+        if "drop" in name and isinstance(value, float):
+            setattr(base.model.config, name, 0.0)
     torch.manual_seed(0)
     chosen = LoraOptions(**({"r": 4, "lora_alpha": 8, "lora_dropout": 0.0, "layers": "top:1"} | options))
     loaded = replace(base, model=METHODS["lora"].attach(base.model, chosen, base.kind))
