@@ -19,7 +19,7 @@ import numpy as np
 
 
 def generate_each(loaded: Any, prompts: Sequence[str]) -> list[str]:
-    """The worked example's way: one `generate` call for each text, until the end token (128 tokens at most)."""
+    """The worked example's way: one `generate` call for each text, until the end token (8 tokens at most)."""
     import torch
 
     found = []

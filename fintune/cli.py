@@ -20,6 +20,7 @@ from fintune.terminal import err, out, print_json, say, say_bulk, show_labels, s
 if TYPE_CHECKING:
     from fintune.engines import Engine
     from fintune.run import Run
+    from fintune.trimming import Trimmed
 
 app = typer.Typer(
     name="fintune",
@@ -145,11 +146,7 @@ def trim(
 
     with working():
         found = make(config, overrides or [], output=output, corpus=corpus or [], overwrite=overwrite)
-    if as_json:
-        print_json(found.record())
-        return
-    out.print(display.trimmed(found))
-    out.print(Text(f"next: fintune train {typed(config)} --set model.base={typed(Path(found.folder))}"))
+    _show_smaller(found, typed(config), as_json)
 
 
 @app.command()
@@ -166,11 +163,15 @@ def prune(
 
     with working():
         found = make(model, layers=layers, output=output, overwrite=overwrite)
+    _show_smaller(found, "CONFIG", as_json)
+
+
+def _show_smaller(found: "Trimmed", config: str, as_json: bool) -> None:
     if as_json:
         print_json(found.record())
         return
     out.print(display.trimmed(found))
-    out.print(Text(f"next: fintune train CONFIG --set model.base={typed(Path(found.folder))}"))
+    out.print(Text(f"next: fintune train {config} --set model.base={typed(Path(found.folder))}"))
 
 
 @app.command()

@@ -4,15 +4,12 @@
 2
 """
 
-import json
 import os
 import platform
 import time
-from pathlib import Path
 
-from fintune.atomic import write_atomically
-from fintune.models.embedded import cache_folder
 from fintune.progress import tell
+from fintune.remembered import remembered
 
 _SECONDS = 0.25
 """for each number of threads"""
@@ -27,23 +24,8 @@ def fastest_threads() -> int:
     most = torch.get_num_threads()
     if most == 1:
         return 1
-    place = cache_folder() / "threads.json"
     key = f"{platform.node()} {platform.processor()} {os.cpu_count()} cores, at most {most}, torch {torch.__version__}"
-    known = _known(place)
-    if key not in known:
-        known[key] = _measured(most)
-        tell("train", f"{known[key]} CPU threads are fastest here (remembered in {place})")
-        place.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(place, json.dumps(known, indent=1))
-    return known[key]
-
-
-def _known(place: Path) -> dict[str, int]:
-    try:
-        found = json.loads(place.read_text("utf-8"))
-        return {key: value for key, value in found.items() if isinstance(value, int) and value > 0}
-    except (OSError, ValueError, AttributeError):
-        return {}
+    return remembered("threads.json", key, lambda: _measured(most))
 
 
 def _measured(most: int) -> int:
@@ -61,4 +43,6 @@ def _measured(most: int) -> int:
             count += 1
         rates[threads] = count / (time.perf_counter() - begun)
     torch.set_num_threads(most)
-    return max(rates, key=lambda threads: rates[threads])
+    fastest = max(rates, key=lambda threads: rates[threads])
+    tell("train", f"{fastest} CPU threads are fastest here")
+    return fastest

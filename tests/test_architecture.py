@@ -20,6 +20,7 @@ LAYERS = [
         "template",
         "environment",
         "cores",
+        "remembered",
         "making",
     },
     {"merge", "training", "trunk", "trim", "engines", "gathering", "preparation", "examination", "resume"},

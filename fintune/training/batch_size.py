@@ -8,17 +8,15 @@ import hashlib
 import json
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
 
-from fintune.atomic import write_atomically
 from fintune.environment import arithmetic
 from fintune.models import LoadedModel
-from fintune.models.embedded import cache_folder
 from fintune.progress import tell
 from fintune.records import Encoded
+from fintune.remembered import remembered
 from fintune.sections import TrainSection
 from fintune.training.batching import collator, micro_batches
 from fintune.training.loss import answer_loss
@@ -45,22 +43,7 @@ def resolved(
         arithmetic(),
     ]
     key = hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:16]
-    place = cache_folder() / "batch-sizes.json"
-    known = _known(place)
-    if key not in known:
-        known[key] = _measured(loaded, examples, settings)
-        tell("train", f"batches of {known[key]} are fast enough here (measured, remembered in {place})")
-        place.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(place, json.dumps(known, indent=1))
-    return known[key]
-
-
-def _known(place: Path) -> dict[str, int]:
-    try:
-        found = json.loads(place.read_text("utf-8"))
-        return {key: value for key, value in found.items() if value in SIZES}
-    except (OSError, ValueError, AttributeError, TypeError):
-        return {}
+    return remembered("batch-sizes.json", key, lambda: _measured(loaded, examples, settings))
 
 
 def _measured(loaded: LoadedModel, examples: Sequence[Encoded], settings: TrainSection) -> int:
@@ -69,7 +52,9 @@ def _measured(loaded: LoadedModel, examples: Sequence[Encoded], settings: TrainS
     sizes = [size for size in SIZES if size <= len(middle)] or [min(SIZES)]
     rates = {size: _rate(loaded, middle[:size], settings, _SECONDS / len(sizes)) for size in sizes}
     best = max(rates.values())
-    return min(size for size, rate in rates.items() if rate >= _NEARLY * best)
+    chosen = min(size for size, rate in rates.items() if rate >= _NEARLY * best)
+    tell("train", f"batches of {chosen} are fast enough here")
+    return chosen
 
 
 def _rate(loaded: LoadedModel, batch: Sequence[Encoded], settings: TrainSection, seconds: float) -> float:

@@ -76,7 +76,7 @@ def filled(loaded: LoadedModel, sequences: list[list[int]], **options: Any) -> T
     return cache
 
 
-def agree(found: tuple[float, dict[str, torch.Tensor]], plain: tuple[float, dict[str, torch.Tensor]]) -> None:
+def assert_agree(found: tuple[float, dict[str, torch.Tensor]], plain: tuple[float, dict[str, torch.Tensor]]) -> None:
     assert found[0] == pytest.approx(plain[0], abs=1e-4)
     assert found[1].keys() == plain[1].keys() != set()
     for name, gradient in plain[1].items():
@@ -90,14 +90,14 @@ def test_training_with_all_shortcuts_has_the_loss_and_gradients_of_the_plain_pat
     loaded = tuned(folders[family])
     rows = encoded_rows(loaded, 6)
     cache = filled(loaded, [read(row, loaded.kind) for row in rows])
-    agree(step(loaded, rows, Shortcuts(trunk=cache)), step(loaded, rows, None))
+    assert_agree(step(loaded, rows, Shortcuts(trunk=cache)), step(loaded, rows, None))
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_lora_on_every_layer_is_the_same_when_lean(folders: dict[str, Path], family: str) -> None:
     loaded = tuned(folders[family], layers="all")
     rows = encoded_rows(loaded, 6)
-    agree(step(loaded, rows, Shortcuts()), step(loaded, rows, None))
+    assert_agree(step(loaded, rows, Shortcuts()), step(loaded, rows, None))
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -1,0 +1,31 @@
+"""Numbers that are measured once on a machine and kept in the user's cache, so that two runs of one seed do not differ.
+
+>>> remembered("threads.json", "two cores, torch 2.13", measure)
+2
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from fintune.atomic import write_atomically
+from fintune.models.embedded import cache_folder
+
+
+def remembered(name: str, key: str, measure: Callable[[], int]) -> int:
+    """The number of `key` in the cache's file `name`, measured and written where it is not there; a damaged file counts as empty."""
+    place = cache_folder() / name
+    known = _known(place)
+    if key not in known:
+        known[key] = measure()
+        place.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(place, json.dumps(known, indent=1))
+    return known[key]
+
+
+def _known(place: Path) -> dict[str, int]:
+    try:
+        found = json.loads(place.read_text("utf-8"))
+        return {key: value for key, value in found.items() if isinstance(value, int) and value > 0}
+    except (OSError, ValueError, AttributeError):
+        return {}
