@@ -1,8 +1,9 @@
-"""The ways to train that are compared: each takes a loaded model with its adapter and encoded examples, and returns step times."""
+"""The ways to train that are compared: each takes a loaded model with its adapter and encoded examples, and returns its steps."""
 
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -11,40 +12,48 @@ PAD_TO = 128
 """tokens the worked example pads every text to"""
 
 
-def worked(loaded: Any, encoded: Sequence[Any], batch_size: int) -> list[float]:
+@dataclass(frozen=True)
+class Plan:
+    """How all sides train; `alike`: others take the examples in the order given, the rate is constant, nothing is clipped."""
+
+    batch_size: int = 16
+    learning_rate: float = 5e-4
+    alike: bool = False
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Seconds and loss of each step (nats an answer token)."""
+
+    seconds: list[float]
+    losses: list[float]
+
+
+def worked(loaded: Any, encoded: Sequence[Any], plan: Plan) -> Steps:
     """The worked example's loop: every text padded to 128 tokens, logits of all positions."""
     import torch
 
     rows = [e.input_ids + e.labels for e in encoded]
     marks = [[-100] * len(e.input_ids) + e.labels for e in encoded]
     pad = loaded.tokenizer.pad_token_id
-    optimizer = torch.optim.AdamW([p for p in loaded.model.parameters() if p.requires_grad], lr=1e-3)
+    trained = [p for p in loaded.model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=plan.learning_rate, weight_decay=0.0)
     loaded.model.train()
-    seconds = []
-    for start in range(0, len(rows), batch_size):
-        begun, part = time.perf_counter(), slice(start, start + batch_size)
+    seconds, losses = [], []
+    for start in range(0, len(rows), plan.batch_size):
+        begun, part = time.perf_counter(), slice(start, start + plan.batch_size)
         ids = torch.tensor([row + [pad] * (PAD_TO - len(row)) for row in rows[part]])
         labels = torch.tensor([mark + [-100] * (PAD_TO - len(mark)) for mark in marks[part]])
-        loaded.model(input_ids=ids, attention_mask=(ids != pad).long(), labels=labels).loss.backward()
+        loss = loaded.model(input_ids=ids, attention_mask=(ids != pad).long(), labels=labels).loss
+        loss.backward()
         optimizer.step()
         optimizer.zero_grad()
+        losses.append(float(loss))
         seconds.append(time.perf_counter() - begun)
-    return seconds
+    return Steps(seconds, losses)
 
 
-def _ticking() -> tuple[list[float], Any]:
-    from transformers import TrainerCallback
-
-    ticks = [time.perf_counter()]
-
-    class Ticks(TrainerCallback):
-        def on_step_end(self, *_: Any, **__: Any) -> None:
-            ticks.append(time.perf_counter())
-
-    return ticks, Ticks()
-
-
-def peft_trainer(loaded: Any, encoded: Sequence[Any], batch_size: int) -> list[float]:
+def peft_trainer(loaded: Any, encoded: Sequence[Any], plan: Plan) -> Steps:
     """PEFT's layers in transformers' Trainer, padding to the longest text of a batch, as PEFT's examples do."""
     from transformers import DataCollatorForSeq2Seq, Trainer, TrainingArguments
 
@@ -56,20 +65,16 @@ def peft_trainer(loaded: Any, encoded: Sequence[Any], batch_size: int) -> list[f
         }
         for e in encoded
     ]
-    ticks, callback = _ticking()
+    note = _noting()
     with tempfile.TemporaryDirectory() as folder:
-        arguments = TrainingArguments(
-            output_dir=folder, per_device_train_batch_size=batch_size, num_train_epochs=1, save_strategy="no",
-            report_to=[], disable_tqdm=True, use_cpu=True, learning_rate=1e-3, logging_steps=10**6,
-        )  # fmt: skip
         Trainer(
-            model=loaded.model, args=arguments, train_dataset=rows, callbacks=[callback],
+            model=loaded.model, args=TrainingArguments(folder, **_arguments(plan)), train_dataset=rows, callbacks=[note],
             data_collator=DataCollatorForSeq2Seq(loaded.tokenizer),
         ).train()  # fmt: skip
-    return [b - a for a, b in pairwise(ticks)]
+    return note.steps()
 
 
-def trl_sft(loaded: Any, encoded: Sequence[Any], batch_size: int) -> list[float]:
+def trl_sft(loaded: Any, encoded: Sequence[Any], plan: Plan) -> Steps:
     """TRL's SFTTrainer, loss on the completion alone, padding to the longest text of a batch."""
     from datasets import Dataset
     from trl import SFTConfig, SFTTrainer
@@ -78,64 +83,110 @@ def trl_sft(loaded: Any, encoded: Sequence[Any], batch_size: int) -> list[float]
         {"input_ids": e.input_ids + e.labels, "completion_mask": [0] * len(e.input_ids) + [1] * len(e.labels)}
         for e in encoded
     ]
-    ticks, callback = _ticking()
+    note = _noting()
     with tempfile.TemporaryDirectory() as folder:
         arguments = SFTConfig(
-            output_dir=folder, per_device_train_batch_size=batch_size, num_train_epochs=1, save_strategy="no",
-            report_to=[], disable_tqdm=True, use_cpu=True, learning_rate=1e-3, logging_steps=10**6, max_length=PAD_TO,
-            completion_only_loss=True, gradient_checkpointing=False, bf16=False,
+            folder, max_length=PAD_TO, completion_only_loss=True, gradient_checkpointing=False, bf16=False, **_arguments(plan)
         )  # fmt: skip
         SFTTrainer(
-            model=loaded.model, args=arguments, train_dataset=Dataset.from_list(rows), callbacks=[callback],
+            model=loaded.model, args=arguments, train_dataset=Dataset.from_list(rows), callbacks=[note],
             processing_class=loaded.tokenizer,
         ).train()  # fmt: skip
-    return [b - a for a, b in pairwise(ticks)]
+    return note.steps()
 
 
-def ours(loaded: Any, encoded: Sequence[Any], batch_size: int, *, lean: bool = True) -> list[float]:
+def ours(loaded: Any, encoded: Sequence[Any], plan: Plan, *, lean: bool = True, objective: str = "tokens") -> Steps:
     """fintune.training.trainer.train, logging included; with a trunk cache (filled before) where the adapter allows one."""
     import torch
 
     from fintune.sections import TrainSection
     from fintune.training.trainer import Hooks, Judgement, train
-    from fintune.trunk.finding import NoTrunk, find_trunk
-    from fintune.trunk.opening import open_cache
     from fintune.trunk.shortcuts import Shortcuts
 
-    rows = torch.tensor(sorted({e.labels[0] for e in encoded}))
-    examples = [e.__class__(e.input_ids, e.labels[:1]) for e in encoded]
-    settings = TrainSection(epochs=1, batch_size=batch_size, logging_steps=1, lean=lean)
-    ticks: list[float] = []
+    rows, examples = None, list(encoded)
+    if objective == "candidates":
+        rows = torch.tensor(sorted({e.labels[0] for e in encoded}))
+        examples = [e.__class__(e.input_ids, e.labels[:1]) for e in encoded]
+    settings = TrainSection(
+        epochs=1, batch_size=plan.batch_size, logging_steps=1, lean=lean, learning_rate=plan.learning_rate,
+        **({"lr_scheduler_type": "constant_with_warmup", "warmup_ratio": 0.0, "max_grad_norm": 1e9} if plan.alike else {}),
+    )  # fmt: skip
+    marks, losses = [], []
+
+    def note(line: Any) -> None:
+        if "step" in line:
+            marks.append(time.perf_counter())
+            losses.append(line["loss"])
+
     with tempfile.TemporaryDirectory() as folder:
-        try:
-            cache = open_cache(find_trunk(loaded.model, loaded.kind), loaded, examples, [], settings, Path(folder))
-        except NoTrunk:
-            cache = None
+        cache = _trunk(loaded, examples, settings, Path(folder))
         hooks = Hooks(
-            judge=lambda epoch: Judgement(0.0, 0.0, {}),
-            keep=lambda: None,
-            log=lambda line: ticks.append(time.perf_counter()) if "step" in line else None,
-            shortcuts=Shortcuts(rows=rows, trunk=cache),
-        )
-        ticks.append(time.perf_counter())
+            judge=lambda epoch: Judgement(0.0, 0.0, {}), keep=lambda: None, log=note, shortcuts=Shortcuts(rows=rows, trunk=cache)
+        )  # fmt: skip
+        marks.append(time.perf_counter())
         train(loaded, examples, settings, hooks, folder=Path(folder) / "checkpoints")
-    return [b - a for a, b in pairwise(ticks)]
+    return Steps([b - a for a, b in pairwise(marks)], losses)
 
 
-def ours_plain(loaded: Any, encoded: Sequence[Any], batch_size: int) -> list[float]:
+def _trunk(loaded: Any, examples: Sequence[Any], settings: Any, folder: Path) -> Any:
+    from fintune.trunk.finding import NoTrunk, find_trunk
+    from fintune.trunk.opening import open_cache
+
+    try:
+        return open_cache(find_trunk(loaded.model, loaded.kind), loaded, examples, [], settings, folder)
+    except NoTrunk:
+        return None
+
+
+def _arguments(plan: Plan) -> dict[str, Any]:
+    shared = {
+        "per_device_train_batch_size": plan.batch_size, "num_train_epochs": 1, "save_strategy": "no", "report_to": [],
+        "disable_tqdm": True, "use_cpu": True, "learning_rate": plan.learning_rate, "logging_steps": 1,
+    }  # fmt: skip
+    alike = {"train_sampling_strategy": "sequential", "lr_scheduler_type": "constant", "max_grad_norm": 0.0}
+    return shared | (alike if plan.alike else {})
+
+
+def _noting() -> Any:
+    from transformers import TrainerCallback
+
+    class Noting(TrainerCallback):
+        """When each step ended, and its loss."""
+
+        def __init__(self) -> None:
+            self.marks, self.losses = [time.perf_counter()], []
+
+        def on_step_end(self, *_: Any, **__: Any) -> None:
+            self.marks.append(time.perf_counter())
+
+        def on_log(self, *_: Any, logs: Any = None, **__: Any) -> None:
+            if logs and "loss" in logs:
+                self.losses.append(float(logs["loss"]))
+
+        def steps(self) -> Steps:
+            return Steps([b - a for a, b in pairwise(self.marks)], self.losses)
+
+    return Noting()
+
+
+def ours_plain(loaded: Any, encoded: Sequence[Any], plan: Plan) -> Steps:
     """The same with PEFT's own layers."""
-    return ours(loaded, encoded, batch_size, lean=False)
+    return ours(loaded, encoded, plan, lean=False)
 
 
-SIDES: dict[str, tuple[Callable[..., list[float]], dict[str, Any]]] = {
+def ours_candidates(loaded: Any, encoded: Sequence[Any], plan: Plan) -> Steps:
+    """The same with the loss among the answers' first tokens alone."""
+    return ours(loaded, encoded, plan, objective="candidates")
+
+
+SIDES: dict[str, tuple[Callable[..., Steps], dict[str, Any]]] = {
     "worked example's loop": (worked, {}),
     "PEFT + Trainer": (peft_trainer, {}),
     "TRL SFTTrainer": (trl_sft, {}),
     "ours, PEFT's layers": (ours_plain, {}),
     "ours": (ours, {}),
-    "ours, no dropout, PEFT's layers": (ours_plain, {"lora_dropout": 0.0}),
-    "ours, no dropout": (ours, {"lora_dropout": 0.0}),
-    "ours, top:6 cached": (ours, {"layers": "top:6"}),
-    "ours, top:4 cached": (ours, {"layers": "top:4"}),
+    "ours, candidates": (ours_candidates, {}),
+    "ours, candidates, top:6 cached": (ours_candidates, {"layers": "top:6"}),
+    "ours, candidates, top:4 cached": (ours_candidates, {"layers": "top:4"}),
 }
 """name: how it trains, what of the adapter it changes"""

@@ -74,19 +74,22 @@ def trunk_cache(
     settings = prepared.config.train
     if settings.trunk_cache is False:
         return None
-    if settings.trunk_cache == "auto" and settings.bf16 is True:
+    if settings.trunk_cache == "auto" and settings.bf16 is True and settings.trunk_cache_dtype == "float32":
         return None  # autocast would have the blocks compute otherwise than the file was computed
+    trunk = None
     try:
         trunk = find_trunk(tuned.model, tuned.kind)
+        judged = tuned.kind == "seq2seq" or first_tokens(prepared.config, prepared.task, tuned) is not None
+        prompts = (
+            prompts_of(prepared, tuned, "validation") if judged else []
+        )  # whole answers are read behind all blocks
+        return open_cache(trunk, tuned, encoded, prompts, settings, root)
     except NoTrunk as reason:
         if settings.trunk_cache is True:
             raise ModelError(f"train.trunk_cache: {reason}", hint="Use train.trunk_cache: auto.") from None
-        if getattr(prepared.config.method, "layers", "all") != "all":
+        if trunk is not None or getattr(prepared.config.method, "layers", "all") != "all":
             tell("trunk", f"nothing is cached: {reason}")
         return None
-    judged = tuned.kind == "seq2seq" or first_tokens(prepared.config, prepared.task, tuned) is not None
-    prompts = prompts_of(prepared, tuned, "validation") if judged else []  # whole answers are read behind all blocks
-    return open_cache(trunk, tuned, encoded, prompts, settings, root)
 
 
 def engine(config: RunConfig, loaded: "LoadedModel", shortcuts: "Shortcuts | None" = None) -> Any:

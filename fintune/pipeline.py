@@ -168,7 +168,7 @@ def _settings(
     from fintune.training.batch_size import resolved
 
     known = run.environment().get("batch_size") if resume else None
-    size = known or resolved(tuned, encoded, config.train, config.method.model_dump())
+    size = known or resolved(tuned, encoded, config.train, config.method.model_dump(), shortcuts_of(config, tuned))
     return config.train.model_copy(update={"batch_size": size})
 
 

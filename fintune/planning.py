@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fintune.assembly import attached, load_base
+from fintune.assembly import attached, load_base, shortcuts_of
 from fintune.config import load
 from fintune.cores import fastest_threads
 from fintune.environment import deterministic
@@ -88,7 +88,7 @@ def plan(source: str | Path | Mapping[str, Any] | RunConfig, overrides: Sequence
         encoded = encode(prepared, base)
         loaded = time.monotonic() - begun
         tuned = attached(config, base, encoded)
-        size = resolved(tuned, encoded, config.train, config.method.model_dump())
+        size = resolved(tuned, encoded, config.train, config.method.model_dump(), shortcuts_of(config, tuned))
         config = config.model_copy(update={"train": config.train.model_copy(update={"batch_size": size})})
         prepared = replace(prepared, config=config)
         tell("plan", f"measuring {STEPS} steps, and the batch that needs most memory")

@@ -19,7 +19,9 @@ from fintune.records import Encoded
 from fintune.remembered import remembered
 from fintune.sections import TrainSection
 from fintune.training.batching import collator, micro_batches
+from fintune.training.leanly import leanly
 from fintune.training.loss import answer_loss
+from fintune.trunk.shortcuts import Shortcuts
 
 SIZES = (8, 16, 32)
 _SECONDS = 5.0
@@ -28,9 +30,13 @@ _NEARLY = 0.95
 
 
 def resolved(
-    loaded: LoadedModel, examples: Sequence[Encoded], settings: TrainSection, method: Mapping[str, Any]
+    loaded: LoadedModel,
+    examples: Sequence[Encoded],
+    settings: TrainSection,
+    method: Mapping[str, Any],
+    shortcuts: Shortcuts | None = None,
 ) -> int:
-    """The batch size of these settings: theirs, or the measured one."""
+    """The batch size of these settings: theirs, or the measured one (with the shortcuts; all blocks are computed)."""
     if settings.batch_size != "auto":
         return settings.batch_size
     facts = [
@@ -40,32 +46,36 @@ def resolved(
         settings.micro_batch_tokens,
         settings.lean,
         settings.bf16,
+        shortcuts is not None and shortcuts.rows is not None,
         arithmetic(),
     ]
     key = hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:16]
-    return remembered("batch-sizes.json", key, lambda: _measured(loaded, examples, settings))
+    return remembered("batch-sizes.json", key, lambda: _measured(loaded, examples, settings, shortcuts or Shortcuts()))
 
 
-def _measured(loaded: LoadedModel, examples: Sequence[Encoded], settings: TrainSection) -> int:
+def _measured(loaded: LoadedModel, examples: Sequence[Encoded], settings: TrainSection, shortcuts: Shortcuts) -> int:
     ordered = sorted(examples, key=lambda e: len(e.input_ids))
     middle = ordered[max(0, len(ordered) // 2 - max(SIZES) // 2) :]
     sizes = [size for size in SIZES if size <= len(middle)] or [min(SIZES)]
-    rates = {size: _rate(loaded, middle[:size], settings, _SECONDS / len(sizes)) for size in sizes}
+    with leanly(loaded, settings):
+        rates = {size: _rate(loaded, middle[:size], settings, shortcuts, _SECONDS / len(sizes)) for size in sizes}
     best = max(rates.values())
     chosen = min(size for size, rate in rates.items() if rate >= _NEARLY * best)
     tell("train", f"batches of {chosen} are fast enough here")
     return chosen
 
 
-def _rate(loaded: LoadedModel, batch: Sequence[Encoded], settings: TrainSection, seconds: float) -> float:
+def _rate(
+    loaded: LoadedModel, batch: Sequence[Encoded], settings: TrainSection, shortcuts: Shortcuts, seconds: float
+) -> float:
     """Examples a second through forward and backward; parameters and random numbers are left as they were."""
     given = {name: tensor.to(loaded.device) for name, tensor in collator(loaded)(batch).items()}
     with torch.random.fork_rng():
         loaded.model.train()
-        _gradients(loaded, given, settings)
+        _gradients(loaded, given, settings, shortcuts)
         begun, count = time.perf_counter(), 0
         while count == 0 or time.perf_counter() - begun < seconds:
-            _gradients(loaded, given, settings)
+            _gradients(loaded, given, settings, shortcuts)
             count += len(batch)
         rate = count / (time.perf_counter() - begun)
     loaded.model.zero_grad()
@@ -73,7 +83,12 @@ def _rate(loaded: LoadedModel, batch: Sequence[Encoded], settings: TrainSection,
     return rate
 
 
-def _gradients(loaded: LoadedModel, given: Mapping[str, torch.Tensor], settings: TrainSection) -> None:
+def _gradients(
+    loaded: LoadedModel, given: Mapping[str, torch.Tensor], settings: TrainSection, shortcuts: Shortcuts
+) -> None:
+    on, kind = settings.bf16 is True, loaded.device.type
     for part in micro_batches(given, settings.micro_batch_tokens):
         labels, _ = part.pop("labels"), part.pop("weights")
-        answer_loss(loaded.model(**part, use_cache=False), labels).backward()  # type: ignore[no-untyped-call]
+        with torch.autocast(kind, dtype=torch.bfloat16, enabled=on), shortcuts.taken(loaded.model, part) as wanted:
+            loss = answer_loss(loaded.model(**wanted, use_cache=False), labels, rows=shortcuts.rows)
+        loss.backward()  # type: ignore[no-untyped-call]

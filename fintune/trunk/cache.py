@@ -64,6 +64,11 @@ class TrunkCache:
         size: int = self._store.size
         return size
 
+    @property
+    def folder(self) -> Path:
+        """Where the file is."""
+        return self._store.folder
+
     def fill(self, pad_id: int) -> None:
         """Compute what the file lacks; the model is left in the mode it was in. Another process at it is waited for."""
         what = f"below block {self.trunk.depth}" if self.trunk.kind == "causal" else "of the encoder"

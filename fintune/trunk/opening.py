@@ -8,7 +8,7 @@ from fintune.records import Encoded
 from fintune.sections import TrainSection
 from fintune.training.batching import read
 from fintune.trunk.cache import TrunkCache
-from fintune.trunk.finding import Trunk
+from fintune.trunk.finding import NoTrunk, Trunk
 
 
 def open_cache(
@@ -19,7 +19,10 @@ def open_cache(
     settings: TrainSection,
     root: Path | None = None,
 ) -> TrunkCache:
-    """The cache of a training part and of the prompts to be judged. Raises RunError when it passes the limit."""
+    """The cache of a training part and of the prompts to be judged.
+
+    Raises RunError when it passes the limit, NoTrunk where no file can be written.
+    """
     sequences = [read(example, tuned.kind) for example in encoded]
     cache = TrunkCache(
         trunk,
@@ -29,5 +32,8 @@ def open_cache(
         precision=settings.trunk_cache_dtype,
         root=root,
     )
-    cache.fill(tuned.tokenizer.pad_token_id)
+    try:
+        cache.fill(tuned.tokenizer.pad_token_id)
+    except OSError as error:
+        raise NoTrunk(f"no file can be kept in {cache.folder.parent} ({error.strerror or error})") from None
     return cache

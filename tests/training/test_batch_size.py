@@ -1,6 +1,7 @@
 """`batch_size: auto` and `threads: auto`: measured once, remembered, and nothing else of the model is touched."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,11 @@ import torch
 import fintune
 from fintune import cores
 from fintune.errors import ConfigError
+from fintune.methods.lean import _Asking
 from fintune.sections import TrainSection
 from fintune.training import batch_size
+from fintune.training.loss import answer_loss
+from fintune.trunk.shortcuts import Shortcuts
 from tests.training.test_trainer import adapter, encoded_rows, tuned
 
 
@@ -47,6 +51,7 @@ def test_the_smallest_of_the_nearly_fastest_is_chosen_and_remembered(
 
 def test_measuring_leaves_parameters_and_random_numbers_as_they_were(tiny_model: Path) -> None:
     loaded = tuned(tiny_model, dropout=0.1)
+    forwards = [module.__dict__.get("forward") for module in loaded.model.modules()]
     before, random = adapter(loaded), torch.get_rng_state()
     assert (
         batch_size.resolved(loaded, encoded_rows(loaded, 60), TrainSection(batch_size="auto"), {}) in batch_size.SIZES
@@ -54,6 +59,24 @@ def test_measuring_leaves_parameters_and_random_numbers_as_they_were(tiny_model:
     assert torch.equal(random, torch.get_rng_state())
     assert all(torch.equal(value, before[name]) for name, value in adapter(loaded).items())
     assert all(p.grad is None for p in loaded.model.parameters())
+    assert [module.__dict__.get("forward") for module in loaded.model.modules()] == forwards
+
+
+def test_what_is_measured_is_what_will_train(tiny_causal: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lean layers are inside and only the candidates' logits are computed."""
+    loaded, seen = tuned(tiny_causal), []
+    rows = encoded_rows(loaded, 60)
+    wanted = torch.tensor(sorted({row.labels[0] for row in rows}))
+    first = [replace(row, labels=row.labels[:1]) for row in rows]
+
+    def loss(outputs: Any, labels: torch.Tensor, **more: Any) -> torch.Tensor:
+        grouped = any(isinstance(m.__dict__.get("forward"), _Asking) for m in loaded.model.modules())
+        seen.append((outputs.logits.shape[-1], grouped))
+        return answer_loss(outputs, labels, **more)
+
+    monkeypatch.setattr(batch_size, "answer_loss", loss)
+    batch_size.resolved(loaded, first, TrainSection(batch_size="auto"), {}, Shortcuts(rows=wanted))
+    assert set(seen) == {(len(wanted), True)}
 
 
 def test_a_run_keeps_what_was_found_and_goes_on_with_it(

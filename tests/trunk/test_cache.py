@@ -14,6 +14,7 @@ from fintune.errors import ConfigError, ModelError, RunError
 from fintune.methods import METHODS
 from fintune.methods.lora import LoraOptions
 from fintune.models import LoadedModel, load_model
+from fintune.progress import Progress, listening
 from fintune.trunk import TrunkCache, find_trunk
 from fintune.trunk.finding import NoTrunk, Trunk
 from fintune.trunk.store import trunk_folder
@@ -243,3 +244,35 @@ def test_an_encoder_is_not_run_again_to_judge_an_epoch(
     fintune.train(config, ["train.epochs=2", "evaluation.test=false", "evaluation.baselines=[]"])
     looks = 2  # two tokens each, that show what the encoder gives and which layers share an input
     assert sum(rows) == 72 + 9 + looks, "the cache, and the scores at the end"
+
+
+def test_where_no_file_can_be_kept_a_run_goes_on_without_and_says_so(
+    tiny_model: Path, rows_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Progress] = []
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("FINTUNE_TRUNK_CACHE", str(tmp_path / "file" / "trunk"))
+    config = config_for(tiny_model, rows_file, tmp_path)
+    config["method"] |= {"layers": "top:1"}
+    config["train"] |= {"epochs": 1}
+    with listening(told.append):
+        run = fintune.train(config)
+    assert run.environment()["trunk_depth"] is None
+    assert any(event.note.startswith("nothing is cached: no file can be kept in") for event in told)
+    config["train"] |= {"trunk_cache": True}
+    with pytest.raises(ModelError, match=r"train\.trunk_cache: no file can be kept in"):
+        fintune.train(config | {"name": "asked"})
+
+
+def test_with_bf16_states_are_kept_only_in_bf16(tiny_causal: Path, rows_file: Path, tmp_path: Path) -> None:
+    def run(name: str, **train: Any) -> Any:
+        config = config_for(tiny_causal, rows_file, tmp_path) | {"name": name}
+        config["method"] |= {"layers": "top:1"}
+        config["train"] |= {"epochs": 1, "bf16": True} | train
+        return fintune.train(config)
+
+    assert run("float32").environment()["trunk_depth"] is None
+    kept = run("bfloat16", trunk_cache_dtype="bfloat16")
+    assert kept.environment()["trunk_depth"] == 1
+    plain = run("plain", trunk_cache=False)
+    assert kept.log()[0]["loss"] == pytest.approx(plain.log()[0]["loss"], rel=2**-7)  # bfloat16 keeps 8 bits
