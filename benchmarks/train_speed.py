@@ -12,6 +12,7 @@ import json
 import statistics
 import subprocess
 import sys
+import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,39 @@ def measure(side: str, batch_size: int, steps: int, data: str, base: str, *more:
     return found
 
 
+def measure_llama_factory(python: str, batch_size: int, steps: int, data: str, base: str) -> dict[str, Any]:
+    """LLaMA-Factory on the same prompts and answers, by the Python of its own environment."""
+    import numpy as np
+
+    from fintune.config import load
+    from fintune.models import load_model
+    from fintune.preparation import prepare
+
+    prepared, where = (
+        prepare(load({"model": {"base": base}, "data": {"path": data}})),
+        load_model(base).model.name_or_path,
+    )
+    examples = prepared.splits["train"]
+    chosen = np.random.default_rng(0).permutation(len(examples))[: batch_size * steps]
+    rows = [
+        {
+            "instruction": str(prepared.task.prompt(examples[i].text)),
+            "input": "",
+            "output": prepared.task.answer(examples[i].label),
+        }
+        for i in chosen
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "texts.json").write_text(json.dumps(rows))
+        script = str(Path(__file__).with_name("llama_factory.py"))
+        command = [python, script, folder, str(where), str(batch_size), str(steps)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"LLaMA-Factory: {done.stderr[-2000:]}")
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
 def compare_losses(sides: list[str], batch: int, steps: int, data: str, base: str) -> None:
     """Print each side's loss of each step, and how far it is from the first side's at most."""
     first: list[float] = []
@@ -83,6 +117,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=24, help="of the faster sides; others run a quarter of them")
     parser.add_argument("--sides", nargs="+", default=list(SIDES))
     parser.add_argument("--curves", action="store_true", help="compare losses, not speed")
+    parser.add_argument("--llama-factory", help="the Python of an environment with LLaMA-Factory, another side")
     parser.add_argument("--json", help="write the figures there too")
     parser.add_argument("--side", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -96,12 +131,17 @@ def main() -> None:
     if arguments.curves:
         compare_losses([s for s in sides if s in CURVES], arguments.batch, arguments.steps, data, arguments.base)
         return
+    if arguments.llama_factory:
+        sides.insert(min(3, len(sides)), "LLaMA-Factory")
     found: dict[str, list[dict[str, Any]]] = {side: [] for side in sides}
     for _ in range(arguments.rounds):
         for side in sides:
             batch = 8 if side.startswith("worked") else arguments.batch
             steps = arguments.steps if side.startswith("ours") else max(4, arguments.steps // 4)
-            found[side].append(measure(side, batch, steps, data, arguments.base))
+            if side == "LLaMA-Factory":
+                found[side].append(measure_llama_factory(arguments.llama_factory, batch, steps, data, arguments.base))
+            else:
+                found[side].append(measure(side, batch, steps, data, arguments.base))
             last = found[side][-1]
             print(f"{side:<34}{last['rate']:6.2f} examples/s  {last['memory'] / 1e9:5.1f} GB", flush=True)
     first = statistics.mean(r["rate"] for r in found[sides[0]])
