@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import fintune
+from fintune.errors import ModelError
 from tests.tiny import tiny_rows
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -30,3 +31,19 @@ def test_the_worked_example_runs_on_an_mt5(tiny_seq2seq: Path, phrasebank_file: 
     assert steps[0]["learning_rate"] == pytest.approx(1e-3 * (1 - 4 / 27)), "linear from 1e-3, no warm-up"
     assert steps[-1]["loss"] < 0.95 * steps[0]["loss"]
     assert set(run.scores()) == {"validation", "test"}
+
+
+def test_the_fast_example_caches_what_lies_below_and_trains_on_first_tokens(
+    tiny_causal: Path, phrasebank_file: Path, tmp_path: Path
+) -> None:
+    places = [
+        f"model.base={tiny_causal}",
+        f"data.path={phrasebank_file}",
+        f"output={tmp_path / 'runs'}",
+        "method.layers=top:1",
+    ]
+    with pytest.raises(ModelError, match="candidates needs answers that differ in their first token"):
+        fintune.train(EXAMPLES / "phrasebank-fast.yaml", places)  # here a token is a byte
+    run = fintune.train(EXAMPLES / "phrasebank-fast.yaml", [*places, "train.objective=tokens"])
+    assert run.environment()["trunk_depth"] == 1
+    assert json.loads((run.adapter / "adapter_config.json").read_text())["r"] == 16
