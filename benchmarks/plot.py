@@ -32,7 +32,7 @@ def main() -> None:
         sides, means, xerr=spread, color=["#2563a8" if s.startswith("ours") else "#9aa3ad" for s in sides], capsize=3
     )
     axes.bar_label(bars, labels=[f"{m:.1f}" for m in means], padding=6)
-    axes.set_xlabel("a second")
+    axes.set_xlabel("examples or texts a second")
     axes.set_xlim(0, max(means) * 1.15)
     axes.spines[["top", "right"]].set_visible(False)
     figure.tight_layout()
