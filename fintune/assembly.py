@@ -80,9 +80,8 @@ def trunk_cache(
     try:
         trunk = find_trunk(tuned.model, tuned.kind)
         judged = tuned.kind == "seq2seq" or first_tokens(prepared.config, prepared.task, tuned) is not None
-        prompts = (
-            prompts_of(prepared, tuned, "validation") if judged else []
-        )  # whole answers are read behind all blocks
+        # whole answers are read behind all blocks, so their prompts need no states
+        prompts = prompts_of(prepared, tuned, "validation") if judged else []
         return open_cache(trunk, tuned, encoded, prompts, settings, root)
     except NoTrunk as reason:
         if settings.trunk_cache is True:

@@ -184,7 +184,7 @@ class TrainSection(Section):
     objective: Literal["auto", "tokens", "candidates"] = Field(
         "tokens",
         description="What is learned and scored: tokens (the whole answer among all words) | candidates (the answers' first"
-        " tokens among each other); auto: candidates where these differ.",
+        " tokens among each other: faster, but the model no longer generates them); auto: candidates where these differ.",
     )
     trunk_cache: Literal["auto"] | bool = Field(
         "auto",
