@@ -55,11 +55,12 @@ def _check(run: Run, entry: EngineEntry, read: Any, expected: Any) -> None:
     place = run.folder / f"engine.{entry.name}.json"
     adapter = sha256(run.adapter / "adapter_model.safetensors")
     known = _known(place)
-    if known.get("adapter_sha256") != adapter:
+    if (known.get("adapter_sha256"), known.get("version")) != (adapter, entry.version):
         found = read()
         changed = int((found.argmax(axis=1) != expected.argmax(axis=1)).sum())
         known = {
             "adapter_sha256": adapter,
+            "version": entry.version,
             "texts": len(expected),
             "changed": changed,
             "largest_difference": float(np.abs(found - expected).max()),

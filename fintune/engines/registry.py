@@ -35,6 +35,8 @@ class EngineEntry:
     generates: bool
     prepare: Callable[[LoadedModel, Callable[[], Any]], None]
     """(model, something that has it read a few texts): change the model in place"""
+    version: int = 1
+    """raised when its numbers change: runs checked with another are checked again"""
 
     def describe(self) -> dict[str, str]:
         """The entry as text: a row of the docs."""
@@ -61,7 +63,9 @@ ENGINES = {
     entry.name: entry
     for entry in (
         EngineEntry("torch", "transformers in this process", _BOTH, ("cpu", "cuda", "mps"), True, True, _as_it_is),
-        EngineEntry("int8", "8-bit integer products: less memory, faster", _BOTH, ("cpu",), False, True, _int8),
+        EngineEntry(
+            "int8", "8-bit integer products: less memory, faster", _BOTH, ("cpu",), False, True, _int8, version=2
+        ),
     )
 }
 

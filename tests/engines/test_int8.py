@@ -79,6 +79,15 @@ def test_an_engine_that_disagrees_is_refused(run: Run, monkeypatch: pytest.Monke
     (run.folder / "engine.int8.json").unlink()
 
 
+def test_what_an_older_version_was_found_to_do_is_not_believed(run: Run) -> None:
+    place = run.folder / "engine.int8.json"
+    open_engine(run, "int8")
+    found = json.loads(place.read_text())
+    place.write_text(json.dumps(found | {"version": 1, "changed": 9}))
+    open_engine(run, "int8")
+    assert json.loads(place.read_text()) == found
+
+
 def test_an_unknown_engine_is_named(run: Run) -> None:
     with pytest.raises(UsageError, match="--engine int4: unknown engine"):
         open_engine(run, "int4")
