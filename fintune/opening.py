@@ -1,10 +1,12 @@
-"""A finished run as an engine: adapter merged, the model prepared as the engine wants it, and checked where it is not exact.
+"""A finished run as an engine: adapter merged; one that is not exact is checked, and asks the exact model where it is unsure.
 
 >>> running = open_engine(Run.open("runs/phrasebank-lora"), "int8")
 """
 
 import json
+from copy import deepcopy
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from fintune.assembly import engine, load_tuned
 from fintune.data.sources import sha256
 from fintune.engines import Engine
 from fintune.engines.registry import EngineEntry, entry_of
+from fintune.engines.second_look import SecondLook
 from fintune.errors import ModelError
 from fintune.methods import METHODS
 from fintune.progress import tell
@@ -39,9 +42,18 @@ def open_engine(run: Run, name: str = "torch", *, device: str = "auto") -> Engin
     texts, expected = _stored(run)
     task = TASKS[config.task.name].build(config.task)
     prompts, candidates = [task.prompt(text) for text in texts], task.candidates()
-    entry.prepare(loaded, lambda: running.rank(prompts[:_FEW], candidates, stage=f"prepare {name}"))
-    _check(run, entry, lambda: running.rank(prompts, candidates, stage=f"check {name}").probabilities(), expected)
-    return running
+    other = replace(loaded, model=_sharing(loaded.model))
+    quick = engine(config, other)
+    entry.prepare(other, lambda: quick.rank(prompts[:_FEW], candidates, stage=f"prepare {name}"))
+    both = SecondLook(quick, running, entry.margin)
+    _check(run, entry, lambda: both.rank(prompts, candidates, stage=f"check {name}").probabilities(), expected)
+    return both
+
+
+def _sharing(model: Any) -> Any:
+    """A copy whose layers can be replaced; the weights are the same memory."""
+    held = {id(tensor): tensor for tensor in chain(model.parameters(), model.buffers())}
+    return deepcopy(model, held)
 
 
 def _stored(run: Run) -> tuple[list[str], Any]:

@@ -1,4 +1,4 @@
-"""Linear layers in 8-bit integers on a CPU: a quarter of the memory, several times the speed of their products.
+"""Linear layers in 8-bit integers on a CPU: several times the speed of their products.
 
 Weights have a scale for each output channel, activations one for each token, found as they come; before that, channels of large
 activations are scaled down and their weights up by what a few texts show (SmoothQuant, arXiv 2211.10438, eq. 4, alpha 0.5).

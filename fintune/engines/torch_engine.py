@@ -1,6 +1,6 @@
 """The engine that runs transformers models in this process.
 
-A prompt is read once: its keys and values (or encoder states) are kept, and all candidates are read after it in one pass.
+A prompt is read once: all candidates are read with it, or after it from its keys and values (or encoder states).
 
 >>> engine = TorchEngine(load_model("embedded"), max_length=256)
 >>> engine.rank([Prompt("", "Profit rose.", "\\nSentiment:")], [" positive", " negative"]).probabilities()
@@ -14,6 +14,7 @@ import numpy as np
 
 from fintune.engines.prefix import Prefix, allowed, read, shared
 from fintune.engines.protocol import Ranking
+from fintune.engines.together import appended, fits
 from fintune.errors import ModelError
 from fintune.models import LoadedModel
 from fintune.models.head import of_rows
@@ -131,7 +132,12 @@ class TorchEngine:
         return max(1, min(self._batch_size, _LOGITS_BUDGET // each))
 
     def _batch(self, ids: list[list[int]], answers: list[list[int]]) -> "torch.Tensor":
-        return self._causal(ids, answers) if self._loaded.kind == "causal" else self._seq2seq(ids, answers)
+        if self._loaded.kind != "causal":
+            return self._seq2seq(ids, answers)
+        several = max(map(len, answers)) > 1 and self._prefix is None
+        if several and fits(self._loaded.model, max(map(len, ids)) + max(map(len, answers))):
+            return self._together(ids, answers)
+        return self._causal(ids, answers)
 
     def _first_tokens(self, ids: list[list[int]], answers: list[list[int]]) -> "torch.Tensor":
         """Log-probabilities among the candidates, from one pass over the prompts."""
@@ -154,6 +160,15 @@ class TorchEngine:
         with replace(self._shortcuts, rows=rows).taken(self._loaded.model, batch) as inputs:
             logits = self._loaded.model(**inputs, use_cache="cache" in inputs).logits
         return of_rows(logits, rows)[:, 0].float().log_softmax(dim=-1)
+
+    def _together(self, ids: list[list[int]], answers: list[list[int]]) -> "torch.Tensor":
+        given, _ = self._prompts(ids)
+        targets, known = (t.to(self._loaded.device) for t in pad(answers, self._loaded.tokenizer.pad_token_id, "right"))
+        n, (k, m) = len(ids), targets.shape
+        with replace(self._shortcuts, rows=None).taken(self._loaded.model, appended(given, targets[:, :-1])) as inputs:
+            logits = self._loaded.model(**inputs, use_cache=False).logits
+        rest = _gather(logits[:, 1:], targets[:, 1:].reshape(1, -1).expand(n, -1)).view(n, k, m - 1)
+        return _log_probability(logits[:, 0], targets[:, 0]) + (rest * known[:, 1:]).sum(dim=-1)
 
     def _causal(self, ids: list[list[int]], answers: list[list[int]]) -> "torch.Tensor":
         import torch

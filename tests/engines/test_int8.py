@@ -68,6 +68,14 @@ def test_an_engine_answers_as_the_run_does_and_says_how_nearly(run: Run) -> None
     assert found["largest_difference"] < 0.2
 
 
+def test_the_exact_model_stays_as_it_is_and_shares_its_weights(run: Run) -> None:
+    both = open_engine(run, "int8")
+    quick, exact = both.quick._loaded.model, both.exact._loaded.model  # type: ignore[attr-defined]
+    assert any(isinstance(m, Int8Linear) for m in quick.modules())
+    assert not any(isinstance(m, Int8Linear) for m in exact.modules())
+    assert quick.get_input_embeddings().weight.data_ptr() == exact.get_input_embeddings().weight.data_ptr()
+
+
 def test_an_engine_that_disagrees_is_refused(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     (run.folder / "engine.int8.json").unlink(missing_ok=True)
     plain = Int8Linear.forward

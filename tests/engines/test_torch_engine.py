@@ -14,6 +14,7 @@ from fintune.models import LoadedModel, load_model
 from fintune.prompts import PromptEncoder
 from fintune.records import Prompt
 from fintune.trunk.shortcuts import Shortcuts
+from tests.families import save
 from tests.tiny import tiny_rows
 
 PROMPTS = [Prompt("", row["text"] * (1 + i % 3), ":") for i, row in enumerate(tiny_rows(11))]
@@ -127,3 +128,23 @@ def test_what_is_generated_is_what_the_model_finds_most_probable(tiny_model: Pat
     together = running.generate(prompts, max_new_tokens=5)
     assert together == [running.generate([prompt], max_new_tokens=5)[0] for prompt in prompts]
     assert len(set(together)) == 2 or any(together)
+
+
+@pytest.mark.parametrize("family", ["llama", "qwen2", "qwen3", "gemma", "gemma3", "mistral", "glm", "phi"])
+def test_answers_of_several_tokens_are_read_with_their_prompt_in_one_pass(family: str, tmp_path: Path) -> None:
+    loaded = load_model(str(save(family, tmp_path)), device="cpu")
+    calls: list[int] = []
+    loaded.model.register_forward_pre_hook(lambda *_: calls.append(1))
+    ranking = TorchEngine(loaded, max_length=256, batch_size=4).rank(PROMPTS, CANDIDATES)
+    assert len(calls) == -(-len(PROMPTS) // 4)
+    np.testing.assert_allclose(ranking.log_probability, reference(loaded, PROMPTS, CANDIDATES), atol=TIGHT)
+
+
+@pytest.mark.parametrize("family", ["bloom", "gpt2"])
+def test_families_with_other_positions_read_answers_behind_their_prompt(family: str, tmp_path: Path) -> None:
+    loaded = load_model(str(save(family, tmp_path)), device="cpu")
+    calls: list[int] = []
+    loaded.model.register_forward_pre_hook(lambda *_: calls.append(1))
+    ranking = TorchEngine(loaded, max_length=240, batch_size=16).rank(PROMPTS, CANDIDATES)
+    assert len(calls) == 2
+    np.testing.assert_allclose(ranking.log_probability, reference(loaded, PROMPTS, CANDIDATES), atol=TIGHT)
