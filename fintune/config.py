@@ -23,7 +23,7 @@ from fintune.methods import METHODS
 from fintune.sections import DataSection, EvaluationSection, ModelSection, RunConfig, TrainSection
 from fintune.tasks import TASKS
 
-_BRANCH = re.compile(r"(str|int|bool)$|(list|dict|literal)\[")
+_BRANCH = re.compile(r"(str|int|float|bool)$|(list|dict|literal)\[")
 """what pydantic adds to a place where a setting may be one thing or another"""
 _FOLDED = re.compile("[\x85\u2028\u2029\ufeff]")
 
@@ -60,6 +60,9 @@ def validate(raw: Mapping[str, Any]) -> RunConfig:
     if abs(sum(shares.values()) - 1) > 1e-6:
         problems.append(f"data.split: train, validation and test add up to {sum(shares.values()):g}, not 1")
     problems += _unknown_targets(parts)
+    if "method" in parts and "train" in parts and parts["train"].learning_rate == "auto":
+        rate = METHODS[parts["method"].name].learning_rate
+        parts["train"] = parts["train"].model_copy(update={"learning_rate": rate})
     top = {key: value for key, value in raw.items() if key not in SECTIONS and key not in REGISTRIES}
     try:
         config = RunConfig.model_validate(top | _placeholders() | parts)
@@ -166,11 +169,17 @@ def _placeholders() -> dict[str, Any]:
 
 
 def _describe(error: ValidationError, section: type[BaseModel], prefix: str) -> list[str]:
-    return [_line(problem, section, prefix) for problem in error.errors()]
+    """A line for each place: of a setting that may be one thing or another, what the last of them lacks."""
+    places = {_place(problem): problem for problem in error.errors()}
+    return [_line(problem, section, prefix) for problem in places.values()]
+
+
+def _place(problem: Any) -> tuple[str, ...]:
+    return tuple(str(part) for part in problem["loc"] if not _BRANCH.match(str(part)))
 
 
 def _line(problem: Any, section: type[BaseModel], prefix: str) -> str:
-    path = [str(part) for part in problem["loc"] if not _BRANCH.match(str(part))]
+    path = list(_place(problem))
     where = ".".join([prefix, *path] if prefix else path)
     if problem["type"] == "extra_forbidden":
         return f"{where}: unknown setting. {did_you_mean(path[-1], _names(section, path[:-1]))}"
