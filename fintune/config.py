@@ -169,8 +169,14 @@ def _placeholders() -> dict[str, Any]:
 
 
 def _describe(error: ValidationError, section: type[BaseModel], prefix: str) -> list[str]:
-    """A line for each place: of a setting that may be one thing or another, what the last of them lacks."""
-    places = {_place(problem): problem for problem in error.errors()}
+    """A line for each place, also of a setting that may be one thing or another."""
+    places: dict[tuple[str, ...], Any] = {}
+    for problem in error.errors():
+        if (before := places.get(_place(problem))) is not None:
+            other = problem["msg"].removeprefix("Input should be ")
+            places[_place(problem)] = before | {"msg": f"{before['msg']} or {other}"}
+        else:
+            places[_place(problem)] = problem
     return [_line(problem, section, prefix) for problem in places.values()]
 
 
