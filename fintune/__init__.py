@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from fintune.environment import settle
 
 if TYPE_CHECKING:
+    from fintune.own_code import load_code
     from fintune.pipeline import train
     from fintune.predictor import Predictor, load
     from fintune.records import Prediction
@@ -24,11 +25,12 @@ _PUBLIC = {
     "Run": "run",
     "RunConfig": "config",
     "load": "predictor",
+    "load_code": "own_code",
     "train": "pipeline",
 }
 settle()  # MKL has to know before torch first computes
 
-__all__ = ["Prediction", "Predictor", "Run", "RunConfig", "load", "train"]
+__all__ = ["Prediction", "Predictor", "Run", "RunConfig", "load", "load_code", "train"]
 
 
 def __getattr__(name: str) -> Any:

@@ -53,6 +53,26 @@ Debug = Annotated[
 ]
 
 
+def _load_code(paths: list[Path] | None) -> list[Path] | None:
+    from fintune.own_code import load_code
+
+    for path in paths or ():
+        load_code(path)
+    return paths
+
+
+Code = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--code",
+        metavar="FILE",
+        callback=_load_code,
+        is_eager=True,
+        help="A Python file with methods or tasks of yours.",
+    ),
+]
+
+
 @app.callback(invoke_without_command=True)
 def _without_command(context: typer.Context) -> None:
     if context.invoked_subcommand is None:
@@ -92,6 +112,7 @@ def check(
     ] = True,
     doubt: Annotated[bool, typer.Option(help="List labels that the other rows contradict.")] = True,
     as_json: AsJson = False,
+    code: Code = None,
     debug: Debug = False,
 ) -> None:
     """Check config and data, and say all that is wrong with them; exit code 1 when something is severe."""
@@ -113,7 +134,9 @@ def check(
 
 
 @app.command()
-def plan(config: ConfigFile, overrides: Overrides = None, as_json: AsJson = False, debug: Debug = False) -> None:
+def plan(
+    config: ConfigFile, overrides: Overrides = None, as_json: AsJson = False, code: Code = None, debug: Debug = False
+) -> None:
     """Estimate memory and time of a run from ten of its steps; exit code 1 when the memory will not do."""
     from fintune.planning import plan as estimate
 
@@ -140,6 +163,7 @@ def trim(
     overrides: Overrides = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a trimmed model there.")] = False,
     as_json: AsJson = False,
+    code: Code = None,
     debug: Debug = False,
 ) -> None:
     """Make the base model smaller: keep the tokens its data, template and labels need, proved equal on them."""
@@ -157,6 +181,7 @@ def prune(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the smaller model.")],
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace such a model there.")] = False,
     as_json: AsJson = False,
+    code: Code = None,
     debug: Debug = False,
 ) -> None:
     """Make a model faster: read its answer out after fewer blocks. Train an adapter on it to heal it."""
@@ -184,6 +209,7 @@ def train(
         bool, typer.Option("--resume", help="Go on with an interrupted run; its adapter ends the same.")
     ] = False,
     as_json: AsJson = False,
+    code: Code = None,
     debug: Debug = False,
 ) -> None:
     """Train an adapter, score it against baselines, save the run folder."""
@@ -212,6 +238,7 @@ def evaluate(
     encoding: Encoding = None,
     engine: EngineName = "torch",
     as_json: AsJson = False,
+    code: Code = None,
     debug: Debug = False,
 ) -> None:
     """Score a run's adapter on one of its parts, or on another labelled file; with another engine nothing is stored."""
@@ -257,6 +284,7 @@ def predict(
     ] = None,
     engine: EngineName = "torch",
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object a line.")] = False,
+    code: Code = None,
     debug: Debug = False,
 ) -> None:
     """Label texts, with a probability for every label; a file into a file is streamed, and resumed after a kill."""
@@ -307,6 +335,7 @@ def explain(
         str | None, typer.Option(help="Read texts from a file, of any format that data.path takes.")
     ] = None,
     as_json: AsJson = False,
+    code: Code = None,
     debug: Debug = False,
 ) -> None:
     """Show which words moved the answer: by how much its probability falls without each (not a cause)."""
@@ -331,7 +360,7 @@ def explain(
 
 
 @app.command()
-def tasks(as_json: AsJson = False, debug: Debug = False) -> None:
+def tasks(as_json: AsJson = False, code: Code = None, debug: Debug = False) -> None:
     """List the tasks."""
     from fintune.tasks import TASKS
 
@@ -339,7 +368,7 @@ def tasks(as_json: AsJson = False, debug: Debug = False) -> None:
 
 
 @app.command()
-def methods(as_json: AsJson = False, debug: Debug = False) -> None:
+def methods(as_json: AsJson = False, code: Code = None, debug: Debug = False) -> None:
     """List the fine-tuning methods."""
     from fintune.methods import METHODS
 

@@ -66,7 +66,7 @@ def _stored(run: Run) -> tuple[list[str], Any]:
 def _check(run: Run, entry: EngineEntry, read: Any, expected: Any) -> None:
     """Refuse an engine that answers otherwise than the run; what was found stays in engine.<name>.json."""
     place = run.folder / f"engine.{entry.name}.json"
-    adapter = sha256(next(run.adapter.glob("*.safetensors")))
+    adapter = sha256(min(run.adapter.glob("*.safetensors")))
     known = _known(place)
     if (known.get("adapter_sha256"), known.get("version")) != (adapter, entry.version):
         found = read()

@@ -109,7 +109,7 @@ def material(
 
 def encode(prepared: Prepared, loaded: LoadedModel) -> list[Encoded]:
     """Token ids of the training part; says how many texts were cut, refuses what cannot fit."""
-    encoder = PromptEncoder(loaded.tokenizer, loaded.kind, prepared.config.model.max_length)
+    encoder = _encoder(prepared, loaded)
     task, encoded, train = prepared.task, [], prepared.splits["train"]
     first_only = first_tokens(prepared.config, task, loaded) is not None
     counts = Counter(example.label for example in train)
@@ -130,11 +130,20 @@ def encode(prepared: Prepared, loaded: LoadedModel) -> list[Encoded]:
 
 def prompts_of(prepared: Prepared, loaded: LoadedModel, part: str) -> list[list[int]]:
     """Token ids of the prompts of a part, as an engine reads them (those that fit)."""
-    encoder = PromptEncoder(loaded.tokenizer, loaded.kind, prepared.config.model.max_length)
+    encoder = _encoder(prepared, loaded)
     task, first = prepared.task, first_tokens(prepared.config, prepared.task, loaded)
     reserve = 1 if first else max(len(encoder.answer_ids(answer)) for answer in task.candidates())
     found = [encoder.encode_prompt(task.prompt(e.text), reserve=reserve) for e in prepared.splits[part]]
     return [ids.input_ids for ids in found if not isinstance(ids, TooLong)]
+
+
+def _encoder(prepared: Prepared, loaded: LoadedModel) -> PromptEncoder:
+    """Of the run's model, its virtual tokens in front, whether they have been put in yet or not."""
+    from fintune.models.virtual_tokens import ids_behind
+
+    count = prepared.config.method.tokens_before()
+    before = ids_behind(loaded.model.get_input_embeddings().num_embeddings, count) if count else []
+    return PromptEncoder(loaded.tokenizer, loaded.kind, prepared.config.model.max_length, tuple(before))
 
 
 def first_tokens(config: RunConfig, task: Task, loaded: LoadedModel) -> list[int] | None:

@@ -18,11 +18,15 @@ Kind = Literal["causal", "seq2seq"]
 
 @dataclass(frozen=True)
 class PromptEncoder:
-    """Tokenises for one model; `max_length` counts prompt and answer together (seq2seq: the prompt alone)."""
+    """Tokenises for one model; `max_length` counts prompt and answer together (seq2seq: the prompt alone).
+
+    `before` are ids of virtual tokens that stand before every prompt and do not count.
+    """
 
     tokenizer: Any
     kind: Kind
     max_length: int
+    before: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.tokenizer.is_fast or self.tokenizer.eos_token_id is None:
@@ -52,13 +56,13 @@ class PromptEncoder:
         limit = self.max_length - (reserve if self.kind == "causal" else 0)
         excess = len(ids) - limit
         if excess <= 0:
-            return Encoded(ids, [])
+            return Encoded([*self.before, *ids], [])
         start, stop = len(prompt.before), len(prompt.before) + len(prompt.text)
         inside = [i for i, (a, b) in enumerate(spans) if start <= a < b <= stop]
         if excess >= len(inside):
             return TooLong(needed=len(ids) - len(inside) + 1 + self.max_length - limit, limit=self.max_length)
         first, last = _middle(inside, spans, excess)
-        return Encoded(ids[:first] + ids[last:], [], cut=last - first)
+        return Encoded([*self.before, *ids[:first], *ids[last:]], [], cut=last - first)
 
 
 def _middle(inside: list[int], spans: list[tuple[int, int]], excess: int) -> tuple[int, int]:

@@ -10,6 +10,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from logging import getLogger
 from typing import Any
 
 from rich.console import Console
@@ -50,6 +51,7 @@ def working() -> Iterator[None]:
 
         logging.set_verbosity_error()  # type: ignore[no-untyped-call]
         logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+        getLogger("bitsandbytes").setLevel("ERROR")  # it names kernels it would rather have
     with display.progress_bars(err):
         yield
 

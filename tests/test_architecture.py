@@ -23,6 +23,7 @@ LAYERS = [
         "cores",
         "remembered",
         "making",
+        "own_code",
     },
     {"merge", "training", "trunk", "trim", "engines", "gathering", "preparation", "examination", "resume"},
     {"evaluation"},

@@ -60,7 +60,7 @@ def quantise(model: Any, read_texts: Callable[[], Any]) -> int:
     lists = [blocks(inner)]
     if getattr(inner.config, "is_encoder_decoder", False):
         lists.append(stack(inner.get_encoder()))
-    layers = [m for blocks_ in lists for m in blocks_.modules() if type(m) is nn.Linear]
+    layers = [m for blocks_ in lists for m in blocks_.modules() if type(m) is nn.Linear and not m._forward_hooks]
     largest = _largest(_steady(layers), read_texts)
     made = {id(layer): Int8Linear(layer, largest[id(layer)]) for layer in layers if id(layer) in largest}
     for parent in list(inner.modules()):

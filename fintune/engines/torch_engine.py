@@ -18,6 +18,7 @@ from fintune.engines.together import appended, fits
 from fintune.errors import ModelError
 from fintune.models import LoadedModel
 from fintune.models.head import of_rows
+from fintune.models.stack import bare
 from fintune.progress import advance
 from fintune.prompts import PromptEncoder
 from fintune.records import Prompt, TooLong
@@ -46,7 +47,10 @@ class TorchEngine:
         """With `shortcuts.rows` the first tokens of the answers are compared and nothing else of them is read."""
         self._loaded = loaded
         self._shortcuts = shortcuts or Shortcuts()
-        self._encoder = PromptEncoder(loaded.tokenizer, loaded.kind, max_length)
+        from fintune.models.virtual_tokens import virtual_ids
+
+        before = tuple(virtual_ids(bare(loaded.model)))
+        self._encoder = PromptEncoder(loaded.tokenizer, loaded.kind, max_length, before)
         self._batch_size = batch_size
         self._side = side
         self._prefix: Prefix | None = None

@@ -14,6 +14,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from fintune.metrics import perplexity
+from fintune.models.stack import bare
 from fintune.progress import advance
 from fintune.training.batching import pad
 
@@ -69,8 +70,12 @@ def _losses(loaded: "LoadedModel", batch: Sequence[list[int]]) -> "torch.Tensor"
     """Summed negative log-likelihood (nats). Padding stands behind the texts, where no token of theirs sees it."""
     from torch.nn.functional import cross_entropy
 
-    ids, mask = (t.to(loaded.device) for t in pad(batch, loaded.tokenizer.pad_token_id, "right"))
-    logits = loaded.model(input_ids=ids, attention_mask=mask, use_cache=False).logits
-    logits = logits[:, -ids.shape[1] :]  # virtual tokens of a soft prompt stand before them
+    from fintune.models.virtual_tokens import virtual_ids
+
+    before = virtual_ids(bare(loaded.model))
+    rows = [[*before, *row] for row in batch]
+    ids, mask = (t.to(loaded.device) for t in pad(rows, loaded.tokenizer.pad_token_id, "right"))
+    logits = loaded.model(input_ids=ids, attention_mask=mask, use_cache=False).logits[:, len(before) :]
+    ids, mask = ids[:, len(before) :], mask[:, len(before) :]
     targets = ids[:, 1:].masked_fill(mask[:, 1:] == 0, -100)
     return cross_entropy(logits[:, :-1].float().flatten(0, 1), targets.flatten(), reduction="sum").double()

@@ -1,7 +1,8 @@
 """What is trained: the registry METHODS, one entry per parameter-efficient method, capabilities as data."""
 
-from fintune.methods import lora_variants, peft_methods, subsets
+from fintune.methods import bottleneck, lora_variants, peft_methods, prefix, soft_prompts, subsets
 from fintune.methods.lora import LORA
+from fintune.methods.probe import LINEAR_PROBE
 from fintune.methods.protocol import Method, MethodOptions
 
 METHODS: dict[str, Method] = {
@@ -19,9 +20,17 @@ METHODS: dict[str, Method] = {
         peft_methods.VERA,
         peft_methods.IA3,
         peft_methods.NORMS,
+        soft_prompts.PROMPT,
+        soft_prompts.P_TUNING,
+        prefix.PREFIX,
+        prefix.P_TUNING_V2,
+        bottleneck.HOULSBY,
+        bottleneck.PFEIFFER,
+        bottleneck.PARALLEL,
         subsets.BITFIT,
         subsets.FREEZE,
         subsets.FULL,
+        LINEAR_PROBE,
     )
 }
 

@@ -136,8 +136,8 @@ def _is_transposed(model: Any) -> bool:
 
 LORA = Method(
     name="lora",
-    summary="low-rank update beside each linear layer",
-    paper="arXiv 2106.09685",
+    summary="A low-rank update beside each linear layer",
+    paper="Hu et al. 2021, arXiv:2106.09685",
     options=LoraOptions,
     attach=attach,
     initialise=initialise,

@@ -66,7 +66,7 @@ PISSA = _variant(
     _options("pissa", init_lora_weights="pissa_niter_4", lora_alpha=8),
     quantised=False,
     learning_rate=2e-4,
-    learning_rate_source="below lora's: its adapter starts at the size of the weights",
+    learning_rate_source="ours, not searched; its adapter starts at the size of the weights",
 )
 LORA_PLUS = _variant(
     "lora-plus",
@@ -75,7 +75,7 @@ LORA_PLUS = _variant(
     LoraPlusOptions,
     rates=_rates,
     learning_rate=2e-4,
-    learning_rate_source="arXiv:2402.12354, section 5: A's below lora's, B's above",
+    learning_rate_source="A's, ours, not searched; B's is ratio times as large",
 )
 LOFTQ = _variant(
     "loftq",

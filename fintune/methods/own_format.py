@@ -29,14 +29,23 @@ def trained(model: Any) -> dict[str, Any]:
     return {name: p for name, p in model.named_parameters() if p.requires_grad}
 
 
+def options_of(model: Any) -> Any:
+    """The settings a model was attached with."""
+    return getattr(model, _OPTIONS)
+
+
 def save(model: Any, folder: Path) -> None:
-    """Write both files into `folder`."""
+    """Write the parameters that train, and the settings, into `folder`."""
+    write(trained(model), options_of(model), folder)
+
+
+def write(tensors: dict[str, Any], options: Any, folder: Path) -> None:
+    """Write both files."""
     from safetensors.torch import save_file
 
-    options = getattr(model, _OPTIONS)
     folder.mkdir(parents=True, exist_ok=True)
-    tensors = {name: p.detach().cpu().contiguous() for name, p in trained(model).items()}
-    save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
+    plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    save_file(plain, folder / WEIGHTS, metadata={"format": "pt"})
     record = {"version": VERSION, "method": options.name, "options": options.model_dump()}
     (folder / SETTINGS).write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 

@@ -168,7 +168,7 @@ ADALORA = Method(
     attach=_adalora,
     steps=adalora.STEPS,
     learning_rate=2e-3,
-    learning_rate_source="arXiv:2303.10512, table 8: 5e-4 to 2.2e-3",
+    learning_rate_source="within arXiv:2303.10512's on GLUE, 5e-4 to 2.2e-3",
 )
 LOHA = Method(
     name="loha",
@@ -178,7 +178,7 @@ LOHA = Method(
     attach=_loha,
     quantised=False,
     learning_rate=1e-3,
-    learning_rate_source="twice lora's, its start is smaller",
+    learning_rate_source="ours, not searched",
 )
 LOKR = Method(
     name="lokr",
@@ -188,7 +188,7 @@ LOKR = Method(
     attach=_lokr,
     quantised=False,
     learning_rate=2e-3,
-    learning_rate_source="arXiv:2309.14859, section 5, above lora's",
+    learning_rate_source="ours, not searched",
 )
 VERA = Method(
     name="vera",
@@ -197,7 +197,7 @@ VERA = Method(
     options=VeraOptions,
     attach=_vera,
     learning_rate=4e-3,
-    learning_rate_source="arXiv:2310.11454, appendix: about ten times lora's",
+    learning_rate_source="of arXiv:2310.11454's order, about ten times lora's",
 )
 IA3 = Method(
     name="ia3",
@@ -206,7 +206,7 @@ IA3 = Method(
     options=IA3Options,
     attach=_ia3,
     learning_rate=3e-3,
-    learning_rate_source="arXiv:2205.05638, section 3.3",
+    learning_rate_source="arXiv:2205.05638's",
 )
 NORMS = Method(
     name="norms",
@@ -215,5 +215,5 @@ NORMS = Method(
     options=NormOptions,
     attach=_norms,
     learning_rate=1e-3,
-    learning_rate_source="arXiv:2312.11420, section 3: above full fine-tuning's",
+    learning_rate_source="ours, not searched",
 )

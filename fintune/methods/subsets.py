@@ -116,7 +116,7 @@ FREEZE = Method(
     options=FreezeOptions,
     attach=freeze,
     learning_rate=1e-4,
-    learning_rate_source="a tenth of a new layer's, as for weights that know much",
+    learning_rate_source="ours, not searched",
     **_SAME,
 )
 FULL = Method(
@@ -126,7 +126,7 @@ FULL = Method(
     options=FullOptions,
     attach=full,
     learning_rate=5e-5,
-    learning_rate_source="Devlin et al. 2018, arXiv:1810.04805, the upper of their four",
+    learning_rate_source="the largest of Devlin et al. 2018, arXiv:1810.04805",
     **_SAME,
 )
 BITFIT = Method(
@@ -136,6 +136,6 @@ BITFIT = Method(
     options=BitFitOptions,
     attach=bitfit,
     learning_rate=1e-3,
-    learning_rate_source="arXiv:2106.10199, table 8: within 1e-4 to 1e-3",
+    learning_rate_source="the largest of arXiv:2106.10199's",
     **_SAME,
 )

@@ -127,7 +127,7 @@ def find_trunk(model: Any, kind: Kind) -> Trunk:
         return Trunk(model, kind, len(stack(encoder)), *_shape(model, kind, len(stack(encoder))))
     layers = blocks(model)
     _need_frozen_below(inner.get_decoder(), layers)
-    depth = next((i for i, layer in enumerate(layers) if _trains(layer)), 0)
+    depth = next((i for i, layer in enumerate(layers) if _trains(layer)), len(layers) - 1)
     if depth == 0:
         raise NoTrunk("the lowest block trains (method.layers: top:6 adapts the last six alone)")
     for layer in list(layers)[:depth]:

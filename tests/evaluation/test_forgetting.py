@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 import fintune
 from fintune.evaluation import forgetting
 from fintune.evaluation.forgetting import general_texts, perplexity_on
+from fintune.methods import METHODS
 from fintune.models import LoadedModel, load_model
 from fintune.progress import listening
 from tests.tiny import config_for
@@ -46,11 +48,10 @@ def test_it_is_the_models_own_loss_at_any_batch(
 
 
 def test_virtual_tokens_of_a_soft_prompt_are_not_scored(loaded: LoadedModel, tiny_causal: Path) -> None:
-    from peft import PromptTuningConfig, TaskType, get_peft_model
-
-    own = load_model(str(tiny_causal), device="cpu")
-    config = PromptTuningConfig(task_type=TaskType.CAUSAL_LM, num_virtual_tokens=4)
-    soft = LoadedModel(get_peft_model(own.model, config).eval(), own.tokenizer, "causal", "soft")
+    own, method = load_model(str(tiny_causal), device="cpu"), METHODS["prompt"]
+    torch.manual_seed(0)
+    options = method.options(num_virtual_tokens=4)  # type: ignore[call-arg]
+    soft = replace(own, model=method.attach(own.model, options, "causal").eval())
     found = perplexity_on(soft, TEXTS)
     assert found.tokens == perplexity_on(loaded, TEXTS).tokens
     assert found.value != pytest.approx(perplexity_on(loaded, TEXTS).value, rel=1e-3)

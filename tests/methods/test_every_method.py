@@ -38,7 +38,7 @@ def attached(name: str, model: Path, **options: Any) -> LoadedModel:
     chosen = method.options(**(OPTIONS.get(name, {}) | options)).resolved(loaded.tokenizer)
     set_seed(0)
     tuned = replace(loaded, model=method.attach(loaded.model, chosen, loaded.kind))
-    method.initialise(tuned.model, chosen, example_losses(tuned, encoded_rows(loaded, 12), 0))
+    method.initialise(tuned.model, chosen, example_losses(tuned, encoded_rows(tuned, 12), 0))
     return tuned
 
 
@@ -84,7 +84,7 @@ def test_only_what_is_meant_trains_and_the_loss_falls(name: str, model: Path, tm
     before = {n: p.detach().clone() for n, p in tuned.model.named_parameters()}
     trainable, total = tuned.parameters()
     assert trainable > 0
-    if name not in ("full", "freeze"):
+    if name not in ("full", "freeze", "p-tuning", "prefix", "parallel", "houlsby"):  # networks wider than these models
         assert trainable < total / 2
     losses = learn(name, tuned, tmp_path, epochs=5)
     assert np.mean(losses[-3:]) < np.mean(losses[:3]) - 0.05

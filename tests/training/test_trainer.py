@@ -13,6 +13,8 @@ from fintune.errors import TrainingError
 from fintune.methods import METHODS
 from fintune.methods.lora import LoraOptions
 from fintune.models import LoadedModel, load_model
+from fintune.models.stack import bare
+from fintune.models.virtual_tokens import virtual_ids
 from fintune.prompts import PromptEncoder
 from fintune.records import Encoded, Prompt
 from fintune.sections import TrainSection
@@ -22,7 +24,7 @@ from tests.tiny import tiny_rows
 
 
 def encoded_rows(loaded: LoadedModel, n: int) -> list[Encoded]:
-    encoder = PromptEncoder(loaded.tokenizer, loaded.kind, 96)
+    encoder = PromptEncoder(loaded.tokenizer, loaded.kind, 96, tuple(virtual_ids(bare(loaded.model))))
     rows = [encoder.encode(Prompt("", row["text"], ""), row["label"]) for row in tiny_rows(n)]
     return [row for row in rows if isinstance(row, Encoded)]
 

@@ -1,0 +1,198 @@
+"""Soft prompts: learned vectors before every text. Prompt tuning learns them as they are, P-tuning through a small network.
+
+Ours stand before the text as token ids (models/virtual_tokens.py): PEFT's drop position ids, so that padding would change scores.
+What is written is PEFT's format too, and PEFT gives the same answers with it for texts one at a time.
+
+>>> METHODS["prompt"].attach(model, PromptOptions(num_virtual_tokens=20), "causal")
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from fintune.methods import own_format
+from fintune.methods.protocol import Method, MethodOptions
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_COMMON = 5000
+"""ids of a vocabulary's beginning, where common words stand in most (Lester et al. drew from so many)"""
+
+
+class _Before(MethodOptions):
+    num_virtual_tokens: int = Field(20, ge=1, le=1000, description="Vectors that stand before every text.")
+
+    def tokens_before(self) -> int:
+        """As many as there are vectors."""
+        return self.num_virtual_tokens
+
+
+class PromptOptions(_Before):
+    """Settings of method `prompt`."""
+
+    name: Literal["prompt"] = "prompt"
+    init: Literal["random", "vocabulary", "text"] = Field(
+        "vocabulary", description="Vectors start at random | as those of common words | as those of init_text."
+    )
+    init_text: str | list[int] = Field("", description="What init: text begins with, repeated as needed.")
+
+    @model_validator(mode="after")
+    def _some_text(self) -> Self:
+        if (self.init == "text") != bool(self.init_text):
+            raise ValueError("init: text goes with an init_text, and an init_text with it")
+        return self
+
+    def resolved(self, tokenizer: Any) -> Self:
+        """init_text as token ids."""
+        if not isinstance(self.init_text, str) or not self.init_text:
+            return self
+        return self.model_copy(update={"init_text": tokenizer(self.init_text, add_special_tokens=False)["input_ids"]})
+
+
+class PTuningOptions(_Before):
+    """Settings of method `p-tuning`."""
+
+    name: Literal["p-tuning"] = "p-tuning"
+    encoder: Literal["mlp", "lstm"] = Field("mlp", description="The network that makes the vectors: mlp | lstm.")
+    hidden_size: int = Field(128, ge=1, le=16384, description="Its inner width.")
+    dropout: float = Field(0.0, ge=0, lt=1, description="In the lstm.")
+
+
+def prompt_tuning(model: Any, options: PromptOptions, kind: str) -> Any:
+    """Put vectors before every text; they alone train."""
+    own_format.begin(model, options)
+    return _inserted(model, _vectors(_start(model, options)), options)
+
+
+def p_tuning(model: Any, options: PTuningOptions, kind: str) -> Any:
+    """Put vectors before every text that a network makes; it alone trains, and is not needed afterwards."""
+    from peft import PromptEncoder, PromptEncoderConfig
+
+    own_format.begin(model, options)
+    count, width = options.num_virtual_tokens, model.get_input_embeddings().embedding_dim
+    config = PromptEncoderConfig(
+        num_virtual_tokens=count,
+        token_dim=width,
+        num_transformer_submodules=1,
+        encoder_reparameterization_type=options.encoder.upper(),
+        encoder_hidden_size=options.hidden_size,
+        encoder_dropout=options.dropout,
+        encoder_num_layers=2,
+    )
+    return _inserted(model, _made(PromptEncoder(config), count), options)
+
+
+def _inserted(model: Any, prompt: Any, options: _Before) -> Any:
+    from fintune.models.virtual_tokens import insert
+
+    insert(model, prompt.to(model.device), options.num_virtual_tokens)
+    return model
+
+
+def _start(model: Any, options: PromptOptions) -> "Tensor":
+    """(n, width): where the vectors begin, as the embedding gives them."""
+    import torch
+
+    words, count = model.get_input_embeddings(), options.num_virtual_tokens
+    if options.init == "random":
+        spread = words(torch.arange(min(_COMMON, words.num_embeddings), device=model.device)).std()
+        return torch.randn(count, words.embedding_dim) * spread.cpu()
+    if options.init == "text":
+        chosen = torch.tensor([options.init_text[i % len(options.init_text)] for i in range(count)])
+    else:
+        chosen = torch.randint(0, min(_COMMON, words.num_embeddings), (count,))
+    with torch.no_grad():
+        found: Tensor = words(chosen.to(model.device))
+    return found.float().cpu()
+
+
+def _vectors(start: "Tensor") -> Any:
+    from torch import nn
+
+    class Vectors(nn.Module):
+        """Vectors that train as they are."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.vectors = nn.Parameter(start.clone())
+
+        def forward(self) -> "Tensor":
+            return self.vectors
+
+    return Vectors()
+
+
+def _made(encoder: Any, count: int) -> Any:
+    import torch
+    from torch import nn
+
+    class Made(nn.Module):
+        """Vectors that a network makes of learned ones."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.encoder = encoder
+
+        def forward(self) -> "Tensor":
+            numbers = torch.arange(count, device=self.encoder.embedding.weight.device)
+            found: Tensor = self.encoder(numbers[None])[0]
+            return found
+
+    return Made()
+
+
+def _save(model: Any, folder: Path) -> None:
+    """Our files, and PEFT's beside them: the vectors, and a config that names the method."""
+    import torch
+    from safetensors.torch import save_file
+
+    own_format.save(model, folder)
+    with torch.no_grad():
+        vectors = model.get_input_embeddings().prompt().detach().float().cpu().contiguous()
+    save_file({"prompt_embeddings": vectors}, folder / "adapter_model.safetensors", metadata={"format": "pt"})
+    _peft_config(model, *vectors.shape).save_pretrained(folder)
+
+
+def _peft_config(model: Any, count: int, width: int) -> Any:
+    from peft import PromptTuningConfig
+
+    return PromptTuningConfig(
+        task_type="SEQ_2_SEQ_LM" if model.config.is_encoder_decoder else "CAUSAL_LM",
+        base_model_name_or_path=model.name_or_path,
+        inference_mode=True,
+        num_virtual_tokens=count,
+        token_dim=width,
+        num_transformer_submodules=1,
+    )
+
+
+_SHARED: dict[str, Any] = {
+    "merge": None,
+    "no_merge": "virtual tokens are no words of the base model's vocabulary",
+    "virtual_tokens": True,
+    "trunk": False,
+    "saved_format": "fintune and peft",
+    "save": _save,
+}
+PROMPT = Method(
+    name="prompt",
+    summary="Learned vectors before every text",
+    paper="Lester et al. 2021, arXiv:2104.08691",
+    options=PromptOptions,
+    attach=prompt_tuning,
+    learning_rate=3e-2,
+    learning_rate_source="ours; arXiv:2104.08691's 0.3 is Adafactor's",
+    **_SHARED,
+)
+P_TUNING = Method(
+    name="p-tuning",
+    summary="Learned vectors before every text, made by a small network while training",
+    paper="Liu et al. 2021, arXiv:2103.10385",
+    options=PTuningOptions,
+    attach=p_tuning,
+    learning_rate=1e-3,
+    learning_rate_source="ours, not searched",
+    **_SHARED,
+)

@@ -1,0 +1,91 @@
+"""Keys and values of our own before those of the text, in any attention: encoders, decoders, between the two.
+
+transformers lets a name stand for an implementation of attention; ours puts what a module's `prefix()` gives before its keys and values
+and calls theirs. Positions and caches stay as they are, so padding changes nothing and a text is read once.
+
+>>> sites = seen(model, ids)                       # which modules attend, with what keys
+>>> module.prefix = Learned(...)                   # () -> keys, values (heads, n, width)
+>>> use(model)
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.nn import functional as F
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
+
+IMPLEMENTATION = "fintune_prefix"
+_WATCHED = "fintune_watched"
+_found: "list[Site]" = []
+
+
+@dataclass(frozen=True)
+class Site:
+    """A module that attends, and the keys and values `(heads, n, width)` it had of some tokens."""
+
+    module: Any
+    keys: torch.Tensor
+    values: torch.Tensor
+
+
+def _attend(module: Any, query: Any, key: Any, value: Any, attention_mask: Any, **kwargs: Any) -> Any:
+    """SDPA behind a module's prefix; query (batch, heads, q, width), mask (batch, 1, q, k) or None."""
+    prefix = getattr(module, "prefix", None)
+    if prefix is None:
+        return sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
+    keys, values = (t.to(key.dtype).expand(len(key), *t.shape) for t in prefix())
+    count, (q, k) = keys.shape[2], (query.shape[2], key.shape[2])
+    causal = kwargs.get("is_causal")
+    causal = getattr(module, "is_causal", True) if causal is None else causal
+    if attention_mask is None and causal and q > 1:
+        attention_mask = torch.ones((1, 1, q, k), dtype=torch.bool, device=key.device).tril(k - q)
+    if attention_mask is not None:
+        attention_mask = F.pad(attention_mask, (count, 0), value=attention_mask.dtype == torch.bool)
+    if kwargs.get("position_bias") is not None:
+        kwargs["position_bias"] = F.pad(kwargs["position_bias"], (count, 0))
+    kwargs["is_causal"] = False
+    key, value = torch.cat([keys, key], dim=2), torch.cat([values, value], dim=2)
+    return sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
+
+
+def _watch(module: Any, query: Any, key: Any, value: Any, attention_mask: Any, **kwargs: Any) -> Any:
+    _found.append(Site(module, key[0].detach().clone(), value[0].detach().clone()))
+    return sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
+
+
+for _name, _function in ((IMPLEMENTATION, _attend), (_WATCHED, _watch)):
+    AttentionInterface.register(_name, _function)
+    AttentionMaskInterface.register(_name, sdpa_mask)
+
+
+def use(model: Any) -> None:
+    """Have a model's attention heed prefixes."""
+    model.set_attn_implementation(IMPLEMENTATION)
+
+
+def seen(model: Any, ids: torch.Tensor) -> list[Site]:
+    """The modules that attend while a model reads `ids` `(1, n)` (an encoder-decoder on both sides), in the order they do."""
+    inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    if model.config.is_encoder_decoder:
+        inputs["decoder_input_ids"] = ids
+    with _watching(model), torch.no_grad():
+        model(**inputs, use_cache=False)
+    return list(_found)
+
+
+@contextmanager
+def _watching(model: Any) -> Iterator[None]:
+    before, training = model.config._attn_implementation, model.training
+    _found.clear()
+    model.eval()
+    model.set_attn_implementation(_WATCHED)
+    try:
+        yield
+    finally:
+        model.set_attn_implementation(before)
+        model.train(training)

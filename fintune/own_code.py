@@ -1,0 +1,53 @@
+"""A user's own methods and tasks: a Python file that makes them, named on the command line every time (`--code my_method.py`).
+
+A run remembers no code: opening somebody's run folder must not run what lies in it.
+
+>>> load_code("my_method.py")
+['scaled-heads']
+"""
+
+import importlib.util
+import sys
+from pathlib import Path
+from typing import Any
+
+from fintune.errors import UsageError
+from fintune.methods import METHODS, Method
+from fintune.tasks import TASKS, TaskEntry
+
+_REGISTRIES: tuple[tuple[type[Any], dict[str, Any]], ...] = ((Method, METHODS), (TaskEntry, TASKS))
+_loaded: dict[str, Path] = {}
+"""file of each name that came from one"""
+
+
+def load_code(path: str | Path) -> list[str]:
+    """Run a file and register every Method and TaskEntry it makes; returns their names. Raises UsageError."""
+    place = Path(path).resolve()
+    made = [value for value in _run(place).values() if isinstance(value, Method | TaskEntry)]
+    if not made:
+        raise UsageError(f"--code {path}: makes no method and no task", hint="Give it a Method: docs/add-a-method.md.")
+    for entry in made:
+        registry = next(registry for kind, registry in _REGISTRIES if isinstance(entry, kind))
+        if entry.name in registry and _loaded.get(entry.name) != place:
+            raise UsageError(f"--code {path}: there is a '{entry.name}' already", hint="Choose another name.")
+        registry[entry.name] = entry
+        _loaded[entry.name] = place
+    return [entry.name for entry in made]
+
+
+def _run(place: Path) -> dict[str, Any]:
+    if place.suffix != ".py" or not place.is_file():
+        raise UsageError(f"--code {place}: no such Python file", hint="Check the path.")
+    spec = importlib.util.spec_from_file_location(place.stem, place)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules.setdefault(place.stem, module)  # its classes can be found by name
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise UsageError(
+            f"--code {place}: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}",
+            hint="Run it with python to see where.",
+        ) from error
+    return vars(module)

@@ -1,0 +1,76 @@
+"""A method in a user's own file is trained, saved and used like any other, and only when the file is named."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fintune.config import load
+from fintune.errors import ConfigError, UsageError
+from fintune.methods import METHODS
+from fintune.own_code import load_code
+from fintune.run import Run
+
+EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "my_method.py"
+
+
+@pytest.fixture(autouse=True)
+def registry_kept() -> Iterator[None]:
+    before = dict(METHODS)
+    yield
+    METHODS.clear()
+    METHODS.update(before)
+
+
+def test_the_example_is_trained_saved_and_used(tiny_config: dict[str, Any], tmp_path: Path, fin: Any) -> None:
+    tiny_config["method"] = {"name": "scaled-blocks"}
+    tiny_config["train"] |= {"epochs": 1, "learning_rate": 0.1}
+    config = tmp_path / "run.yaml"
+    config.write_text(json.dumps(tiny_config))
+    assert fin("train", config, "--code", EXAMPLE).code == 0
+    run = Run(tmp_path / "runs" / "tiny")
+    losses = [line["validation_loss"] for line in run.log() if "validation_loss" in line]
+    assert len(losses) == 1
+    assert run.environment()["trainable_parameters"] == 2 * 32
+    assert sorted(p.name for p in run.adapter.iterdir()) == ["fintune_adapter.json", "fintune_adapter.safetensors"]
+    stored = [json.loads(line) for line in (run.folder / "predictions.test.jsonl").read_text().splitlines()]
+    asked = fin("predict", run.folder, stored[0]["text"], "--json", "--code", EXAMPLE)
+    assert json.loads(asked.out)[0]["probabilities"] == pytest.approx(stored[0]["probabilities"], abs=1e-5)
+
+
+def test_without_the_file_nothing_of_it_is_run(tiny_config: dict[str, Any], tmp_path: Path, fin: Any) -> None:
+    tiny_config["method"] = {"name": "scaled-blocks"}
+    config = tmp_path / "run.yaml"
+    config.write_text(json.dumps(tiny_config))
+    found = fin("train", config)
+    assert found.code == 2
+    assert "unknown method 'scaled-blocks'" in found.err
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("x = 1", "makes no method and no task"),
+        ("import nothing_of_that_name", "ModuleNotFoundError"),
+        ("from fintune.methods import METHODS\nLORA = METHODS['lora']", "there is a 'lora' already"),
+    ],
+)
+def test_a_file_that_does_not_do_is_refused_in_a_line(tmp_path: Path, text: str, message: str) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(text)
+    with pytest.raises(UsageError, match=message):
+        load_code(file)
+
+
+def test_a_missing_file_is_named(tmp_path: Path, fin: Any) -> None:
+    found = fin("methods", "--code", tmp_path / "none.py")
+    assert found.code == 2
+    assert "none.py: no such Python file" in found.err
+
+
+def test_loading_twice_is_no_clash() -> None:
+    assert load_code(EXAMPLE) == load_code(EXAMPLE) == ["scaled-blocks"]
+    with pytest.raises(ConfigError, match=r"method\.start"):
+        load({"method": {"name": "scaled-blocks", "start": "high"}})
