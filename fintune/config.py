@@ -20,7 +20,7 @@ from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from fintune.errors import ConfigError, did_you_mean
 from fintune.methods import METHODS
-from fintune.sections import DataSection, EvaluationSection, ModelSection, RunConfig, TrainSection
+from fintune.sections import CompareSection, DataSection, EvaluationSection, ModelSection, RunConfig, TrainSection
 from fintune.tasks import TASKS
 
 _BRANCH = re.compile(r"(str|int|bool)$|(list|dict|literal)\[")
@@ -33,6 +33,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "data": DataSection,
     "train": TrainSection,
     "evaluation": EvaluationSection,
+    "compare": CompareSection,
 }
 REGISTRIES: dict[str, tuple[str, Mapping[str, Any]]] = {"task": ("sentiment", TASKS), "method": ("lora", METHODS)}
 

@@ -7,7 +7,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "fintune"
 LAYERS = [
-    {"errors", "records", "metrics", "progress", "atomic", "signals"},
+    {"errors", "records", "metrics", "progress", "atomic", "signals", "durations"},
     {
         "config",
         "sections",
@@ -27,8 +27,8 @@ LAYERS = [
     {"evaluation"},
     {"export"},
     {"report", "serving"},
-    {"pipeline", "assembly", "measuring", "planning", "trimming", "opening"},
-    {"predictor", "display", "table_files", "bulk"},
+    {"pipeline", "comparison", "assembly", "measuring", "planning", "trimming", "opening"},
+    {"predictor", "display", "comparison_tables", "table_files", "bulk"},
     {"terminal"},
     {"cli", "exits"},
 ]

@@ -15,6 +15,19 @@ def peak_memory() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
+def forget_peak() -> None:
+    """Let peak_memory begin anew, for a process that trains several times; where the system does not allow it, nothing changes."""
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+    try:
+        with open("/proc/self/clear_refs", "w", encoding="ascii") as file:
+            file.write("5")  # proc(5): resets VmHWM, which getrusage reads
+    except OSError:
+        pass
+
+
 def resident_memory() -> int:
     """Memory this process holds now, in bytes; where that cannot be asked, its peak."""
     try:
