@@ -18,6 +18,7 @@ from fintune.run import typed
 from fintune.terminal import err, out, print_json, say, say_bulk, show_labels, show_list, show_scores, working
 
 if TYPE_CHECKING:
+    from fintune.data.readers import Reading
     from fintune.engines import Engine
     from fintune.run import Run
     from fintune.trimming import Trimmed
@@ -317,8 +318,7 @@ def predict(
         say_bulk(done)
         return
     how = reading_like(data, file or "", name=name, encoding=encoding, need_label=False)
-    how = replace(how, columns=replace(how.columns, text=text_column or how.columns.text, date=None, group=None))
-    ids, given = read_texts(texts or [], file, how)
+    ids, given = read_texts(texts or [], file, _texts_alone(how, text_column))
     with working():
         predictions = load(run, engine_name=engine)(given, ids)
     if output is not None:
@@ -328,6 +328,43 @@ def predict(
         sys.stdout.writelines(map(json_line, predictions))
     else:
         out.print(display.predictions_table(predictions))
+
+
+def _texts_alone(how: "Reading", text_column: str | None = None) -> "Reading":
+    """The same reading, of no other column than that of the text."""
+    return replace(how, columns=replace(how.columns, text=text_column or how.columns.text, date=None, group=None))
+
+
+@app.command()
+def explain(
+    run: RunFolder,
+    texts: Annotated[
+        list[str] | None,
+        typer.Argument(help="Texts; left out, without --file: the run's confident mistakes and uncertain texts."),
+    ] = None,
+    file: Annotated[
+        str | None, typer.Option(help="Read texts from a file, of any format that data.path takes.")
+    ] = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Show which words moved the answer: by how much its probability falls without each (not a cause)."""
+    from fintune.explaining import explain as explain_texts
+    from fintune.explaining import explain_run
+    from fintune.gathering import reading_like
+    from fintune.run import Run
+    from fintune.table_files import read_texts
+
+    opened, ids, given = Run.open(run), [], []
+    if texts or file is not None:
+        how = _texts_alone(reading_like(opened.config().data, file or "", need_label=False))
+        ids, given = read_texts(texts or [], file, how)
+    with working():
+        found = explain_texts(opened, given, ids) if given else explain_run(opened)
+    if as_json:
+        print_json([attribution.record() for attribution in found])
+        return
+    out.print(*display.attributions(found), sep="\n", soft_wrap=True)
 
 
 @app.command()

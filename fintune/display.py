@@ -21,8 +21,12 @@ from fintune.progress import listening
 from fintune.records import Prediction, Scores
 
 if TYPE_CHECKING:
+    from fintune.evaluation.attribution import Attribution
     from fintune.planning import Estimate
     from fintune.trimming import Trimmed
+
+_STRONGEST = 6
+"""words whose effect is written out"""
 
 
 @contextmanager
@@ -215,6 +219,25 @@ def predictions_table(predictions: Sequence[Prediction]) -> Table:
             Text(p.label or f"? {p.answer}"), *(f"{value:.3f}" for value in p.probabilities.values()), Text(p.text)
         )
     return table
+
+
+def attributions(found: Sequence["Attribution"]) -> Iterator[Text]:
+    """Answer and text of each, words that spoke for it green and those against it red; below, the strongest with their effects."""
+    for one in found:
+        line, place = Text(f"{one.label or '?':<10}{one.probability:.3f}  "), 0
+        for word in one.words:
+            start = one.text.index(word.text, place)
+            line.append(one.text[place:start])
+            line.append(word.text, _shade(word.effect))
+            place = start + len(word.text)
+        yield line.append(one.text[place:])
+        strongest = sorted(one.words, key=lambda word: -abs(word.effect))[:_STRONGEST]
+        yield Text(" " * 17).append("  ".join(f"{word.text} {word.effect:+.3f}" for word in strongest), "dim")
+
+
+def _shade(effect: float) -> str:
+    strength = "bold " if abs(effect) >= 0.2 else ""
+    return "" if abs(effect) < 0.02 else f"{strength}{'green' if effect > 0 else 'red'}"
 
 
 def estimate(found: "Estimate") -> Table:

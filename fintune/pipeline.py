@@ -17,6 +17,7 @@ import numpy as np
 
 from fintune.assembly import attached, engine, load_base, load_tuned, shortcuts_of, trunk_cache
 from fintune.atomic import need_place
+from fintune.challenge import challenge, need_room
 from fintune.config import load
 from fintune.cores import fastest_threads
 from fintune.data.readers import read
@@ -24,7 +25,6 @@ from fintune.engines import Engine
 from fintune.environment import describe, deterministic
 from fintune.errors import DataError, UsageError
 from fintune.evaluation import Evaluation, evaluate
-from fintune.evaluation.baselines import majority, tfidf
 from fintune.export.model_card import model_card
 from fintune.gathering import reading_like
 from fintune.making import being_made, interrupted
@@ -40,6 +40,7 @@ from fintune.signals import deferred
 from fintune.tasks import TASKS, Task
 
 if TYPE_CHECKING:
+    from fintune.evaluation.forgetting import Perplexity
     from fintune.models import LoadedModel
     from fintune.training.trainer import Hooks, Judgement
     from fintune.trunk.shortcuts import Shortcuts
@@ -132,6 +133,7 @@ def _fit(prepared: Prepared, run: Run, *, resume: bool) -> "LoadedModel":
     config, method = prepared.config, METHODS[prepared.config.method.name]
     base = load_base(config)
     encoded = encode(prepared, base)
+    need_room(prepared, base)
     if resume:
         need_same_base(run, config.model.base, base.sha256)
     else:
@@ -212,10 +214,13 @@ def _score(prepared: Prepared, base: "LoadedModel", run: Run) -> None:
 
     config = prepared.config
     parts = ["validation", "test"] if config.evaluation.test else ["validation"]
-    baselines: dict[str, dict[str, Scores]] = {
-        name: {parts[-1]: _baseline(name, prepared, base, parts[-1])} for name in config.evaluation.baselines
-    }
+    baselines: dict[str, dict[str, Scores]] = {}
+    for name, answered in challenge(prepared, base, parts[-1]).items():
+        run.write_predictions(parts[-1], answered.predictions, name)
+        baselines[name] = {parts[-1]: answered.scores}
+    before = _general(config, base)
     tuned = load_adapter(base, run.adapter)
+    _forgetting(run, before, _general(config, tuned))
     scores: dict[str, Scores] = {}
     for part in parts:
         begun = time.monotonic()
@@ -228,27 +233,33 @@ def _score(prepared: Prepared, base: "LoadedModel", run: Run) -> None:
     run.write_text("README.md", model_card(config, run.data(), scores, baselines))
 
 
+def _general(config: RunConfig, loaded: "LoadedModel") -> "Perplexity | None":
+    """Perplexity on general text where the config asks for it and the model is of a kind that has one."""
+    from fintune.evaluation.forgetting import general_texts, perplexity_on
+
+    if not config.evaluation.forgetting:
+        return None
+    if loaded.kind != "causal":
+        tell("forgetting", f"not measured: a {loaded.kind} model has no perplexity of running text")
+        return None
+    return perplexity_on(loaded, general_texts())
+
+
+def _forgetting(run: Run, before: "Perplexity | None", after: "Perplexity | None") -> None:
+    if before is not None and after is not None:
+        run.write_json("forgetting.json", {"before": before.value, "after": after.value, "tokens": before.tokens})
+        tell("forgetting", f"perplexity on general text {before.value:.2f} before, {after.value:.2f} after")
+
+
 def _evaluate(config: RunConfig, task: Task, examples: Sequence[Example], running: Engine, part: str) -> Evaluation:
-    found = evaluate(running, task, examples, stage=f"score {part}", **_bootstrap(config))
+    resamples, confidence = config.evaluation.resamples, config.evaluation.confidence
+    found = evaluate(running, task, examples, stage=f"score {part}", resamples=resamples, confidence=confidence)
     if found.cut:
         tell(
             "data",
             f"{part}: {found.cut} of {len(examples)} texts exceed {config.model.max_length} tokens and lost their middle",
         )
     return found
-
-
-def _baseline(name: str, prepared: Prepared, base: "LoadedModel", part: str) -> Scores:
-    splits, task, options = prepared.splits, prepared.task, _bootstrap(prepared.config)
-    if name == "majority":
-        return majority(splits["train"], splits[part], task.labels, **options)
-    if name == "tfidf":
-        return tfidf(splits["train"], splits["validation"], splits[part], task.labels, **options)
-    return evaluate(engine(prepared.config, base), task, splits[part], stage="score zero-shot", **options).scores
-
-
-def _bootstrap(config: RunConfig) -> dict[str, Any]:
-    return {"resamples": config.evaluation.resamples, "confidence": config.evaluation.confidence}
 
 
 def _task_record(task: Task) -> dict[str, Any]:

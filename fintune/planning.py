@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fintune.assembly import attached, load_base, shortcuts_of
+from fintune.baselines import BASELINES
 from fintune.config import load
 from fintune.cores import fastest_threads
 from fintune.environment import deterministic
@@ -123,8 +124,8 @@ def _times(prepared: Prepared, loaded: float, found: Measured, examples: int) ->
     validation, test = len(prepared.splits["validation"]), len(prepared.splits["test"])
     judged = validation + min(validation, len(prepared.splits["train"]))
     scored = validation + (test if evaluation.test else 0)
-    if "zero-shot" in evaluation.baselines:
-        scored += test if evaluation.test else validation
+    asking = sum(BASELINES[name].needs_model for name in evaluation.baselines)
+    scored += asking * (test if evaluation.test else validation)
     once = {"trunk": found.trunk * (examples + validation) / examples} if found.trunk else {}
     return {
         "start": loaded,

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fintune.baselines import BASELINES
 from fintune.data.cleanup import Dropped
 from fintune.data.duplicates import clusters
 from fintune.data.material import Material
@@ -187,6 +188,9 @@ def announce(prepared: Prepared) -> None:
     for finding in found.findings:
         if finding.level != "note":
             tell("data", f"{finding.level}: {finding.message}")
+    for name in prepared.config.evaluation.baselines:
+        if reason := BASELINES[name].left_out(prepared.task.labels):
+            tell("baselines", f"left out: {reason}")
 
 
 def absolute(config: RunConfig) -> RunConfig:
@@ -215,6 +219,12 @@ def _need_packages(config: RunConfig) -> None:
             raise BrokenEnvironment(
                 f"train.report_to: {package} is not installed",
                 hint=f"pip install 'fintune[{package}]', or leave it out.",
+            )
+    for entry in (BASELINES[name] for name in config.evaluation.baselines):
+        if entry.package is not None and find_spec(entry.package) is None:
+            raise BrokenEnvironment(
+                f"evaluation.baselines: {entry.name} needs {entry.package}, which is not installed",
+                hint=f"pip install 'fintune[{entry.extra}]', or leave it out.",
             )
 
 

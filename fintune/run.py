@@ -114,10 +114,18 @@ class Run:
             "scores.json", {"task": task, "splits": {p: _plain(s) for p, s in splits.items()}, "baselines": plain}
         )
 
-    def write_predictions(self, part: str, predictions: Sequence[Prediction]) -> None:
-        """Write predictions.<part>.jsonl."""
+    def predictions(self, part: str, baseline: str | None = None) -> list[Prediction]:
+        """What the run's model, or a baseline, answered on a part. Raises RunError when that was not scored."""
+        name = _predictions_file(part, baseline)
+        try:
+            return [Prediction(**json.loads(line)) for line in self._read_text(name).split("\n") if line]
+        except (ValueError, TypeError) as error:
+            raise RunError(f"{self.folder / name}: damaged: {error}", hint="Copy the run folder again.") from None
+
+    def write_predictions(self, part: str, predictions: Sequence[Prediction], baseline: str | None = None) -> None:
+        """Write predictions.<part>.jsonl, or predictions.<part>.<baseline>.jsonl."""
         lines = [json.dumps(asdict(p), ensure_ascii=False) + "\n" for p in predictions]
-        self.write_text(f"predictions.{part}.jsonl", "".join(lines))
+        self.write_text(_predictions_file(part, baseline), "".join(lines))
 
     def write_dropped(self, dropped: Sequence[Dropped]) -> None:
         """Write dropped.jsonl: a line for each row that was left out, with the reason; none when none was."""
@@ -270,6 +278,10 @@ def _others(folder: Path) -> str:
     parent = folder.parent
     names = sorted(str(path.parent) for path in parent.glob("*/config.yaml"))[:5] if parent.is_dir() else []
     return f"Runs there: {', '.join(names)}." if names else "Make one with: fintune train CONFIG"
+
+
+def _predictions_file(part: str, baseline: str | None) -> str:
+    return f"predictions.{part}.{baseline}.jsonl" if baseline else f"predictions.{part}.jsonl"
 
 
 def _plain(scores: Scores) -> dict[str, Any]:

@@ -6,7 +6,8 @@ Score(value=0.976, low=0.951, high=0.994, n=226)
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -26,11 +27,12 @@ class Evaluation:
 
 
 def predict(
-    engine: Engine, task: Task, texts: Sequence[str], ids: Sequence[str], *, stage: str = "predict"
+    engine: Engine, task: Task, texts: Sequence[str], ids: Sequence[str], *, before: str = "", stage: str = "predict"
 ) -> tuple[list[Prediction], Ranking]:
-    """The most probable candidate for each text, and the ranking behind it."""
+    """The most probable candidate for each text, and the ranking behind it; the model reads `before` before every prompt."""
     candidates = list(task.candidates())
-    ranking = engine.rank([task.prompt(text) for text in texts], candidates, stage=stage)
+    prompts = [task.prompt(text) for text in texts]
+    ranking = engine.rank([replace(p, before=before + p.before) for p in prompts], candidates, stage=stage)
     predictions = []
     for name, text, row in zip(ids, texts, ranking.probabilities(), strict=True):
         answer = candidates[int(row.argmax())]
@@ -44,27 +46,28 @@ def evaluate(
     task: Task,
     examples: Sequence[Example],
     *,
-    resamples: int = 1000,
-    confidence: float = 0.95,
+    before: str = "",
     stage: str = "score",
+    **options: Any,
 ) -> Evaluation:
-    """Score `engine` on labelled examples."""
-    found, ranking = predict(engine, task, [e.text for e in examples], [e.id for e in examples], stage=stage)
-    predictions = [
-        Prediction(p.id, p.text, p.answer, p.label, p.probabilities, e.label)
-        for p, e in zip(found, examples, strict=True)
-    ]
+    """Score `engine` on labelled examples; `options` (resamples, confidence) are those of classification_scores."""
+    texts, ids = [e.text for e in examples], [e.id for e in examples]
+    found, ranking = predict(engine, task, texts, ids, before=before, stage=stage)
+    predictions = [replace(p, gold=e.label) for p, e in zip(found, examples, strict=True)]
     gold = _indices(task.labels, [e.label for e in examples])
-    scores = classification_scores(
-        gold,
-        _indices(task.labels, [p.label for p in predictions]),
-        task.labels,
-        loss=-ranking.log_probability[np.arange(len(gold)), gold],
-        tokens=ranking.tokens[gold],
-        resamples=resamples,
-        confidence=confidence,
-    )
+    loss = -ranking.log_probability[np.arange(len(gold)), gold]
+    scores = score(predictions, task, loss=loss, tokens=ranking.tokens[gold], **options)
     return Evaluation(predictions, scores, int((ranking.cut > 0).sum()))
+
+
+def score(predictions: Sequence[Prediction], task: Task, **options: Any) -> Scores:
+    """Scores of predictions whose gold labels are known; `options` are those of classification_scores."""
+    gold, answered = (_indices(task.labels, found) for found in _pairs(predictions))
+    return classification_scores(gold, answered, task.labels, **options)
+
+
+def _pairs(predictions: Sequence[Prediction]) -> tuple[list[str | None], list[str | None]]:
+    return [p.gold for p in predictions], [p.label for p in predictions]
 
 
 def _indices(labels: Sequence[str], found: Sequence[str | None]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:

@@ -1,90 +1,75 @@
-"""Baselines learn from the training part alone and are scored like models."""
+"""What baselines answer is stored and scored like a model's answers."""
 
 from typing import Any
 
+import numpy as np
 import pytest
 
-from fintune.evaluation import baselines
-from fintune.evaluation.baselines import REGULARISATION, majority, tfidf
-from fintune.records import Example
-
-LABELS = ["up", "down", "flat"]
-
-
-def rows(prefix: str, n: int) -> list[Example]:
-    words = {"up": "gain", "down": "fall", "flat": "hold"}
-    return [Example(f"{prefix}{i}", f"{prefix} {words[label]} {i}", label) for i in range(n) for label in words]
+from fintune.baselines import BASELINES, Answers, Baseline
+from fintune.engines import Ranking
+from fintune.evaluation.baselines import compete
+from tests.baselines.contests import LABELS, contest, rows
 
 
-def test_majority_takes_the_most_frequent_training_label() -> None:
-    train = [*rows("a", 3), Example("x", "x", "flat")]
-    scores = majority(train, rows("b", 4), ["up", "down", "flat"])
-    assert scores["recall/flat"].value == 1.0
-    assert scores["accuracy"].value == 1 / 3
+class Recorder:
+    """An engine that answers the first candidate and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.prompts: list[str] = []
+
+    def rank(self, prompts: Any, candidates: Any, *, stage: str = "score") -> Ranking:
+        self.prompts = [str(p) for p in prompts]
+        scores = np.log(np.tile([0.5, 0.3, 0.2], (len(prompts), 1)))
+        return Ranking(scores, np.ones(3, dtype=np.int64), np.zeros(len(prompts), dtype=np.int64))
+
+    def generate(self, prompts: Any, *, max_new_tokens: int = 16) -> list[str]:
+        raise NotImplementedError
 
 
-def test_tfidf_learns_words() -> None:
-    scores = tfidf(rows("a", 20), rows("b", 5), rows("c", 5), ["up", "down", "flat"])
-    assert scores["accuracy"].value == 1.0
-    assert scores["accuracy"].n == 15
+def nobody(before: str) -> Any:
+    raise AssertionError("this baseline needs no model")
 
 
-def test_tfidf_without_signal_stays_at_chance() -> None:
-    blind = [Example(e.id, "same", e.label) for e in rows("a", 10)]
-    assert tfidf(blind, blind, blind, ["up", "down", "flat"])["accuracy"].value == 1 / 3
+def test_answers_become_predictions_and_scores() -> None:
+    scored = rows("s", 4)
+    found = compete(BASELINES["majority"], contest(rows("a", 2), [], scored), scored, nobody, resamples=100)
+    assert [p.id for p in found.predictions] == [e.id for e in scored]
+    assert {p.label for p in found.predictions} == {p.answer for p in found.predictions} == {"up"}
+    assert found.predictions[0].probabilities == pytest.approx(dict.fromkeys(LABELS, 1 / 3))
+    assert [p.gold for p in found.predictions] == [e.label for e in scored]
+    assert (found.scores["accuracy"].value, found.scores["recall/up"].value) == (pytest.approx(1 / 3), 1.0)
+    assert found.scores["confusion/down/up"].value == 4
 
 
-def test_majority_ignores_what_is_scored_and_a_tie_goes_to_the_first() -> None:
-    scored = [Example("1", "x", "down"), Example("2", "y", "down"), Example("3", "z", "up")]
-    scores = majority(rows("a", 2), scored, LABELS)
-    assert (scores["recall/up"].value, scores["recall/down"].value, scores["accuracy"].n) == (1.0, 0.0, 3)
-    assert scores["confusion/down/up"].value == 2
+def test_labels_without_probabilities() -> None:
+    scored = rows("s", 1)
+    entry = Baseline("oracle", "", learns=False, answer=lambda c: Answers(LABELS))
+    found = compete(entry, contest([], [], scored), scored, nobody)
+    assert found.scores["accuracy"].value == 1.0
+    assert all(p.probabilities == {} and p.confidence == 0 for p in found.predictions)
 
 
 def test_options_reach_the_intervals() -> None:
-    train, scored = rows("a", 3), rows("b", 30)
-    base, same, narrow = (majority(train, scored, LABELS, **o) for o in ({}, {"seed": 0}, {"confidence": 0.5}))
+    scored = rows("b", 30)
+    given = contest(rows("a", 3), [], scored)
+    base, same, narrow = (
+        compete(BASELINES["majority"], given, scored, nobody, **o).scores["accuracy"]
+        for o in ({}, {"resamples": 1000}, {"confidence": 0.5})
+    )
     assert base == same
-    assert narrow["accuracy"].high - narrow["accuracy"].low < base["accuracy"].high - base["accuracy"].low
-    assert tfidf(train, rows("c", 3), scored, LABELS, resamples=100, seed=3)["accuracy"].value == 1.0
+    assert narrow.high - narrow.low < base.high - base.low
 
 
-class Constant:
-    """Answers one label, whatever the text."""
+def test_the_model_reads_examples_before_each_prompt() -> None:
+    scored, asked, engine = rows("s", 2), [], Recorder()
 
-    def __init__(self, label: str) -> None:
-        self.label = label
+    def behind(before: str) -> Recorder:
+        asked.append(before)
+        return engine
 
-    def predict(self, texts: list[str]) -> list[str]:
-        return [self.label] * len(texts)
-
-
-@pytest.mark.parametrize("best", LABELS)
-def test_regularisation_is_chosen_on_validation_and_fitted_on_training(
-    monkeypatch: pytest.MonkeyPatch, best: str
-) -> None:
-    fitted: list[tuple[Any, float]] = []
-
-    def fit(train: Any, c: float) -> Constant:
-        fitted.append((train, c))
-        return Constant(LABELS[len(fitted) % 3])
-
-    monkeypatch.setattr(baselines, "_fit", fit)
-    train, scored = rows("a", 2), rows("c", 2)
-    scores = tfidf(train, [Example("v", "x", best)], scored, LABELS)
-    assert fitted == [(train, c) for c in REGULARISATION]
-    assert {label: scores[f"recall/{label}"].value for label in LABELS} == {
-        label: float(label == best) for label in LABELS
-    }
-
-
-def test_tfidf_is_the_same_every_time() -> None:
-    parts = rows("a", 8), rows("b", 4), rows("c", 4)
-    assert tfidf(*parts, LABELS) == tfidf(*parts, LABELS)
-
-
-def test_tfidf_of_texts_without_words() -> None:
-    marks = [
-        Example(str(i), mark * (1 + i % 3), label) for i in range(9) for mark, label in zip("+-=", LABELS, strict=True)
-    ]
-    assert tfidf(marks, marks, marks, LABELS)["accuracy"].value == 1.0
+    found = compete(BASELINES["few-shot"], contest(rows("a", 3), [], scored, shots=1), scored, behind)
+    assert asked[0].count("->") == 3
+    assert engine.prompts == [f"{asked[0]}{e.text} ->" for e in scored]
+    assert found.scores["answer_loss"].value == pytest.approx(-np.log([0.5, 0.3, 0.2]).mean())
+    compete(BASELINES["zero-shot"], contest([], [], scored), scored, behind)
+    assert engine.prompts == [f"{e.text} ->" for e in scored]

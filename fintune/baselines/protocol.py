@@ -1,0 +1,75 @@
+"""What every baseline is given, what it gives back, and how one is registered.
+
+A baseline either answers by itself (`answer`) or has the base model answer behind a beginning of its own (`ask`).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fintune.records import Example
+from fintune.tasks import Task
+
+
+@dataclass(frozen=True)
+class Contest:
+    """What a baseline may see: two labelled parts, and of the part that is scored the texts alone."""
+
+    task: Task
+    train: Sequence[Example]
+    validation: Sequence[Example]
+    texts: Sequence[str]
+    seed: int = 0
+    shots: int = 2
+    """examples of each label that few-shot shows"""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """A label for each text, and where the baseline has them, probabilities `(texts, task.labels)`."""
+
+    labels: Sequence[str]
+    probabilities: NDArray[np.float64] | None = None
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A registry entry; exactly one of `answer` and `ask` is set."""
+
+    name: str
+    summary: str
+    learns: bool
+    """whether it looks at the training part"""
+    answer: Callable[[Contest], Answers] | None = None
+    ask: Callable[[Contest], str] | None = None
+    """what the base model reads before every prompt"""
+    labels: tuple[str, ...] = ()
+    """the only label set it knows; empty: any"""
+    package: str | None = None
+    """module it needs"""
+    extra: str | None = None
+    """of fintune, which installs that"""
+
+    @property
+    def needs_model(self) -> bool:
+        """Whether the base model has to be loaded for it."""
+        return self.ask is not None
+
+    def left_out(self, labels: Sequence[str]) -> str | None:
+        """Why it cannot take part in a task of these labels; None when it can."""
+        if not self.labels or set(labels) == set(self.labels):
+            return None
+        return f"{self.name} knows the labels {', '.join(self.labels)} alone, the task has {', '.join(labels)}"
+
+    def describe(self) -> dict[str, str]:
+        """The entry as text: a row of the docs."""
+        return {
+            "name": self.name,
+            "summary": self.summary,
+            "learns from train": "yes" if self.learns else "no",
+            "base model": "yes" if self.needs_model else "no",
+            "labels": ", ".join(self.labels) or "any",
+            "extra": f"`fintune[{self.extra}]`" if self.extra else "none",
+        }

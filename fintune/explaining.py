@@ -1,0 +1,39 @@
+"""What `fintune explain` does: the words that moved a run's answers, for texts given or for those worth a look.
+
+>>> explain_run(Run.open("runs/run"))[0].words[2]
+Word(text='narrowed', effect=0.74)
+"""
+
+from collections.abc import Sequence
+
+from fintune.atomic import need_place
+from fintune.errors import RunError
+from fintune.evaluation.attribution import Attribution, attribute, telling
+from fintune.opening import open_engine
+from fintune.run import Run
+from fintune.tasks import TASKS
+
+
+def explain(run: Run, texts: Sequence[str], ids: Sequence[str] | None = None) -> list[Attribution]:
+    """Attributions of a run's answers to texts; ids count from 1 when left out."""
+    config = run.config()
+    names = [str(i) for i in range(1, len(texts) + 1)] if ids is None else ids
+    return attribute(open_engine(run), TASKS[config.task.name].build(config.task), texts, names)
+
+
+def explain_run(run: Run) -> list[Attribution]:
+    """Explain the most confident mistakes and most uncertain texts of the part scored last; they go to attributions.json."""
+    chosen = telling(run.predictions(_scored_part(run)))
+    need_place(run.folder / "attributions.json")
+    found = explain(run, [p.text for p in chosen], [p.id for p in chosen])
+    run.write_json("attributions.json", [attribution.record() for attribution in found])
+    return found
+
+
+def _scored_part(run: Run) -> str:
+    """The test part where it has been scored, else validation."""
+    scored = run.scores()
+    for part in ("test", "validation"):
+        if part in scored:
+            return part
+    raise RunError(f"{run.folder}: no part was scored", hint="Score one: fintune evaluate RUN, or give texts.")
