@@ -207,7 +207,8 @@ def train(
 def compare(
     config: ConfigFile,
     methods: Annotated[
-        str | None, typer.Option(metavar="NAME,...", help="Methods, or labels of compare.methods; left out: all of these.")
+        str | None,
+        typer.Option(metavar="NAME,...", help="Methods, or labels of compare.methods; left out: all of these."),
     ] = None,
     seeds: Annotated[int | None, typer.Option(help="Runs of each method; left out: compare.seeds.")] = None,
     sizes: Annotated[
@@ -233,7 +234,9 @@ def compare(
     chosen = terminal.split_list(methods)
     if search is not None:
         with working():
-            tried = try_out(config, overrides or [], settings=terminal.split_list(search) or [], methods=chosen, trials=trials)
+            tried = try_out(
+                config, overrides or [], settings=terminal.split_list(search) or [], methods=chosen, trials=trials
+            )
         terminal.show_search(tried, as_json)
         return
     with working():

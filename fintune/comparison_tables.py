@@ -37,28 +37,28 @@ def scores(content: Mapping[str, Any]) -> Table:
         f"{content['part']}, n = {content['n']:,}; {100 * content['confidence']:g}% intervals over seeds and texts; "
         "rows of one group cannot be told apart from its first"
     )
-    for name in ("group", "row"):
-        table.add_column(name, no_wrap=True)
-    table.add_column("seeds", justify="right")
+    table.add_column("", no_wrap=True)
+    table.add_column("row", no_wrap=True)
     for metric in METRICS:
         table.add_column(metric.replace("_", " "), justify="right", no_wrap=True)
     rows = content["rows"]
     for row, after in zip(rows, [*rows[1:], None], strict=True):
         shown = _intervals(row["scores"])
         last = after is not None and after["group"] != row["group"]
-        table.add_row(str(row["group"]), _name(row), str(row["seeds"]), *shown, end_section=last)
+        table.add_row(str(row["group"]), _name(row), *shown, end_section=last)
     return table
 
 
 def costs(rows: Sequence[Mapping[str, Any]]) -> Table:
     """What each row takes."""
-    table = empty_table("costs: means over seeds; time of the optimizer's steps, peak memory of the process")
+    table = empty_table("costs of one run: time of the optimizer's steps, peak memory, time to score 1,000 texts")
     table.add_column("row", no_wrap=True)
-    for name in ("parameters", "adapter", "training", "memory", "1,000 texts", "forgetting"):
+    for name in ("seeds", "parameters", "adapter", "training", "memory", "1,000 texts", "forgetting"):
         table.add_column(name, justify="right")
     for row in rows:
         table.add_row(
             _name(row),
+            str(row["seeds"]),
             _known(row["trainable_parameters"], "{:,}".format),
             _known(row["adapter_mb"], "{:.2f} MB".format),
             _known(row["train_seconds"], duration),

@@ -153,7 +153,7 @@ class Run:
     def train_seconds(self) -> float:
         """Time the optimizer's steps took, judging and loading apart; of an interrupted run, all its parts."""
         lines = [line for line in self.log() if "examples_per_second" in line]
-        return sum(line["examples"] / max(line["examples_per_second"], 1e-3) for line in lines)
+        return float(sum(line["examples"] / max(line["examples_per_second"], 1e-3) for line in lines))
 
     def write_costs(self, seconds_per_1000: float) -> None:
         """Add to environment.json what the run cost, as a comparison shows it."""

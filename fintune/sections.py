@@ -266,9 +266,12 @@ class EvaluationSection(Section):
     baselines: list[str] = Field(
         [*DEFAULT], description=f"Rows to compare with, in the same table: {' | '.join(BASELINES)}."
     )
-    shots: int = Field(2, ge=1, le=64, description="Training examples of each label that few-shot shows the base model.")
+    shots: int = Field(
+        2, ge=1, le=64, description="Training examples of each label that few-shot shows the base model."
+    )
     forgetting: bool = Field(
-        False, description="Measure how much the model forgot: its perplexity on general text before and after (causal)."
+        False,
+        description="Measure how much the model forgot: its perplexity on general text before and after (causal).",
     )
     batch_size: int = Field(32, ge=1, le=65_536, description="Texts scored at a time.")
     resamples: int = Field(1000, ge=100, le=100_000, description="Bootstrap resamples.")

@@ -113,7 +113,10 @@ def show_search(found: Any, as_json: bool) -> None:
         return
     for best in found.best:
         flags = " ".join(f"--set {key}={value}" for key, value in best.settings.items())
-        out.print(Text(f"{best.label}: macro-F1 {best.score:.1%} on validation, best of {best.trials}: {flags}"), soft_wrap=True)
+        out.print(
+            Text(f"{best.label}: macro-F1 {best.score:.1%} on validation, best of {best.trials}: {flags}"),
+            soft_wrap=True,
+        )
     out.print(Text(f"next: fintune compare {typed(found.config)}"), soft_wrap=True)
 
 

@@ -22,7 +22,11 @@ def recommend(rows: Sequence[Mapping[str, Any]], part: str, metric: str) -> str:
         others = f"; the next best, {rest[0]['name']}, has {rest[0]['scores'][metric]['value']:.1%}" if rest else ""
         return f"{claim} is better than that of every other row{others}." if rest else f"{claim} is the only one."
     names = f"{best['name']}'s {best['scores'][metric]['value']:.1%}, the best" if chosen is not best else "the best"
-    subject = f"cannot be told apart from {names}" if chosen is not best else f"is the best of {len(top)} that cannot be told apart"
+    subject = (
+        f"cannot be told apart from {names}"
+        if chosen is not best
+        else f"is the best of {len(top)} that cannot be told apart"
+    )
     return f"{claim} {subject}, and of these {len(top)} it trains fastest{_time(chosen)}."
 
 

@@ -7,13 +7,10 @@
 
 import json
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from fintune.assembly import load_base
 from fintune.atomic import write_atomically
@@ -73,7 +70,7 @@ class Challengers:
         alone = replace(prepared, config=prepared.config.model_copy(update={"evaluation": evaluation}))
         tell("compare", f"{entry.name} ({len(prepared.splits['train']):,} examples)")
         with deterministic(prepared.config.train.fixed_threads or fastest_threads()):
-            base = self._base if entry.needs_model else None
+            base: Any = self._base if entry.needs_model else None
             begun = time.monotonic()
             found = challenge(alone, base, part)[entry.name]
             seconds = time.monotonic() - begun

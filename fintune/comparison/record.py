@@ -69,9 +69,7 @@ def record(scored: Scored, rows: Sequence[Row], evaluation: EvaluationSection) -
     }
 
 
-def curve(
-    scored: Scored, sized: Mapping[int, Sequence[Row]], evaluation: EvaluationSection
-) -> list[dict[str, Any]]:
+def curve(scored: Scored, sized: Mapping[int, Sequence[Row]], evaluation: EvaluationSection) -> list[dict[str, Any]]:
     """The learning curve: scores by name and size of the train part, the smallest first."""
     found = []
     for size, rows in sorted(sized.items()):
@@ -92,7 +90,7 @@ def _pairs(
     gold: Ints, rows: Sequence[Row], resampled: Mapping[str, Resampled], confidence: float
 ) -> list[dict[str, Any]]:
     """All pairs, the better one as `a`. Holm's correction takes the larger of both tests' p: they must agree that rows differ."""
-    pairs = []
+    pairs: list[dict[str, Any]] = []
     for a, b in combinations(rows, 2):
         found = difference(resampled[a.name], resampled[b.name], METRIC, n=len(gold), confidence=confidence)
         exact = mcnemar(a.answers == gold, b.answers == gold)

@@ -80,7 +80,12 @@ def _around(key: str, value: Any, kind: type, lowest: float, highest: float) -> 
 def _field(config: RunConfig, name: str) -> tuple[str, BaseModel, FieldInfo]:
     """The whole key, section and field of a setting of the method or of training."""
     sections: dict[str, BaseModel] = {"method": config.method, "train": config.train}
-    known = {f"{s}.{key}" for s, section in sections.items() for key in type(section).model_fields if key not in _NOT_SEARCHED}
+    known = {
+        f"{s}.{key}"
+        for s, section in sections.items()
+        for key in type(section).model_fields
+        if key not in _NOT_SEARCHED
+    }
     for key in (name, f"method.{name}", f"train.{name}"):
         if key in known:
             section = sections[key.split(".")[0]]

@@ -37,13 +37,14 @@ class Resampled:
         """
         values = self.series[metric]
         seeds, size = values.shape
+        mean: Floats = values.mean(axis=0)
         if seeds == 1:
-            return values[0]
+            return mean
         drawn = np.random.default_rng(seed).integers(0, seeds, size=(seeds, size))
-        mean = values.mean(axis=0)
-        deviation = np.take_along_axis(values, drawn, axis=0).mean(axis=0) - mean
+        deviation: Floats = np.take_along_axis(values, drawn, axis=0).mean(axis=0) - mean
         deviation[0] = 0.0
-        return mean + np.sqrt(seeds / (seeds - 1)) * deviation
+        widened: Floats = mean + np.sqrt(seeds / (seeds - 1)) * deviation
+        return widened
 
 
 @dataclass(frozen=True)
