@@ -4,7 +4,7 @@
 ...     console.print(part)
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.table import Table
@@ -17,6 +17,22 @@ from fintune.export.model_card import interval
 from fintune.records import Score
 
 _UNKNOWN = "-"
+_COSTS: Mapping[str, Callable[[Any], str]] = {
+    "seeds": str,
+    "trainable_parameters": "{:,}".format,
+    "adapter_mb": "{:.2f} MB".format,
+    "train_seconds": duration,
+    "peak_memory_bytes": lambda size: f"{size / 1e9:.2f} GB",
+    "seconds_per_1000": "{:.1f} s".format,
+    "forgetting": lambda found: f"{found['before']:.1f} to {found['after']:.1f}",
+}
+_HEADS = {
+    "trainable_parameters": "parameters",
+    "adapter_mb": "adapter",
+    "train_seconds": "training",
+    "peak_memory_bytes": "memory",
+    "seconds_per_1000": "per 1,000",
+}
 
 
 def comparison_tables(content: Mapping[str, Any]) -> Iterator[Table | Text]:
@@ -53,19 +69,11 @@ def costs(rows: Sequence[Mapping[str, Any]]) -> Table:
     """What each row takes."""
     table = empty_table("costs of one run: time of the optimizer's steps, peak memory, time to score 1,000 texts")
     table.add_column("row", no_wrap=True)
-    for name in ("seeds", "parameters", "adapter", "training", "memory", "1,000 texts", "forgetting"):
-        table.add_column(name, justify="right")
+    shown = {name: say for name, say in _COSTS.items() if any(row[name] is not None for row in rows)}
+    for name in shown:
+        table.add_column(_HEADS.get(name, name), justify="right", no_wrap=True)
     for row in rows:
-        table.add_row(
-            _name(row),
-            str(row["seeds"]),
-            _known(row["trainable_parameters"], "{:,}".format),
-            _known(row["adapter_mb"], "{:.2f} MB".format),
-            _known(row["train_seconds"], duration),
-            _known(row["peak_memory_bytes"], lambda size: f"{size / 1e9:.2f} GB"),
-            _known(row["seconds_per_1000"], "{:.1f} s".format),
-            _known(row["forgetting"], lambda found: f"{found['before']:.1f} to {found['after']:.1f}"),
-        )
+        table.add_row(_name(row), *(_UNKNOWN if row[name] is None else say(row[name]) for name, say in shown.items()))
     return table
 
 
@@ -88,7 +96,3 @@ def _intervals(scores: Mapping[str, Any]) -> list[str]:
 
 def _name(row: Mapping[str, Any]) -> Text:
     return Text(row["name"], "" if row["kind"] == "method" else "italic")
-
-
-def _known(value: Any, say: Any) -> str:
-    return _UNKNOWN if value is None else str(say(value))

@@ -112,11 +112,8 @@ def show_search(found: Any, as_json: bool) -> None:
         print_json(found.record())
         return
     for best in found.best:
-        flags = " ".join(f"--set {key}={value}" for key, value in best.settings.items())
-        out.print(
-            Text(f"{best.label}: macro-F1 {best.score:.1%} on validation, best of {best.trials}: {flags}"),
-            soft_wrap=True,
-        )
+        line = f"{best.label}: macro-F1 {best.score:.1%} on validation, the best of {best.trials} trials: {best.flags}"
+        out.print(Text(line), soft_wrap=True)
     out.print(Text(f"next: fintune compare {typed(found.config)}"), soft_wrap=True)
 
 

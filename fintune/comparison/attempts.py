@@ -60,7 +60,7 @@ def asked(
         raise UsageError("no method to compare", hint=f"Name some: --methods {','.join([*METHODS][:3])}")
     for entry in found.compare.methods:
         if entry.name not in METHODS:
-            names = dict.fromkeys([*described, *METHODS])
+            names = [*METHODS, *(label for label, one in described.items() if one["name"] in METHODS)]
             raise ConfigError(
                 [f"compare.methods: unknown method '{entry.name}'. {did_you_mean(entry.name, names)}"],
                 hint="All methods: fintune methods.",

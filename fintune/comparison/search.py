@@ -8,6 +8,8 @@ trials, goes on as if it had never stopped. The test part is not looked at.
 {'train.learning_rate': 0.00071, 'method.r': 16}
 """
 
+import json
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
@@ -36,6 +38,8 @@ class Best:
     settings: Mapping[str, Any]
     score: float
     trials: int
+    flags: str
+    """the row as `--set` flags of fintune train"""
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,8 @@ def _search(prepared: Prepared, entry: MethodEntry, ranges: Sequence[Range], tri
             f"{entry.label}: no trial came to a score", hint="Narrow it: --search learning_rate=1e-5:1e-3"
         )
     best = max(scored, key=lambda trial: trial.value)
-    return Best(entry.label, best.user_attrs["settings"], best.value, len(finished))
+    settings = best.user_attrs["settings"]
+    return Best(entry.label, settings, best.value, len(finished), _flags(_changed(entry, settings)))
 
 
 def _finished(study: Any) -> list[Any]:
@@ -152,6 +157,13 @@ def _changed(entry: MethodEntry, settings: Mapping[str, Any]) -> MethodEntry:
         else:
             raw[name] = value
     return MethodEntry.model_validate(raw)
+
+
+def _flags(entry: MethodEntry) -> str:
+    method = {"name": entry.name} | entry.options
+    settings = {f"method.{k}": v for k, v in method.items()} | {f"train.{k}": v for k, v in entry.train.items()}
+    shown = {key: value if isinstance(value, str) else json.dumps(value) for key, value in settings.items()}
+    return " ".join(f"--set {shlex.quote(f'{key}={value}')}" for key, value in shown.items())
 
 
 def _study(prepared: Prepared, entry: MethodEntry, ranges: Sequence[Range], folder: Path) -> Any:
