@@ -12,6 +12,7 @@ from typing import Any
 
 import typer.main
 
+from fintune.baselines import BASELINES
 from fintune.cli import app
 from fintune.methods import METHODS
 from fintune.tasks import TASKS
@@ -38,7 +39,7 @@ def cli() -> str:
 
 
 def methods() -> str:
-    """The registries of methods and tasks as tables, and each one's settings."""
+    """The registries of methods, tasks and baselines as tables, and each one's settings."""
     entries = [method.describe() for method in METHODS.values()]
     parts = [f"# Methods and tasks\n\n{NOTE}## Methods\n", _table(entries)]
     for method in METHODS.values():
@@ -46,6 +47,7 @@ def methods() -> str:
     parts.append("## Tasks\n\n" + _table([{"name": t.name, "summary": t.summary} for t in TASKS.values()]))
     for task in TASKS.values():
         parts.append(f"### Settings of `{task.name}`\n\n{_settings(task.options)}")
+    parts.append("## Baselines (`evaluation.baselines`)\n\n" + _table([b.describe() for b in BASELINES.values()]))
     return "\n".join(parts)
 
 

@@ -358,7 +358,9 @@ def explain(
     from fintune.run import Run
     from fintune.table_files import read_texts
 
-    opened, ids, given = Run.open(run), [], []
+    opened = Run.open(run)
+    ids: list[str] = []
+    given: list[str] = []
     if texts or file is not None:
         how = _texts_alone(reading_like(opened.config().data, file or "", need_label=False))
         ids, given = read_texts(texts or [], file, how)

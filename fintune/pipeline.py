@@ -220,7 +220,7 @@ def _score(prepared: Prepared, base: "LoadedModel", run: Run) -> None:
         baselines[name] = {parts[-1]: answered.scores}
     before = _general(config, base)
     tuned = load_adapter(base, run.adapter)
-    _forgetting(run, before, _general(config, tuned))
+    _forgetting(run, config, before, _general(config, tuned))
     scores: dict[str, Scores] = {}
     for part in parts:
         begun = time.monotonic()
@@ -237,16 +237,15 @@ def _general(config: RunConfig, loaded: "LoadedModel") -> "Perplexity | None":
     """Perplexity on general text where the config asks for it and the model is of a kind that has one."""
     from fintune.evaluation.forgetting import general_texts, perplexity_on
 
-    if not config.evaluation.forgetting:
-        return None
-    if loaded.kind != "causal":
-        tell("forgetting", f"not measured: a {loaded.kind} model has no perplexity of running text")
-        return None
-    return perplexity_on(loaded, general_texts())
+    wanted = config.evaluation.forgetting and loaded.kind == "causal"
+    return perplexity_on(loaded, general_texts()) if wanted else None
 
 
-def _forgetting(run: Run, before: "Perplexity | None", after: "Perplexity | None") -> None:
-    if before is not None and after is not None:
+def _forgetting(run: Run, config: RunConfig, before: "Perplexity | None", after: "Perplexity | None") -> None:
+    if before is None or after is None:
+        if config.evaluation.forgetting:
+            tell("forgetting", "not measured: an encoder-decoder has no perplexity of running text")
+    else:
         run.write_json("forgetting.json", {"before": before.value, "after": after.value, "tokens": before.tokens})
         tell("forgetting", f"perplexity on general text {before.value:.2f} before, {after.value:.2f} after")
 

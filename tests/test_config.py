@@ -67,7 +67,10 @@ def test_a_problem_names_its_place(raw: dict[str, Any], message: str) -> None:
         ({"train": 3}, "train: holds settings, one a line, not a value (found 3)"),
         ({"data": {"split": "half"}}, "data.split: holds settings, one a line, not a value"),
         ({"model": {"dtype": "int8"}}, "model.dtype: Input should be 'auto', 'float32', 'bfloat16' or 'float16'"),
-        ({"evaluation": {"baselines": ["tfidf", "knn"]}}, "evaluation.baselines: unknown baseline 'knn'. Allowed: majority, tfidf, "),
+        (
+            {"evaluation": {"baselines": ["tfidf", "knn"]}},
+            "evaluation.baselines: unknown baseline 'knn'. Allowed: majority, tfidf, ",
+        ),
         ({"train": {"zzz": 1}}, "train.zzz: unknown setting. Allowed: epochs, learning_rate, batch_size, "),
         ({3: "x"}, "3: Keys should be strings"),
         ({"task": {"answers": {"postive": "x"}}}, "task: answers names the label 'postive'. Did you mean 'positive'?"),

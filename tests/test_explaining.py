@@ -21,7 +21,7 @@ def test_the_sign_that_decides_moves_the_answer_most(fin: Command, trained: fint
     text = "Alvex of Oslo and Lima up"
     (found,) = json.loads(fin("explain", trained.folder, text, "--json").out)
     (plain,) = fintune.load(trained)([text])
-    assert (found["id"], found["label"]) == ("argument 1", plain.label)
+    assert (found["id"], found["label"]) == ("1", plain.label)
     assert found["probability"] == pytest.approx(plain.confidence, abs=1e-4)
     assert [word["text"] for word in found["words"]] == text.split()
     without = fintune.load(trained)(["Alvex of Oslo and Lima"])[0]

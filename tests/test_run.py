@@ -130,6 +130,21 @@ def test_a_folder_with_anything_of_others_is_never_removed(config: RunConfig, fo
     assert (folder / "thesis.txt").read_text() == "mine"
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "predictions.test.jsonl", "predictions.test.zero-shot.jsonl", "forgetting.json", "attributions.json",
+        "engine.int8.json",
+    ],
+)  # fmt: skip
+def test_what_a_run_leaves_is_its_own_and_may_be_replaced(config: RunConfig, folder: Path, name: str) -> None:
+    with being_made(config, overwrite=False) as run:
+        run.write_text(name, "{}")
+    with being_made(config, overwrite=True):
+        pass
+    assert not (folder / name).exists()
+
+
 def test_a_link_or_file_in_its_place_is_refused(config: RunConfig, folder: Path, tmp_path: Path) -> None:
     folder.parent.mkdir(parents=True)
     folder.symlink_to(tmp_path)

@@ -14,7 +14,13 @@ BASELINES: dict[str, Baseline] = {
     for entry in (
         Baseline("majority", "the most frequent training label", learns=True, answer=counts.majority),
         Baseline("tfidf", "TF-IDF of words and characters, logistic regression", learns=True, answer=counts.tfidf),
-        Baseline("lexicon", "a finance word list of our own, en and zh", learns=False, answer=lexicon.answer, labels=lexicon.LABELS),
+        Baseline(
+            "lexicon",
+            "a finance word list of our own, en and zh",
+            learns=False,
+            answer=lexicon.answer,
+            labels=lexicon.LABELS,
+        ),
         Baseline(
             "encoder",
             "sentence embeddings of all-MiniLM-L6-v2 (English), logistic regression",
@@ -24,7 +30,12 @@ BASELINES: dict[str, Baseline] = {
             extra="encoder",
         ),
         Baseline("zero-shot", "the base model as it is", learns=False, ask=prompting.zero_shot),
-        Baseline("few-shot", "the base model behind training examples (evaluation.shots)", learns=True, ask=prompting.few_shot),
+        Baseline(
+            "few-shot",
+            "the base model behind training examples (evaluation.shots)",
+            learns=True,
+            ask=prompting.few_shot,
+        ),
     )
 }
 DEFAULT = ("majority", "tfidf", "zero-shot")

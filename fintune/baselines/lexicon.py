@@ -112,7 +112,7 @@ def _words() -> tuple[re.Pattern[str], dict[str, str]]:
     for line in files("fintune.baselines").joinpath("lexicon.tsv").read_text("utf-8").splitlines():
         if line and not line.startswith("#"):
             kind, forms = line.split("\t")
-            kinds |= {form: kind for form in forms.split(", ")}
+            kinds |= dict.fromkeys(forms.split(", "), kind)
     longest = sorted(kinds, key=len, reverse=True)
     words = "|".join(re.escape(form) for form in longest if form.isascii())
     signs = "|".join(re.escape(form) for form in longest if not form.isascii())

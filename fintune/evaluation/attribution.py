@@ -54,9 +54,7 @@ def attribute(
     asked = [t for text, found in zip(texts, spans, strict=True) for t in (text, *(_without(text, s) for s in found))]
     predictions, _ = predict(engine, task, asked, [str(i) for i in range(len(asked))], stage=stage)
     ends = [0, *accumulate(len(found) + 1 for found in spans)]
-    return [
-        _attribution(ids[i], spans[i], predictions[start:stop]) for i, (start, stop) in enumerate(pairwise(ends))
-    ]
+    return [_attribution(ids[i], spans[i], predictions[start:stop]) for i, (start, stop) in enumerate(pairwise(ends))]
 
 
 def telling(predictions: Sequence[Prediction], most: int = 5) -> list[Prediction]:

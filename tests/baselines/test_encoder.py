@@ -24,11 +24,12 @@ def test_embeddings_have_unit_length_and_do_not_depend_on_the_batch() -> None:
 
 
 def test_it_learns_from_train_and_answers_the_texts() -> None:
-    parts = [
-        [Example(f"{label}{i}", texts[i], label) for label, texts in zip(("up", "down", "flat"), (UP, DOWN, FLAT), strict=True) for i in chosen]
+    words = {"up": UP, "down": DOWN, "flat": FLAT}
+    train, validation, scored = (
+        [Example(f"{label}{i}", texts[i], label) for label, texts in words.items() for i in chosen]
         for chosen in ((0, 1), (2,), (3,))
-    ]  # fmt: skip
-    found = encoder.answer(contest(*parts))
+    )
+    found = encoder.answer(contest(train, validation, scored))
     assert found.labels == ["up", "down", "flat"]
     assert found.probabilities is not None
     np.testing.assert_allclose(found.probabilities.sum(axis=1), 1, atol=1e-6)

@@ -8,9 +8,9 @@ import pytest
 
 from fintune.baselines import BASELINES
 from fintune.baselines.lexicon import verdict
+from fintune.challenge import contest_of
 from fintune.config import load
 from fintune.preparation import prepare
-from fintune.challenge import contest_of
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,17 @@ def test_the_list_is_sound_and_says_whose_it_is() -> None:
     assert "CC0 1.0" in head
     entries = [line.split("\t") for line in lines if not line.startswith("#")]
     assert 150 <= len(entries) <= 300
-    assert {kind for kind, _ in entries} == {"up", "down", "good", "bad", "positive", "negative", "not", "than", "aside"}
+    assert {kind for kind, _ in entries} == {
+        "up",
+        "down",
+        "good",
+        "bad",
+        "positive",
+        "negative",
+        "not",
+        "than",
+        "aside",
+    }
     forms = Counter(form for _, given in entries for form in given.split(", "))
     assert [form for form, times in forms.items() if times > 1 or form != form.strip().lower()] == []
 

@@ -19,7 +19,7 @@ def test_the_config_takes_every_entry_and_no_other() -> None:
     chosen = load({"evaluation": {"baselines": [*BASELINES]}}).evaluation
     assert chosen.baselines == [*BASELINES]
     assert load({}).evaluation.baselines == [*DEFAULT] == ["majority", "tfidf", "zero-shot"]
-    with pytest.raises(ConfigError, match="unknown baseline 'lexikon'. Did you mean 'lexicon'?"):
+    with pytest.raises(ConfigError, match=r"unknown baseline 'lexikon'\. Did you mean 'lexicon'\?"):
         load({"evaluation": {"baselines": ["lexikon"]}})
 
 

@@ -4,11 +4,11 @@ from collections import Counter
 
 import numpy as np
 
+from fintune.baselines.counts import tfidf
+from fintune.challenge import contest_of
 from fintune.config import load
 from fintune.data.duplicates import clusters
 from fintune.data.readers import read
-from fintune.baselines.counts import tfidf
-from fintune.challenge import contest_of
 from fintune.preparation import prepare
 
 

@@ -39,7 +39,15 @@ def test_effects_are_what_the_answer_loses() -> None:
     ]  # fmt: skip
     assert [(w.text, round(w.effect, 6)) for w in second.words] == [("up", 0.2)]
     assert engine.calls == [
-        ["Sales up, costs down.", "up, costs down.", "Sales, costs down.", "Sales up, down.", "Sales up, costs.", "up", ""]
+        [
+            "Sales up, costs down.",
+            "up, costs down.",
+            "Sales, costs down.",
+            "Sales up, down.",
+            "Sales up, costs.",
+            "up",
+            "",
+        ]
     ], "all in one call"
 
 

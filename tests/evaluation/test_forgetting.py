@@ -87,4 +87,4 @@ def test_an_encoder_decoder_has_none_and_that_is_said(tiny_seq2seq: Path, rows_f
     with listening(lambda event: said.append(event.note)):
         run = fintune.train(config, ["evaluation.forgetting=true", "evaluation.baselines=[]", "train.epochs=1"])
     assert not (run.folder / "forgetting.json").exists()
-    assert said.count("not measured: a seq2seq model has no perplexity of running text") == 1
+    assert said.count("not measured: an encoder-decoder has no perplexity of running text") == 1
