@@ -292,7 +292,7 @@ class MethodEntry(Section):
     model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False)
 
     name: str
-    label: str = Field("", max_length=60)
+    label: str = Field("", max_length=40)
     train: dict[str, Any] = {}
 
     @model_validator(mode="before")

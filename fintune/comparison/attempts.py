@@ -140,7 +140,7 @@ def _placed(
 ) -> RunConfig:
     """The config of a run `(seed, size)` with its place, which bears the hash."""
     config = config_for(base, entry, *run)
-    plain, size = re.sub(r"[^\w-]", "_", entry.label).lstrip("-")[:60], f"n{run[1]}-" if run[1] else ""
+    plain, size = re.sub(r"[^\w-]", "_", entry.label).lstrip("-") or "row", f"n{run[1]}-" if run[1] else ""
     name = f"{plain}-{size}seed{config.train.seed}-{digest(config, fingerprint)}"
     return config.model_copy(update={"name": name, "output": str(folder / "runs")})
 

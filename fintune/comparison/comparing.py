@@ -59,6 +59,8 @@ def compare(
     planned = attempts(prepared, sized, folder)
     need_place(folder / "comparison.json")
     announce(prepared)
+    if prepared.config.compare.seeds == 1:
+        tell("compare", "warning: with one seed, what is luck of the seed looks like a difference of the methods")
     with locked(folder, hint="Wait until it ends, or choose another name: --set name=..."):
         state = _State(prepared, folder)
         state.challenge(sized)
@@ -142,7 +144,9 @@ class _State:
 
     def _rows(self, runs: Mapping[str, Sequence[Run]], scored: Scored) -> list[Row]:
         """Rows of the methods that have not failed."""
-        _need_one_base([run for some in runs.values() for run in some])
+        everything = [run for some in runs.values() for run in some]
+        need_same_data(everything)
+        _need_one_base(everything)
         return [
             method_row(name, some, scored.examples, scored.labels, part=self.part, folder=self.folder)
             for name, some in runs.items()

@@ -1,5 +1,6 @@
 """How much memory this process has needed at most, and how much there is."""
 
+import gc
 import os
 import resource
 import sys
@@ -19,6 +20,7 @@ def forget_peak() -> None:
     """Let peak_memory begin anew, for a process that trains several times; where the system does not allow it, nothing changes."""
     import torch
 
+    gc.collect()  # what an earlier training left in cycles is none of the next one's need
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
     try:

@@ -226,6 +226,11 @@ def test_runs_of_another_base_are_not_mixed_in(quick: dict[str, Any]) -> None:
         compare(quick)
 
 
+def test_what_a_run_is_compared_with_changes_nothing_about_it(quick: dict[str, Any]) -> None:
+    run = fintune.train(quick)
+    assert fintune.train(quick | {"compare": {"methods": ["lora"], "seeds": 5}}, resume=True) == run
+
+
 def test_forgetting_is_read_where_it_was_measured(quick: dict[str, Any]) -> None:
     found = compare(quick)
     run = Run(found.folder / next(row for row in found.content["rows"] if row["name"] == "still")["runs"][0])
