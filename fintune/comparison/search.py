@@ -122,7 +122,7 @@ def _take_up(study: Any) -> None:
 def _try(study: Any, prepared: Prepared, entry: MethodEntry, ranges: Sequence[Range], folder: Path) -> None:
     import optuna
 
-    study.sampler = optuna.samplers.TPESampler(seed=prepared.config.train.seed + len(study.trials))
+    study.sampler = optuna.samplers.TPESampler(seed=(prepared.config.train.seed + len(_finished(study))) % 2**32)
     trial = study.ask()
     settings = {one.key: one.suggest(trial) for one in ranges}
     trial.set_user_attr("settings", settings)
