@@ -3,7 +3,7 @@
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ class Plan:
     batch_size: int = 16
     learning_rate: float = 5e-4
     alike: bool = False
+    bf16: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,11 @@ def peft_trainer(loaded: Any, encoded: Sequence[Any], plan: Plan) -> Steps:
     return note.steps()
 
 
+def peft_trainer_bf16(loaded: Any, encoded: Sequence[Any], plan: Plan) -> Steps:
+    """The same in autocast to bfloat16."""
+    return peft_trainer(loaded, encoded, replace(plan, bf16=True))
+
+
 def trl_sft(loaded: Any, encoded: Sequence[Any], plan: Plan) -> Steps:
     """TRL's SFTTrainer, loss on the completion alone, padding to the longest text of a batch."""
     from datasets import Dataset
@@ -86,7 +92,7 @@ def trl_sft(loaded: Any, encoded: Sequence[Any], plan: Plan) -> Steps:
     note = _noting()
     with tempfile.TemporaryDirectory() as folder:
         arguments = SFTConfig(
-            folder, max_length=PAD_TO, completion_only_loss=True, gradient_checkpointing=False, bf16=False, **_arguments(plan)
+            folder, max_length=PAD_TO, completion_only_loss=True, gradient_checkpointing=False, **_arguments(plan)
         )  # fmt: skip
         SFTTrainer(
             model=loaded.model, args=arguments, train_dataset=Dataset.from_list(rows), callbacks=[note],
@@ -142,6 +148,7 @@ def _arguments(plan: Plan) -> dict[str, Any]:
     shared = {
         "per_device_train_batch_size": plan.batch_size, "num_train_epochs": 1, "save_strategy": "no", "report_to": [],
         "disable_tqdm": True, "use_cpu": True, "learning_rate": plan.learning_rate, "logging_steps": 1,
+        "bf16": plan.bf16,
     }  # fmt: skip
     alike = {"train_sampling_strategy": "sequential", "lr_scheduler_type": "constant", "max_grad_norm": 0.0}
     return shared | (alike if plan.alike else {})
@@ -182,10 +189,12 @@ def ours_candidates(loaded: Any, encoded: Sequence[Any], plan: Plan) -> Steps:
 SIDES: dict[str, tuple[Callable[..., Steps], dict[str, Any]]] = {
     "worked example's loop": (worked, {}),
     "PEFT + Trainer": (peft_trainer, {}),
+    "PEFT + Trainer, bf16": (peft_trainer_bf16, {}),
     "TRL SFTTrainer": (trl_sft, {}),
     "ours, PEFT's layers": (ours_plain, {}),
     "ours": (ours, {}),
     "ours, candidates": (ours_candidates, {}),
+    "ours, candidates, top:9 cached": (ours_candidates, {"layers": "top:9", "r": 16}),
     "ours, candidates, top:6 cached": (ours_candidates, {"layers": "top:6"}),
     "ours, candidates, top:4 cached": (ours_candidates, {"layers": "top:4"}),
 }

@@ -132,7 +132,7 @@ def _settings(options: Any) -> str:
         if name != "name":
             default = "must be set" if field.is_required() else f"`{field.get_default(call_default_factory=True)!r}`"
             rows.append({"setting": f"`{name}`", "default": default, "meaning": field.description or ""})
-    return _table(rows).replace("\\n", "\\\\n")
+    return _table(rows).replace("\\n", "\\\\n") if rows else "none\n"
 
 
 def _table(rows: list[dict[str, str]]) -> str:

@@ -15,7 +15,7 @@ from fintune.preparation import Prepared, first_tokens, prompts_of
 from fintune.progress import tell
 from fintune.records import Encoded
 from fintune.run import Run
-from fintune.sections import RunConfig
+from fintune.sections import ModelSection, RunConfig
 from fintune.tasks import TASKS
 
 if TYPE_CHECKING:
@@ -28,8 +28,17 @@ def load_base(config: RunConfig) -> "LoadedModel":
     """The base model of a config, clean."""
     from fintune.models import load_model
 
-    model = config.model
-    return load_model(model.base, revision=model.revision, dtype=model.dtype, device=model.device)
+    return load_model(config.model.base, **_how(config.model, config.model.device))
+
+
+def _how(model: ModelSection, device: str) -> dict[str, Any]:
+    return {
+        "revision": model.revision,
+        "dtype": model.dtype,
+        "device": device,
+        "quantization": model.quantization,
+        "double": model.double_quantization,
+    }
 
 
 def load_tuned(run: Run, *, device: str = "auto") -> "LoadedModel":
@@ -37,7 +46,7 @@ def load_tuned(run: Run, *, device: str = "auto") -> "LoadedModel":
     from fintune.models import load_adapter, load_model
 
     model, trained_on = run.config().model, run.environment().get("base_sha256")
-    base = load_model(model.base, revision=model.revision, dtype=model.dtype, device=device)
+    base = load_model(model.base, **_how(model, device))
     if trained_on is not None and base.sha256 != trained_on:
         raise ModelError(
             f"{model.base}: weights or tokenizer are not those the adapter was trained on (sha256 differs)",

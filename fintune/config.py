@@ -23,7 +23,7 @@ from fintune.methods import METHODS
 from fintune.sections import CompareSection, DataSection, EvaluationSection, ModelSection, RunConfig, TrainSection
 from fintune.tasks import TASKS
 
-_BRANCH = re.compile(r"(str|int|bool)$|(list|dict|literal)\[")
+_BRANCH = re.compile(r"(str|int|float|bool)$|(list|dict|literal)\[")
 """what pydantic adds to a place where a setting may be one thing or another"""
 _FOLDED = re.compile("[\x85\u2028\u2029\ufeff]")
 
@@ -40,12 +40,17 @@ REGISTRIES: dict[str, tuple[str, Mapping[str, Any]]] = {"task": ("sentiment", TA
 
 def load(source: str | Path | Mapping[str, Any] | RunConfig, overrides: Sequence[str] = ()) -> RunConfig:
     """A config from a YAML file, a mapping or a config, with `section.key=value` overrides. Raises ConfigError."""
+    return validate(unchecked(source, overrides))
+
+
+def unchecked(source: str | Path | Mapping[str, Any] | RunConfig, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """What was written, nothing filled in and nothing resolved. Raises ConfigError when it cannot be read."""
     if isinstance(source, RunConfig):
         source = source.model_dump()
     raw = _read(Path(source)) if isinstance(source, str | Path) else dict(source)
     for override in overrides:
         raw = _override(raw, override)
-    return validate(raw)
+    return raw
 
 
 def validate(raw: Mapping[str, Any]) -> RunConfig:
@@ -61,6 +66,9 @@ def validate(raw: Mapping[str, Any]) -> RunConfig:
     if abs(sum(shares.values()) - 1) > 1e-6:
         problems.append(f"data.split: train, validation and test add up to {sum(shares.values()):g}, not 1")
     problems += _unknown_targets(parts)
+    if "method" in parts and "train" in parts and parts["train"].learning_rate == "auto":
+        rate = METHODS[parts["method"].name].learning_rate
+        parts["train"] = parts["train"].model_copy(update={"learning_rate": rate})
     top = {key: value for key, value in raw.items() if key not in SECTIONS and key not in REGISTRIES}
     try:
         config = RunConfig.model_validate(top | _placeholders() | parts)
@@ -167,11 +175,23 @@ def _placeholders() -> dict[str, Any]:
 
 
 def _describe(error: ValidationError, section: type[BaseModel], prefix: str) -> list[str]:
-    return [_line(problem, section, prefix) for problem in error.errors()]
+    """A line for each place, also of a setting that may be one thing or another."""
+    places: dict[tuple[str, ...], Any] = {}
+    for problem in error.errors():
+        if (before := places.get(_place(problem))) is not None:
+            other = problem["msg"].removeprefix("Input should be ")
+            places[_place(problem)] = before | {"msg": f"{before['msg']} or {other}"}
+        else:
+            places[_place(problem)] = problem
+    return [_line(problem, section, prefix) for problem in places.values()]
+
+
+def _place(problem: Any) -> tuple[str, ...]:
+    return tuple(str(part) for part in problem["loc"] if not _BRANCH.match(str(part)))
 
 
 def _line(problem: Any, section: type[BaseModel], prefix: str) -> str:
-    path = [str(part) for part in problem["loc"] if not _BRANCH.match(str(part))]
+    path = list(_place(problem))
     where = ".".join([prefix, *path] if prefix else path)
     if problem["type"] == "extra_forbidden":
         return f"{where}: unknown setting. {did_you_mean(path[-1], _names(section, path[:-1]))}"

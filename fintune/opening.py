@@ -34,8 +34,9 @@ def open_engine(run: Run, name: str = "torch", *, device: str = "auto") -> Engin
     entry, config = entry_of(name), run.config()
     loaded = load_tuned(run, device=device)
     entry.need(loaded)
-    if METHODS[config.method.name].mergeable:
-        loaded = replace(loaded, model=loaded.model.merge_and_unload().eval())
+    method = METHODS[config.method.name]
+    if method.mergeable and not config.method.no_merge() and not config.model.quantized:
+        loaded = replace(loaded, model=method.merged(loaded.model, config.method).eval())
     running: Engine = engine(config, loaded)
     if entry.exact:
         return running
@@ -65,7 +66,7 @@ def _stored(run: Run) -> tuple[list[str], Any]:
 def _check(run: Run, entry: EngineEntry, read: Any, expected: Any) -> None:
     """Refuse an engine that answers otherwise than the run; what was found stays in engine.<name>.json."""
     place = run.folder / f"engine.{entry.name}.json"
-    adapter = sha256(run.adapter / "adapter_model.safetensors")
+    adapter = sha256(next(run.adapter.glob("*.safetensors")))
     known = _known(place)
     if (known.get("adapter_sha256"), known.get("version")) != (adapter, entry.version):
         found = read()

@@ -157,11 +157,15 @@ def _fit(prepared: Prepared, run: Run, *, resume: bool) -> "LoadedModel":
         "base_sha256": base.sha256,
     }
     run.write_environment(describe() | found, resumed=resume)
+    rates = method.rates(tuned.model, config.method) if method.rates else {}
     with deferred() as stop:
-        hooks = replace(_hooks(prepared, tuned, run, shortcuts), should_stop=stop, interruptible=stop.at_once)
+        hooks = replace(
+            _hooks(prepared, tuned, run, shortcuts),
+            should_stop=stop, interruptible=stop.at_once, rates=rates, steps=method.steps,
+        )  # fmt: skip
         best = fit(tuned, encoded, settings, hooks, folder=run.checkpoints, resume=resume)
     tell("train", f"best epoch by validation macro-F1: {best}")
-    if not config.method.changes_base():
+    if method.saved_format == "peft" and not config.method.changes_base():
         return replace(base, model=tuned.model.unload())
     return load_base(config)
 

@@ -23,7 +23,7 @@ from fintune.atomic import write_atomically
 from fintune.config import load
 from fintune.data.cleanup import Dropped
 from fintune.errors import ConfigError, RunError
-from fintune.methods.saving import save
+from fintune.methods import METHODS
 from fintune.records import Prediction, Score, Scores
 from fintune.sections import RunConfig
 
@@ -65,7 +65,7 @@ class Run:
 
     @property
     def adapter(self) -> Path:
-        """Folder of the adapter in PEFT's format."""
+        """Folder of the adapter, in PEFT's format where PEFT has the method."""
         return self.folder / "adapter"
 
     @property
@@ -167,12 +167,12 @@ class Run:
             file.write(json.dumps(line) + "\n")
 
     def save_adapter(self, model: Any) -> None:
-        """Save the adapter of a PeftModel; the former one stays until the new one is whole."""
+        """Save what the run's method trains; the former one stays until the new one is whole."""
         staging, former = self.folder / ".adapter.new", self.folder / ".adapter.old"
         for left in (staging, former):
             shutil.rmtree(left, ignore_errors=True)
         try:
-            save(model, staging)
+            METHODS[self.config().method.name].save(model, staging)
         except SafetensorError as error:  # it hides the errno of a full disk in its message
             raise OSError(
                 errno.ENOSPC if "os error 28" in str(error) else errno.EIO, str(error), str(staging)

@@ -30,9 +30,18 @@ class ModelSection(Section):
         "auto", description="auto: bfloat16 on CUDA, else float32."
     )
     device: str = Field("auto", description="auto | cpu | cuda | cuda:1 | mps")
+    quantization: Literal["none", "nf4", "int8"] = Field(
+        "none", description="Hold the frozen base model in 4 bits (nf4) or 8 (int8); needs fintune[quantization]."
+    )
+    double_quantization: bool = Field(False, description="nf4: the scales are quantised too.")
     max_length: int = Field(
         256, ge=8, le=1_000_000, description="Tokens of prompt and answer; longer texts lose their middle."
     )
+
+    @property
+    def quantized(self) -> bool:
+        """Whether the base model is held in fewer bits."""
+        return self.quantization != "none"
 
 
 class SplitSection(Section):
@@ -150,7 +159,10 @@ class TrainSection(Section):
     epochs: int = Field(
         3, ge=1, le=1000, description="Passes over the training part; the best by validation macro-F1 is kept."
     )
-    learning_rate: float = Field(5e-4, ge=0, description="Peak learning rate.")
+    learning_rate: Literal["auto"] | float = Field(
+        "auto",
+        description="Peak learning rate; auto: the method's (fintune methods), written into the run's config.yaml.",
+    )
     batch_size: Literal["auto"] | int = Field(
         16,
         description="Examples a step and device; auto: the smallest that is nearly the fastest, measured in seconds.",
@@ -243,6 +255,20 @@ class TrainSection(Section):
         if isinstance(given, int) and not 1 <= given <= 65_536:
             raise ValueError("must be auto, or 1 to 65,536")
         return given
+
+    @field_validator("learning_rate")
+    @classmethod
+    def _some_rate(cls, given: str | float) -> str | float:
+        if isinstance(given, float) and given < 0:
+            raise ValueError("must be auto, or 0 or more")
+        return given
+
+    @property
+    def peak_learning_rate(self) -> float:
+        """The learning rate, once it is a number."""
+        if self.learning_rate == "auto":
+            raise ValueError("train.learning_rate: auto has not been resolved yet")
+        return self.learning_rate
 
     @property
     def examples_a_step(self) -> int:

@@ -52,15 +52,15 @@ FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
 }  # fmt: skip
 
 
-def save(family: str, folder: Path) -> Path:
-    """Write the family's tiny model to a folder."""
+def save(family: str, folder: Path, **sizes: int) -> Path:
+    """Write the family's tiny model to a folder; `sizes` replace some of its settings."""
     import torch
     import transformers
 
     name, settings = FAMILIES[family]
     architecture: Callable[..., Any] = getattr(transformers, name)
     torch.manual_seed(0)
-    architecture(architecture.config_class(**settings)).save_pretrained(folder)  # type: ignore[attr-defined]
+    architecture(architecture.config_class(**settings | sizes)).save_pretrained(folder)  # type: ignore[attr-defined]
     byte_tokenizer().save_pretrained(folder)
     if family != "t5gemma2":
         return folder

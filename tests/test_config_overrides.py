@@ -32,8 +32,7 @@ def test_an_override_is_checked_like_the_file() -> None:
         load({}, ["train.epoch=3", "data.split.trian=0.1", "train.batch_size="])
     assert sorted(caught.value.problems) == [
         "data.split.trian: unknown setting. Did you mean 'train'?",
-        "train.batch_size: Input should be 'auto' (found None)",
-        "train.batch_size: Input should be a valid integer (found None)",
+        "train.batch_size: Input should be 'auto' or a valid integer (found None)",
         "train.epoch: unknown setting. Did you mean 'epochs'?",
     ]
 

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 import fintune
+from fintune import display
 from fintune.errors import RunError
+from fintune.evaluation.attribution import Attribution, Word
 from fintune.explaining import explain_run
 from tests.conftest import Command
 
@@ -74,3 +76,12 @@ def test_line_ends_of_other_scripts_do_not_break_predictions(copied: fintune.Run
     odd = type(first)("x", "one\u2028two\x85three", first.answer, first.label, first.probabilities, first.gold)
     copied.write_predictions("test", [odd], "oracle")
     assert copied.predictions("test", "oracle") == [odd]
+
+
+def test_words_for_and_against_are_coloured_and_the_strongest_written_out() -> None:
+    words = [Word("loss", -0.1), Word("loss", 0.0), Word("narrowed", 0.6), Word("by", 0.01)]
+    line, below = display.attributions([Attribution("1", "A loss, loss narrowed by", "positive", 0.97, words)])
+    assert line.plain == "positive  0.970  A loss, loss narrowed by"
+    coloured = [(line.plain[s.start : s.end], s.start, s.style) for s in line.spans]
+    assert coloured == [("loss", 19, "red"), ("narrowed", 30, "bold green")]
+    assert below.plain.strip().split("  ") == ["narrowed +0.600", "loss -0.100", "by +0.010", "loss +0.000"]

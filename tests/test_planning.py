@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from fintune.config import load
 from fintune.errors import BrokenEnvironment
-from fintune.measuring import STEPS, _largest_part, _longest
-from fintune.planning import Estimate, plan
+from fintune.measuring import STEPS, Measured, _largest_part, _longest
+from fintune.planning import Estimate, _times, plan
+from fintune.preparation import prepare
 from fintune.records import Encoded
 from fintune.sections import TrainSection
 from fintune.training.batching import collate_causal, micro_batches
@@ -39,6 +41,17 @@ def test_more_epochs_cost_in_proportion(tiny_config: dict[str, Any]) -> None:
     assert once["seconds"]["train"] == pytest.approx(once["seconds_per_step"] * 16)
     without = plan(tiny_config, ["evaluation.test=false", "evaluation.baselines=[]"]).record()
     assert without["seconds"]["score"] < without["seconds"]["judge epochs"]
+
+
+@pytest.mark.parametrize(
+    ("baselines", "scored"), [("[tfidf, lexicon]", 27), ("[zero-shot]", 45), ("[zero-shot, few-shot]", 63)]
+)
+def test_baselines_that_ask_the_model_cost_a_scoring_each(
+    tiny_config: dict[str, Any], baselines: str, scored: int
+) -> None:
+    prepared = prepare(load(tiny_config, [f"evaluation.baselines={baselines}"]))
+    measured = Measured(steps=10, step=1.0, judge=1.0, score=1.0, trunk=0.0)
+    assert _times(prepared, 0.0, measured, 63)["score"] == scored, "9 to validate and 18 to test, and 18 for each"
 
 
 def test_the_largest_part_is_that_of_the_batches(tiny_causal: Path) -> None:

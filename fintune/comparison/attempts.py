@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fintune.config import validate
+from fintune.config import unchecked, validate
 from fintune.errors import ConfigError, FintuneError, UsageError, did_you_mean
 from fintune.methods import METHODS
 from fintune.preparation import Prepared, prepare
@@ -38,7 +38,8 @@ class Attempt:
 
 
 def asked(
-    config: RunConfig,
+    source: str | Path | Mapping[str, Any] | RunConfig,
+    overrides: Sequence[str] = (),
     *,
     methods: Sequence[str] | None = None,
     seeds: int | None = None,
@@ -47,14 +48,19 @@ def asked(
 ) -> RunConfig:
     """The config with what the command line says of its section `compare`; a method that is labelled there keeps its settings.
 
-    Raises UsageError when no method is named, ConfigError when one is unknown.
+    Where train.learning_rate is auto, each row has its method's own. Raises UsageError when no method is named, ConfigError when
+    one is unknown.
     """
-    raw = config.model_dump()
+    written = unchecked(source, overrides)
+    raw = validate(written).model_dump()
     described = {entry["label"]: entry for entry in raw["compare"]["methods"]}
     given = {"seeds": seeds, "sizes": sizes, "part": part}
     if methods is not None:
-        given["methods"] = [described.get(name, name) for name in methods]
+        given["methods"] = [described.get(name, {"name": name}) for name in methods]
     raw["compare"] |= {key: value for key, value in given.items() if value is not None}
+    if (written.get("train") or {}).get("learning_rate", "auto") == "auto":
+        for entry in raw["compare"]["methods"]:
+            entry["train"] = {"learning_rate": "auto"} | entry.get("train", {})
     found = validate(raw)
     if not found.compare.methods:
         raise UsageError("no method to compare", hint=f"Name some: --methods {','.join([*METHODS][:3])}")

@@ -18,7 +18,6 @@ from fintune.comparison.attempts import Attempt, asked, attempts, of_size
 from fintune.comparison.challengers import Challengers
 from fintune.comparison.record import Scored, curve, record
 from fintune.comparison.rows import Row, method_row
-from fintune.config import load
 from fintune.errors import BrokenEnvironment, ModelError, RunError, TrainingError
 from fintune.making import interrupted
 from fintune.pipeline import score_part, train
@@ -52,8 +51,7 @@ def compare(
 
     A method that fails is listed with its reason; ModelError when all do.
     """
-    config = asked(load(source, overrides), methods=methods, seeds=seeds, sizes=sizes, part=part)
-    prepared = prepare(config)
+    prepared = prepare(asked(source, overrides, methods=methods, seeds=seeds, sizes=sizes, part=part))
     folder = folder_of(prepared.config)
     sized = {size: of_size(prepared, size) for size in prepared.config.compare.sizes}
     planned = attempts(prepared, sized, folder)

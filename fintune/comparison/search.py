@@ -66,7 +66,7 @@ def search(
 
     Raises UsageError when a setting cannot be searched, or the part is test; BrokenEnvironment when Optuna is not there.
     """
-    config = _config(load(source, overrides), methods)
+    config = _config(source, overrides, methods)
     prepared = prepare(config)
     folder = folder_of(prepared.config)
     spaces = {e.label: space(config_for(prepared.config, e, 0), settings) for e in config.compare.methods}
@@ -79,15 +79,18 @@ def search(
     return Search(folder / "best.yaml", best)
 
 
-def _config(config: RunConfig, methods: Sequence[str] | None) -> RunConfig:
+def _config(
+    source: str | Path | Mapping[str, Any] | RunConfig, overrides: Sequence[str], methods: Sequence[str] | None
+) -> RunConfig:
+    if find_spec("optuna") is None:
+        raise BrokenEnvironment("--search needs optuna, which is not installed", hint="pip install 'fintune[search]'")
+    config = load(source, overrides)
     if config.compare.part == "test":
         raise UsageError(
             "--search: settings are chosen on validation, not on test", hint="Leave compare.part as it is."
         )
-    if find_spec("optuna") is None:
-        raise BrokenEnvironment("--search needs optuna, which is not installed", hint="pip install 'fintune[search]'")
     own = None if config.compare.methods else [config.method.name]
-    return asked(config, methods=methods or own, seeds=1, sizes=[])
+    return asked(source, overrides, methods=methods or own, seeds=1, sizes=[])
 
 
 def _search(prepared: Prepared, entry: MethodEntry, ranges: Sequence[Range], trials: int, folder: Path) -> Best:

@@ -13,8 +13,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from fintune.errors import UsageError, did_you_mean
-from fintune.methods import METHODS
-from fintune.sections import RunConfig, TrainSection
+from fintune.sections import RunConfig
 
 AROUND = 10.0
 """factor by which a number without an upper bound is tried below and above its present value, if it is a float"""
@@ -62,7 +61,7 @@ def _range(config: RunConfig, setting: str) -> Range:
         return Range(key, choices=choices)
     if kind is None:
         raise UsageError(f"--search {name}: {key} is neither a number nor a choice", hint="Search other settings.")
-    return _around(key, _present(config, section, key), kind, *_limits(field))
+    return _around(key, getattr(section, key.split(".")[1]), kind, *_limits(field))
 
 
 def _around(key: str, value: Any, kind: type, lowest: float, highest: float) -> Range:
@@ -92,15 +91,6 @@ def _field(config: RunConfig, name: str) -> tuple[str, BaseModel, FieldInfo]:
             return key, section, type(section).model_fields[key.split(".")[1]]
     plain = sorted(key.split(".")[1] for key in known)
     raise UsageError(f"--search {name}: no setting of train or of {config.method.name}", hint=did_you_mean(name, plain))
-
-
-def _present(config: RunConfig, section: BaseModel, key: str) -> Any:
-    """The setting's value; of an automatic one, what the method has for it."""
-    name = key.split(".")[1]
-    value = getattr(section, name)
-    if isinstance(section, TrainSection) and isinstance(value, str):
-        return getattr(METHODS[config.method.name], name, value)
-    return value
 
 
 def _kind(field: FieldInfo) -> type | None:

@@ -3,10 +3,8 @@
 Settings: lora_options.py. Starts that look at the training part: initialisation.py. What is written: saving.py.
 """
 
-import re
 import warnings
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fintune.errors import ModelError
 from fintune.methods.initialisation import FROM_EXAMPLES, initialise
@@ -14,60 +12,12 @@ from fintune.methods.lora_checks import need_names, need_whole
 from fintune.methods.lora_options import LoraOptions
 from fintune.methods.protocol import Method
 from fintune.methods.saving import remember_start
-from fintune.models.stack import blocks as decoder_blocks
-from fintune.models.stack import towers_without_text
 
-if TYPE_CHECKING:
-    from torch import nn
-
-_BLOCK = re.compile(r"^(?P<stem>.*?)\.(?P<index>\d+)\.(?P<inner>.+)$")
 _AS_THEY_ARE = {"r", "lora_alpha", "lora_dropout", "rank_pattern", "alpha_pattern", "bias", "use_rslora", "use_dora"}
 """options that PEFT takes under the same name and meaning"""
 _DIRECTIONS = {"eva": 1, "pissa": 1, "olora": 1, "mica": 1, "corda": 1, "lora_ga": 2}
 """directions of a layer that an initialisation takes for each of the update's"""
 _TASK_TYPES = {"causal": "CAUSAL_LM", "seq2seq": "SEQ_2_SEQ_LM"}
-
-
-def block_linear_layers(model: "nn.Module", blocks: Sequence[int] = (), *, within: str = "") -> str:
-    """A regex for the full names of all linear layers inside the model's numbered blocks (`layers.3.mlp.up_proj`).
-
-    Of all blocks, or of those whose numbers are given, below the name `within`. The head and the embeddings stand outside the
-    blocks and are left alone, and so is a tower that reads no text. Raises ModelError when there is none, or no such block.
-    """
-    from torch import nn
-    from transformers.pytorch_utils import Conv1D
-
-    found: dict[str, set[str]] = {}
-    numbers: set[int] = set()
-    towers = towers_without_text(model)
-    for name, module in model.named_modules():
-        if name.startswith(towers) or not name.startswith(within):
-            continue
-        if isinstance(module, nn.Linear | Conv1D) and (match := _BLOCK.match(name)):
-            found.setdefault(match["stem"], set()).add(match["inner"])
-            numbers.add(int(match["index"]))
-    if not found:
-        raise ModelError(
-            "method.target_modules: the model has no linear layers in numbered blocks",
-            hint="Name the layers to adapt in method.target_modules.",
-        )
-    if missing := sorted(set(blocks) - numbers):
-        raise ModelError(f"method.layers: no block {missing[0]}", hint=f"The model has blocks 0 to {max(numbers)}.")
-    index = rf"(?:{'|'.join(map(str, sorted(set(blocks))))})" if blocks else r"\d+"
-    parts = [
-        rf"{re.escape(stem)}\.{index}\.(?:{'|'.join(map(re.escape, sorted(inner)))})"
-        for stem, inner in sorted(found.items())
-    ]
-    return "|".join(parts)
-
-
-def top_linear_layers(model: "nn.Module", count: int) -> str:
-    """The same of the last `count` blocks of the decoder alone."""
-    layers = decoder_blocks(model)
-    if count > len(layers):
-        raise ModelError(f"method.layers: top:{count}, and the model has {len(layers)} blocks", hint="Use layers: all.")
-    name = next(name for name, module in model.named_modules() if module is layers)
-    return block_linear_layers(model, range(len(layers) - count, len(layers)), within=f"{name}.")
 
 
 def attach(model: Any, options: LoraOptions, kind: str) -> Any:
@@ -103,14 +53,9 @@ def _peft_config(model: Any, options: LoraOptions, kind: str) -> Any:
 
     auto, start = options.target_modules == "auto", options.init_lora_weights
     own: Any = True if start in FROM_EXAMPLES else start
-    top = options.top
     return LoraConfig(
         task_type=_TASK_TYPES[kind],
-        target_modules=top_linear_layers(model, top)
-        if top
-        else block_linear_layers(model, options.numbers)
-        if auto
-        else options.target_modules,
+        target_modules=options.regex(model),
         layers_to_transform=None if auto else options.numbers or None,
         exclude_modules=options.exclude_modules or None,
         modules_to_save=options.modules_to_save or None,
@@ -196,7 +141,6 @@ LORA = Method(
     options=LoraOptions,
     attach=attach,
     initialise=initialise,
-    kinds=("causal", "seq2seq"),
-    mergeable=True,
-    saved_format="peft",
+    learning_rate=5e-4,
+    learning_rate_source="chosen on AllAgree's validation part, docs/log.md",
 )

@@ -9,29 +9,20 @@ from typing import Any, Literal, Self
 from pydantic import Field, NonNegativeInt, field_validator, model_validator
 
 from fintune.errors import ModelError, did_you_mean
-from fintune.methods.protocol import MethodOptions
+from fintune.methods.targets import TargetOptions, compiled
 
 _STARTS = ("gaussian", "orthogonal", "mica", "pissa", "pissa_niter_4", "olora", "eva", "corda", "lora_ga")
-_TOP = re.compile(r"top:[1-9]\d{0,3}")
 _NITER = re.compile(r"pissa_niter_\d+")
 
 
-class LoraOptions(MethodOptions):
+class LoraOptions(TargetOptions):
     """Settings of method `lora`."""
 
     name: Literal["lora"] = "lora"
     r: int = Field(8, ge=1, le=4096, description="Rank of the update.")
     lora_alpha: int = Field(32, ge=1, description="The update is scaled by lora_alpha / r.")
     lora_dropout: float = Field(0.1, ge=0, lt=1, description="Dropout on the input of the update.")
-    target_modules: str | list[str] = Field(
-        "auto", description="auto = every linear layer of the transformer blocks; or names, or one regex."
-    )
     exclude_modules: str | list[str] = Field([], description="Names, or one regex, of layers to leave out again.")
-    layers: str | list[int] = Field(
-        "all",
-        description="Blocks to adapt: all | top:6 (the last six; of an encoder-decoder, of its decoder) | numbers from 0."
-        " What lies below the lowest is computed once (train.trunk_cache).",
-    )
     layers_to_transform: list[int] = Field([], description="PEFT's name for layers, numbers alone.")
     rank_pattern: dict[str, int] = Field({}, description="Another r for some layers: {regex of the name's end: r}.")
     alpha_pattern: dict[str, int] = Field({}, description="Another lora_alpha for some layers.")
@@ -78,34 +69,16 @@ class LoraOptions(MethodOptions):
     @classmethod
     def _positive(cls, patterns: dict[str, int]) -> dict[str, int]:
         for pattern, value in patterns.items():
-            _compiled(pattern)
+            compiled(pattern)
             if value < 1:
                 raise ValueError(f"{pattern}: must be 1 or more")
         return patterns
-
-    @field_validator("target_modules")
-    @classmethod
-    def _regex_is_one(cls, chosen: str | list[str]) -> str | list[str]:
-        if not chosen:
-            raise ValueError("names no layer; leave it out for auto")
-        if isinstance(chosen, str):
-            _compiled(chosen)
-        return chosen
-
-    @field_validator("layers")
-    @classmethod
-    def _blocks_are_some(cls, chosen: str | list[int]) -> str | list[int]:
-        if isinstance(chosen, str) and chosen != "all" and not _TOP.fullmatch(chosen):
-            raise ValueError("must be all, top: with a number (top:6), or a list of block numbers")
-        if isinstance(chosen, list) and (not chosen or min(chosen) < 0):
-            raise ValueError("needs numbers from 0; leave it out for all blocks")
-        return chosen
 
     @field_validator("exclude_modules")
     @classmethod
     def _exclusion_is_a_regex(cls, chosen: str | list[str]) -> str | list[str]:
         if isinstance(chosen, str):
-            _compiled(chosen)
+            compiled(chosen)
         return chosen
 
     @field_validator("layers_to_transform")
@@ -143,21 +116,9 @@ class LoraOptions(MethodOptions):
         return self
 
     @property
-    def top(self) -> int | None:
-        """N of `layers: top:N`."""
-        return int(self.layers[4:]) if isinstance(self.layers, str) and self.layers != "all" else None
-
-    @property
     def numbers(self) -> list[int]:
         """Blocks that are chosen by number; empty where they are not."""
         return self.layers if isinstance(self.layers, list) else self.layers_to_transform
-
-
-def _compiled(pattern: str) -> None:
-    try:
-        re.compile(pattern)
-    except re.error as error:
-        raise ValueError(f"not a regular expression: {error}") from None
 
 
 def _token_id(token: str | int, tokenizer: Any) -> int:

@@ -2,9 +2,15 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict
+
+from fintune.errors import ModelError
+from fintune.methods import saving
+from fintune.models.quantization import is_quantized
+from fintune.models.stack import bare
 
 
 class MethodOptions(BaseModel):
@@ -22,9 +28,37 @@ class MethodOptions(BaseModel):
         """The settings with what depends on the tokenizer put into numbers. Raises ModelError when it knows no such thing."""
         return self
 
+    def tokens_before(self) -> int:
+        """Virtual tokens that stand before every text, as ids behind the vocabulary (virtual_tokens.py)."""
+        return 0
+
+    def no_merge(self) -> str:
+        """Why these settings make something that cannot become plain weights, where the method as such could."""
+        return ""
+
 
 def _as_attached(model: Any, options: Any, losses: Sequence[Callable[[], Any]]) -> None:
     """Leave the start that `attach` gave."""
+
+
+def merge_with_peft(model: Any) -> Any:
+    """The base model with a PeftModel's update in its weights."""
+    return model.merge_and_unload()
+
+
+@dataclass(frozen=True)
+class Steps:
+    """What a method does beside the gradient's step, for one training: all of it after `begin`."""
+
+    begin: Callable[[Any, int], None]
+    """(model, optimizer steps there will be)"""
+    penalty: Callable[[Any], Any]
+    """(model) -> what is added to the loss"""
+    stepped: Callable[[Any, int], None]
+    """(model, number of the step from 1), after the optimizer has stepped and before gradients are cleared"""
+    state: Callable[[Any], dict[str, Any]]
+    """(model) -> the tensors that a resume needs beside parameters"""
+    restore: Callable[[Any, dict[str, Any]], None]
 
 
 @dataclass(frozen=True)
@@ -37,12 +71,61 @@ class Method:
     options: type[MethodOptions]
     attach: Callable[[Any, Any, str], Any]
     """(model, resolved options, kind) -> the same model with a few trainable parameters"""
-    kinds: tuple[str, ...]
-    """model kinds it works on: causal, seq2seq"""
-    mergeable: bool
-    saved_format: str
+    learning_rate: float
+    """what train.learning_rate: auto is"""
+    learning_rate_source: str
+    kinds: tuple[str, ...] = ("causal", "seq2seq")
+    """model kinds it works on"""
+    merge: Callable[[Any], Any] | None = merge_with_peft
+    """(model) -> a plain model with the same answers; None where there is none"""
+    no_merge: str = ""
+    """why there is none"""
+    quantised: bool = True
+    """whether the base model may be in 4 or 8 bits"""
+    checkpointing: bool = True
+    """whether activations may be computed again instead of being kept"""
+    virtual_tokens: bool = False
+    trunk: bool = True
+    """whether blocks below the lowest adapter can be computed once"""
+    saved_format: str = "peft"
+    save: Callable[[Any, Path], None] = saving.save
+    rates: Callable[[Any, Any], dict[str, float]] | None = None
+    """(model, options) -> for parameters whose name ends so, a factor on the learning rate; None: one rate for all"""
+    steps: Steps | None = None
     initialise: Callable[[Any, Any, Sequence[Callable[[], Any]]], None] = _as_attached
     """(attached model, options, losses): a start that depends on the training part; each loss reads one example of it"""
+
+    @property
+    def mergeable(self) -> bool:
+        """Whether `merge` is there."""
+        return self.merge is not None
+
+    def merged(self, model: Any, options: MethodOptions) -> Any:
+        """The model as a plain one with the same answers. Raises ModelError with the reason where there is none."""
+        reason = options.no_merge() or self.no_merge
+        if is_quantized(bare(model)):
+            reason = "the base model is held in fewer bits, and rounding again would change its answers"
+        if self.merge is None or reason:
+            raise ModelError(f"method.name: {self.name} cannot be merged: {reason}", hint="Use it as an adapter.")
+        return self.merge(model)
+
+    def need_fit(self, kind: str, quantisation: str | None, *, checkpointing: bool = False) -> None:
+        """Raise ModelError when it does not go with such a base model; asked before weights are loaded."""
+        if kind not in self.kinds:
+            raise ModelError(
+                f"method.name: {self.name} works on {', '.join(self.kinds)} models, and this one is {kind}",
+                hint="fintune methods lists what goes with which.",
+            )
+        if quantisation and not self.quantised:
+            raise ModelError(
+                f"model.quantization: {quantisation}, and {self.name} trains weights of the base model itself",
+                hint="Use model.quantization: none, or method lora.",
+            )
+        if checkpointing and not self.checkpointing:
+            raise ModelError(
+                f"train.gradient_checkpointing: {self.name} cannot compute its activations again",
+                hint="Use train.gradient_checkpointing: false.",
+            )
 
     def describe(self) -> dict[str, str]:
         """The entry as text: a row of `fintune methods` and of the docs."""
@@ -51,6 +134,10 @@ class Method:
             "summary": self.summary,
             "paper": self.paper,
             "models": ", ".join(self.kinds),
-            "mergeable": "yes" if self.mergeable else "no",
+            "mergeable": "yes" if self.mergeable else f"no: {self.no_merge}",
+            "4-bit base": "yes" if self.quantised else "no",
+            "virtual tokens": "yes" if self.virtual_tokens else "no",
+            "lower-block cache": "yes" if self.trunk else "no",
+            "learning rate": f"{self.learning_rate:g} ({self.learning_rate_source})",
             "saved as": self.saved_format,
         }

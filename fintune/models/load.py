@@ -11,9 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from warnings import catch_warnings, filterwarnings
 
 from fintune.errors import ModelError
 from fintune.models.families import OVERFLOW_IN_HALF
+from fintune.models.quantization import keep_packing, quantized
 from fintune.models.references import (
     at_hand,
     find_device,
@@ -54,9 +56,15 @@ class LoadedModel:
 
 
 def load_model(
-    reference: str, *, revision: str | None = None, dtype: str = "auto", device: str = "auto"
+    reference: str,
+    *,
+    revision: str | None = None,
+    dtype: str = "auto",
+    device: str = "auto",
+    quantization: str = "none",
+    double: bool = False,
 ) -> LoadedModel:
-    """Load a base model. Raises ModelError when it is missing, damaged, or only to be had as a pickle."""
+    """Load a base model, in 4 or 8 bits if asked. Raises ModelError when it is missing, damaged, or only to be had as a pickle."""
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
 
@@ -65,6 +73,7 @@ def load_model(
     place = source(reference)
     local = place != reference or Path(place).is_dir()
     options: dict[str, Any] = {"revision": revision, "local_files_only": local, "trust_remote_code": False}
+    fewer_bits = quantized(quantization, precision, target, double=double)
     with loading_errors(reference, local=local):
         config = AutoConfig.from_pretrained(place, **options)
         if precision == torch.float16 and config.model_type in OVERFLOW_IN_HALF:
@@ -77,14 +86,18 @@ def load_model(
         tokenizer("a涨🚀")  # a tokenizer without its settings fails here, not in the middle of the data
         auto: Any = AutoModelForSeq2SeqLM if kind == "seq2seq" else AutoModelForCausalLM
         model, loading = auto.from_pretrained(
-            place, dtype=precision, use_safetensors=True, output_loading_info=True, **options
+            place, dtype=precision, use_safetensors=True, output_loading_info=True, **options, **fewer_bits
         )
     _need_whole(reference, model, loading)
     _say_whether_tied(model)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     digest = folder_sha256(Path(place)) if local else f"commit {config._commit_hash}"
-    return LoadedModel(model.to(target).eval(), tokenizer, kind, reference, digest)
+    if fewer_bits:
+        keep_packing(model)
+    else:
+        model = model.to(target)
+    return LoadedModel(model.eval(), tokenizer, kind, reference, digest)
 
 
 def _need_whole(reference: str, model: Any, loading: Mapping[str, Any]) -> None:
@@ -122,12 +135,46 @@ def load_tokenizer(reference: str) -> Any:
 
 
 def load_adapter(base: LoadedModel, folder: Path) -> LoadedModel:
-    """Put a saved PEFT adapter on its base model. Raises ModelError when it is damaged or belongs to another model."""
+    """Put a saved adapter on its base model. Raises ModelError when it is damaged or belongs to another model."""
+    from fintune.methods import own_format
+
+    return _load_own(base, folder) if (folder / own_format.SETTINGS).is_file() else _load_peft(base, folder)
+
+
+def _load_own(base: LoadedModel, folder: Path) -> LoadedModel:
+    """Attach again with the settings that were saved, then fill the places that made."""
+    import torch
+
+    from fintune.methods import METHODS, own_format
+
+    found = own_format.settings(folder)
+    if (method := METHODS.get(found["method"])) is None:
+        raise ModelError(
+            f"{folder}: of method '{found['method']}', which is not there",
+            hint="If it is your own: --code FILE that makes it.",
+        )
+    weight_shapes(folder / own_format.WEIGHTS)
+    options = method.options.model_validate(found["options"])
+    with torch.random.fork_rng(devices=[]):
+        model = method.attach(base.model, options, base.kind)
+    if (wrong := own_format.fill(model, folder)) is not None:
+        raise _misfit(folder, base.reference, wrong)
+    return replace(base, model=model.eval())
+
+
+def _load_peft(base: LoadedModel, folder: Path) -> LoadedModel:
     import torch
     from peft import PeftModel, get_peft_model_state_dict
 
     shapes = _adapter_shapes(folder)
-    with torch.random.fork_rng(devices=[]), loading_errors(str(folder)):  # PEFT initialises before it loads
+    with (
+        torch.random.fork_rng(devices=[]),
+        loading_errors(str(folder)),
+        catch_warnings(),
+    ):  # PEFT initialises, then loads
+        filterwarnings(
+            "ignore", message="Unsupported layer type|The following rank_pattern keys"
+        )  # norms; AdaLoRA's own
         try:
             model = PeftModel.from_pretrained(base.model, folder)
         except (RuntimeError, ValueError) as error:
@@ -141,12 +188,16 @@ def load_adapter(base: LoadedModel, folder: Path) -> LoadedModel:
 
 
 def _adapter_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
+    read_json(folder / "adapter_config.json")
+    return weight_shapes(folder / "adapter_model.safetensors")
+
+
+def weight_shapes(weights: Path) -> dict[str, tuple[int, ...]]:
+    """Shapes in a safetensors file by name. Raises ModelError when it is missing or damaged."""
     from safetensors import SafetensorError, safe_open
 
-    read_json(folder / "adapter_config.json")
-    weights = folder / "adapter_model.safetensors"
     if not weights.is_file():
-        raise ModelError(f"{folder}: no adapter_model.safetensors", hint="Name a run folder, or train again.")
+        raise ModelError(f"{weights.parent}: no {weights.name}", hint="Name a run folder, or train again.")
     need_readable(weights)
     try:
         with safe_open(weights, framework="pt") as file:

@@ -18,7 +18,7 @@ def arguments(loaded: LoadedModel, settings: TrainSection, folder: Path, example
         num_train_epochs=settings.epochs,
         per_device_train_batch_size=settings.examples_a_step,
         gradient_accumulation_steps=settings.gradient_accumulation_steps,
-        learning_rate=settings.learning_rate,
+        learning_rate=settings.peak_learning_rate,
         warmup_steps=_warmup(settings, examples),
         lr_scheduler_type=settings.lr_scheduler_type,
         weight_decay=settings.weight_decay,

@@ -18,7 +18,7 @@ def need_finite(number: float, what: str, settings: TrainSection, rows: Sequence
     where = f" (rows {', '.join(rows[:_NAMED])}{more})" if rows else ""
     raise TrainingError(
         f"train: {what} is {number}{where}: training has diverged",
-        hint=f"Lower train.learning_rate (now {settings.learning_rate:g}), or use model.dtype: float32.",
+        hint=f"Lower train.learning_rate (now {settings.peak_learning_rate:g}), or use model.dtype: float32.",
     )
 
 

@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
+from fintune.methods.protocol import Steps
 from fintune.trunk.shortcuts import Shortcuts
 
 
@@ -38,3 +39,7 @@ class Hooks:
     should_stop: Callable[[], bool] = lambda: False
     interruptible: Callable[[], AbstractContextManager[None]] = nullcontext
     shortcuts: Shortcuts = field(default_factory=Shortcuts)
+    rates: Mapping[str, float] = field(default_factory=dict)
+    """for parameters whose name holds the key, a factor on the learning rate"""
+    steps: Steps | None = None
+    """what the method does at every step"""

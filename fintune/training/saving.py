@@ -7,7 +7,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from fintune.errors import RunError
+from fintune.training.arguments import steps
 from fintune.training.checkpoints import Checkpoints
+from fintune.training.method_steps import StepsCallback
 from fintune.training.watch import Watch
 
 if TYPE_CHECKING:
@@ -26,12 +28,15 @@ class SealedCheckpoints(_Trainer):
 
     watch: Watch
     checkpoints: Checkpoints
+    method_steps: StepsCallback | None = None
     _staging: Path
 
     def take_up(self, checkpoint: Path) -> None:
         """Restore what the caller sees of a checkpoint, and judge an epoch that was trained but not judged."""
         self.watch.restore(checkpoint)
         self._load_from_checkpoint(str(checkpoint))
+        if self.method_steps is not None:
+            self.method_steps.restore(self.model, checkpoint, steps(self.watch.settings, len(self.train_dataset)))  # type: ignore[arg-type]
         self.watch.take_up(self.model)
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
@@ -45,6 +50,8 @@ class SealedCheckpoints(_Trainer):
         self._staging = staging
         super()._save_checkpoint(model, trial)
         self.watch.save(staging)
+        if self.method_steps is not None:
+            self.method_steps.save(self.model, staging)
         for file in (staging / f"checkpoint-{self.state.global_step}").iterdir():
             file.rename(staging / file.name)
         (staging / f"checkpoint-{self.state.global_step}").rmdir()

@@ -5,7 +5,7 @@ the loss at answer positions, checkpoints that are never half, and the epoch's j
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from fintune.training.guard import need_finite, out_of_memory
 from fintune.training.hooks import Hooks, Judgement
 from fintune.training.leanly import leanly
 from fintune.training.loss import answer_loss
+from fintune.training.method_steps import StepsCallback, set_rates
 from fintune.training.saving import SealedCheckpoints
 from fintune.training.watch import Watch
 from fintune.trunk.shortcuts import STATES, Shortcuts
@@ -58,6 +59,7 @@ def train(
         data_collator=_collator(loaded, hooks.shortcuts),
         callbacks=[watch, *_tensorboard(settings, folder)],
     )
+    trainer.use(hooks)
     trainer.remove_callback(PrinterCallback)
     watch.reporters = [c for c in trainer.callback_handler.callbacks if isinstance(c, _reporters(settings))]
     latest = trainer.checkpoints.latest() if resume else None
@@ -82,8 +84,24 @@ class AnswerTrainer(SealedCheckpoints, Trainer):
         self.checkpoints = Checkpoints(Path(str(self.args.output_dir)))
         self._staging = self.checkpoints.folder
         self._settings = settings
+        self._rates: Mapping[str, float] = {}
         self._weights: torch.Tensor | None = None
         self._loss_shifts_labels = False  # else the Trainer leaves the first label out when it counts answer tokens
+
+    def use(self, hooks: Hooks) -> None:
+        """Take up what the method asks for."""
+        self._rates = hooks.rates
+        if hooks.steps is not None:
+            self.method_steps = StepsCallback(hooks.steps)
+            self.add_callback(self.method_steps)
+
+    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
+        """The Trainer's, with the method's learning rates."""
+        made = self.optimizer is None
+        optimizer = super().create_optimizer(model)
+        if made and self._rates:
+            set_rates(optimizer, self.model if model is None else model, self._rates)
+        return optimizer
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         """Batches from BucketSampler, sharded by accelerate."""
@@ -119,9 +137,20 @@ class AnswerTrainer(SealedCheckpoints, Trainer):
                 raise
             rows, length = inputs["input_ids"].shape
             raise out_of_memory(self.state.global_step + 1, (rows, length), self._settings) from error
-        loss = torch.stack(losses).sum()
+        loss = torch.stack(losses).sum() + self._penalty(model)
         self._need_finite(float(loss), "the loss")
         return loss
+
+    def _penalty(self, model: Any) -> torch.Tensor | float:
+        """The loss a method adds to each batch, its gradients taken."""
+        if self.method_steps is None:
+            return 0.0
+        share = self.method_steps.steps.penalty(self.accelerator.unwrap_model(model))
+        if not torch.is_tensor(share):
+            return 0.0
+        share = share / self.args.gradient_accumulation_steps
+        self.accelerator.backward(share)
+        return share.detach()
 
     def _clip_grad_norm(self, model: Any) -> Any:
         norm = super()._clip_grad_norm(model)  # type: ignore[no-untyped-call]

@@ -27,7 +27,7 @@ class Watch(TrainerCallback):
     """State that a checkpoint holds beside the Trainer's: the best epoch, the running loss, the number of lines logged."""
 
     def __init__(self, hooks: Hooks, settings: TrainSection, steps_an_epoch: int) -> None:
-        self._hooks, self._settings, self._steps = hooks, settings, steps_an_epoch
+        self._hooks, self.settings, self._steps = hooks, settings, steps_an_epoch
         self.reporters: list[Any] = []
         """the Trainer's own callbacks for MLflow and the like, which hear the epoch's figures too"""
         self.best_epoch = 0
@@ -87,14 +87,14 @@ class Watch(TrainerCallback):
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Say how far it is; save (and log first, so that no loss is lost) now and then, before an epoch is judged, and to stop."""
-        step, epochs = state.global_step, self._settings.epochs
+        step, epochs = state.global_step, self.settings.epochs
         epoch = min(epochs, (step - 1) // self._steps + 1)
         within = step - (epoch - 1) * self._steps
         advance(f"epoch {epoch}/{epochs}", within, self._steps, f"{self._note} · {self._left(step, state.max_steps)}")
         if within == self._steps:
             self._unjudged = epoch
         self._stopping = self._hooks.should_stop()
-        every = self._settings.save_steps
+        every = self.settings.save_steps
         if self._stopping or within == self._steps or (every and step % every == 0):
             control.should_log = control.should_save = True
         control.should_training_stop = control.should_training_stop or self._stopping
@@ -139,7 +139,7 @@ class Watch(TrainerCallback):
     @property
     def stopped_early(self) -> bool:
         """Whether patience has ended the training before its last epoch."""
-        return self.done and self._epoch < self._settings.epochs
+        return self.done and self._epoch < self.settings.epochs
 
     def judge_pending(self, model: Any) -> Mapping[str, float]:
         """Judge the epoch that is trained and not judged yet; keep it if it is the best. Returns its figures."""
@@ -148,7 +148,7 @@ class Watch(TrainerCallback):
 
     def _judge(self, epoch: int, model: Any) -> Mapping[str, float]:
         judgement = self._hooks.judge(epoch)
-        need_finite(judgement.loss, f"the validation loss of epoch {epoch}", self._settings)
+        need_finite(judgement.loss, f"the validation loss of epoch {epoch}", self.settings)
         model.train()
         better = judgement.better_than(self._best)
         if better:
@@ -156,7 +156,7 @@ class Watch(TrainerCallback):
             self._hooks.keep()
         self._log_epoch(epoch, better, judgement)
         self._unjudged, self._losses, self._epoch = 0, [], epoch
-        self.done = epoch == self._settings.epochs or self._patience_is_over(epoch)
+        self.done = epoch == self.settings.epochs or self._patience_is_over(epoch)
         return judgement.figures
 
     def _report(self, args: Any, state: Any, control: Any, figures: Mapping[str, float]) -> None:
@@ -167,7 +167,7 @@ class Watch(TrainerCallback):
 
     def _mlflow_run(self) -> str | None:
         """Id of the run the Trainer's callback has begun; it has imported the package by then."""
-        mlflow = sys.modules.get("mlflow") if "mlflow" in self._settings.report_to else None
+        mlflow = sys.modules.get("mlflow") if "mlflow" in self.settings.report_to else None
         active = mlflow.active_run() if mlflow else None
         return active.info.run_id if active else None
 
@@ -178,9 +178,9 @@ class Watch(TrainerCallback):
         self._log(line | dict(judgement.figures))
 
     def _patience_is_over(self, epoch: int) -> bool:
-        patience = self._settings.early_stopping_patience
+        patience = self.settings.early_stopping_patience
         over = patience is not None and epoch - self.best_epoch >= patience
-        if over and epoch < self._settings.epochs:
+        if over and epoch < self.settings.epochs:
             tell("train", f"stopped early: epoch {self.best_epoch} is still the best after {patience} more")
         return over
 

@@ -9,7 +9,10 @@ import pytest
 
 import fintune
 from fintune.comparison import Comparison, compare
+from fintune.comparison.attempts import asked, attempts
 from fintune.errors import ConfigError, DataError, ModelError, RunError, UsageError
+from fintune.methods import METHODS
+from fintune.preparation import prepare
 from fintune.progress import Progress, listening
 from fintune.run import Run
 from tests.conftest import Command
@@ -224,6 +227,19 @@ def test_runs_of_another_base_are_not_mixed_in(quick: dict[str, Any]) -> None:
     run.write_json("environment.json", run.environment() | {"base_sha256": "0" * 64})
     with pytest.raises(RunError, match="trained on other weights"):
         compare(quick)
+
+
+def test_each_method_has_its_own_learning_rate_unless_one_is_set(quick: dict[str, Any], tmp_path: Path) -> None:
+    rates = {name: METHODS[name].learning_rate for name in ("lora", "ia3")}
+    assert len(set(rates.values())) == 2
+    del quick["train"]["learning_rate"]
+
+    def planned(*overrides: str) -> dict[str, float]:
+        prepared = prepare(asked(quick, overrides, methods=["lora", "ia3"], seeds=1))
+        return {one.label: one.config.train.peak_learning_rate for one in attempts(prepared, {}, tmp_path)}
+
+    assert planned() == planned("train.learning_rate=auto") == rates
+    assert planned("train.learning_rate=0.002") == {"lora": 0.002, "ia3": 0.002}
 
 
 def test_what_a_run_is_compared_with_changes_nothing_about_it(quick: dict[str, Any]) -> None:

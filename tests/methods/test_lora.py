@@ -9,7 +9,8 @@ import torch
 import fintune
 from fintune.config import load
 from fintune.errors import ConfigError, ModelError
-from fintune.methods.lora import LoraOptions, attach, block_linear_layers
+from fintune.methods.lora import LoraOptions, attach
+from fintune.methods.targets import block_linear_layers
 from fintune.models import load_model
 from fintune.pipeline import score_part
 from tests.families import save

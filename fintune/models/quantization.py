@@ -1,0 +1,47 @@
+"""A base model held in 4 or 8 bits by bitsandbytes while it is frozen.
+
+>>> load_model("embedded", quantization="nf4")
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+
+def quantized(name: str, precision: "torch.dtype", device: "torch.device", *, double: bool) -> dict[str, Any]:
+    """What `from_pretrained` needs for `name` (none, nf4, int8); products are computed in `precision`.
+
+    NF4: Dettmers et al. 2023, arXiv:2305.14314, section 3; int8: Dettmers et al. 2022, arXiv:2208.07339.
+    """
+    if name == "none":
+        return {}
+    from transformers import BitsAndBytesConfig
+
+    settings: dict[str, Any] = (
+        {
+            "load_in_4bit": True,
+            "bnb_4bit_quant_type": "nf4",
+            "bnb_4bit_compute_dtype": precision,
+            "bnb_4bit_use_double_quant": double,
+        }
+        if name == "nf4"
+        else {"load_in_8bit": True}
+    )
+    config: Any = BitsAndBytesConfig
+    return {"quantization_config": config(**settings), "device_map": {"": device}}
+
+
+def keep_packing(model: Any) -> None:
+    """Keep 4-bit layers from packing their weights anew when they first read in evaluation on a CPU with bfloat16 products.
+
+    bitsandbytes 0.50 leaves them packed, and training after that runs through a product that has no gradient.
+    """
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
+
+
+def is_quantized(model: Any) -> bool:
+    """Whether a model's weights are held in fewer bits."""
+    return getattr(model, "quantization_method", None) is not None
