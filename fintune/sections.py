@@ -320,6 +320,7 @@ class MethodEntry(Section):
     name: str
     label: str = Field("", max_length=40)
     train: dict[str, Any] = {}
+    model: dict[str, Any] = {}
 
     @model_validator(mode="before")
     @classmethod

@@ -20,8 +20,8 @@ from fintune.methods import METHODS
 from fintune.preparation import Prepared, prepare
 from fintune.sections import MethodEntry, RunConfig
 
-_SAME_FOR_ALL = ("epochs", "seed")
-"""settings of training that a row may not have to itself: its budget, and what the comparison sets"""
+_SAME_FOR_ALL = {"train": ("epochs", "seed"), "model": ("base", "revision")}
+"""settings that a row may not have to itself: its budget, its base model, and what the comparison sets"""
 _PLACE = ("name", "output", "compare")
 _SCORING = {"test", "baselines", "resamples", "confidence", "batch_size"}
 """settings that change nothing about what is trained"""
@@ -54,7 +54,7 @@ def asked(
     written = unchecked(source, overrides)
     raw = validate(written).model_dump()
     described = {entry["label"]: entry for entry in raw["compare"]["methods"]}
-    given = {"seeds": seeds, "sizes": sizes, "part": part}
+    given: dict[str, Any] = {"seeds": seeds, "sizes": sizes, "part": part}
     if methods is not None:
         given["methods"] = [described.get(name, {"name": name}) for name in methods]
     raw["compare"] |= {key: value for key, value in given.items() if value is not None}
@@ -119,12 +119,16 @@ def of_size(prepared: Prepared, size: int) -> Prepared:
 
 def config_for(config: RunConfig, entry: MethodEntry, seed: int, size: int | None = None) -> RunConfig:
     """The config of a row's run. Raises ConfigError when the row's own settings are wrong."""
-    shared = [f"train.{key}: is the same for all rows" for key in _SAME_FOR_ALL if key in entry.train]
+    own = {"train": entry.train, "model": entry.model}
+    shared = [
+        f"{s}.{key}: is the same for all rows" for s, keys in _SAME_FOR_ALL.items() for key in keys if key in own[s]
+    ]
     if shared:
-        raise ConfigError(shared, hint="Set it in the config's train section.")
+        raise ConfigError(shared, hint="Set it in the config's own section.")
     raw = config.model_dump()
     base = raw["method"] if entry.name == config.method.name else {"name": entry.name}
     raw["method"] = base | entry.options
+    raw["model"] |= dict(entry.model)
     raw["train"] |= dict(entry.train) | {"seed": (config.train.seed + seed) % 2**32}
     raw["evaluation"] |= {"test": config.compare.part == "test", "baselines": []}
     raw["compare"] = {}

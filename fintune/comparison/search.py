@@ -164,7 +164,8 @@ def _changed(entry: MethodEntry, settings: Mapping[str, Any]) -> MethodEntry:
 
 def _flags(entry: MethodEntry) -> str:
     method = {"name": entry.name} | entry.options
-    settings = {f"method.{k}": v for k, v in method.items()} | {f"train.{k}": v for k, v in entry.train.items()}
+    sections = {"method": method, "train": entry.train, "model": entry.model}
+    settings = {f"{section}.{key}": value for section, own in sections.items() for key, value in own.items()}
     shown = {key: value if isinstance(value, str) else json.dumps(value) for key, value in settings.items()}
     return " ".join(f"--set {shlex.quote(f'{key}={value}')}" for key, value in shown.items())
 

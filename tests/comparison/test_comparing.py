@@ -242,6 +242,13 @@ def test_each_method_has_its_own_learning_rate_unless_one_is_set(quick: dict[str
     assert planned("train.learning_rate=0.002") == {"lora": 0.002, "ia3": 0.002}
 
 
+def test_a_row_may_hold_the_base_in_fewer_bits(quick: dict[str, Any], tmp_path: Path) -> None:
+    rows = [{"name": "lora", "label": name, "model": {"quantization": name}} for name in ("none", "nf4")]
+    prepared = prepare(asked(quick | {"compare": {"methods": rows, "seeds": 1}}))
+    found = {one.label: one.config.model.quantization for one in attempts(prepared, {}, tmp_path)}
+    assert found == {"none": "none", "nf4": "nf4"}
+
+
 def test_what_a_run_is_compared_with_changes_nothing_about_it(quick: dict[str, Any]) -> None:
     run = fintune.train(quick)
     assert fintune.train(quick | {"compare": {"methods": ["lora"], "seeds": 5}}, resume=True) == run
@@ -272,6 +279,11 @@ REFUSED: dict[str, tuple[Mapping[str, Any], type[Exception], str]] = {
         {"methods": [FIRM | {"train": {"epochs": 9}}]},
         ConfigError,
         "compare.methods, firm: train.epochs: is the same for all rows",
+    ),
+    "its own base": (
+        {"methods": [FIRM | {"model": {"base": "embedded"}}]},
+        ConfigError,
+        "compare.methods, firm: model.base: is the same for all rows",
     ),
     "one name twice": ({"methods": ["lora", "lora"]}, ConfigError, "two rows are called 'lora'"),
     "a challenger's name": (
