@@ -230,6 +230,48 @@ def train(
 
 
 @app.command()
+def compare(
+    config: ConfigFile,
+    methods: Annotated[
+        str | None,
+        typer.Option(metavar="NAME,...", help="Methods, or labels of compare.methods; left out: all of these."),
+    ] = None,
+    seeds: Annotated[int | None, typer.Option(help="Runs of each method; left out: compare.seeds.")] = None,
+    sizes: Annotated[
+        str | None, typer.Option(metavar="N,...", help="Sizes of the train part, for a learning curve.")
+    ] = None,
+    part: Annotated[str | None, typer.Option(help="validation, or test once everything is chosen.")] = None,
+    search: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SETTING,...",
+            help="Search these settings of each method instead, on validation: learning_rate,r or r=4:64; needs fintune[search].",
+        ),
+    ] = None,
+    trials: Annotated[int, typer.Option(min=1, help="Runs of a search, those made before among them.")] = 20,
+    overrides: Overrides = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Train methods on the same data with several seeds, and say which differences are real; what is finished is reused."""
+    from fintune.comparison import compare as run_all
+    from fintune.comparison.search import search as try_out
+
+    chosen = terminal.split_list(methods)
+    if search is not None:
+        with working():
+            tried = try_out(
+                config, overrides or [], settings=terminal.split_list(search) or [], methods=chosen, trials=trials
+            )
+        terminal.show_search(tried, as_json)
+        return
+    with working():
+        numbers = terminal.split_numbers("--sizes", sizes)
+        done = run_all(config, overrides or [], methods=chosen, seeds=seeds, sizes=numbers, part=part)
+    terminal.show_comparison(done, as_json)
+
+
+@app.command()
 def evaluate(
     run: RunFolder,
     split: Annotated[str, typer.Option(help="Part of the run's own data: train, validation or test.")] = "test",

@@ -20,7 +20,7 @@ from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from fintune.errors import ConfigError, did_you_mean
 from fintune.methods import METHODS
-from fintune.sections import DataSection, EvaluationSection, ModelSection, RunConfig, TrainSection
+from fintune.sections import CompareSection, DataSection, EvaluationSection, ModelSection, RunConfig, TrainSection
 from fintune.tasks import TASKS
 
 _BRANCH = re.compile(r"(str|int|float|bool)$|(list|dict|literal)\[")
@@ -33,18 +33,24 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "data": DataSection,
     "train": TrainSection,
     "evaluation": EvaluationSection,
+    "compare": CompareSection,
 }
 REGISTRIES: dict[str, tuple[str, Mapping[str, Any]]] = {"task": ("sentiment", TASKS), "method": ("lora", METHODS)}
 
 
 def load(source: str | Path | Mapping[str, Any] | RunConfig, overrides: Sequence[str] = ()) -> RunConfig:
     """A config from a YAML file, a mapping or a config, with `section.key=value` overrides. Raises ConfigError."""
+    return validate(unchecked(source, overrides))
+
+
+def unchecked(source: str | Path | Mapping[str, Any] | RunConfig, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """What was written, nothing filled in and nothing resolved. Raises ConfigError when it cannot be read."""
     if isinstance(source, RunConfig):
         source = source.model_dump()
     raw = _read(Path(source)) if isinstance(source, str | Path) else dict(source)
     for override in overrides:
         raw = _override(raw, override)
-    return validate(raw)
+    return raw
 
 
 def validate(raw: Mapping[str, Any]) -> RunConfig:

@@ -13,6 +13,7 @@ from rich.text import Text
 from fintune.data.against import Against
 from fintune.data.findings import Finding
 from fintune.data.suspicion import Suspicion
+from fintune.durations import duration
 from fintune.examination import Examination
 from fintune.export.model_card import HEADLINE, interval
 from fintune.progress import Progress as Event
@@ -59,7 +60,7 @@ def progress_bars(console: Console) -> Iterator[None]:
 
 def trimmed(found: "Trimmed") -> Table:
     """Tokens, parameters and megabytes of a trimmed model, and how nearly it equals the whole one."""
-    table = _table(found.folder)
+    table = empty_table(found.folder)
     table.add_column("", no_wrap=True)
     table.add_column("before", justify="right")
     table.add_column("after", justify="right")
@@ -73,7 +74,7 @@ def trimmed(found: "Trimmed") -> Table:
 
 def scores_table(rows: Mapping[str, Scores], *, confidence: float) -> Table:
     """One row a model, one column a headline metric, each with its interval."""
-    table = _table(f"{100 * confidence:g}% bootstrap intervals; accuracy and F1 in per cent")
+    table = empty_table(f"{100 * confidence:g}% bootstrap intervals; accuracy and F1 in per cent")
     table.add_column("model, part", no_wrap=True)
     for metric in HEADLINE:
         table.add_column(metric.replace("_", " "), justify="right", no_wrap=True)
@@ -92,7 +93,7 @@ def losses(scores: Scores) -> Text:
 
 def classes_table(scores: Scores, labels: Sequence[str]) -> Table:
     """Precision, recall and F1 of each label."""
-    table = _table("per label, in per cent")
+    table = empty_table("per label, in per cent")
     table.add_column("label", no_wrap=True)
     for metric in ("precision", "recall", "f1"):
         table.add_column(metric, justify="right", no_wrap=True)
@@ -104,7 +105,7 @@ def classes_table(scores: Scores, labels: Sequence[str]) -> Table:
 
 def confusion_table(scores: Scores, labels: Sequence[str]) -> Table:
     """How often each label was answered as each."""
-    table = _table("gold label (row), answered as (column)")
+    table = empty_table("gold label (row), answered as (column)")
     table.add_column("gold", no_wrap=True)
     for label in labels:
         table.add_column(Text(label), justify="right")
@@ -127,7 +128,7 @@ def examination(found: Examination) -> Iterator[Table]:
 
 
 def _facts(found: Examination) -> Table:
-    report, table = found.report, _table("data", show_header=False)
+    report, table = found.report, empty_table("data", show_header=False)
     facts: dict[str, Any] = {
         "sources": ", ".join(f"{s['name']} ({s['format']}, {s['rows']:,})" for s in found.sources[:5]),
         "rows": f"{report.rows:,}" + (f", {report.unusable:,} unusable" if report.unusable else ""),
@@ -165,7 +166,7 @@ def _beside(against: Against) -> str:
 
 
 def _findings(findings: Sequence[Finding]) -> Table:
-    table = _table("findings, the worst first")
+    table = empty_table("findings, the worst first")
     for column in ("level", "kind"):
         table.add_column(column, no_wrap=True)
     table.add_column("what")
@@ -177,7 +178,7 @@ def _findings(findings: Sequence[Finding]) -> Table:
 
 
 def _label_samples(samples: Mapping[str, Sequence[str]]) -> Table:
-    table = _table("labels that are numbers: do the texts bear out the names?")
+    table = empty_table("labels that are numbers: do the texts bear out the names?")
     table.add_column("label", no_wrap=True)
     table.add_column("texts")
     for label, texts in samples.items():
@@ -186,7 +187,7 @@ def _label_samples(samples: Mapping[str, Sequence[str]]) -> Table:
 
 
 def _suspicious(found: Sequence[Suspicion]) -> Table:
-    table = _table(f"labels to review, the most doubtful of {len(found)}")
+    table = empty_table(f"labels to review, the most doubtful of {len(found)}")
     for column in ("row", "label", "rather"):
         table.add_column(column, no_wrap=True)
     table.add_column("text")
@@ -197,7 +198,7 @@ def _suspicious(found: Sequence[Suspicion]) -> Table:
 
 def _cross(against: Against) -> Table:
     columns = sorted({label for counts in against.labels.values() for label in counts})
-    table = _table(f"label here (row), in {against.other} (column), on shared texts")
+    table = empty_table(f"label here (row), in {against.other} (column), on shared texts")
     table.add_column("here", no_wrap=True)
     for column in columns:
         table.add_column(Text(column), justify="right")
@@ -208,7 +209,7 @@ def _cross(against: Against) -> Table:
 
 def predictions_table(predictions: Sequence[Prediction]) -> Table:
     """Label, probability of each label, text."""
-    table = _table()
+    table = empty_table()
     table.add_column("label")
     for label in predictions[0].probabilities if predictions else ():
         table.add_column(Text(label), justify="right")
@@ -241,7 +242,7 @@ def _shade(effect: float) -> str:
 
 def estimate(found: "Estimate") -> Table:
     """What a run would take."""
-    table = _table(
+    table = empty_table(
         f"from {found.measured} steps of {found.steps:,}, {found.step_seconds:.1f} s each", show_header=False
     )
     for part, size in found.memory.items():
@@ -252,20 +253,14 @@ def estimate(found: "Estimate") -> Table:
     )
     table.add_section()
     for stage, seconds in found.times.items():
-        table.add_row(stage, Text(_duration(seconds), justify="right"))
-    table.add_row("time in all", Text(_duration(found.seconds), justify="right"))
+        table.add_row(stage, Text(duration(seconds), justify="right"))
+    table.add_row("time in all", Text(duration(found.seconds), justify="right"))
     return table
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
 
 
 def listing(rows: Sequence[Mapping[str, str]]) -> Table:
     """A plain table; the keys of the first row are the columns."""
-    table = _table()
+    table = empty_table()
     for column in rows[0]:
         table.add_column(column)
     for row in rows:
@@ -273,7 +268,8 @@ def listing(rows: Sequence[Mapping[str, str]]) -> Table:
     return table
 
 
-def _table(title: str | None = None, *, show_header: bool = True) -> Table:
+def empty_table(title: str | None = None, *, show_header: bool = True) -> Table:
+    """A table in the style of all commands."""
     return Table(
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),

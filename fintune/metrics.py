@@ -45,7 +45,7 @@ def classification_scores(  # noqa: PLR0913
         return {}
     chosen = np.random.default_rng(seed).integers(0, n, size=(resamples, n))
     draws = np.vstack([np.arange(n), chosen])  # row 0 is the sample itself
-    series = _from_confusion(_confusion(gold, predicted, k, draws), labels)
+    series = metrics_of(_confusion(gold, predicted, k, draws), labels)
     if loss is not None and tokens is not None:
         mean = loss[draws].sum(axis=1) / tokens[draws].sum(axis=1)
         series |= {"answer_loss": mean, "perplexity": np.exp(np.minimum(mean, _LARGEST))}
@@ -72,7 +72,8 @@ def _confusion(gold: Ints, predicted: Ints, k: int, draws: Ints) -> Ints:
     return flat.reshape(len(draws), k, k + 1)
 
 
-def _from_confusion(counts: Ints, labels: Sequence[str]) -> dict[str, Floats]:
+def metrics_of(counts: Ints, labels: Sequence[str]) -> dict[str, Floats]:
+    """Every metric, shape `(draws,)`, of confusion counts `(draws, k, k + 1)`: gold by predicted, the last column unparsed."""
     k = len(labels)
     hits = np.diagonal(counts, axis1=1, axis2=2).astype(float)
     support, answered = counts.sum(axis=2), counts.sum(axis=1)

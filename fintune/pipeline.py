@@ -7,6 +7,7 @@ Config and data are read and checked before any weight is loaded; the run folder
 0.84
 """
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -125,8 +126,10 @@ def _example(task: Task, row: Row) -> Example:
 
 def _fit(prepared: Prepared, run: Run, *, resume: bool) -> "LoadedModel":
     """Train, keep the best adapter in the run, and return the base model, clean."""
+    from fintune.training.memory import forget_peak
     from fintune.training.trainer import train as fit
 
+    forget_peak()
     config, method = prepared.config, METHODS[prepared.config.method.name]
     base = load_base(config)
     encoded = encode(prepared, base)
@@ -224,9 +227,12 @@ def _score(prepared: Prepared, base: "LoadedModel", run: Run) -> None:
     _forgetting(run, config, before, _general(config, tuned))
     scores: dict[str, Scores] = {}
     for part in parts:
+        begun = time.monotonic()
         found = _evaluate(config, prepared.task, prepared.splits[part], engine(config, tuned), part)
+        seconds = time.monotonic() - begun
         run.write_predictions(part, found.predictions)
         scores[part] = found.scores
+    run.write_costs(1000 * seconds / len(prepared.splits[parts[-1]]))
     run.write_scores(_task_record(prepared.task), scores, baselines)
     run.write_text("README.md", model_card(config, run.data(), scores, baselines))
 

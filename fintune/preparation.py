@@ -23,7 +23,7 @@ from fintune.data.duplicates import clusters
 from fintune.data.material import Material
 from fintune.data.report import DataReport, label_samples, report, token_lengths
 from fintune.data.sources import expand
-from fintune.data.splits import Parts, Plan, Splits, divide, fingerprint
+from fintune.data.splits import Parts, Plan, Splits, divide, fingerprint, learning_subset
 from fintune.errors import BrokenEnvironment, DataError, ModelError
 from fintune.gathering import Gathered, address, gather
 from fintune.models import LoadedModel, check_reference
@@ -76,6 +76,8 @@ def divided(config: RunConfig, gathered: Gathered, *, near_duplicates: bool = Tr
         whole = {name: share / sum(shares.values()) for name, share in shares.items()}
         plan = Plan(split.by, whole, split.seed, split.folds, split.fold, config.data.date_format)
         parts = divide(gathered.parts["train"], plan, groups=groups[: len(gathered.parts["train"])])
+    if split.train_examples is not None:
+        parts["train"] = learning_subset(parts["train"], split.train_examples, split.seed)
     return {name: (parts | given)[name] for name in split.fractions}, groups
 
 

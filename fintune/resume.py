@@ -15,8 +15,8 @@ from fintune.run import Run
 from fintune.sections import RunConfig
 
 _HINT = "Restore what differs, or begin anew with --overwrite."
-_FREE = ("name", "output")
-"""where the run stands: it may have been moved"""
+_FREE = ("name", "output", "compare")
+"""where the run stands (it may have been moved), and what it is to be compared with"""
 _ABSENT = "not set"
 
 
@@ -26,7 +26,7 @@ def need_same_config(run: Run, config: RunConfig) -> None:
     changed = [
         f"{key}: {now.get(key, _ABSENT)} now, {then.get(key, _ABSENT)} when the run began"
         for key in sorted(then.keys() | now.keys())
-        if key not in _FREE and then.get(key, _ABSENT) != now.get(key, _ABSENT)
+        if key.split(".")[0] not in _FREE and then.get(key, _ABSENT) != now.get(key, _ABSENT)
     ]
     if changed:
         raise ConfigError(changed, hint=_HINT)

@@ -150,6 +150,17 @@ class Run:
         onward = {"at": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC", **found}
         self.write_json("environment.json", began | {"resumed": [*began.get("resumed", []), onward]})
 
+    def train_seconds(self) -> float:
+        """Time the optimizer's steps took, judging and loading apart; of an interrupted run, all its parts."""
+        lines = [line for line in self.log() if "examples_per_second" in line]
+        return float(sum(line["examples"] / max(line["examples_per_second"], 1e-3) for line in lines))
+
+    def write_costs(self, seconds_per_1000: float) -> None:
+        """Add to environment.json what the run cost, as a comparison shows it."""
+        peak = max(line.get("peak_memory_bytes", 0) for line in self.log())
+        costs = {"train_seconds": self.train_seconds(), "peak_memory_bytes": peak, "seconds_per_1000": seconds_per_1000}
+        self.write_json("environment.json", self.environment() | costs)
+
     def append_log(self, line: Mapping[str, Any]) -> None:
         """Add a line to log.jsonl."""
         with (self.folder / "log.jsonl").open("a", encoding="utf-8") as file:

@@ -17,8 +17,10 @@ from rich.console import Console
 from rich.text import Text
 
 from fintune import display
-from fintune.errors import DataError
+from fintune.comparison_tables import comparison_tables
+from fintune.errors import DataError, UsageError
 from fintune.records import Scores
+from fintune.run import typed
 
 out, err = Console(), Console(stderr=True)
 _debug = False
@@ -81,6 +83,40 @@ def show_scores(run: Any) -> None:
 def show_labels(scores: Scores, labels: Sequence[str]) -> None:
     """Scores label by label, and what was taken for what."""
     out.print(display.classes_table(scores, labels), display.confusion_table(scores, labels), display.losses(scores))
+
+
+def split_list(given: str | None) -> list[str] | None:
+    """The names in `a,b`; None where nothing is given."""
+    return None if given is None else [name.strip() for name in given.split(",") if name.strip()]
+
+
+def split_numbers(flag: str, given: str | None) -> list[int] | None:
+    """The numbers in `50,200`; None where nothing is given. Raises UsageError."""
+    try:
+        return None if given is None else [int(number) for number in split_list(given) or []]
+    except ValueError:
+        raise UsageError(f"{flag} {given}: not whole numbers", hint=f"Example: {flag} 50,200,1000") from None
+
+
+def show_comparison(done: Any, as_json: bool) -> None:
+    """A comparison's tables and its sentence, or comparison.json."""
+    if as_json:
+        print_json(done.content)
+        return
+    for part in comparison_tables(done.content):
+        out.print(part)
+    out.print(Text(f"comparison: {done.folder / 'comparison.json'}"), soft_wrap=True)
+
+
+def show_search(found: Any, as_json: bool) -> None:
+    """The best settings of each row as flags, and the config that holds them."""
+    if as_json:
+        print_json(found.record())
+        return
+    for best in found.best:
+        line = f"{best.label}: macro-F1 {best.score:.1%} on validation, the best of {best.trials} trials: {best.flags}"
+        out.print(Text(line), soft_wrap=True)
+    out.print(Text(f"next: fintune compare {typed(found.config)}"), soft_wrap=True)
 
 
 def show_list(rows: list[dict[str, str]], as_json: bool) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "fintune"
 LAYERS = [
-    {"errors", "records", "metrics", "progress", "atomic", "signals"},
+    {"errors", "records", "metrics", "progress", "atomic", "signals", "durations"},
     {
         "config",
         "sections",
@@ -29,8 +29,8 @@ LAYERS = [
     {"evaluation"},
     {"export"},
     {"report", "serving"},
-    {"pipeline", "challenge", "assembly", "measuring", "planning", "trimming", "opening"},
-    {"predictor", "explaining", "display", "table_files", "bulk"},
+    {"pipeline", "challenge", "comparison", "assembly", "measuring", "planning", "trimming", "opening"},
+    {"predictor", "explaining", "display", "comparison_tables", "table_files", "bulk"},
     {"terminal"},
     {"cli", "exits"},
 ]

@@ -10,6 +10,7 @@ import pytest
 
 import fintune
 from fintune.assembly import load_tuned
+from fintune.config import load
 from fintune.engines.torch_engine import TorchEngine
 from fintune.errors import DataError, ModelError, RunError
 from fintune.models import LoadedModel
@@ -199,3 +200,22 @@ def test_a_local_model_never_touches_the_network(
     run = fintune.train(tiny_config, ["train.epochs=1"])
     assert fintune.load(run)(["Alvex of Oslo +"])
     assert no_network == []
+
+
+def test_a_run_says_what_it_cost(trained: fintune.Run) -> None:
+    found, steps = trained.environment(), [line for line in trained.log() if "step" in line]
+    seconds = sum(line["examples"] / line["examples_per_second"] for line in steps)
+    assert found["train_seconds"] == trained.train_seconds() == pytest.approx(seconds)
+    assert found["peak_memory_bytes"] == max(line["peak_memory_bytes"] for line in steps) > 50_000_000
+    assert 0 < found["seconds_per_1000"] < 600
+
+
+def test_a_smaller_train_part_leaves_the_others_as_they_are(tiny_config: dict[str, Any]) -> None:
+    whole, some = (prepare(load(tiny_config, sets)) for sets in ([], ["data.split.train_examples=12"]))
+    assert len(some.splits["train"]) == 12
+    assert set(some.splits["train"]) < set(whole.splits["train"])
+    for part in ("validation", "test"):
+        assert some.splits[part] == whole.splits[part]
+    assert some.splits.fingerprint != whole.splits.fingerprint
+    with pytest.raises(DataError, match=r"data\.split\.train_examples: 500 of a train part of 63"):
+        prepare(load(tiny_config, ["data.split.train_examples=500"]))

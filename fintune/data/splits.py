@@ -63,6 +63,25 @@ def divide(examples: Sequence[Example], plan: Plan, *, groups: NDArray[np.int64]
     return _fold(rest, plan, inside) | parts
 
 
+def learning_subset(examples: Sequence[Example], size: int, seed: int) -> list[Example]:
+    """`size` examples in input order, their labels in proportion; of one seed, smaller subsets lie within larger ones.
+
+    Every label's first example comes first, so that a subset of as many examples as labels lacks none. Raises DataError when
+    there are fewer than `size`.
+    """
+    if size > len(examples):
+        raise DataError(
+            f"data.split.train_examples: {size:,} of a train part of {len(examples):,}", hint="Give at most that many."
+        )
+    places: dict[str, list[int]] = {}
+    for i in np.random.default_rng(seed).permutation(len(examples)).tolist():
+        places.setdefault(examples[i].label, []).append(i)
+    turns = {
+        i: (turn > 0, (turn + 0.5) / len(members)) for members in places.values() for turn, i in enumerate(members)
+    }
+    return [examples[i] for i in sorted(sorted(turns, key=lambda i: turns[i])[:size])]
+
+
 def fingerprint(parts: Mapping[str, Sequence[Example]]) -> str:
     """Hash of texts, labels and assignment, independent of row order and file names; 16 hex digits."""
     lines = sorted(json.dumps([name, e.label, e.text]) for name, part in parts.items() for e in part)

@@ -1,5 +1,6 @@
 """How much memory this process has needed at most, and how much there is."""
 
+import gc
 import os
 import resource
 import sys
@@ -13,6 +14,20 @@ def peak_memory() -> int:
         return int(torch.cuda.max_memory_allocated())
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def forget_peak() -> None:
+    """Let peak_memory begin anew, for a process that trains several times; where the system does not allow it, nothing changes."""
+    import torch
+
+    gc.collect()  # what an earlier training left in cycles is none of the next one's need
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+    try:
+        with open("/proc/self/clear_refs", "w", encoding="ascii") as file:
+            file.write("5")  # proc(5): resets VmHWM, which getrusage reads
+    except OSError:
+        pass
 
 
 def resident_memory() -> int:

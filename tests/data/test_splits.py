@@ -1,6 +1,7 @@
 """Clusters never part, labels keep their share, and the fingerprint follows the content."""
 
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from fintune.data.cleanup import clean
 from fintune.data.duplicates import clusters
 from fintune.data.readers import read
-from fintune.data.splits import Plan, Splits, divide, fingerprint
+from fintune.data.splits import Plan, Splits, divide, fingerprint, learning_subset
 from fintune.errors import DataError
 from fintune.records import Example
 
@@ -193,3 +194,22 @@ def test_folds_by_time_learn_from_the_past_alone() -> None:
         assert days["train"] == list(range(4 * (i + 1)))
         assert days["validation"] == list(range(4 * (i + 1), 4 * (i + 2)))
         assert days["test"] == list(range(16, 20))
+
+
+def test_smaller_train_parts_lie_within_larger_ones_and_keep_the_shares() -> None:
+    labels = ["neutral"] * 60 + ["positive"] * 30 + ["negative"] * 10
+    examples = [Example(f"f:{i}", f"text {i}", label) for i, label in enumerate(labels)]
+    sizes = [3, 10, 20, 50, 100]
+    subsets = [learning_subset(examples, size, seed=0) for size in sizes]
+    for smaller, larger in pairwise(subsets):
+        assert {e.id for e in smaller} < {e.id for e in larger}
+    assert [len(subset) for subset in subsets] == sizes
+    assert {e.label for e in subsets[0]} == set(labels), "no label is lacking"
+    for size, subset in zip(sizes[1:], subsets[1:], strict=True):
+        for label, share in (("neutral", 0.6), ("positive", 0.3), ("negative", 0.1)):
+            assert abs(sum(e.label == label for e in subset) - share * size) <= 1
+    assert subsets[-1] == examples, "in input order"
+    assert learning_subset(examples, 20, seed=0) == subsets[2]
+    assert learning_subset(examples, 20, seed=1) != subsets[2]
+    with pytest.raises(DataError, match="101 of a train part of 100"):
+        learning_subset(examples, 101, seed=0)

@@ -1,0 +1,5 @@
+"""Methods side by side: the same data, splits and budget, several seeds, and what of their differences is real."""
+
+from fintune.comparison.comparing import Comparison, compare
+
+__all__ = ["Comparison", "compare"]

@@ -1,0 +1,112 @@
+"""From rows to comparison.json: intervals, pairs, groups, the recommendation, the Pareto frontier, the learning curve.
+
+>>> record(Scored(prepared.splits["validation"], labels, "validation"), rows, evaluation, seed=0)["groups"]
+[['lora', 'ia3'], ['tfidf'], ['majority']]
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from fintune.comparison.advice import recommend
+from fintune.comparison.rows import Row
+from fintune.evaluation.significance import (
+    METRICS,
+    Resampled,
+    difference,
+    enough_resamples,
+    group,
+    holm,
+    interval,
+    mcnemar,
+    pareto,
+    resample,
+)
+from fintune.metrics import Ints
+from fintune.records import Example
+from fintune.sections import EvaluationSection
+
+METRIC = "accuracy"
+"""what rows are sorted and told apart by: the one headline metric an exact test exists for"""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The part that all rows have answered."""
+
+    examples: Sequence[Example]
+    labels: Sequence[str]
+    part: str
+
+    @property
+    def gold(self) -> Ints:
+        """Positions of the true labels, `(n,)`."""
+        return np.array([self.labels.index(e.label) for e in self.examples], dtype=np.int64)
+
+
+def record(scored: Scored, rows: Sequence[Row], evaluation: EvaluationSection) -> dict[str, Any]:
+    """`rows`, `pairs`, `groups`, `recommendation` and `pareto` of comparison.json."""
+    size = enough_resamples(len(rows) * (len(rows) - 1) // 2, evaluation.confidence, evaluation.resamples)
+    resampled = resample(scored.gold, {row.name: row.answers for row in rows}, scored.labels, resamples=size)
+    scores = {name: scores_of(one, len(scored.examples), evaluation.confidence) for name, one in resampled.items()}
+    best_first = sorted(rows, key=lambda row: -scores[row.name][METRIC]["value"])
+    pairs = _pairs(scored.gold, best_first, resampled, evaluation.confidence)
+    apart = {frozenset((p["a"], p["b"])): p["p_holm"] < 1 - evaluation.confidence for p in pairs}
+    groups = group([row.name for row in best_first], lambda a, b: apart[frozenset((a, b))])
+    place = {name: i + 1 for i, names in enumerate(groups) for name in names}
+    shown = [_shown(row, scores[row.name], place[row.name]) for row in best_first]
+    shown.sort(key=lambda row: row["group"])
+    costs = {row["name"]: (row["scores"][METRIC]["value"], _time(row)) for row in shown}
+    return {
+        "rows": shown,
+        "pairs": pairs,
+        "groups": groups,
+        "recommendation": recommend(shown, scored.part, METRIC),
+        "pareto": pareto(costs),
+    }
+
+
+def curve(scored: Scored, sized: Mapping[int, Sequence[Row]], evaluation: EvaluationSection) -> list[dict[str, Any]]:
+    """The learning curve: scores by name and size of the train part, the smallest first."""
+    found = []
+    for size, rows in sorted(sized.items()):
+        answers = {row.name: row.answers for row in rows}
+        resampled = resample(scored.gold, answers, scored.labels, resamples=evaluation.resamples)
+        for name, one in resampled.items():
+            scores = scores_of(one, len(scored.examples), evaluation.confidence)
+            found.append({"name": name, "size": size, "scores": scores})
+    return found
+
+
+def scores_of(row: Resampled, n: int, confidence: float) -> dict[str, Any]:
+    """The headline metrics with their intervals."""
+    return {metric: asdict(interval(row, metric, n=n, confidence=confidence)) for metric in METRICS}
+
+
+def _pairs(
+    gold: Ints, rows: Sequence[Row], resampled: Mapping[str, Resampled], confidence: float
+) -> list[dict[str, Any]]:
+    """All pairs, the better one as `a`. Holm's correction takes the larger of both tests' p: they must agree that rows differ."""
+    pairs: list[dict[str, Any]] = []
+    for a, b in combinations(rows, 2):
+        found = difference(resampled[a.name], resampled[b.name], METRIC, n=len(gold), confidence=confidence)
+        exact = mcnemar(a.answers == gold, b.answers == gold)
+        pairs.append(
+            {"a": a.name, "b": b.name, "metric": METRIC, "difference": asdict(found.score)}
+            | {"p_bootstrap": found.p, "p_mcnemar": exact}
+        )
+    adjusted = holm([max(pair["p_bootstrap"], pair["p_mcnemar"]) for pair in pairs])
+    return [pair | {"p_holm": p} for pair, p in zip(pairs, adjusted, strict=True)]
+
+
+def _shown(row: Row, scores: dict[str, Any], place: int) -> dict[str, Any]:
+    head = {"name": row.name, "kind": row.kind, "seeds": len(row.answers), "scores": scores}
+    return head | asdict(row.costs) | {"group": place, "runs": row.runs}
+
+
+def _time(row: Mapping[str, Any]) -> float:
+    seconds = row["train_seconds"]
+    return float("inf") if seconds is None else float(seconds)

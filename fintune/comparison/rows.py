@@ -1,0 +1,90 @@
+"""The rows of a comparison: what each answered on the part that is scored, and what it cost, read from run folders.
+
+>>> row = method_row("lora", runs, examples, labels, part="validation", folder=folder)
+>>> row.answers.shape, row.costs.trainable_parameters
+((3, 226), 1898496)
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fintune.errors import RunError
+from fintune.metrics import UNPARSED, Ints
+from fintune.records import Example, Prediction
+from fintune.run import Run
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Means over a row's runs (memory: the largest); None where a row has no such cost, or it is not known."""
+
+    trainable_parameters: int | None = None
+    adapter_mb: float | None = None
+    train_seconds: float | None = None
+    peak_memory_bytes: int | None = None
+    seconds_per_1000: float | None = None
+    forgetting: dict[str, float] | None = None
+    """perplexity on general text, before and after"""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A method or a challenger; `answers` `(seeds, n)` are positions in the labels, or UNPARSED."""
+
+    name: str
+    kind: str
+    answers: Ints
+    costs: Costs
+    runs: list[str] = field(default_factory=list)
+
+
+def method_row(
+    name: str, runs: Sequence[Run], examples: Sequence[Example], labels: Sequence[str], *, part: str, folder: Path
+) -> Row:
+    """A method's row from its finished runs, one a seed."""
+    answers = np.array([answered(run.predictions(part), examples, labels) for run in runs])
+    return Row(name, "method", answers, costs_of(runs), [str(run.folder.relative_to(folder)) for run in runs])
+
+
+def answered(predictions: Sequence[Prediction], examples: Sequence[Example], labels: Sequence[str]) -> Ints:
+    """Positions in `labels` of the predicted labels, `(n,)`, in the order of `examples`. Raises RunError when one is missing."""
+    where = {label: i for i, label in enumerate(labels)}
+    found = {p.id: UNPARSED if p.label is None else where[p.label] for p in predictions}
+    if missing := [e.id for e in examples if e.id not in found]:
+        raise RunError(f"no prediction for {missing[0]}", hint="Remove that run's folder; compare makes it again.")
+    return np.array([found[e.id] for e in examples], dtype=np.int64)
+
+
+def costs_of(runs: Sequence[Run]) -> Costs:
+    """What the runs of a row cost."""
+    known = [run.environment() for run in runs]
+    peaks = [e["peak_memory_bytes"] for e in known if e.get("peak_memory_bytes")]
+    return Costs(
+        trainable_parameters=known[0].get("trainable_parameters"),
+        adapter_mb=_mean([_megabytes(run.adapter) for run in runs]),
+        train_seconds=_mean([e.get("train_seconds") for e in known]),
+        peak_memory_bytes=max(peaks) if peaks else None,
+        seconds_per_1000=_mean([e.get("seconds_per_1000") for e in known]),
+        forgetting=_forgetting(runs),
+    )
+
+
+def _megabytes(folder: Path) -> float:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
+
+
+def _forgetting(runs: Sequence[Run]) -> dict[str, float] | None:
+    """Mean of the runs' forgetting.json, where they have one."""
+    files = [run.folder / "forgetting.json" for run in runs]
+    found: list[dict[str, Any]] = [json.loads(file.read_text(encoding="utf-8")) for file in files if file.is_file()]
+    return {when: float(np.mean([one[when] for one in found])) for when in ("before", "after")} if found else None

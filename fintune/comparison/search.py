@@ -1,0 +1,194 @@
+"""What `fintune compare --search` does: try settings of each method on the validation part, and write down the best.
+
+Optuna's tree-structured Parzen estimator proposes (Bergstra et al. 2011), every proposal is an ordinary run under `runs/`, found
+again by its hash. Each proposal's random numbers come from its own number, so a search that was interrupted, or is given more
+trials, goes on as if it had never stopped. The test part is not looked at.
+
+>>> search("run.yaml", settings=["learning_rate", "r"], trials=20).best[0].settings
+{'train.learning_rate': 0.00071, 'method.r': 16}
+"""
+
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from fintune.atomic import locked, need_place, write_atomically
+from fintune.comparison.attempts import Attempt, asked, attempts, config_for, digest
+from fintune.comparison.comparing import FAILURES, folder_of, made
+from fintune.comparison.space import Range, space
+from fintune.config import dump, load, validate
+from fintune.errors import BrokenEnvironment, TrainingError, UsageError
+from fintune.preparation import Prepared, announce, prepare
+from fintune.progress import tell
+from fintune.sections import MethodEntry, RunConfig
+
+OBJECTIVE = "macro_f1"
+"""what is maximised on validation, as when the best epoch is chosen"""
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best settings found for a row."""
+
+    label: str
+    settings: Mapping[str, Any]
+    score: float
+    trials: int
+    flags: str
+    """the row as `--set` flags of fintune train"""
+
+
+@dataclass(frozen=True)
+class Search:
+    """The best of each row, and the config that compares them."""
+
+    config: Path
+    best: list[Best]
+
+    def record(self) -> dict[str, Any]:
+        """For programs."""
+        return {"config": str(self.config), "best": [asdict(one) for one in self.best]}
+
+
+def search(
+    source: str | Path | Mapping[str, Any] | RunConfig,
+    overrides: Sequence[str] = (),
+    *,
+    settings: Sequence[str],
+    methods: Sequence[str] | None = None,
+    trials: int = 20,
+) -> Search:
+    """Search `settings` of each method (left out: those of the config's section compare, or its method); one seed.
+
+    Raises UsageError when a setting cannot be searched, or the part is test; BrokenEnvironment when Optuna is not there.
+    """
+    config = _config(source, overrides, methods)
+    prepared = prepare(config)
+    folder = folder_of(prepared.config)
+    spaces = {e.label: space(config_for(prepared.config, e, 0), settings) for e in config.compare.methods}
+    attempts(prepared, {}, folder)
+    need_place(folder / "best.yaml")
+    announce(prepared)
+    with locked(folder, hint="Wait until it ends, or choose another name: --set name=..."):
+        best = [_search(prepared, e, spaces[e.label], trials, folder) for e in prepared.config.compare.methods]
+        write_atomically(folder / "best.yaml", dump(_with(prepared.config, best)))
+    return Search(folder / "best.yaml", best)
+
+
+def _config(
+    source: str | Path | Mapping[str, Any] | RunConfig, overrides: Sequence[str], methods: Sequence[str] | None
+) -> RunConfig:
+    if find_spec("optuna") is None:
+        raise BrokenEnvironment("--search needs optuna, which is not installed", hint="pip install 'fintune[search]'")
+    config = load(source, overrides)
+    if config.compare.part == "test":
+        raise UsageError(
+            "--search: settings are chosen on validation, not on test", hint="Leave compare.part as it is."
+        )
+    own = None if config.compare.methods else [config.method.name]
+    return asked(source, overrides, methods=methods or own, seeds=1, sizes=[])
+
+
+def _search(prepared: Prepared, entry: MethodEntry, ranges: Sequence[Range], trials: int, folder: Path) -> Best:
+    study = _study(prepared, entry, ranges, folder)
+    _take_up(study)
+    while len(finished := _finished(study)) < trials:
+        _try(study, prepared, entry, ranges, folder)
+    scored = [trial for trial in finished if trial.value is not None]
+    if not scored:
+        raise TrainingError(
+            f"{entry.label}: no trial came to a score", hint="Narrow it: --search learning_rate=1e-5:1e-3"
+        )
+    best = max(scored, key=lambda trial: trial.value)
+    settings = best.user_attrs["settings"]
+    return Best(entry.label, settings, best.value, len(finished), _flags(_changed(entry, settings)))
+
+
+def _finished(study: Any) -> list[Any]:
+    """Trials with a score, or with the reason why there is none."""
+    return [trial for trial in study.trials if trial.value is not None or "reason" in trial.user_attrs]
+
+
+def _take_up(study: Any) -> None:
+    """Propose once more what a killed process was trying: its run is gone on with."""
+    from optuna.trial import TrialState
+
+    for stale in study.get_trials(states=(TrialState.RUNNING,)):
+        study.tell(stale.number, state=TrialState.FAIL)
+        study.enqueue_trial(stale.params)
+
+
+def _try(study: Any, prepared: Prepared, entry: MethodEntry, ranges: Sequence[Range], folder: Path) -> None:
+    import optuna
+
+    study.sampler = optuna.samplers.TPESampler(seed=(prepared.config.train.seed + len(_finished(study))) % 2**32)
+    trial = study.ask()
+    settings = {one.key: one.suggest(trial) for one in ranges}
+    trial.set_user_attr("settings", settings)
+    shown = " · ".join(f"{key} {value}" for key, value in settings.items())
+    try:
+        run = made(_trial(prepared, entry, settings, folder).config, "validation")
+    except FAILURES as error:
+        tell("search", f"{entry.label}, trial {trial.number + 1}: {shown}: {error.message}")
+        trial.set_user_attr("reason", error.message)
+        study.tell(trial, state=optuna.trial.TrialState.FAIL)
+        return
+    score = run.scores()["validation"][OBJECTIVE].value
+    study.tell(trial, score)
+    tell("search", f"{entry.label}, trial {trial.number + 1}: {shown}: macro-F1 {score:.1%}")
+
+
+def _trial(prepared: Prepared, entry: MethodEntry, settings: Mapping[str, Any], folder: Path) -> Attempt:
+    """The run of a proposal."""
+    config = prepared.config.model_copy(
+        update={"compare": prepared.config.compare.model_copy(update={"methods": [_changed(entry, settings)]})}
+    )
+    return attempts(replace(prepared, config=config), {}, folder)[0]
+
+
+def _changed(entry: MethodEntry, settings: Mapping[str, Any]) -> MethodEntry:
+    """The row with settings such as {"train.learning_rate": 0.001, "method.r": 16}."""
+    raw = entry.model_dump()
+    for key, value in settings.items():
+        section, name = key.split(".")
+        if section == "train":
+            raw["train"] = raw["train"] | {name: value}
+        else:
+            raw[name] = value
+    return MethodEntry.model_validate(raw)
+
+
+def _flags(entry: MethodEntry) -> str:
+    method = {"name": entry.name} | entry.options
+    sections = {"method": method, "train": entry.train, "model": entry.model}
+    settings = {f"{section}.{key}": value for section, own in sections.items() for key, value in own.items()}
+    shown = {key: value if isinstance(value, str) else json.dumps(value) for key, value in settings.items()}
+    return " ".join(f"--set {shlex.quote(f'{key}={value}')}" for key, value in shown.items())
+
+
+def _study(prepared: Prepared, entry: MethodEntry, ranges: Sequence[Range], folder: Path) -> Any:
+    """The study of a row: another one when data, ranges or any other setting change."""
+    import optuna
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    folder.mkdir(parents=True, exist_ok=True)
+    base = digest(config_for(prepared.config, entry, 0), f"{prepared.splits.fingerprint} {list(ranges)}")
+    storage = JournalStorage(JournalFileBackend(str(folder / "search.journal")))
+    return optuna.create_study(
+        study_name=f"{entry.label}-{base}", storage=storage, direction="maximize", load_if_exists=True
+    )
+
+
+def _with(config: RunConfig, best: Sequence[Best]) -> RunConfig:
+    """The config whose section compare holds the rows with their best settings."""
+    found = {one.label: one.settings for one in best}
+    raw = config.model_dump()
+    raw["compare"]["methods"] = [_changed(e, found[e.label]).model_dump() for e in config.compare.methods]
+    raw["compare"]["seeds"] = type(config.compare)().seeds
+    return validate(raw)

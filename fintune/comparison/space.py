@@ -1,0 +1,122 @@
+"""Where a search looks: for each setting a range, derived from the setting's own type, bounds and present value.
+
+>>> space(config, entry, ["learning_rate", "r=4:64"])
+[Range(key='train.learning_rate', low=5e-05, high=0.005, log=True, whole=False), Range(key='method.r', low=4, high=64, ...)]
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from fintune.errors import UsageError, did_you_mean
+from fintune.sections import RunConfig
+
+AROUND = 10.0
+"""factor by which a number without an upper bound is tried below and above its present value, if it is a float"""
+AROUND_WHOLE = 4
+"""the same of a whole number"""
+_NOT_SEARCHED = ("name", "seed", "epochs")
+"""what would change the budget, or is no setting"""
+
+
+@dataclass(frozen=True)
+class Range:
+    """Numbers from `low` to `high`, on a logarithmic scale where `log`, or one of `choices`."""
+
+    key: str
+    low: float = 0.0
+    high: float = 0.0
+    log: bool = False
+    whole: bool = False
+    choices: tuple[Any, ...] = ()
+
+    def suggest(self, trial: Any) -> Any:
+        """A value of an Optuna trial."""
+        if self.choices:
+            return trial.suggest_categorical(self.key, list(self.choices))
+        if self.whole:
+            return trial.suggest_int(self.key, int(self.low), int(self.high), log=self.log)
+        return float(f"{trial.suggest_float(self.key, self.low, self.high, log=self.log):.4g}")
+
+
+def space(config: RunConfig, settings: Sequence[str]) -> list[Range]:
+    """A range for each setting, named as `r`, `train.warmup_ratio`, or with its range as `r=4:64`. Raises UsageError."""
+    if not settings:
+        raise UsageError("--search: no setting named", hint="Example: --search learning_rate,r --trials 20")
+    return [_range(config, setting) for setting in dict.fromkeys(settings)]
+
+
+def _range(config: RunConfig, setting: str) -> Range:
+    name, given, bounds = setting.partition("=")
+    key, section, field = _field(config, name.strip())
+    kind = _kind(field)
+    if given:
+        low, high = _bounds(setting, bounds)
+        return Range(key, low, high, log=low > 0 and high / low >= AROUND, whole=kind is int)
+    if choices := _choices(field):
+        return Range(key, choices=choices)
+    if kind is None:
+        raise UsageError(f"--search {name}: {key} is neither a number nor a choice", hint="Search other settings.")
+    return _around(key, getattr(section, key.split(".")[1]), kind, *_limits(field))
+
+
+def _around(key: str, value: Any, kind: type, lowest: float, highest: float) -> Range:
+    """All that the setting may be, where that is bounded on both sides; otherwise around the present value."""
+    whole = kind is int
+    if math.isfinite(lowest) and math.isfinite(highest) and highest <= 1:
+        return Range(key, lowest, highest, whole=whole)
+    if not isinstance(value, int | float) or value <= 0:
+        raise UsageError(f"--search {key}: no number to search around ({value})", hint=f"Give a range: {key}=LOW:HIGH")
+    factor = AROUND_WHOLE if whole else AROUND
+    low, high = max(value / factor, lowest, 1 if whole else 0), min(value * factor, highest)
+    return Range(key, int(low) if whole else low, int(high) if whole else high, log=True, whole=whole)
+
+
+def _field(config: RunConfig, name: str) -> tuple[str, BaseModel, FieldInfo]:
+    """The whole key, section and field of a setting of the method or of training."""
+    sections: dict[str, BaseModel] = {"method": config.method, "train": config.train}
+    known = {
+        f"{s}.{key}"
+        for s, section in sections.items()
+        for key in type(section).model_fields
+        if key not in _NOT_SEARCHED
+    }
+    for key in (name, f"method.{name}", f"train.{name}"):
+        if key in known:
+            section = sections[key.split(".")[0]]
+            return key, section, type(section).model_fields[key.split(".")[1]]
+    plain = sorted(key.split(".")[1] for key in known)
+    raise UsageError(f"--search {name}: no setting of train or of {config.method.name}", hint=did_you_mean(name, plain))
+
+
+def _kind(field: FieldInfo) -> type | None:
+    kinds = {field.annotation, *get_args(field.annotation)}
+    return float if float in kinds else int if int in kinds else None
+
+
+def _choices(field: FieldInfo) -> tuple[Any, ...]:
+    if field.annotation is bool:
+        return (False, True)
+    return get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
+
+
+def _limits(field: FieldInfo) -> tuple[float, float]:
+    """The least and the greatest value; infinite where there is none. Open ends are kept off a little."""
+    found = {"ge": -math.inf, "gt": -math.inf, "le": math.inf, "lt": math.inf}
+    for constraint in field.metadata:
+        found |= {name: getattr(constraint, name) for name in found if hasattr(constraint, name)}
+    return max(found["ge"], found["gt"] + 1e-6), min(found["le"], found["lt"] - 1e-6)
+
+
+def _bounds(setting: str, text: str) -> tuple[float, float]:
+    try:
+        low, high = (float(number) for number in text.split(":"))
+    except ValueError:
+        low, high = 1.0, 0.0
+    if low >= high:
+        raise UsageError(f"--search {setting}: not a range", hint="Example: --search learning_rate=1e-5:1e-3")
+    return low, high

@@ -1,0 +1,163 @@
+"""Whether a difference between methods is real: intervals over seeds and examples, paired tests, Holm's correction, groups.
+
+Pure functions on arrays. A row of a comparison is `predicted` of shape `(seeds, n)`: what each of its runs answered on the same
+n examples, as positions in `labels` or UNPARSED.
+
+>>> rows = resample(gold, {"lora": lora, "ia3": ia3}, labels, resamples=10_000)
+>>> difference(rows["lora"], rows["ia3"], "accuracy", n=len(gold))
+Difference(score=Score(value=0.013, low=-0.009, high=0.035, n=226), p=0.27)
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fintune.metrics import UNPARSED, Floats, Ints, metrics_of
+from fintune.records import Score
+
+Bools = NDArray[np.bool_]
+
+METRICS: Mapping[str, float] = {"accuracy": 0.0, "macro_f1": 0.0, "mcc": -1.0}
+"""what a comparison shows, each with the smallest value it can take; the largest is 1"""
+
+
+@dataclass(frozen=True)
+class Resampled:
+    """The metrics of a row on the sample itself (position 0) and on each resample of examples: `(seeds, 1 + resamples)`."""
+
+    series: Mapping[str, Floats]
+
+    def over_seeds(self, metric: str, seed: int) -> Floats:
+        """The metric's mean over seeds, `(1 + resamples,)`; in each resample the seeds are drawn anew as well.
+
+        Crossed resampling of seeds and examples: Owen 2007, "The pigeonhole bootstrap". Deviations of the drawn seeds from all
+        are widened by sqrt(S / (S - 1)), since a few seeds vary too little about their own mean (Davison & Hinkley 1997, 3.2).
+        """
+        values = self.series[metric]
+        seeds, size = values.shape
+        mean: Floats = values.mean(axis=0)
+        if seeds == 1:
+            return mean
+        drawn = np.random.default_rng(seed).integers(0, seeds, size=(seeds, size))
+        deviation: Floats = np.take_along_axis(values, drawn, axis=0).mean(axis=0) - mean
+        deviation[0] = 0.0
+        widened: Floats = mean + np.sqrt(seeds / (seeds - 1)) * deviation
+        return widened
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A metric of one row minus that of another, with its interval, and the p-value of there being none."""
+
+    score: Score
+    p: float
+
+
+def resample(
+    gold: Ints, rows: Mapping[str, Ints], labels: Sequence[str], *, resamples: int, seed: int = 0
+) -> dict[str, Resampled]:
+    """All rows on the same resamples of the examples; `gold` `(n,)`, each row `(seeds, n)`.
+
+    Examples that every run answers alike are one kind, and a resample is a draw of how often each kind occurs (multinomial): the
+    same distribution as drawing example by example, at a cost that hardly grows with n.
+    """
+    kinds, counts = np.unique(np.vstack([gold, *rows.values()]), axis=1, return_counts=True)
+    drawn = np.random.default_rng(seed).multinomial(len(gold), counts / len(gold), size=resamples)
+    weights = np.vstack([counts, drawn]).astype(float)
+    answers = iter(kinds[1:])
+    return {name: _resampled(kinds[0], [next(answers) for _ in row], labels, weights) for name, row in rows.items()}
+
+
+def _resampled(gold: Ints, answers: Sequence[Ints], labels: Sequence[str], weights: Floats) -> Resampled:
+    k = len(labels)
+    found = []
+    for answer in answers:
+        cells = np.eye(k * (k + 1))[gold * (k + 1) + np.where(answer == UNPARSED, k, answer)]
+        counts = np.rint(weights @ cells).astype(np.int64).reshape(len(weights), k, k + 1)
+        found.append(metrics_of(counts, labels))
+    return Resampled({metric: np.array([one[metric] for one in found]) for metric in METRICS})
+
+
+def interval(row: Resampled, metric: str, *, n: int, confidence: float = 0.95, seed: int = 1) -> Score:
+    """Mean over seeds and its percentile interval over seeds and examples (see Resampled.over_seeds)."""
+    values = row.over_seeds(metric, seed)
+    low, high = _percentiles(np.clip(values, METRICS[metric], 1.0), confidence)
+    return Score(float(values[0]), low, high, n)
+
+
+def difference(
+    a: Resampled, b: Resampled, metric: str, *, n: int, confidence: float = 0.95, seed: int = 1
+) -> Difference:
+    """Paired bootstrap: both rows on the same resampled examples, each on its own resampled seeds.
+
+    p is two-sided: twice the share of resamples on the other side of no difference, the sample counted among them
+    (Efron & Tibshirani 1993, chapter 15; Davison & Hinkley 1997, 4.2).
+    """
+    values = a.over_seeds(metric, seed) - b.over_seeds(metric, seed + 1)
+    resampled = values[1:]
+    smaller = min((resampled <= 0).sum(), (resampled >= 0).sum())
+    p = min(1.0, 2 * (1 + int(smaller)) / (1 + len(resampled)))
+    low, high = _percentiles(values, confidence)
+    return Difference(Score(float(values[0]), low, high, n), p)
+
+
+def mcnemar(right_a: Bools, right_b: Bools) -> float:
+    """Exact McNemar test of two rows' accuracy: `(seeds, n)` each, whether an answer is right; returns a p-value.
+
+    Seed i is tested against seed i (a row of one seed against each). Counts are not pooled over seeds: the runs of a method err
+    on the same texts, and pooled they would count as independent evidence. Nor do seeds vote: that would test an ensemble nobody
+    runs. The p-values are combined by Rüger's rule, valid however they depend on each other: S / k times the k-th smallest, with
+    k more than half of S (Rüger 1978; Vovk & Wang 2020). Exact test of one seed: McNemar 1947, binomial.
+    """
+    from scipy.stats import binomtest
+
+    seeds = max(len(right_a), len(right_b))
+    found = []
+    for i in range(seeds):
+        one, other = right_a[i % len(right_a)], right_b[i % len(right_b)]
+        only_one, only_other = int((one & ~other).sum()), int((other & ~one).sum())
+        apart = only_one + only_other
+        found.append(float(binomtest(only_one, apart).pvalue) if apart else 1.0)
+    k = seeds // 2 + 1
+    return min(1.0, seeds / k * sorted(found)[k - 1])
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """p-values adjusted for their number, in the same order: the chance of even one false difference stays bounded (Holm 1979)."""
+    order = np.argsort(p, kind="stable")
+    scaled = np.asarray(p, dtype=float)[order] * np.arange(len(p), 0, -1)
+    adjusted = np.empty(len(p))
+    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(scaled)) if len(p) else scaled
+    return [float(value) for value in adjusted]
+
+
+def enough_resamples(pairs: int, confidence: float, least: int) -> int:
+    """Resamples with which the bootstrap's smallest p, 2 / (1 + resamples), is half of what Holm asks of the first of `pairs`."""
+    return max(least, int(np.ceil(4 * pairs / (1 - confidence))))
+
+
+def group(names: Sequence[str], apart: Callable[[str, str], bool]) -> list[list[str]]:
+    """Names, the best first, in groups: the best that is left opens a group, and all that are not apart from it join."""
+    left, groups = list(names), []
+    while left:
+        joined = [name for name in left if name == left[0] or not apart(left[0], name)]
+        groups.append(joined)
+        left = [name for name in left if name not in joined]
+    return groups
+
+
+def pareto(points: Mapping[str, tuple[float, float]]) -> list[str]:
+    """Names of `(score, cost)` that no other beats: none scores as high at less cost, or higher at no more."""
+
+    def beaten(score: float, cost: float) -> bool:
+        return any(s >= score and c <= cost and (s, c) != (score, cost) for s, c in points.values())
+
+    return [name for name, point in points.items() if not beaten(*point)]
+
+
+def _percentiles(values: Floats, confidence: float) -> tuple[float, float]:
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(values[1:], [tail, 1 - tail])
+    return float(low), float(high)
