@@ -1,0 +1,101 @@
+"""The charts of a comparison, each a function from its figures (the form of comparison.json) to a Vega-Lite spec."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from fintune.report import comparing, vega
+from fintune.report.run_charts import ROW, baseline_name
+from fintune.report.vega import NUMBER, PERCENT, Spec
+from fintune.report.words import Words
+
+Comparison = Mapping[str, Any]
+
+
+def intervals(found: Comparison, t: Words) -> Spec | None:
+    """Accuracy and macro-F1 of every row with intervals, best first."""
+    scored = [row for row in found["rows"] if "macro_f1" in row["scores"]]
+    scored.sort(key=lambda row: -row["scores"]["macro_f1"]["value"])
+    rows = [
+        {"name": baseline_name(row["name"], t), "metric": t(metric), **_bounds_of(row, metric)}
+        for row in scored
+        for metric in ("macro_f1", "accuracy")
+        if metric in row["scores"]
+    ]
+    if not rows:
+        return None
+    y = vega.name("name", list(dict.fromkeys(row["name"] for row in rows)), axis={"labelLimit": 170})
+    metrics = [t("macro_f1"), t("accuracy")]
+    shared: Spec = {"y": y, "yOffset": vega.name("metric", metrics), "color": vega.colour("metric", metrics)}
+    domain = vega.around([row[side] for row in rows for side in ("low", "high")])
+    x = vega.quantity("value", None, PERCENT, scale={"domain": domain, "nice": False})
+    points: Spec = {"mark": {"type": "point", "filled": True, "size": 60, "opacity": 1}, "encoding": {"x": x, **shared}}
+    columns = {"name": (t("method"), ""), "metric": (t("metric"), ""), "value": (t("value"), PERCENT)}
+    columns |= {"low": (t("low"), PERCENT), "high": (t("high"), PERCENT)}
+    layers = [vega.interval("low", "high", **shared), points]
+    return vega.chart(rows, columns, layers, height=ROW * len(scored), about=t("fig.intervals.title"))
+
+
+def pareto(found: Comparison, t: Words) -> Spec | None:
+    """Macro-F1 against what it costs; the frontier is drawn through."""
+    cost = comparing.cost_of(found["rows"])
+    usable = [row for row in found["rows"] if row.get(cost) is not None and "macro_f1" in row["scores"]]
+    if len(usable) < 2:
+        return None
+    best = found.get("pareto") or comparing.pareto(usable, cost)
+    rows = [
+        {"name": baseline_name(row["name"], t), "cost": max(row[cost], 1e-3), "best": row["name"] in best}
+        | _bounds_of(row, "macro_f1")
+        for row in usable
+    ]
+    x = vega.quantity("cost", t(f"cost.{cost}"), scale={"type": "log"}, axis={"format": "~s", "tickCount": 5})
+    domain = vega.around([row[side] for row in rows for side in ("low", "high")])
+    y = vega.quantity("value", t("macro_f1"), PERCENT, scale={"domain": domain, "nice": False})
+    tint: Spec = {"condition": {"test": "datum.best", "value": vega.SERIES[0]}, "value": vega.MUTED}
+    front: Spec = {
+        "transform": [{"filter": "datum.best"}],
+        "mark": {"type": "line", "interpolate": "step-after", "color": vega.SERIES[0], "opacity": 0.5, "strokeWidth": 1.25},
+        "encoding": {"x": x, "y": y, "tooltip": {"value": None}},
+    }  # fmt: skip
+    points: Spec = {"mark": {"type": "point", "filled": True, "size": 80, "opacity": 1}, "encoding": {"x": x, "y": y, "color": tint}}  # fmt: skip
+    named: Spec = {
+        "mark": {"type": "text", "align": "left", "dx": 7, "dy": -7, "fontSize": 11, "limit": 120},
+        "encoding": {"x": x, "y": y, "text": {"field": "name"}, "color": tint},
+    }
+    layers = [front, vega.interval("low", "high", along="y", x=x, color=tint), points, named]
+    columns = {"name": (t("method"), ""), "cost": (t(f"cost.{cost}"), NUMBER), "value": (t("macro_f1"), PERCENT)}
+    columns |= {"low": (t("low"), PERCENT), "high": (t("high"), PERCENT)}
+    return vega.chart(rows, columns, layers, height=300, about=t("fig.pareto.title"))
+
+
+def learning_curve(found: Comparison, t: Words) -> Spec | None:
+    """Macro-F1 by the number of training texts."""
+    rows = [
+        {"name": baseline_name(point["name"], t), "size": point["size"]} | _bounds_of(point, "macro_f1")
+        for point in found.get("learning_curve") or []
+        if "macro_f1" in point["scores"]
+    ]
+    if not rows:
+        return None
+    tint = vega.colour("name", list(dict.fromkeys(row["name"] for row in rows)))
+    sizes = sorted({row["size"] for row in rows})
+    x = vega.quantity("size", t("train_texts"), scale={"type": "log"}, axis={"values": sizes, "format": ",d"})
+    domain = vega.around([row[side] for row in rows for side in ("low", "high")])
+    y = vega.quantity("value", t("macro_f1"), PERCENT, scale={"domain": domain, "nice": False})
+    shared: Spec = {"x": x, "y": y, "color": tint}
+    layers: list[Spec] = [
+        vega.interval("low", "high", along="y", x=x, color=tint),
+        {"mark": {"type": "line", "strokeWidth": 1.75}, "encoding": shared},
+        {"mark": {"type": "point", "filled": True, "size": 60, "opacity": 1}, "encoding": shared},
+    ]
+    columns = {"name": (t("method"), ""), "size": (t("train_texts"), ",d"), "value": (t("macro_f1"), PERCENT)}
+    columns |= {"low": (t("low"), PERCENT), "high": (t("high"), PERCENT)}
+    return vega.chart(rows, columns, layers, height=280, about=t("fig.learning_curve.title"))
+
+
+COMPARISON_CHARTS: dict[str, Callable[[Comparison, Words], Spec | None]] = {
+    chart.__name__: chart for chart in (intervals, pareto, learning_curve)
+}
+
+
+def _bounds_of(row: Mapping[str, Any], metric: str) -> dict[str, float]:
+    return {side: row["scores"][metric][side] for side in ("value", "low", "high")}

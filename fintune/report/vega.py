@@ -1,0 +1,84 @@
+"""Building blocks of Vega-Lite charts: colours are the page's CSS variables, so a chart follows dark and light by itself.
+
+>>> chart(rows, {"label": ("Label", ""), "value": ("Accuracy", PERCENT)}, [bars(...)], height=120, about="Accuracy")
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+Spec = dict[str, Any]
+Columns = Mapping[str, tuple[str, str]]
+"""field -> title, d3 format: what a tooltip and the table under a chart show"""
+
+PERCENT, COUNT, NUMBER = ".1%", ",d", ".4~g"
+INK, MUTED, RULE = "var(--ink)", "var(--muted)", "var(--rule)"
+SERIES = ["var(--c1)", "var(--c2)", "var(--c3)", "var(--c4)", "var(--c5)", "var(--c6)"]
+
+
+def chart(
+    rows: Sequence[Mapping[str, Any]],
+    columns: Columns,
+    layers: Sequence[Spec],
+    *,
+    height: int | Spec,
+    about: str,
+    **more: Any,
+) -> Spec:
+    """A chart as wide as its place; `about` is what a screen reader says."""
+    values = [{name: _finite(value) for name, value in row.items()} for row in rows]
+    tips = [{"field": name, "title": title, "format": form} for name, (title, form) in columns.items() if form]
+    tips = [{"field": name, "title": title} for name, (title, form) in columns.items() if not form] + tips
+    return {
+        "description": about,
+        "width": "container",
+        "height": height,
+        "data": {"values": values},
+        "encoding": {"tooltip": tips},
+        "layer": list(layers),
+        "usermeta": {"columns": [{"field": n, "title": t, "format": f} for n, (t, f) in columns.items()]},
+        **more,
+    }
+
+
+def quantity(field: str, title: str | None, form: str = "", **more: Any) -> Spec:
+    """A number along an axis."""
+    axis = {"format": form.replace(".1%", ".3~%")} if form else {}
+    return {"field": field, "type": "quantitative", "title": title, "axis": axis | more.pop("axis", {}), **more}
+
+
+def name(field: str, order: Sequence[str], **more: Any) -> Spec:
+    """A name along an axis, in a given order."""
+    return {"field": field, "type": "nominal", "title": None, "sort": list(order), **more}
+
+
+def colour(field: str, order: Sequence[str], colours: Sequence[str] = (), **more: Any) -> Spec:
+    """A colour for each of a few names."""
+    chosen = list(colours) or [SERIES[i % len(SERIES)] for i in range(len(order))]
+    return {
+        "field": field,
+        "type": "nominal",
+        "title": None,
+        "sort": list(order),
+        "scale": {"domain": list(order), "range": chosen[: len(order)]},
+        **more,
+    }
+
+
+def interval(low: str, high: str, *, along: str = "x", colour: str | None = None, **encoding: Any) -> Spec:
+    """A rule between two bounds."""
+    mark: Spec = {"type": "rule", "strokeWidth": 1.5} | ({"color": colour} if colour else {})
+    places = {along: {"field": low, "type": "quantitative"}, f"{along}2": {"field": high}}
+    return {"mark": mark, "encoding": places | encoding}
+
+
+def around(values: Sequence[float], *, most: float = 1.0, least: float = 0.0) -> list[float]:
+    """A domain that holds all values with a little room, within bounds."""
+    usable = [value for value in values if math.isfinite(value)] or [least, most]
+    low, high = min(usable), max(usable)
+    room = max((high - low) * 0.08, 0.01)
+    return [max(least, low - room), min(most, high + room)]
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
