@@ -21,7 +21,8 @@ from fintune.run import MARK, Run, former_of, run_of, unfinished_of
 from fintune.sections import RunConfig
 
 _OWN = re.compile(
-    r"INCOMPLETE|config\.yaml|(data|environment|scores)\.json|(log|dropped)\.jsonl|predictions\.\w+\.jsonl|README\.md"
+    r"INCOMPLETE|config\.yaml|(data|environment|scores|calibration|attributions|engine\.\w+)\.json"
+    r"|(log|dropped)\.jsonl|predictions\.\w+\.jsonl|README\.md|report\.html"
     r"|(adapter|\.adapter\.(new|old))(/(adapter_config\.json|adapter_model\.safetensors|README\.md))?"
     r"|(checkpoints|tensorboard)(/.*)?|\..+\.tmp"
 )

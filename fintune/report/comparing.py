@@ -10,20 +10,18 @@ from typing import Any
 
 from fintune.export.model_card import HEADLINE
 from fintune.records import Scores
-from fintune.report.reading import RunFiles
+from fintune.report.reading import PARTS, RunFiles
 
 COSTS = ("train_seconds", "trainable_parameters")
 """what quality is set against: the first that most rows have"""
-MOST_NAMED = 12
-"""rows of a chart whose points are named"""
 
 
 def of_runs(runs: Sequence[RunFiles]) -> dict[str, Any]:
-    """A row for each run, and for each baseline of the first one."""
+    """A row for each run, on the part that most were scored on, and for each baseline of the first that has any."""
     first = runs[0]
-    part = next((run.part for run in runs if run.part), "")
+    part = max(PARTS, key=lambda part: sum(part in run.scores for run in runs))
     rows = [_row(run, part) for run in runs]
-    for name, parts in first.baselines.items():
+    for name, parts in next((run.baselines for run in runs if run.baselines), {}).items():
         rows.append({"name": name, "kind": "challenger", "scores": _plain(parts.get(part, {}))})
     scored = [row for row in rows if row["scores"]]
     return {

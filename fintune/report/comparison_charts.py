@@ -1,5 +1,6 @@
 """The charts of a comparison, each a function from its figures (the form of comparison.json) to a Vega-Lite spec."""
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -9,6 +10,11 @@ from fintune.report.vega import NUMBER, PERCENT, Spec
 from fintune.report.words import Words
 
 Comparison = Mapping[str, Any]
+_BESIDE = {name: {"expr": f"datum.{name}"} for name in ("align", "dx", "dy")}
+_HEIGHT, _WIDTH = 300, 420
+"""pixels of the Pareto plot, the width as a guess"""
+_SIDES = [("left", 7, -8), ("left", 7, 9), ("right", -7, -8), ("right", -7, 9)]
+"""where a name can stand beside its point"""
 
 
 def intervals(found: Comparison, t: Words) -> Spec | None:
@@ -31,7 +37,7 @@ def intervals(found: Comparison, t: Words) -> Spec | None:
     points: Spec = {"mark": {"type": "point", "filled": True, "size": 60, "opacity": 1}, "encoding": {"x": x, **shared}}
     columns = {"name": (t("method"), ""), "metric": (t("metric"), ""), "value": (t("value"), PERCENT)}
     columns |= {"low": (t("low"), PERCENT), "high": (t("high"), PERCENT)}
-    layers = [vega.interval("low", "high", **shared), points]
+    layers = [vega.interval("x", x, **shared), points]
     return vega.chart(rows, columns, layers, height=ROW * len(scored), about=t("fig.intervals.title"))
 
 
@@ -45,10 +51,16 @@ def pareto(found: Comparison, t: Words) -> Spec | None:
     rows = [
         {"name": baseline_name(row["name"], t), "cost": max(row[cost], 1e-3), "best": row["name"] in best}
         | _bounds_of(row, "macro_f1")
-        for row in usable
+        for row in sorted(usable, key=lambda row: (row[cost], row["scores"]["macro_f1"]["value"]))
     ]
-    x = vega.quantity("cost", t(f"cost.{cost}"), scale={"type": "log"}, axis={"format": "~s", "tickCount": 5})
     domain = vega.around([row[side] for row in rows for side in ("low", "high")])
+    rows = _named(rows, domain)
+    x = vega.quantity(
+        "cost",
+        t(f"cost.{cost}"),
+        scale={"type": "log", "padding": 24, "nice": False},
+        axis={"format": "~s", "tickCount": 5, "grid": False},
+    )
     y = vega.quantity("value", t("macro_f1"), PERCENT, scale={"domain": domain, "nice": False})
     tint: Spec = {"condition": {"test": "datum.best", "value": vega.SERIES[0]}, "value": vega.MUTED}
     front: Spec = {
@@ -58,13 +70,13 @@ def pareto(found: Comparison, t: Words) -> Spec | None:
     }  # fmt: skip
     points: Spec = {"mark": {"type": "point", "filled": True, "size": 80, "opacity": 1}, "encoding": {"x": x, "y": y, "color": tint}}  # fmt: skip
     named: Spec = {
-        "mark": {"type": "text", "align": "left", "dx": 7, "dy": -7, "fontSize": 11, "limit": 120},
-        "encoding": {"x": x, "y": y, "text": {"field": "name"}, "color": tint},
+        "mark": {"type": "text", "fontSize": 11, "limit": 110, **_BESIDE},
+        "encoding": {"x": x, "y": y, "text": {"field": "name"}, "color": tint, "tooltip": {"value": None}},
     }
-    layers = [front, vega.interval("low", "high", along="y", x=x, color=tint), points, named]
+    layers = [front, vega.interval("y", y, x=x, color=tint), points, named]
     columns = {"name": (t("method"), ""), "cost": (t(f"cost.{cost}"), NUMBER), "value": (t("macro_f1"), PERCENT)}
     columns |= {"low": (t("low"), PERCENT), "high": (t("high"), PERCENT)}
-    return vega.chart(rows, columns, layers, height=300, about=t("fig.pareto.title"))
+    return vega.chart(rows, columns, layers, height=_HEIGHT, about=t("fig.pareto.title"))
 
 
 def learning_curve(found: Comparison, t: Words) -> Spec | None:
@@ -78,12 +90,17 @@ def learning_curve(found: Comparison, t: Words) -> Spec | None:
         return None
     tint = vega.colour("name", list(dict.fromkeys(row["name"] for row in rows)))
     sizes = sorted({row["size"] for row in rows})
-    x = vega.quantity("size", t("train_texts"), scale={"type": "log"}, axis={"values": sizes, "format": ",d"})
+    x = vega.quantity(
+        "size",
+        t("train_texts"),
+        scale={"type": "log", "padding": 16, "nice": False},
+        axis={"values": sizes, "format": ",d", "grid": False},
+    )
     domain = vega.around([row[side] for row in rows for side in ("low", "high")])
     y = vega.quantity("value", t("macro_f1"), PERCENT, scale={"domain": domain, "nice": False})
     shared: Spec = {"x": x, "y": y, "color": tint}
     layers: list[Spec] = [
-        vega.interval("low", "high", along="y", x=x, color=tint),
+        vega.interval("y", y, x=x, color=tint),
         {"mark": {"type": "line", "strokeWidth": 1.75}, "encoding": shared},
         {"mark": {"type": "point", "filled": True, "size": 60, "opacity": 1}, "encoding": shared},
     ]
@@ -95,6 +112,29 @@ def learning_curve(found: Comparison, t: Words) -> Spec | None:
 COMPARISON_CHARTS: dict[str, Callable[[Comparison, Words], Spec | None]] = {
     chart.__name__: chart for chart in (intervals, pareto, learning_curve)
 }
+
+
+def _named(rows: list[dict[str, Any]], domain: list[float]) -> list[dict[str, Any]]:
+    """Gives every row a place for its name that meets no other name, as far as there is one."""
+    low, high = math.log(min(row["cost"] for row in rows)), math.log(max(row["cost"] for row in rows))
+    taken: list[tuple[float, float, float]] = []
+    found = []
+    for row in rows:
+        x = _WIDTH * (math.log(row["cost"]) - low) / ((high - low) or 1)
+        y = _HEIGHT * (domain[1] - row["value"]) / (domain[1] - domain[0])
+        wide = min(6.5 * len(row["name"]), 110)
+        boxes = [(x + dx - (wide if align == "right" else 0), y + dy, wide) for align, dx, dy in _SIDES]
+        free = [i for i, box in enumerate(boxes) if box[0] > -20 and not any(_meet(box, other) for other in taken)]
+        inside = [i for i in free if boxes[i][0] + wide < _WIDTH + 20]
+        best = (inside or free or [0])[0]
+        taken.append(boxes[best])
+        found.append(row | dict(zip(("align", "dx", "dy"), _SIDES[best], strict=True)))
+    return found
+
+
+def _meet(one: tuple[float, float, float], other: tuple[float, float, float]) -> bool:
+    """Whether two names (left, middle, width) overlap."""
+    return abs(one[1] - other[1]) < 13 and one[0] < other[0] + other[2] and other[0] < one[0] + one[2]
 
 
 def _bounds_of(row: Mapping[str, Any], metric: str) -> dict[str, float]:

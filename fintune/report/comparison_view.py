@@ -14,7 +14,7 @@ from fintune.report import comparing, summary
 from fintune.report.run_charts import baseline_name
 from fintune.report.run_view import in_both
 from fintune.report.sources import MOST_RUNS, Sources
-from fintune.report.words import both, count, duration, size
+from fintune.report.words import both, count, duration, known, size
 
 
 def views(sources: Sources, runs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -22,7 +22,9 @@ def views(sources: Sources, runs: Sequence[Mapping[str, Any]]) -> list[dict[str,
     found = []
     for compared in sources.comparisons:
         keys = {name: runs[i]["key"] for name, i in compared.runs.items() if i < len(runs)}
-        found.append(compared_view(compared.found, f"comparison{len(found) + 1}", keys, str(compared.folder.resolve().name)))
+        found.append(
+            compared_view(compared.found, f"comparison{len(found) + 1}", keys, str(compared.folder.resolve().name))
+        )
         found[-1]["notes"] = _notes(sources, compared.gone)
     if sources.given > 1:
         named = sources.runs[: sources.given]
@@ -87,9 +89,12 @@ def _rise(forgetting: Mapping[str, float] | None) -> float | None:
 
 
 def _pair(pair: Mapping[str, Any]) -> dict[str, Any]:
+    metric = str(pair.get("metric", ""))
     return {
         "names": in_both(lambda t: f"{baseline_name(str(pair['a']), t)} – {baseline_name(str(pair['b']), t)}"),
-        **pair,
+        "metric": in_both(lambda t: t(metric) if known(metric) else metric),
+        "difference": pair.get("difference"),
+        **{name: pair.get(name) for name in ("p_bootstrap", "p_mcnemar", "p_holm")},
     }
 
 

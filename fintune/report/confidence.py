@@ -83,7 +83,11 @@ def confusion(predictions: Sequence[Prediction], labels: Sequence[str]) -> list[
     return found
 
 
-def _bin(sure: "np.ndarray[tuple[int], np.dtype[np.float64]]", right: "np.ndarray[tuple[int], np.dtype[np.bool]]", level: float) -> Bin:
+def _bin(
+    sure: "np.ndarray[tuple[int], np.dtype[np.float64]]",
+    right: "np.ndarray[tuple[int], np.dtype[np.bool]]",
+    level: float,
+) -> Bin:
     from scipy.stats import binomtest
 
     between = binomtest(int(right.sum()), len(right)).proportion_ci(level, method="wilson")

@@ -10,7 +10,7 @@ import hashlib
 import importlib.metadata
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,7 +58,7 @@ def render(found: Sources, library: "ModuleType", *, texts: bool) -> str:
     most = min(40, max(_FEWEST, _TEXTS // max(len(found.runs), 1)))
     views = [run_view(run, key=f"run{i}", texts=texts, most=most) for i, run in enumerate(found.runs, 1)]
     comparisons = comparison_view.views(found, views)
-    scripts = {"library": library.javascript_bundle(), "page": _asset("page.js")}
+    scripts = {"library": _code(library), "page": _asset("page.js")}
     return str(
         _templates().get_template("report.html").render(
             runs=views,
@@ -98,7 +98,6 @@ def _templates() -> "Environment":
     )
     made.globals |= {"t": words.both, "in_both": in_both}
     made.filters |= {name: getattr(words, name) for name in ("percent", "count", "duration", "size")}
-    made.globals["partial"] = partial
     return made
 
 
@@ -107,6 +106,12 @@ def _policy(scripts: Any) -> str:
     sums = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
     allowed = " ".join(f"'sha256-{checksum}'" for checksum in sums)
     return f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+
+
+@cache
+def _code(library: "ModuleType") -> str:
+    """Vega, Vega-Lite and Vega-Embed as one script; bundling takes seconds."""
+    return str(library.javascript_bundle())
 
 
 def _asset(name: str) -> str:

@@ -130,7 +130,9 @@ def read_comparison(folder: Path) -> dict[str, Any]:
     files = _Files(folder)
     found = files.mapping(COMPARISON)
     rows = found.get("rows")
-    if not isinstance(rows, list) or not all(isinstance(row, dict) and {"name", "scores"} <= row.keys() for row in rows):
+    if not isinstance(rows, list) or not all(
+        isinstance(row, dict) and {"name", "scores"} <= row.keys() for row in rows
+    ):
         raise RunError(f"{folder / COMPARISON}: damaged: no rows of scores in it", hint="Run fintune compare again.")
     return found
 

@@ -18,6 +18,9 @@ STEPS_SHOWN = 300
 """points of a training curve; more are averaged"""
 ROW = 30
 """pixels of a bar and its gap"""
+_LEAST = 1e-6
+"""the smallest loss that a logarithmic axis shows"""
+_WHOLE = {"tickMinStep": 1, "format": ",d"}
 
 
 def against(run: RunFiles, t: Words) -> Spec | None:
@@ -31,11 +34,12 @@ def against(run: RunFiles, t: Words) -> Spec | None:
     order = [row["name"] for row in rows]
     y = vega.name("name", order, axis={"labelLimit": 200})
     tint: Spec = {"condition": {"test": "datum.own", "value": vega.SERIES[0]}, "value": vega.MUTED}
+    x = _share("value", t("accuracy"), rows)
     points: Spec = {
         "mark": {"type": "point", "filled": True, "size": 90, "opacity": 1},
-        "encoding": {"x": _share("value", t("accuracy"), rows), "y": y, "color": tint},
+        "encoding": {"x": x, "y": y, "color": tint},
     }
-    layers = [vega.interval("low", "high", y=y, color=tint), points]
+    layers = [vega.interval("x", x, y=y, color=tint), points]
     columns = {"name": (t("model"), "")} | _columns(t("accuracy"), t)
     return vega.chart(rows, columns, layers, height=ROW * len(rows), about=t("fig.against.title"))
 
@@ -53,11 +57,12 @@ def per_class(run: RunFiles, t: Words) -> Spec | None:
     metrics = [t("precision"), t("recall"), t("f1")]
     y, offset = vega.name("label", run.labels), vega.name("metric", metrics)
     tint = vega.colour("metric", metrics)
+    x = vega.quantity("value", None, PERCENT, scale={"domain": [0, 1]})
     bars: Spec = {
         "mark": {"type": "bar", "opacity": 0.85},
-        "encoding": {"x": vega.quantity("value", None, PERCENT, scale={"domain": [0, 1]}), "y": y, "yOffset": offset, "color": tint},
-    }  # fmt: skip
-    layers = [bars, vega.interval("low", "high", colour=vega.INK, y=y, yOffset=offset)]
+        "encoding": {"x": x, "y": y, "yOffset": offset, "color": tint},
+    }
+    layers = [bars, vega.interval("x", x, colour=vega.INK, y=y, yOffset=offset)]
     columns = {"label": (t("label"), ""), "metric": (t("metric"), "")} | _columns(t("value"), t)
     return vega.chart(rows, columns, layers, height=64 * len(run.labels), about=t("fig.per_class.title"))
 
@@ -68,7 +73,7 @@ def _confidences(run: RunFiles, t: Words, which: str, tint: str) -> Spec | None:
         return None
     x: Spec = {"field": "from", "bin": {"binned": True}, "type": "quantitative", "title": t("confidence"),
                "axis": {"format": "~%"}, "scale": {"domain": [rows[0]["from"], 1]}}  # fmt: skip
-    bars: Spec = {"mark": {"type": "bar", "color": tint}, "encoding": {"x": x, "x2": {"field": "to"}, "y": vega.quantity(which, t("texts"))}}  # fmt: skip
+    bars: Spec = {"mark": {"type": "bar", "color": tint}, "encoding": {"x": x, "x2": {"field": "to"}, "y": vega.quantity(which, t("texts"), axis=_WHOLE)}}  # fmt: skip
     columns = {"from": (t("from"), PERCENT), "to": (t("to"), PERCENT), which: (t("texts"), COUNT)}
     return vega.chart(rows, columns, [bars], height=150, about=t(f"fig.confidence_{which}.title"))
 
@@ -96,13 +101,13 @@ def reliability(run: RunFiles, t: Words) -> Spec | None:
     diagonal: Spec = {
         "data": {"values": ends},
         "mark": {"type": "line", "color": vega.MUTED, "strokeDash": [4, 4], "tooltip": False},
-        "encoding": {"x": {"field": "at", "type": "quantitative"}, "y": {"field": "at", "type": "quantitative"}, "tooltip": {"value": None}},
-    }  # fmt: skip
+        "encoding": {"x": x | {"field": "at"}, "y": y | {"field": "at"}, "tooltip": {"value": None}},
+    }
     points: Spec = {
         "mark": {"type": "point", "filled": True, "opacity": 1, "color": vega.SERIES[0]},
         "encoding": {"x": x, "y": y, "size": {"field": "n", "type": "quantitative", "legend": None, "scale": {"range": [40, 320]}}},
     }  # fmt: skip
-    between = vega.interval("low", "high", along="y", colour=vega.SERIES[0], x=x)
+    between = vega.interval("y", y, colour=vega.SERIES[0], x=x)
     columns = {"n": (t("texts"), COUNT), "confidence": (t("confidence"), PERCENT), "right": (t("share_right"), PERCENT)}
     columns |= _bounds(t)
     return vega.chart(rows, columns, [diagonal, between, points], height=260, about=t("fig.reliability.title"))
@@ -111,19 +116,27 @@ def reliability(run: RunFiles, t: Words) -> Spec | None:
 def loss(run: RunFiles, t: Words) -> Spec | None:
     """Loss by epoch: each logging step, and both parts after each epoch."""
     steps = [line for line in run.log if "step" in line and _number(line.get("loss")) and "epoch" in line]
-    rows = [{"epoch": e, "value": v, "series": t("loss.steps")} for e, v in _thinned([(s["epoch"], s["loss"]) for s in steps])]
+    rows = [
+        {"epoch": e, "value": v, "series": t("loss.steps")}
+        for e, v in _thinned([(s["epoch"], s["loss"]) for s in steps])
+    ]
     rows += _by_epoch(run, {"train_loss": t("loss.train"), "validation_loss": t("loss.validation")})
     if not rows:
         return None
     order = [t("loss.steps"), t("loss.train"), t("loss.validation")]
-    positive = all(row["value"] > 0 for row in rows)
-    y = vega.quantity("value", t("loss.axis"), scale={"type": "log"} if positive else {}, axis={"format": "~g", "tickCount": 5})
+    rows = [row | {"value": max(row["value"], _LEAST)} for row in rows]
+    marks = vega.decades([row["value"] for row in rows])
+    y = vega.quantity(
+        "value", t("loss.axis"), scale={"type": "log", "nice": False}, axis={"format": "~g", "values": marks}
+    )
     return _curves(rows, order, y, t, NUMBER, about=t("fig.loss.title"))
 
 
 def quality(run: RunFiles, t: Words) -> Spec | None:
     """Accuracy and macro-F1 on validation and on as many training examples, by epoch."""
-    series = {f"{p}_{m}": f"{t(m)}, {t('part.' + p)}" for p in ("validation", "train") for m in ("accuracy", "macro_f1")}
+    series = {
+        f"{p}_{m}": f"{t(m)}, {t('part.' + p)}" for p in ("validation", "train") for m in ("accuracy", "macro_f1")
+    }
     rows = _by_epoch(run, series)
     if not rows:
         return None
@@ -133,7 +146,7 @@ def quality(run: RunFiles, t: Words) -> Spec | None:
     mark: Spec = {
         "data": {"values": best},
         "mark": {"type": "rule", "color": vega.MUTED, "strokeDash": [2, 3]},
-        "encoding": {"x": {"field": "epoch", "type": "quantitative"}, "tooltip": {"value": t("best_epoch")}},
+        "encoding": {"x": _epochs(rows, t), "tooltip": {"value": t("best_epoch")}},
     }
     return spec | {"layer": [mark, *spec["layer"]]}
 
@@ -163,9 +176,12 @@ def lengths(run: RunFiles, t: Words) -> Spec | None:
         return None
     most = max(20.0, float(np.quantile(sizes, 0.99)))
     counts, edges = np.histogram(np.minimum(sizes, most), bins=24, range=(0, most))
-    rows = [{"from": a, "to": b, "n": n} for a, b, n in zip(edges[:-1].tolist(), edges[1:].tolist(), counts.tolist(), strict=True)]
+    rows = [
+        {"from": a, "to": b, "n": n}
+        for a, b, n in zip(edges[:-1].tolist(), edges[1:].tolist(), counts.tolist(), strict=True)
+    ]
     x: Spec = {"field": "from", "bin": {"binned": True}, "type": "quantitative", "title": t("characters")}
-    bars: Spec = {"mark": {"type": "bar", "color": vega.SERIES[0]}, "encoding": {"x": x, "x2": {"field": "to"}, "y": vega.quantity("n", t("texts"))}}  # fmt: skip
+    bars: Spec = {"mark": {"type": "bar", "color": vega.SERIES[0]}, "encoding": {"x": x, "x2": {"field": "to"}, "y": vega.quantity("n", t("texts"), axis=_WHOLE)}}  # fmt: skip
     columns = {"from": (t("from"), ",.0f"), "to": (t("to"), ",.0f"), "n": (t("texts"), COUNT)}
     return vega.chart(rows, columns, [bars], height=150, about=t("fig.lengths.title"))
 
@@ -215,9 +231,8 @@ def _by_epoch(run: RunFiles, series: dict[str, str]) -> list[dict[str, Any]]:
 
 def _curves(rows: list[dict[str, Any]], order: list[str], y: Spec, t: Words, form: str, *, about: str) -> Spec:
     """Lines over epochs: thin ones where there are many points, marked ones where there are few."""
-    x = vega.quantity("epoch", t("epoch"), axis={"tickMinStep": 1, "format": "~g"})
+    x = _epochs(rows, t)
     tint = vega.colour("series", order, [vega.MUTED, *vega.SERIES] if len(order) == 3 else (), legend={"columns": 2})
-    sparse = {"test": {"field": "epoch", "valid": True}}
     few = f"datum.series !== {order[0]!r}" if len(order) == 3 else "true"
     lines: Spec = {"mark": {"type": "line", "strokeWidth": 1.75}, "encoding": {"x": x, "y": y, "color": tint}}
     points: Spec = {
@@ -225,9 +240,15 @@ def _curves(rows: list[dict[str, Any]], order: list[str], y: Spec, t: Words, for
         "mark": {"type": "point", "filled": True, "size": 50, "opacity": 1},
         "encoding": {"x": x, "y": y, "color": tint},
     }
-    del sparse
     columns = {"series": (t("series"), ""), "epoch": (t("epoch"), ".3~f"), "value": (t("value"), form)}
     return vega.chart(rows, columns, [lines, points], height=220, about=about)
+
+
+def _epochs(rows: Sequence[dict[str, Any]], t: Words) -> Spec:
+    last = max(row["epoch"] for row in rows)
+    whole = list(range(int(last) + 1)) if last <= 12 else None
+    axis = {"format": "d", "grid": False} | ({"values": whole} if whole else {})
+    return vega.quantity("epoch", t("epoch"), axis=axis, scale={"zero": False, "nice": False, "padding": 8})
 
 
 def _thinned(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:

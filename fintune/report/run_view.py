@@ -48,6 +48,7 @@ def run_view(run: RunFiles, *, key: str, texts: bool, most: int) -> dict[str, An
         "attributions": [_attribution(a) for a in run.attributions[:_MOST_ATTRIBUTED]] if texts else [],
         "counts": _counts(run.report),
         "findings": [_finding(f, texts) for f in run.report.get("findings", [])],
+        "sources": [_source(source) for source in run.data.get("sources") or []],
         "environment": _environment(run),
         "commands": _commands(run),
     }
@@ -115,11 +116,15 @@ def cut(text: str) -> str:
 def _attribution(found: Mapping[str, Any]) -> dict[str, Any]:
     words = [(str(w.get("text", "")), float(w.get("effect") or 0)) for w in found["words"]]
     top = max((abs(effect) for _, effect in words), default=0) or 1.0
-    shown = [
-        {"text": text, "effect": effect, "tint": round(100 * _TINT * abs(effect) / top)} for text, effect in words
-    ]
+    shown = [{"text": text, "effect": effect, "tint": round(100 * _TINT * abs(effect) / top)} for text, effect in words]
     strongest = sorted(words, key=lambda word: -abs(word[1]))[:3]
-    return {**found, "words": shown, "strongest": [(text, f"{effect:+.2f}") for text, effect in strongest]}
+    return {
+        "id": found.get("id", ""),
+        "label": found.get("label", ""),
+        "probability": found.get("probability"),
+        "words": shown,
+        "strongest": [(text, f"{effect:+.2f}") for text, effect in strongest],
+    }
 
 
 def _counts(report: Mapping[str, Any]) -> list[tuple[Markup, str]]:
@@ -142,6 +147,11 @@ def _finding(found: Mapping[str, Any], texts: bool) -> dict[str, Any]:
     level = found.get("level") if known(f"level.{found.get('level')}") else "note"
     return {"title": title, "level": level, "count": found.get("count", 0), "rows": found.get("rows", []),
             "message": found.get("message", "") if texts else ""}  # fmt: skip
+
+
+def _source(found: Mapping[str, Any]) -> dict[str, str]:
+    names = ("name", "part", "format", "encoding", "licence", "sha256")
+    return {name: str(found.get(name) or "") for name in names} | {"rows": count(found.get("rows"))}
 
 
 def _environment(run: RunFiles) -> list[tuple[Markup, str]]:
@@ -180,7 +190,7 @@ def _commands(run: RunFiles) -> dict[str, str]:
 
 def _pins(packages: Mapping[str, str | None]) -> str:
     """A line for pip; a local version (2.13.0+cpu) is found on no index."""
-    pins = [f"{name}=={version.partition('+')[0]}" for name, version in packages.items() if version and name != "fintune"]
+    pins = [
+        f"{name}=={version.partition('+')[0]}" for name, version in packages.items() if version and name != "fintune"
+    ]
     return f"pip install {' '.join(pins)}" if pins else ""
-
-

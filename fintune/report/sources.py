@@ -59,10 +59,11 @@ def gather(paths: Sequence[Path]) -> Sources:
 def _compared(folder: Path, runs: list[RunFiles], folders: dict[Path, Path]) -> Compared:
     """A comparison; the first run of each of its rows joins `runs` unless it is there."""
     compared = Compared(folder, read_comparison(folder))
-    for name, path in _first_runs(folder, compared.found["rows"]):
+    for name, written in _first_runs(compared.found["rows"]):
+        path = folder / written
         if path.resolve() not in folders:
             if not (path / "config.yaml").is_file():
-                compared.gone.append(str(path))
+                compared.gone.append(written)
                 continue
             folders[path.resolve()] = path
             runs.append(read_run(path))
@@ -70,7 +71,7 @@ def _compared(folder: Path, runs: list[RunFiles], folders: dict[Path, Path]) -> 
     return compared
 
 
-def _first_runs(folder: Path, rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Path]]:
+def _first_runs(rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
     for row in rows:
         if row.get("runs"):
-            yield str(row["name"]), folder / str(row["runs"][0])
+            yield str(row["name"]), str(row["runs"][0])

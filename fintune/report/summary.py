@@ -35,7 +35,7 @@ def lead(run: RunFiles, t: Words) -> str:
         for name, parts in sorted(run.baselines.items(), reverse=True)
         if "accuracy" in parts.get(run.part, {})
     ]
-    return " ".join([said, t("lead.beside", rows=t("comma").join(beside))] if beside else [said])
+    return t("gap").join([said, t("lead.beside", rows=t("comma").join(beside))] if beside else [said])
 
 
 def details(run: RunFiles, t: Words) -> str:
@@ -51,7 +51,7 @@ def details(run: RunFiles, t: Words) -> str:
             share, right = len(sure) / len(run.judged), sum(sure) / len(sure)
             said.append(t("lead.sure", share=percent(share), right=percent(right)))
         said.append(t("lead.ece", points=f"{100 * ece(run):.1f}"))
-    return " ".join(said)
+    return t("gap").join(said)
 
 
 def compared(found: Mapping[str, Any], t: Words) -> str:
@@ -65,7 +65,7 @@ def compared(found: Mapping[str, Any], t: Words) -> str:
     if not scored:
         return t("lead.none")
     best = max(scored, key=lambda row: row["scores"]["macro_f1"]["value"])
-    score = Score(**best["scores"]["macro_f1"])
+    score = Score(**{name: best["scores"]["macro_f1"][name] for name in ("value", "low", "high", "n")})
     part = part_name(str(found.get("part", "")), t)
     return t("lead.runs", n=len(scored), part=part, value=percent(score.value), name=best["name"], **_points(score))
 

@@ -43,7 +43,7 @@ def chart(
 
 def quantity(field: str, title: str | None, form: str = "", **more: Any) -> Spec:
     """A number along an axis."""
-    axis = {"format": form.replace(".1%", ".3~%")} if form else {}
+    axis = {"tickCount": 6} | ({"format": form.replace(".1%", ".3~%")} if form else {})
     return {"field": field, "type": "quantitative", "title": title, "axis": axis | more.pop("axis", {}), **more}
 
 
@@ -65,11 +65,10 @@ def colour(field: str, order: Sequence[str], colours: Sequence[str] = (), **more
     }
 
 
-def interval(low: str, high: str, *, along: str = "x", colour: str | None = None, **encoding: Any) -> Spec:
-    """A rule between two bounds."""
+def interval(along: str, axis: Spec, *, colour: str | None = None, **encoding: Any) -> Spec:
+    """A rule from `low` to `high`, on an axis as the points beside it have it (else their scales would be merged)."""
     mark: Spec = {"type": "rule", "strokeWidth": 1.5} | ({"color": colour} if colour else {})
-    places = {along: {"field": low, "type": "quantitative"}, f"{along}2": {"field": high}}
-    return {"mark": mark, "encoding": places | encoding}
+    return {"mark": mark, "encoding": {along: axis | {"field": "low"}, f"{along}2": {"field": "high"}} | encoding}
 
 
 def around(values: Sequence[float], *, most: float = 1.0, least: float = 0.0) -> list[float]:
@@ -78,6 +77,13 @@ def around(values: Sequence[float], *, most: float = 1.0, least: float = 0.0) ->
     low, high = min(usable), max(usable)
     room = max((high - low) * 0.08, 0.01)
     return [max(least, low - room), min(most, high + room)]
+
+
+def decades(values: Sequence[float]) -> list[float]:
+    """Where a logarithmic axis is marked: powers of ten, with 2 and 5 times them where they are few."""
+    low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
+    steps = (1, 2, 5) if high - low < 3 else (1,)
+    return [step * 10.0**power for power in range(low, high + 1) for step in steps]
 
 
 def _finite(value: Any) -> Any:

@@ -20,7 +20,7 @@
     axisY: { labelLimit: 150 },
     axisBand: { grid: false, ticks: false, domain: false, labelColor: "var(--ink)" },
     legend: { ...text, labelColor: "var(--ink)", orient: "top", direction: "horizontal", symbolType: "circle", offset: 10, labelLimit: 240, title: null },
-    bar: { binSpacing: 1, cornerRadiusEnd: 1.5 },
+    bar: { binSpacing: 1 },
     text: { font },
   };
   const options = {
@@ -46,10 +46,16 @@
     return Promise.all(shown.map(draw)).then(() => { root.dataset.drawn = root.lang; });
   }
 
+  function write(value, format) { // the few d3 formats of the charts; the bundle keeps d3 to itself
+    if (!format || typeof value !== "number") return String(value ?? "–");
+    if (format.endsWith("%")) return (100 * value).toFixed(1) + "\u202f%";
+    const whole = format.endsWith("d") || format.includes(".0");
+    return value.toLocaleString("en-US", whole ? { maximumFractionDigits: 0 } : { maximumSignificantDigits: 4 });
+  }
+
   function numbers(details) {
     details.querySelector("table")?.remove();
     const { usermeta: { columns }, data: { values } } = spec(details.dataset.numbers);
-    const write = (value, format) => (format && typeof value === "number" ? vega.formatLocale(options.formatLocale).format(format)(value) : String(value ?? "–"));
     const table = document.createElement("table");
     const headings = table.createTHead().insertRow();
     for (const { title, format } of columns) {
