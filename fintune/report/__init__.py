@@ -1,6 +1,6 @@
 """Runs and comparisons -> one self-contained HTML page, fed only from the files they left.
 
-reading (files) -> confidence, comparing (figures) -> run_charts, comparison_charts (Vega-Lite) -> page (HTML).
+sources, reading (files) -> confidence, comparing (figures) -> charts (Vega-Lite), run_view, comparison_view -> page (HTML).
 
 >>> write_report(["runs/phrasebank-lora"])
 PosixPath('runs/phrasebank-lora/report.html')

@@ -1,16 +1,16 @@
 """The charts of a comparison, each a function from its figures (the form of comparison.json) to a Vega-Lite spec."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from fintune.report import comparing, vega
-from fintune.report.run_charts import ROW, baseline_name
-from fintune.report.vega import NUMBER, PERCENT, Spec
-from fintune.report.words import Words
+from fintune.report.vega import NUMBER, PERCENT, ROW, Spec
+from fintune.report.words import Words, baseline_name
 
 Comparison = Mapping[str, Any]
 _BESIDE = {name: {"expr": f"datum.{name}"} for name in ("align", "dx", "dy")}
+_LOG = {"type": "log", "padding": 20, "nice": False}
 _HEIGHT, _WIDTH = 300, 420
 """pixels of the Pareto plot, the width as a guess"""
 _SIDES = [("left", 7, -8), ("left", 7, 9), ("right", -7, -8), ("right", -7, 9)]
@@ -21,7 +21,7 @@ def intervals(found: Comparison, t: Words) -> Spec | None:
     """Accuracy and macro-F1 of every row with intervals, best first."""
     scored = [row for row in found["rows"] if "macro_f1" in row["scores"]]
     scored.sort(key=lambda row: -row["scores"]["macro_f1"]["value"])
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"name": baseline_name(row["name"], t), "metric": t(metric), **_bounds_of(row, metric)}
         for row in scored
         for metric in ("macro_f1", "accuracy")
@@ -32,13 +32,10 @@ def intervals(found: Comparison, t: Words) -> Spec | None:
     y = vega.name("name", list(dict.fromkeys(row["name"] for row in rows)), axis={"labelLimit": 170})
     metrics = [t("macro_f1"), t("accuracy")]
     shared: Spec = {"y": y, "yOffset": vega.name("metric", metrics), "color": vega.colour("metric", metrics)}
-    domain = vega.around([row[side] for row in rows for side in ("low", "high")])
-    x = vega.quantity("value", None, PERCENT, scale={"domain": domain, "nice": False})
-    points: Spec = {"mark": {"type": "point", "filled": True, "size": 60, "opacity": 1}, "encoding": {"x": x, **shared}}
+    x = vega.share("value", None, rows)
     columns = {"name": (t("method"), ""), "metric": (t("metric"), ""), "value": (t("value"), PERCENT)}
-    columns |= {"low": (t("low"), PERCENT), "high": (t("high"), PERCENT)}
-    layers = [vega.interval("x", x, **shared), points]
-    return vega.chart(rows, columns, layers, height=ROW * len(scored), about=t("fig.intervals.title"))
+    layers = [vega.interval("x", x, **shared), vega.points(x=x, **shared)]
+    return vega.chart(rows, columns | vega.bounds(t), layers, height=ROW * len(scored), about=t("fig.intervals.title"))
 
 
 def pareto(found: Comparison, t: Words) -> Spec | None:
@@ -53,30 +50,22 @@ def pareto(found: Comparison, t: Words) -> Spec | None:
         | _bounds_of(row, "macro_f1")
         for row in sorted(usable, key=lambda row: (row[cost], row["scores"]["macro_f1"]["value"]))
     ]
-    domain = vega.around([row[side] for row in rows for side in ("low", "high")])
-    rows = _named(rows, domain)
-    x = vega.quantity(
-        "cost",
-        t(f"cost.{cost}"),
-        scale={"type": "log", "padding": 24, "nice": False},
-        axis={"format": "~s", "tickCount": 5, "grid": False},
-    )
-    y = vega.quantity("value", t("macro_f1"), PERCENT, scale={"domain": domain, "nice": False})
+    y = vega.share("value", t("macro_f1"), rows)
+    rows = _named(rows, y["scale"]["domain"])
+    x = vega.quantity("cost", t(f"cost.{cost}"), axis={"format": "~s", "tickCount": 5, "grid": False}, scale=_LOG)
     tint: Spec = {"condition": {"test": "datum.best", "value": vega.SERIES[0]}, "value": vega.MUTED}
     front: Spec = {
         "transform": [{"filter": "datum.best"}],
-        "mark": {"type": "line", "interpolate": "step-after", "color": vega.SERIES[0], "opacity": 0.5, "strokeWidth": 1.25},
+        "mark": {"type": "line", "interpolate": "step-after", "color": vega.SERIES[0], "opacity": 0.5},
         "encoding": {"x": x, "y": y, "tooltip": {"value": None}},
-    }  # fmt: skip
-    points: Spec = {"mark": {"type": "point", "filled": True, "size": 80, "opacity": 1}, "encoding": {"x": x, "y": y, "color": tint}}  # fmt: skip
+    }
     named: Spec = {
         "mark": {"type": "text", "fontSize": 11, "limit": 110, **_BESIDE},
         "encoding": {"x": x, "y": y, "text": {"field": "name"}, "color": tint, "tooltip": {"value": None}},
     }
-    layers = [front, vega.interval("y", y, x=x, color=tint), points, named]
+    layers = [front, vega.interval("y", y, x=x, color=tint), vega.points(x=x, y=y, color=tint), named]
     columns = {"name": (t("method"), ""), "cost": (t(f"cost.{cost}"), NUMBER), "value": (t("macro_f1"), PERCENT)}
-    columns |= {"low": (t("low"), PERCENT), "high": (t("high"), PERCENT)}
-    return vega.chart(rows, columns, layers, height=_HEIGHT, about=t("fig.pareto.title"))
+    return vega.chart(rows, columns | vega.bounds(t), layers, height=_HEIGHT, about=t("fig.pareto.title"))
 
 
 def learning_curve(found: Comparison, t: Words) -> Spec | None:
@@ -90,28 +79,12 @@ def learning_curve(found: Comparison, t: Words) -> Spec | None:
         return None
     tint = vega.colour("name", list(dict.fromkeys(row["name"] for row in rows)))
     sizes = sorted({row["size"] for row in rows})
-    x = vega.quantity(
-        "size",
-        t("train_texts"),
-        scale={"type": "log", "padding": 16, "nice": False},
-        axis={"values": sizes, "format": ",d", "grid": False},
-    )
-    domain = vega.around([row[side] for row in rows for side in ("low", "high")])
-    y = vega.quantity("value", t("macro_f1"), PERCENT, scale={"domain": domain, "nice": False})
+    x = vega.quantity("size", t("train_texts"), axis={"values": sizes, "format": ",d", "grid": False}, scale=_LOG)
+    y = vega.share("value", t("macro_f1"), rows)
     shared: Spec = {"x": x, "y": y, "color": tint}
-    layers: list[Spec] = [
-        vega.interval("y", y, x=x, color=tint),
-        {"mark": {"type": "line", "strokeWidth": 1.75}, "encoding": shared},
-        {"mark": {"type": "point", "filled": True, "size": 60, "opacity": 1}, "encoding": shared},
-    ]
+    layers = [vega.interval("y", y, x=x, color=tint), vega.line(**shared), vega.points(**shared)]
     columns = {"name": (t("method"), ""), "size": (t("train_texts"), ",d"), "value": (t("macro_f1"), PERCENT)}
-    columns |= {"low": (t("low"), PERCENT), "high": (t("high"), PERCENT)}
-    return vega.chart(rows, columns, layers, height=280, about=t("fig.learning_curve.title"))
-
-
-COMPARISON_CHARTS: dict[str, Callable[[Comparison, Words], Spec | None]] = {
-    chart.__name__: chart for chart in (intervals, pareto, learning_curve)
-}
+    return vega.chart(rows, columns | vega.bounds(t), layers, height=280, about=t("fig.learning_curve.title"))
 
 
 def _named(rows: list[dict[str, Any]], domain: list[float]) -> list[dict[str, Any]]:

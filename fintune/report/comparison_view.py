@@ -11,15 +11,13 @@ from markupsafe import Markup
 
 from fintune.export.model_card import HEADLINE
 from fintune.report import comparing, summary
-from fintune.report.run_charts import baseline_name
-from fintune.report.run_view import in_both
 from fintune.report.sources import MOST_RUNS, Sources
-from fintune.report.words import both, count, duration, known, size
+from fintune.report.words import baseline_name, both, count, duration, in_both, known, size
 
 
 def views(sources: Sources, runs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """One for each comparison folder, and one for runs that were named beside each other."""
-    found = []
+    found: list[dict[str, Any]] = []
     for compared in sources.comparisons:
         keys = {name: runs[i]["key"] for name, i in compared.runs.items() if i < len(runs)}
         found.append(

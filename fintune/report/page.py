@@ -19,10 +19,9 @@ from fintune.atomic import need_place, write_atomically
 from fintune.errors import BrokenEnvironment
 from fintune.progress import tell
 from fintune.report import comparison_view, words
-from fintune.report.comparison_charts import COMPARISON_CHARTS
+from fintune.report.charts import COMPARISON_CHARTS, RUN_CHARTS
 from fintune.report.reading import RunFiles
-from fintune.report.run_charts import RUN_CHARTS
-from fintune.report.run_view import in_both, run_view
+from fintune.report.run_view import run_view
 from fintune.report.sources import Sources, gather
 from fintune.report.words import LANGUAGES, Words
 
@@ -96,7 +95,7 @@ def _templates() -> "Environment":
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.globals |= {"t": words.both, "in_both": in_both}
+    made.globals["t"] = words.both
     made.filters |= {name: getattr(words, name) for name in ("percent", "count", "duration", "size")}
     return made
 

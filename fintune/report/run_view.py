@@ -6,7 +6,8 @@
 """
 
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from markupsafe import Markup
@@ -14,8 +15,7 @@ from markupsafe import Markup
 from fintune.records import Prediction
 from fintune.report import confidence, summary
 from fintune.report.reading import RunFiles
-from fintune.report.run_charts import baseline_name, part_name
-from fintune.report.words import LANGUAGES, Words, both, count, known, percent, size
+from fintune.report.words import baseline_name, both, count, in_both, known, part_name, percent, size
 from fintune.run import typed
 
 LONGEST = 600
@@ -35,8 +35,8 @@ def run_view(run: RunFiles, *, key: str, texts: bool, most: int) -> dict[str, An
     return {
         "key": key,
         "run": run,
-        "lead": in_both(lambda t: summary.lead(run, t)),
-        "details": in_both(lambda t: summary.details(run, t)),
+        "lead": in_both(partial(summary.lead, run)),
+        "details": in_both(partial(summary.details, run)),
         "facts": summary.facts(run),
         "ece": f"{summary.ece(run):.3f}" if run.judged else "",
         "notes": notes(run),
@@ -54,12 +54,6 @@ def run_view(run: RunFiles, *, key: str, texts: bool, most: int) -> dict[str, An
     }
 
 
-def in_both(said: Callable[[Words], str]) -> Markup:
-    """A sentence in every language, of which the page shows one."""
-    spans = [Markup('<span class="t" lang="{}">{}</span>').format(name, said(Words(name))) for name in LANGUAGES]
-    return Markup("").join(spans)
-
-
 def notes(run: RunFiles) -> list[Markup]:
     """What the reader must know before the figures."""
     found = []
@@ -75,11 +69,13 @@ def notes(run: RunFiles) -> list[Markup]:
 
 
 def _scores(run: RunFiles) -> list[dict[str, Any]]:
-    rows = [{"name": run.name, "part": part, "scores": scores} for part, scores in run.scores.items()]
-    for name, parts in run.baselines.items():
-        shown = in_both(lambda t, name=name: baseline_name(name, t))
-        rows += [{"name": shown, "part": part, "scores": scores} for part, scores in parts.items()]
-    return [row | {"part": in_both(lambda t, row=row: part_name(row["part"], t))} for row in rows]
+    named = [(Markup("{}").format(run.name), run.scores)]
+    named += [(in_both(partial(baseline_name, name)), parts) for name, parts in run.baselines.items()]
+    return [
+        {"name": name, "part": in_both(partial(part_name, part)), "scores": scores}
+        for name, parts in named
+        for part, scores in parts.items()
+    ]
 
 
 def _confusion(run: RunFiles) -> list[dict[str, Any]]:
@@ -134,10 +130,14 @@ def _counts(report: Mapping[str, Any]) -> list[tuple[Markup, str]]:
         found.append((both("count.tokens_over"), percent(tokens.get("over_limit"), 2)))
     found += [(both("count.dropped", reason=reason), count(n)) for reason, n in (report.get("dropped") or {}).items()]
     for part, n in (report.get("twins_in_train") or {}).items():
-        found.append((in_both(lambda t, part=part: t("count.twins", part=part_name(part, t))), count(n)))
+        found.append((_of_part("count.twins", part), count(n)))
     for part, dates in (report.get("dates") or {}).items():
-        found.append((in_both(lambda t, part=part: t("count.dates", part=part_name(part, t))), " – ".join(dates)))
+        found.append((_of_part("count.dates", part), " – ".join(dates)))
     return found
+
+
+def _of_part(key: str, part: str) -> Markup:
+    return in_both(lambda t: t(key, part=part_name(part, t)))
 
 
 def _finding(found: Mapping[str, Any], texts: bool) -> dict[str, Any]:

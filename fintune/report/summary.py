@@ -12,8 +12,7 @@ from markupsafe import Markup
 from fintune.records import Score
 from fintune.report import comparing, confidence
 from fintune.report.reading import RunFiles
-from fintune.report.run_charts import baseline_name, part_name
-from fintune.report.words import Words, both, count, duration, percent, size
+from fintune.report.words import Words, baseline_name, both, count, duration, part_name, percent, size
 
 SURE = 0.95
 """confidence from which an answer would be taken without a second look"""

@@ -4,7 +4,7 @@
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 Spec = dict[str, Any]
@@ -13,6 +13,8 @@ Columns = Mapping[str, tuple[str, str]]
 
 PERCENT, COUNT, NUMBER = ".1%", ",d", ".4~g"
 INK, MUTED, RULE = "var(--ink)", "var(--muted)", "var(--rule)"
+ROW = 30
+"""pixels of a bar and its gap"""
 SERIES = ["var(--c1)", "var(--c2)", "var(--c3)", "var(--c4)", "var(--c5)", "var(--c6)"]
 
 
@@ -47,9 +49,20 @@ def quantity(field: str, title: str | None, form: str = "", **more: Any) -> Spec
     return {"field": field, "type": "quantitative", "title": title, "axis": axis | more.pop("axis", {}), **more}
 
 
+def share(field: str, title: str | None, rows: Sequence[Mapping[str, Any]]) -> Spec:
+    """A share with its interval: the axis begins and ends where the intervals of the rows do."""
+    domain = around([row[side] for row in rows for side in ("low", "high")])
+    return quantity(field, title, PERCENT, scale={"domain": domain, "nice": False})
+
+
 def name(field: str, order: Sequence[str], **more: Any) -> Spec:
     """A name along an axis, in a given order."""
     return {"field": field, "type": "nominal", "title": None, "sort": list(order), **more}
+
+
+def bounds(t: Callable[[str], str]) -> dict[str, tuple[str, str]]:
+    """Columns of an interval."""
+    return {"low": (t("low"), PERCENT), "high": (t("high"), PERCENT)}
 
 
 def colour(field: str, order: Sequence[str], colours: Sequence[str] = (), **more: Any) -> Spec:
@@ -63,6 +76,27 @@ def colour(field: str, order: Sequence[str], colours: Sequence[str] = (), **more
         "scale": {"domain": list(order), "range": chosen[: len(order)]},
         **more,
     }
+
+
+def bar_of_range(count: Spec, x: Spec, tint: str) -> Spec:
+    """A bar of a histogram, between the fields `from` and `to`."""
+    along: Spec = {"field": "from", "bin": {"binned": True}, "type": "quantitative"} | x
+    return {"mark": {"type": "bar", "color": tint}, "encoding": {"x": along, "x2": {"field": "to"}, "y": count}}
+
+
+def texts(field: str, title: str) -> Spec:
+    """How many texts, in whole numbers."""
+    return quantity(field, title, axis={"tickMinStep": 1, "format": ",d"})
+
+
+def points(**encoding: Any) -> Spec:
+    """Filled points."""
+    return {"mark": {"type": "point", "filled": True, "size": 60, "opacity": 1}, "encoding": encoding}
+
+
+def line(**encoding: Any) -> Spec:
+    """A line through points."""
+    return {"mark": {"type": "line", "strokeWidth": 1.75}, "encoding": encoding}
 
 
 def interval(along: str, axis: Spec, *, colour: str | None = None, **encoding: Any) -> Spec:

@@ -5,11 +5,12 @@
 """
 
 import json
+from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 LANGUAGES = ("en", "zh")
 _THIN = "\u202f"
@@ -29,21 +30,34 @@ class Words:
         self.language = language
 
     def __call__(self, key: str, **values: Any) -> str:
+        """The words for a key, its places filled."""
         return table()[key][self.language].format(**values)
 
 
 def both(key: str, **values: Any) -> Markup:
-    """A string in both languages, of which the page shows one; values are escaped."""
-    shown = [
-        Markup('<span class="t" lang="{}">{}</span>').format(name, Markup(escape(table()[key][name])).format(**values))
-        for name in LANGUAGES
-    ]
-    return Markup("").join(shown)
+    """A string in every language, of which the page shows one."""
+    return in_both(lambda t: t(key, **values))
+
+
+def in_both(said: Callable[[Words], str]) -> Markup:
+    """What is said in every language, escaped; the page shows one."""
+    span = Markup('<span class="t" lang="{}">{}</span>')
+    return Markup("").join(span.format(language, said(Words(language))) for language in LANGUAGES)
 
 
 def known(key: str) -> bool:
     """Whether the table has a key."""
     return key in table()
+
+
+def baseline_name(name: str, t: Words) -> str:
+    """What a baseline is called on the page."""
+    return t(f"baseline.{name}") if known(f"baseline.{name}") else name
+
+
+def part_name(part: str, t: Words) -> str:
+    """What a part of the data is called on the page."""
+    return t(f"part.{part}") if known(f"part.{part}") else part
 
 
 def percent(share: float | None, digits: int = 1) -> str:

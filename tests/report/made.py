@@ -8,7 +8,7 @@ import numpy as np
 
 from fintune.config import dump, load
 from fintune.metrics import classification_scores
-from fintune.records import Prediction
+from fintune.records import Prediction, Scores
 from fintune.run import Run
 
 LABELS = ["negative", "neutral", "positive"]
@@ -48,9 +48,14 @@ def _prediction(i: int, text: str) -> Prediction:
     return Prediction(f"rows.csv:{i}", f"{text} {i}", label, label, {x: rest.get(x, sure) for x in LABELS}, gold)
 
 
-def _scores(predictions: list[Prediction]) -> Any:
-    gold, given = (np.array([LABELS.index(str(x)) for x in xs]) for xs in zip(*((p.gold, p.label) for p in predictions), strict=True))  # fmt: skip
+def _scores(predictions: list[Prediction]) -> Scores:
+    gold = np.array([LABELS.index(str(p.gold)) for p in predictions])
+    given = np.array([LABELS.index(str(p.label)) for p in predictions])
     return classification_scores(gold, given, LABELS, resamples=50)
+
+
+def attribution(words: list[dict[str, Any]], *, said: str = "x") -> dict[str, Any]:
+    return {"id": said, "text": said, "label": said, "probability": 0.5, "words": words}
 
 
 def data_of(n: int) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ QUIET = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
+
+LENGTHS = '[data-chart="run1.lengths"]'
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None and "CI" not in os.environ, reason="no chromium on PATH")
 
@@ -64,8 +67,8 @@ def drawn(page: Any) -> int:
 def test_every_chart_is_drawn_and_nothing_sticks_out(page: Any) -> None:
     assert drawn(page) == page.locator(".chart:visible").count() == 12
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    bars = page.evaluate("Math.max(...[...document.querySelectorAll('[data-chart=\"run1.lengths\"] .mark-rect path')].map(e => e.getBBox().width * e.getBBox().height))")  # fmt: skip
-    assert bars > 100
+    box = page.locator(f"{LENGTHS} .mark-rect path").last.bounding_box()
+    assert box["width"] * box["height"] > 100
     assert "Comparison" in page.locator("article.comparison .kicker").inner_text()
 
 
@@ -87,12 +90,13 @@ def test_the_language_changes_page_and_charts(page: Any) -> None:
 
 
 def test_the_theme_changes_paper_and_charts(page: Any) -> None:
-    colours = "[getComputedStyle(document.body).backgroundColor, getComputedStyle(document.querySelector('[data-chart=\"run1.lengths\"] .mark-rect path')).fill]"
-    light = page.evaluate(colours)
+    def colours() -> tuple[str, str]:
+        paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        return paper, page.locator(f"{LENGTHS} .mark-rect path").last.evaluate("e => getComputedStyle(e).fill")
+
+    assert colours() == ("rgb(252, 251, 248)", "rgb(42, 95, 148)")
     page.click("#theme")
-    dark = page.evaluate(colours)
-    assert light == ["rgb(252, 251, 248)", "rgb(42, 95, 148)"]
-    assert dark == ["rgb(20, 23, 27)", "rgb(119, 174, 226)"]
+    assert colours() == ("rgb(20, 23, 27)", "rgb(119, 174, 226)")
 
 
 def test_the_system_decides_the_theme_first(browser: Any, page_file: Path) -> None:
@@ -136,16 +140,24 @@ def test_the_numbers_of_a_chart_can_be_read(page: Any) -> None:
 
 
 def test_headings_tables_and_controls_have_names(page: Any) -> None:
-    assert page.evaluate("[...document.querySelectorAll('button, select, a')].filter(e => e.offsetParent && !e.innerText.trim() && !e.labels?.length).length") == 0  # fmt: skip
-    assert page.evaluate("[...document.querySelectorAll('thead td')].filter(e => e.innerText).length") == 0
-    named = "[...document.querySelectorAll('[aria-labelledby]')].filter(e => !document.getElementById(e.getAttribute('aria-labelledby'))).length"
-    assert page.evaluate(named) == 0
-    assert page.locator(".chart:visible svg[aria-label]").count() == drawn(page)
-    levels = page.evaluate(
-        "[...document.querySelectorAll('h1, h2, h3')].filter(e => e.offsetParent).map(e => +e.tagName[1])"
+    def odd(selector: str, test: str) -> list[str]:
+        found: list[str] = page.evaluate(
+            f"[...document.querySelectorAll('{selector}')].filter(e => {test}).map(e => e.outerHTML)"
+        )
+        return found
+
+    assert odd("button, select, a", "e.checkVisibility() && !e.innerText.trim() && !e.labels?.length") == []
+    assert odd("thead th:not([scope]), tbody th:not([scope])", "true") == []
+    assert (
+        odd("[aria-labelledby]", "!document.getElementById(e.getAttribute('aria-labelledby'))".replace("'", '"')) == []
     )
+    assert page.locator(".chart[aria-label]:visible").count() == drawn(page)
+    levels = [
+        int(name[1])
+        for name in page.locator("h1:visible, h2:visible, h3:visible").evaluate_all("all => all.map(e => e.tagName)")
+    ]
     assert levels[0] == 1
-    assert all(after - before <= 1 for before, after in zip(levels, levels[1:], strict=False))
+    assert all(after - before <= 1 for before, after in pairwise(levels))
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
