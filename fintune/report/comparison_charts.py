@@ -29,7 +29,7 @@ def intervals(found: Comparison, t: Words) -> Spec | None:
     ]
     if not rows:
         return None
-    y = vega.name("name", list(dict.fromkeys(row["name"] for row in rows)), axis={"labelLimit": 170})
+    y = vega.name("name", list(dict.fromkeys(row["name"] for row in rows)), axis={"labelLimit": 190})
     metrics = [t("macro_f1"), t("accuracy")]
     shared: Spec = {"y": y, "yOffset": vega.name("metric", metrics), "color": vega.colour("metric", metrics)}
     x = vega.share("value", None, rows)

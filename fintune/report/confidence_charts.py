@@ -11,7 +11,7 @@ def _confidences(run: RunFiles, t: Words, which: str, tint: str) -> Spec | None:
     if not any(row[which] for row in rows):
         return None
     x: Spec = {"title": t("confidence"), "axis": {"format": "~%"}, "scale": {"domain": [rows[0]["from"], 1]}}
-    bars = vega.bar_of_range(vega.texts(which, t("texts")), x, tint)
+    bars = vega.bar_of_range(vega.texts(which, t("texts"), rows), x, tint)
     columns = {"from": (t("from"), PERCENT), "to": (t("to"), PERCENT), which: (t("texts"), COUNT)}
     return vega.chart(rows, columns, [bars], height=150, about=t(f"fig.confidence_{which}.title"))
 

@@ -35,6 +35,6 @@ def lengths(run: RunFiles, t: Words) -> Spec | None:
         {"from": a, "to": b, "n": n}
         for a, b, n in zip(edges[:-1].tolist(), edges[1:].tolist(), counts.tolist(), strict=True)
     ]
-    bars = vega.bar_of_range(vega.texts("n", t("texts")), {"title": t("characters")}, vega.SERIES[0])
+    bars = vega.bar_of_range(vega.texts("n", t("texts"), rows), {"title": t("characters")}, vega.SERIES[0])
     columns = {"from": (t("from"), ",.0f"), "to": (t("to"), ",.0f"), "n": (t("texts"), COUNT)}
     return vega.chart(rows, columns, [bars], height=150, about=t("fig.lengths.title"))

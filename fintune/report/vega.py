@@ -84,9 +84,11 @@ def bar_of_range(count: Spec, x: Spec, tint: str) -> Spec:
     return {"mark": {"type": "bar", "color": tint}, "encoding": {"x": along, "x2": {"field": "to"}, "y": count}}
 
 
-def texts(field: str, title: str) -> Spec:
+def texts(field: str, title: str, rows: Sequence[Mapping[str, Any]]) -> Spec:
     """How many texts, in whole numbers."""
-    return quantity(field, title, axis={"tickMinStep": 1, "format": ",d"})
+    most = max(row[field] for row in rows)
+    few = {"values": list(range(most + 1))} if most < 6 else {}
+    return quantity(field, title, axis={"format": ",d"} | few)
 
 
 def points(**encoding: Any) -> Spec:
