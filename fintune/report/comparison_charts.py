@@ -11,6 +11,8 @@ from fintune.report.words import Words, baseline_name
 Comparison = Mapping[str, Any]
 _BESIDE = {name: {"expr": f"datum.{name}"} for name in ("align", "dx", "dy")}
 _LOG = {"type": "log", "padding": 20, "nice": False}
+_CHEAPEST = 1.0
+"""a cost of less (a row that needs no training) is drawn there: a logarithmic axis has no zero"""
 _HEIGHT, _WIDTH = 300, 420
 """pixels of the Pareto plot, the width as a guess"""
 _SIDES = [("left", 7, -8), ("left", 7, 9), ("right", -7, -8), ("right", -7, 9)]
@@ -46,7 +48,7 @@ def pareto(found: Comparison, t: Words) -> Spec | None:
         return None
     best = found.get("pareto") or comparing.pareto(usable, cost)
     rows = [
-        {"name": baseline_name(row["name"], t), "cost": max(row[cost], 1e-3), "best": row["name"] in best}
+        {"name": baseline_name(row["name"], t), "cost": max(row[cost], _CHEAPEST), "best": row["name"] in best}
         | _bounds_of(row, "macro_f1")
         for row in sorted(usable, key=lambda row: (row[cost], row["scores"]["macro_f1"]["value"]))
     ]

@@ -23,7 +23,7 @@ def views(sources: Sources, runs: Sequence[Mapping[str, Any]]) -> list[dict[str,
         found.append(
             compared_view(compared.found, f"comparison{len(found) + 1}", keys, str(compared.folder.resolve().name))
         )
-        found[-1]["notes"] = _notes(sources, compared.gone)
+        found[-1]["notes"] = [*_notes(sources, compared.gone), *_failed(compared.found)]
     if sources.given > 1:
         named = sources.runs[: sources.given]
         together = comparing.of_runs(named)
@@ -94,6 +94,10 @@ def _pair(pair: Mapping[str, Any]) -> dict[str, Any]:
         "difference": pair.get("difference"),
         **{name: pair.get(name) for name in ("p_bootstrap", "p_mcnemar", "p_holm")},
     }
+
+
+def _failed(found: Mapping[str, Any]) -> list[Markup]:
+    return [both("compared.failed", **{k: row.get(k) for k in ("name", "reason")}) for row in found.get("failed") or []]
 
 
 def _notes(sources: Sources, gone: Sequence[str]) -> list[Markup]:

@@ -173,7 +173,7 @@ class _Files:
         """Objects of a JSONL file up to the first line that is torn."""
         found: list[dict[str, Any]] = []
         try:
-            for line in self.text(name).splitlines():
+            for line in filter(None, self.text(name).split("\n")):
                 found.append(json.loads(line))
         except ValueError:
             self._note(name)
@@ -183,6 +183,8 @@ class _Files:
         """Of every part that was scored; a file with a torn line is left out, for its counts would be wrong."""
         found: dict[str, list[Prediction]] = {}
         for path in sorted(self.folder.glob("predictions.*.jsonl")):
+            if path.name.count(".") > 2:  # a baseline's
+                continue
             try:
                 rows = [_prediction(line) for line in self.lines(path.name)]
             except (AttributeError, KeyError, TypeError, ValueError):

@@ -6,7 +6,7 @@
 """
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -111,16 +111,27 @@ def cut(text: str) -> str:
 
 def _attribution(found: Mapping[str, Any]) -> dict[str, Any]:
     words = [(str(w.get("text", "")), float(w.get("effect") or 0)) for w in found["words"]]
-    top = max((abs(effect) for _, effect in words), default=0) or 1.0
-    shown = [{"text": text, "effect": effect, "tint": round(100 * _TINT * abs(effect) / top)} for text, effect in words]
     strongest = sorted(words, key=lambda word: -abs(word[1]))[:3]
     return {
         "id": found.get("id", ""),
-        "label": found.get("label", ""),
+        "label": found.get("label") or both("unreadable"),
         "probability": found.get("probability"),
-        "words": shown,
+        "pieces": _pieces(str(found.get("text", "")), words),
         "strongest": [(text, f"{effect:+.2f}") for text, effect in strongest],
     }
+
+
+def _pieces(text: str, words: Sequence[tuple[str, float]]) -> list[dict[str, Any]]:
+    """The text in order: its words with their effects, and what stands between them without one."""
+    top = max((abs(effect) for _, effect in words), default=0) or 1.0
+    pieces: list[dict[str, Any]] = []
+    done = 0
+    for word, effect in words:
+        if (start := text.find(word, done)) >= 0:
+            pieces.append({"text": text[done:start], "effect": None})
+            pieces.append({"text": word, "effect": effect, "tint": round(100 * _TINT * abs(effect) / top)})
+            done = start + len(word)
+    return [*pieces, {"text": text[done:], "effect": None}]
 
 
 def _counts(report: Mapping[str, Any]) -> list[tuple[Markup, str]]:

@@ -55,17 +55,17 @@ def details(run: RunFiles, t: Words) -> str:
 
 def compared(found: Mapping[str, Any], t: Words) -> str:
     """Who is ahead, as far as that can be told."""
+    part = part_name(str(found.get("part", "")), t)
     if groups := found.get("groups"):
         names = [baseline_name(str(name), t) for name in groups[0]]
         key = "lead.groups" if len(names) > 1 else "lead.first"
         shown = names if len(names) <= _NAMED else [*names[: _NAMED - 1], f"+{len(names) - _NAMED + 1}"]
-        return t(key, names=listed(shown, t), n=count(found.get("n")))
+        return t(key, names=listed(shown, t), n=count(found.get("n")), part=part)
     scored = [row for row in found["rows"] if row.get("kind") != "challenger" and "macro_f1" in row["scores"]]
     if not scored:
         return t("lead.none")
     best = max(scored, key=lambda row: row["scores"]["macro_f1"]["value"])
     score = Score(**{name: best["scores"]["macro_f1"][name] for name in ("value", "low", "high", "n")})
-    part = part_name(str(found.get("part", "")), t)
     return t("lead.runs", n=len(scored), part=part, value=percent(score.value), name=best["name"], **_points(score))
 
 

@@ -10,7 +10,7 @@ from fintune.report.reading import RunFiles
 from fintune.report.vega import NUMBER, PERCENT, Spec
 from fintune.report.words import Words
 
-STEPS_SHOWN = 300
+STEPS_SHOWN = 80
 """points of a training curve; more are averaged"""
 _LEAST = 1e-6
 """the smallest loss that a logarithmic axis shows"""

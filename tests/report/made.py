@@ -54,8 +54,8 @@ def _scores(predictions: list[Prediction]) -> Scores:
     return classification_scores(gold, given, LABELS, resamples=50)
 
 
-def attribution(words: list[dict[str, Any]], *, said: str = "x") -> dict[str, Any]:
-    return {"id": said, "text": said, "label": said, "probability": 0.5, "words": words}
+def attribution(text: str, words: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"id": text, "text": text, "label": text, "probability": 0.5, "words": words}
 
 
 def data_of(n: int) -> dict[str, Any]:
@@ -102,10 +102,17 @@ def made_comparison(folder: Path, runs: dict[str, list[str]]) -> Path:
         "difference": {"value": 0.1, "low": 0.02, "high": 0.2, "n": 60},
     }
     found = {
-        "part": "test", "n": 60, "confidence": 0.95, "rows": rows, "groups": [[name] for name in runs], "pareto": ["lora"],
-        "pairs": [pair | {"p_bootstrap": 0.01, "p_mcnemar": 0.02, "p_holm": 0.03}], "recommendation": "Take lora.",
-        "learning_curve": [{"name": "lora", "size": size, "scores": _around(0.7 + size / 1000)} for size in (50, 200)],
-    }  # fmt: skip
+        "part": "test",
+        "n": 60,
+        "confidence": 0.95,
+        "rows": rows,
+        "groups": [[name] for name in runs],
+        "pareto": ["lora"],
+        "pairs": [pair | {"p_bootstrap": 0.01, "p_mcnemar": 0.02, "p_holm": 0.03}],
+        "recommendation": "Take lora.",
+        "failed": [{"name": "vera", "reason": "no layer fits"}],
+        "learning_curve": [{"name": "lora", "size": n, "scores": _around(0.7 + n / 1000)} for n in (50, 200)],
+    }
     (folder / "comparison.json").write_text(json.dumps(found))
     return folder
 

@@ -74,7 +74,7 @@ def test_the_command_that_makes_it_again(run: Run) -> None:
 
 def test_text_of_the_user_is_only_ever_text(tmp_path: Path) -> None:
     run = made_run(tmp_path / "a", text=NASTY)
-    run.write_json("attributions.json", [attribution([{"text": NASTY, "effect": 0.2}], said=NASTY)])
+    run.write_json("attributions.json", [attribution(NASTY, [{"text": NASTY, "effect": 0.2}])])
     written = write_report([run.folder]).read_text()
     assert "<img" not in re.sub(r"<script>.*?</script>", "", written, flags=re.S)
     assert written.count("</script>") == 3
@@ -93,7 +93,7 @@ def test_labels_are_escaped_inside_the_charts(tmp_path: Path) -> None:
 
 def test_texts_can_be_left_out(tmp_path: Path) -> None:
     run = made_run(tmp_path / "a", text="Confidential merger")
-    run.write_json("attributions.json", [attribution([{"text": "Confidential"}])])
+    run.write_json("attributions.json", [attribution("Confidential", [{"text": "Confidential"}])])
     shown, kept = (write_report([run.folder], tmp_path / f"{t}.html", texts=t).read_text() for t in (True, False))
     assert ("Confidential" in shown, "quoted: secret" in shown) == (True, True)
     assert ("Confidential" in kept, "secret" in kept) == (False, False)
@@ -102,10 +102,11 @@ def test_texts_can_be_left_out(tmp_path: Path) -> None:
 
 def test_words_that_moved_an_answer_are_tinted_by_their_effect(run: Run) -> None:
     words = [{"text": "fell", "effect": 0.4}, {"text": "not", "effect": -0.2}, {"text": "the", "effect": 0.0}]
-    run.write_json("attributions.json", [attribution(words)])
+    run.write_json("attributions.json", [attribution("“Profit fell”, not the … <i>", words)])
     written = write_report([run.folder]).read_text()
     for kind, tint, word in (("pro", 45, "fell"), ("contra", 22, "not"), ("pro", 0, "the")):
         assert re.search(rf'<span class="{kind}" style="--tint: {tint}%" title="[^"]*">{word}</span>', written)
+    assert "“Profit fell”, not the … &lt;i&gt;" in re.sub(r"</?span[^>]*>", "", written)
 
 
 def test_what_is_missing_is_said_and_fails_nothing(tmp_path: Path) -> None:
@@ -139,7 +140,12 @@ def test_a_comparison_shows_its_table_tests_and_runs(tmp_path: Path) -> None:
     shown = plain(page)
     assert page == folder / "report.html"
     assert "are not where the comparison says: ../ia3-0" in shown
-    for said in ("lora is ahead of all others on 60 texts.", "Take lora.", "+10.0 %"):
+    for said in (
+        "lora is ahead of all others on 60 test texts.",
+        "Take lora.",
+        "+10.0 %",
+        "vera could not be made: no layer fits",
+    ):
         assert said in shown
     found = charts_of(page)["en"]
     assert {"comparison1.intervals", "comparison1.pareto", "comparison1.learning_curve", "run1.loss"} <= found.keys()

@@ -41,6 +41,17 @@ def test_half_a_file_of_predictions_is_not_counted(tmp_path: Path) -> None:
     assert (found.missing, list(found.predictions)) == (["predictions.test.jsonl"], ["validation"])
 
 
+def test_answers_of_baselines_are_not_the_runs(tmp_path: Path) -> None:
+    run = made_run(tmp_path / "a", parts=("validation",))
+    run.write_text("predictions.test.majority.jsonl", (run.folder / "predictions.validation.jsonl").read_text())
+    assert list(read_run(run.folder).predictions) == ["validation"]
+
+
+def test_a_line_ends_where_json_lines_end(tmp_path: Path) -> None:
+    run = read_run(made_run(tmp_path / "a", text="one\u2028two\x85three").folder)
+    assert (len(run.judged), run.judged[0].text) == (60, "one\u2028two\x85three 0")
+
+
 def test_validation_stands_in_for_a_test_part(tmp_path: Path) -> None:
     assert read_run(made_run(tmp_path / "a", parts=("validation",)).folder).part == "validation"
 
