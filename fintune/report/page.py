@@ -64,7 +64,6 @@ def render(found: Sources, library: "ModuleType", *, texts: bool) -> str:
             comparisons=comparisons,
             texts=texts,
             charts=_charts(found.runs, comparisons),
-            strings=words.table(),
             style=_asset("style.css"),
             scripts=scripts,
             policy=_policy(scripts.values()),
