@@ -310,6 +310,26 @@ def _running(run: "Run", engine: str) -> "Engine | None":
 
 
 @app.command()
+def report(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Run folders, or the folder of a comparison.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="The page; left out: report.html in the folder, or here for several."),
+    ] = None,
+    no_texts: Annotated[
+        bool, typer.Option("--no-texts", help="Leave the texts of the data out; their ids stay.")
+    ] = False,
+    debug: Debug = False,
+) -> None:
+    """Write runs or a comparison as one HTML page that opens anywhere, without a network."""
+    from fintune.report import write_report
+
+    with working():
+        page = write_report(runs, output, texts=not no_texts)
+    out.print(Text(f"wrote {page}\nnext: open it in a browser"), soft_wrap=True)
+
+
+@app.command()
 def predict(
     run: RunFolder,
     texts: Annotated[list[str] | None, typer.Argument(help="Texts; left out: lines of standard input.")] = None,

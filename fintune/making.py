@@ -21,9 +21,9 @@ from fintune.run import MARK, Run, former_of, run_of, unfinished_of
 from fintune.sections import RunConfig
 
 _OWN = re.compile(
-    r"INCOMPLETE|config\.yaml|(data|environment|scores|forgetting|attributions|engine\.\w+)\.json|README\.md"
-    r"|(log|dropped)\.jsonl|predictions\.\w+(\.[\w-]+)?\.jsonl"
-    r"|(adapter|\.adapter\.(new|old))(/(adapter_config\.json|adapter_model\.safetensors|README\.md))?"
+    r"INCOMPLETE|config\.yaml|(data|environment|scores|forgetting|calibration|attributions|engine\.\w+)\.json"
+    r"|(log|dropped)\.jsonl|predictions\.\w+(\.[\w-]+)?\.jsonl|README\.md|report\.html"
+    r"|(adapter|\.adapter\.(new|old))(/((fintune_adapter|adapter_config)\.json|(fintune_adapter|adapter_model)\.safetensors|README\.md))?"
     r"|(checkpoints|tensorboard)(/.*)?|\..+\.tmp"
 )
 """names a run folder holds; a folder that holds others is somebody else's and never removed"""

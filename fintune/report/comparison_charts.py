@@ -1,0 +1,116 @@
+"""The charts of a comparison, each a function from its figures (the form of comparison.json) to a Vega-Lite spec."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from fintune.report import comparing, vega
+from fintune.report.vega import NUMBER, PERCENT, ROW, Spec
+from fintune.report.words import Words, baseline_name
+
+Comparison = Mapping[str, Any]
+_BESIDE = {name: {"expr": f"datum.{name}"} for name in ("align", "dx", "dy")}
+_LOG = {"type": "log", "padding": 20, "nice": False}
+_CHEAPEST = 1.0
+"""a cost of less (a row that needs no training) is drawn there: a logarithmic axis has no zero"""
+_HEIGHT, _WIDTH = 300, 420
+"""pixels of the Pareto plot, the width as a guess"""
+_SIDES = [("left", 7, -8), ("left", 7, 9), ("right", -7, -8), ("right", -7, 9)]
+"""where a name can stand beside its point"""
+
+
+def intervals(found: Comparison, t: Words) -> Spec | None:
+    """Accuracy and macro-F1 of every row with intervals, best first."""
+    scored = [row for row in found["rows"] if "macro_f1" in row["scores"]]
+    scored.sort(key=lambda row: -row["scores"]["macro_f1"]["value"])
+    rows: list[dict[str, Any]] = [
+        {"name": baseline_name(row["name"], t), "metric": t(metric), **_bounds_of(row, metric)}
+        for row in scored
+        for metric in ("macro_f1", "accuracy")
+        if metric in row["scores"]
+    ]
+    if not rows:
+        return None
+    y = vega.name("name", list(dict.fromkeys(row["name"] for row in rows)), axis={"labelLimit": 190})
+    metrics = [t("macro_f1"), t("accuracy")]
+    shared: Spec = {"y": y, "yOffset": vega.name("metric", metrics), "color": vega.colour("metric", metrics)}
+    x = vega.share("value", None, rows)
+    columns = {"name": (t("method"), ""), "metric": (t("metric"), ""), "value": (t("value"), PERCENT)}
+    layers = [vega.interval("x", x, **shared), vega.points(x=x, **shared)]
+    return vega.chart(rows, columns | vega.bounds(t), layers, height=ROW * len(scored), about=t("fig.intervals.title"))
+
+
+def pareto(found: Comparison, t: Words) -> Spec | None:
+    """Macro-F1 against what it costs; the frontier is drawn through."""
+    cost = comparing.cost_of(found["rows"])
+    usable = [row for row in found["rows"] if row.get(cost) is not None and "macro_f1" in row["scores"]]
+    if len(usable) < 2:
+        return None
+    best = found.get("pareto") or comparing.pareto(usable, cost)
+    rows = [
+        {"name": baseline_name(row["name"], t), "cost": max(row[cost], _CHEAPEST), "best": row["name"] in best}
+        | _bounds_of(row, "macro_f1")
+        for row in sorted(usable, key=lambda row: (row[cost], row["scores"]["macro_f1"]["value"]))
+    ]
+    y = vega.share("value", t("macro_f1"), rows)
+    rows = _named(rows, y["scale"]["domain"])
+    x = vega.quantity("cost", t(f"cost.{cost}"), axis={"format": "~s", "tickCount": 5, "grid": False}, scale=_LOG)
+    tint: Spec = {"condition": {"test": "datum.best", "value": vega.SERIES[0]}, "value": vega.MUTED}
+    front: Spec = {
+        "transform": [{"filter": "datum.best"}],
+        "mark": {"type": "line", "interpolate": "step-after", "color": vega.SERIES[0], "opacity": 0.5},
+        "encoding": {"x": x, "y": y, "tooltip": {"value": None}},
+    }
+    named: Spec = {
+        "mark": {"type": "text", "fontSize": 11, "limit": 110, **_BESIDE},
+        "encoding": {"x": x, "y": y, "text": {"field": "name"}, "color": tint, "tooltip": {"value": None}},
+    }
+    layers = [front, vega.interval("y", y, x=x, color=tint), vega.points(x=x, y=y, color=tint), named]
+    columns = {"name": (t("method"), ""), "cost": (t(f"cost.{cost}"), NUMBER), "value": (t("macro_f1"), PERCENT)}
+    return vega.chart(rows, columns | vega.bounds(t), layers, height=_HEIGHT, about=t("fig.pareto.title"))
+
+
+def learning_curve(found: Comparison, t: Words) -> Spec | None:
+    """Macro-F1 by the number of training texts."""
+    rows = [
+        {"name": baseline_name(point["name"], t), "size": point["size"]} | _bounds_of(point, "macro_f1")
+        for point in found.get("learning_curve") or []
+        if "macro_f1" in point["scores"]
+    ]
+    if not rows:
+        return None
+    tint = vega.colour("name", list(dict.fromkeys(row["name"] for row in rows)))
+    sizes = sorted({row["size"] for row in rows})
+    x = vega.quantity("size", t("train_texts"), axis={"values": sizes, "format": ",d", "grid": False}, scale=_LOG)
+    y = vega.share("value", t("macro_f1"), rows)
+    shared: Spec = {"x": x, "y": y, "color": tint}
+    layers = [vega.interval("y", y, x=x, color=tint), vega.line(**shared), vega.points(**shared)]
+    columns = {"name": (t("method"), ""), "size": (t("train_texts"), ",d"), "value": (t("macro_f1"), PERCENT)}
+    return vega.chart(rows, columns | vega.bounds(t), layers, height=280, about=t("fig.learning_curve.title"))
+
+
+def _named(rows: list[dict[str, Any]], domain: list[float]) -> list[dict[str, Any]]:
+    """Gives every row a place for its name that meets no other name, as far as there is one."""
+    low, high = math.log(min(row["cost"] for row in rows)), math.log(max(row["cost"] for row in rows))
+    taken: list[tuple[float, float, float]] = []
+    found = []
+    for row in rows:
+        x = _WIDTH * (math.log(row["cost"]) - low) / ((high - low) or 1)
+        y = _HEIGHT * (domain[1] - row["value"]) / (domain[1] - domain[0])
+        wide = min(6.5 * len(row["name"]), 110)
+        boxes = [(x + dx - (wide if align == "right" else 0), y + dy, wide) for align, dx, dy in _SIDES]
+        free = [i for i, box in enumerate(boxes) if box[0] > -20 and not any(_meet(box, other) for other in taken)]
+        inside = [i for i in free if boxes[i][0] + wide < _WIDTH + 20]
+        best = (inside or free or [0])[0]
+        taken.append(boxes[best])
+        found.append(row | dict(zip(("align", "dx", "dy"), _SIDES[best], strict=True)))
+    return found
+
+
+def _meet(one: tuple[float, float, float], other: tuple[float, float, float]) -> bool:
+    """Whether two names (left, middle, width) overlap."""
+    return abs(one[1] - other[1]) < 13 and one[0] < other[0] + other[2] and other[0] < one[0] + one[2]
+
+
+def _bounds_of(row: Mapping[str, Any], metric: str) -> dict[str, float]:
+    return {side: row["scores"][metric][side] for side in ("value", "low", "high")}

@@ -1,0 +1,217 @@
+"""What a run or comparison folder holds, read so that a missing or damaged piece costs a note and not the report.
+
+>>> run = read_run(Path("runs/phrasebank-lora"))
+>>> run.part, len(run.judged), run.missing
+('test', 452, [])
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from fintune.errors import RunError
+from fintune.records import Prediction, Score, Scores
+from fintune.run import MARK, Run
+
+COMPARISON = "comparison.json"
+PARTS = ("test", "validation")
+"""the part that is reported: the first of these that was scored"""
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """The files of a run; what is absent is empty, and named in `missing`."""
+
+    folder: Path
+    config: dict[str, Any] = field(default_factory=dict)
+    config_text: str = ""
+    data: dict[str, Any] = field(default_factory=dict)
+    environment: dict[str, Any] = field(default_factory=dict)
+    log: list[dict[str, Any]] = field(default_factory=list)
+    scores: dict[str, Scores] = field(default_factory=dict)
+    baselines: dict[str, dict[str, Scores]] = field(default_factory=dict)
+    predictions: dict[str, list[Prediction]] = field(default_factory=dict)
+    calibration: dict[str, Any] = field(default_factory=dict)
+    attributions: list[dict[str, Any]] = field(default_factory=list)
+    adapter_bytes: int = 0
+    unfinished: str = ""
+    """what INCOMPLETE says"""
+    missing: list[str] = field(default_factory=list)
+    """names of files that are absent or damaged"""
+
+    @property
+    def name(self) -> str:
+        """As the config has it, or the folder."""
+        return str(self.config.get("name") or self.folder.resolve().name)
+
+    @property
+    def method(self) -> str:
+        """Name of the fine-tuning method."""
+        return str(self.section("method").get("name", ""))
+
+    @property
+    def part(self) -> str:
+        """The part that is reported; empty when none was scored."""
+        return next((part for part in PARTS if part in self.scores or part in self.predictions), "")
+
+    @property
+    def judged(self) -> list[Prediction]:
+        """Predictions of that part whose true label is one of the task's."""
+        return [p for p in self.predictions.get(self.part, []) if p.gold in p.probabilities]
+
+    @property
+    def headline(self) -> Scores:
+        """Scores of that part."""
+        return self.scores.get(self.part, {})
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """The DataReport."""
+        return dict(self.data.get("report") or {})
+
+    @property
+    def labels(self) -> list[str]:
+        """In the task's order where it is known."""
+        if self.judged:
+            return list(self.judged[0].probabilities)
+        scored = [name.removeprefix("recall/") for name in self.headline if name.startswith("recall/")]
+        return scored or list(self.report.get("labels", {}))
+
+    @property
+    def level(self) -> float:
+        """Confidence of every interval, such as 0.95."""
+        return float(self.section("evaluation").get("confidence", 0.95))
+
+    def section(self, name: str) -> dict[str, Any]:
+        """A section of the config."""
+        return dict(self.config.get(name) or {})
+
+
+def read_run(folder: Path) -> RunFiles:
+    """Every file of a run, finished or not. Raises RunError when the folder is no run."""
+    if not (folder / "config.yaml").is_file():
+        Run.open(folder)  # says so, and what else lies there
+    files = _Files(folder)
+    scores = files.mapping("scores.json")
+    config_text = files.text("config.yaml")
+    return RunFiles(
+        folder=folder,
+        config=files.yaml("config.yaml", config_text),
+        config_text=config_text,
+        data=files.mapping("data.json"),
+        environment=files.mapping("environment.json"),
+        log=files.lines("log.jsonl"),
+        scores={part: _scores(of) for part, of in (scores.get("splits") or {}).items()},
+        baselines={
+            name: {part: _scores(of) for part, of in parts.items()}
+            for name, parts in (scores.get("baselines") or {}).items()
+        },
+        predictions=files.predictions(),
+        calibration=files.mapping("calibration.json", expected=False),
+        attributions=files.attributions("attributions.json"),
+        adapter_bytes=sum(path.stat().st_size for path in (folder / "adapter").glob("*") if path.is_file()),
+        unfinished=files.text(MARK, expected=False).strip(),
+        missing=files.missing,
+    )
+
+
+def is_comparison(folder: Path) -> bool:
+    """Whether a folder holds a comparison of runs."""
+    return (folder / COMPARISON).is_file()
+
+
+def read_comparison(folder: Path) -> dict[str, Any]:
+    """comparison.json. Raises RunError when it is damaged."""
+    files = _Files(folder)
+    found = files.mapping(COMPARISON)
+    rows = found.get("rows")
+    if not isinstance(rows, list) or not all(
+        isinstance(row, dict) and {"name", "scores"} <= row.keys() for row in rows
+    ):
+        raise RunError(f"{folder / COMPARISON}: damaged: no rows of scores in it", hint="Run fintune compare again.")
+    return found
+
+
+class _Files:
+    """Reads one folder and remembers which files it could not."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.missing: list[str] = []
+
+    def text(self, name: str, *, expected: bool = True) -> str:
+        try:
+            return (self.folder / name).read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            self._note(name, expected)
+            return ""
+
+    def mapping(self, name: str, *, expected: bool = True) -> dict[str, Any]:
+        found = self._parsed(name, expected)
+        return found if isinstance(found, dict) else {}
+
+    def attributions(self, name: str) -> list[dict[str, Any]]:
+        found = self._parsed(name, expected=False)
+        usable = [a for a in found if isinstance(a, dict) and isinstance(a.get("words"), list)] if found else []
+        return usable if isinstance(found, list) else []
+
+    def yaml(self, name: str, text: str) -> dict[str, Any]:
+        try:
+            found = YAML(typ="safe").load(text)
+        except YAMLError:
+            found = None
+        if not isinstance(found, dict):
+            self._note(name)
+        return found if isinstance(found, dict) else {}
+
+    def lines(self, name: str) -> list[dict[str, Any]]:
+        """Objects of a JSONL file up to the first line that is torn."""
+        found: list[dict[str, Any]] = []
+        try:
+            for line in filter(None, self.text(name).split("\n")):
+                found.append(json.loads(line))
+        except ValueError:
+            self._note(name)
+        return [line for line in found if isinstance(line, dict)]
+
+    def predictions(self) -> dict[str, list[Prediction]]:
+        """Of every part that was scored; a file with a torn line is left out, for its counts would be wrong."""
+        found: dict[str, list[Prediction]] = {}
+        for path in sorted(self.folder.glob("predictions.*.jsonl")):
+            if path.name.count(".") > 2:  # a baseline's
+                continue
+            try:
+                rows = [_prediction(line) for line in self.lines(path.name)]
+            except (AttributeError, KeyError, TypeError, ValueError):
+                self._note(path.name)
+            if path.name not in self.missing:
+                found[path.name.split(".")[1]] = rows
+        return found
+
+    def _parsed(self, name: str, expected: bool) -> Any:
+        text = self.text(name, expected=expected)
+        if not text:
+            return None
+        try:
+            return json.loads(text)
+        except ValueError:
+            self._note(name)
+            return None
+
+    def _note(self, name: str, expected: bool = True) -> None:
+        if expected and name not in self.missing:
+            self.missing.append(name)
+
+
+def _prediction(line: Mapping[str, Any]) -> Prediction:
+    probabilities = {str(label): float(p) for label, p in line["probabilities"].items()}
+    return Prediction(line["id"], line["text"], line.get("answer", ""), line["label"], probabilities, line.get("gold"))
+
+
+def _scores(found: Mapping[str, Any]) -> Scores:
+    return {name: Score(**score) for name, score in found.items() if score.keys() == Score.__dataclass_fields__.keys()}

@@ -1,0 +1,58 @@
+"""How good a run is: beside its baselines, and on each label, from scores.json."""
+
+from typing import Any
+
+from fintune.records import Score
+from fintune.report import vega
+from fintune.report.reading import RunFiles
+from fintune.report.vega import PERCENT, ROW, Spec
+from fintune.report.words import Words, baseline_name
+
+
+def against(run: RunFiles, t: Words) -> Spec | None:
+    """The model and its baselines on one axis."""
+    named = {run.name: run.headline} | {
+        baseline_name(n, t): parts.get(run.part, {}) for n, parts in run.baselines.items()
+    }
+    rows = [
+        {"name": name, "own": name == run.name, **_score(scores["accuracy"])}
+        for name, scores in named.items()
+        if "accuracy" in scores
+    ]
+    if len(rows) < 2:
+        return None
+    y = vega.name("name", list(named), axis={"labelLimit": 200})
+    tint: Spec = {"condition": {"test": "datum.own", "value": vega.SERIES[0]}, "value": vega.MUTED}
+    x = vega.share("value", t("accuracy"), rows)
+    layers = [vega.interval("x", x, y=y, color=tint), vega.points(x=x, y=y, color=tint)]
+    columns = {"name": (t("model"), ""), "value": (t("accuracy"), PERCENT)} | vega.bounds(t)
+    return vega.chart(rows, columns, layers, height=ROW * len(rows), about=t("fig.against.title"))
+
+
+def per_class(run: RunFiles, t: Words) -> Spec | None:
+    """Precision, recall and F1 of every label."""
+    rows = [
+        {"label": label, "metric": t(metric), **_score(run.headline[f"{metric}/{label}"])}
+        for label in run.labels
+        for metric in ("precision", "recall", "f1")
+        if f"{metric}/{label}" in run.headline
+    ]
+    if not rows:
+        return None
+    metrics = [t("precision"), t("recall"), t("f1")]
+    y, offset = vega.name("label", run.labels), vega.name("metric", metrics)
+    tint = vega.colour("metric", metrics)
+    x = vega.quantity("value", None, PERCENT, scale={"domain": [0, 1]})
+    bars: Spec = {
+        "mark": {"type": "bar", "opacity": 0.85},
+        "encoding": {"x": x, "y": y, "yOffset": offset, "color": tint},
+    }
+    layers = [bars, vega.interval("x", x, colour=vega.INK, y=y, yOffset=offset)]
+    columns = {"label": (t("label"), ""), "metric": (t("metric"), ""), "value": (t("value"), PERCENT)}
+    return vega.chart(
+        rows, columns | vega.bounds(t), layers, height=64 * len(run.labels), about=t("fig.per_class.title")
+    )
+
+
+def _score(score: Score) -> dict[str, Any]:
+    return {"value": score.value, "low": score.low, "high": score.high}

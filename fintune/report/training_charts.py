@@ -1,0 +1,95 @@
+"""How training went: loss and quality by epoch, from log.jsonl."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from fintune.report import vega
+from fintune.report.reading import RunFiles
+from fintune.report.vega import NUMBER, PERCENT, Spec
+from fintune.report.words import Words
+
+STEPS_SHOWN = 80
+"""points of a training curve; more are averaged"""
+_LEAST = 1e-6
+"""the smallest loss that a logarithmic axis shows"""
+
+
+def loss(run: RunFiles, t: Words) -> Spec | None:
+    """Loss by epoch: each logging step, and both parts after each epoch."""
+    steps = [line for line in run.log if "step" in line and _number(line.get("loss")) and "epoch" in line]
+    rows: list[dict[str, Any]] = [
+        {"epoch": e, "value": v, "series": t("loss.steps")}
+        for e, v in _thinned([(s["epoch"], s["loss"]) for s in steps])
+    ]
+    rows += _by_epoch(run, {"train_loss": t("loss.train"), "validation_loss": t("loss.validation")})
+    if not rows:
+        return None
+    order = [t("loss.steps"), t("loss.train"), t("loss.validation")]
+    rows = [row | {"value": max(row["value"], _LEAST)} for row in rows]
+    marks = vega.decades([row["value"] for row in rows])
+    axis, scale = {"format": "~g", "values": marks}, {"type": "log", "nice": False}
+    y = vega.quantity("value", t("loss.axis"), axis=axis, scale=scale)
+    tint = vega.colour("series", order, [vega.MUTED, *vega.SERIES], legend={"columns": 2})
+    columns = _columns(NUMBER, t)
+    return vega.chart(rows, columns, _curves(rows, y, tint, t, bare=order[0]), height=220, about=t("fig.loss.title"))
+
+
+def quality(run: RunFiles, t: Words) -> Spec | None:
+    """Accuracy and macro-F1 on validation and on as many training examples, by epoch."""
+    series = {
+        f"{p}_{m}": f"{t(m)}, {t('part.' + p)}" for p in ("validation", "train") for m in ("accuracy", "macro_f1")
+    }
+    rows = _by_epoch(run, series)
+    if not rows:
+        return None
+    y = vega.quantity("value", None, PERCENT, scale={"domain": vega.around([r["value"] for r in rows]), "nice": False})
+    tint = vega.colour("series", list(series.values()), legend={"columns": 2})
+    kept: Spec = {
+        "data": {"values": [{"epoch": line["epoch"]} for line in run.log if line.get("best")][-1:]},
+        "mark": {"type": "rule", "color": vega.MUTED, "strokeDash": [2, 3]},
+        "encoding": {"x": _epochs(rows, t), "tooltip": {"value": t("best_epoch")}},
+    }
+    layers = [kept, *_curves(rows, y, tint, t)]
+    return vega.chart(rows, _columns(PERCENT, t), layers, height=220, about=t("fig.quality.title"))
+
+
+def _by_epoch(run: RunFiles, series: dict[str, str]) -> list[dict[str, Any]]:
+    lines = [line for line in run.log if "step" not in line and "epoch" in line]
+    return [
+        {"epoch": line["epoch"], "value": line[name], "series": title}
+        for name, title in series.items()
+        for line in lines
+        if _number(line.get(name))
+    ]
+
+
+def _curves(rows: list[dict[str, Any]], y: Spec, tint: Spec, t: Words, *, bare: str = "") -> list[Spec]:
+    """Lines with points over epochs; the series `bare` has too many for points."""
+    x = _epochs(rows, t)
+    marked = vega.points(x=x, y=y, color=tint)
+    return [vega.line(x=x, y=y, color=tint), marked | {"transform": [{"filter": f"datum.series !== {bare!r}"}]}]
+
+
+def _columns(form: str, t: Words) -> vega.Columns:
+    return {"series": (t("series"), ""), "epoch": (t("epoch"), ".3~f"), "value": (t("value"), form)}
+
+
+def _epochs(rows: Sequence[dict[str, Any]], t: Words) -> Spec:
+    last = max(row["epoch"] for row in rows)
+    whole = list(range(int(last) + 1)) if last <= 12 else None
+    axis = {"format": "d", "grid": False} | ({"values": whole} if whole else {})
+    return vega.quantity("epoch", t("epoch"), axis=axis, scale={"zero": False, "nice": False, "padding": 8})
+
+
+def _thinned(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """At most STEPS_SHOWN points, each the mean of its neighbours."""
+    if not points:
+        return []
+    blocks = np.array_split(np.asarray(points, dtype=float), min(STEPS_SHOWN, len(points)))
+    return [(round(float(b[-1, 0]), 4), float(b[:, 1].mean())) for b in blocks]
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and bool(np.isfinite(value))

@@ -1,0 +1,126 @@
+"""Building blocks of Vega-Lite charts: colours are the page's CSS variables, so a chart follows dark and light by itself.
+
+>>> chart(rows, {"label": ("Label", ""), "value": ("Accuracy", PERCENT)}, [bars(...)], height=120, about="Accuracy")
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+Spec = dict[str, Any]
+Columns = Mapping[str, tuple[str, str]]
+"""field -> title, d3 format: what a tooltip and the table under a chart show"""
+
+PERCENT, COUNT, NUMBER = ".1%", ",d", ".4~g"
+INK, MUTED, RULE = "var(--ink)", "var(--muted)", "var(--rule)"
+ROW = 30
+"""pixels of a bar and its gap"""
+SERIES = ["var(--c1)", "var(--c2)", "var(--c3)", "var(--c4)", "var(--c5)", "var(--c6)"]
+
+
+def chart(
+    rows: Sequence[Mapping[str, Any]],
+    columns: Columns,
+    layers: Sequence[Spec],
+    *,
+    height: int | Spec,
+    about: str,
+    **more: Any,
+) -> Spec:
+    """A chart as wide as its place; `about` is what a screen reader says."""
+    values = [{name: _finite(value) for name, value in row.items()} for row in rows]
+    tips = [{"field": name, "title": title, "format": form} for name, (title, form) in columns.items() if form]
+    tips = [{"field": name, "title": title} for name, (title, form) in columns.items() if not form] + tips
+    return {
+        "description": about,
+        "width": "container",
+        "height": height,
+        "data": {"values": values},
+        "encoding": {"tooltip": tips},
+        "layer": list(layers),
+        "usermeta": {"columns": [{"field": n, "title": t, "format": f} for n, (t, f) in columns.items()]},
+        **more,
+    }
+
+
+def quantity(field: str, title: str | None, form: str = "", **more: Any) -> Spec:
+    """A number along an axis."""
+    axis = {"tickCount": 6} | ({"format": form.replace(".1%", ".3~%")} if form else {})
+    return {"field": field, "type": "quantitative", "title": title, "axis": axis | more.pop("axis", {}), **more}
+
+
+def share(field: str, title: str | None, rows: Sequence[Mapping[str, Any]]) -> Spec:
+    """A share with its interval: the axis begins and ends where the intervals of the rows do."""
+    domain = around([row[side] for row in rows for side in ("low", "high")])
+    return quantity(field, title, PERCENT, scale={"domain": domain, "nice": False})
+
+
+def name(field: str, order: Sequence[str], **more: Any) -> Spec:
+    """A name along an axis, in a given order."""
+    return {"field": field, "type": "nominal", "title": None, "sort": list(order), **more}
+
+
+def bounds(t: Callable[[str], str]) -> dict[str, tuple[str, str]]:
+    """Columns of an interval."""
+    return {"low": (t("low"), PERCENT), "high": (t("high"), PERCENT)}
+
+
+def colour(field: str, order: Sequence[str], colours: Sequence[str] = (), **more: Any) -> Spec:
+    """A colour for each of a few names."""
+    chosen = list(colours) or [SERIES[i % len(SERIES)] for i in range(len(order))]
+    return {
+        "field": field,
+        "type": "nominal",
+        "title": None,
+        "sort": list(order),
+        "scale": {"domain": list(order), "range": chosen[: len(order)]},
+        **more,
+    }
+
+
+def bar_of_range(count: Spec, x: Spec, tint: str) -> Spec:
+    """A bar of a histogram, between the fields `from` and `to`."""
+    along: Spec = {"field": "from", "bin": {"binned": True}, "type": "quantitative"} | x
+    return {"mark": {"type": "bar", "color": tint}, "encoding": {"x": along, "x2": {"field": "to"}, "y": count}}
+
+
+def texts(field: str, title: str, rows: Sequence[Mapping[str, Any]]) -> Spec:
+    """How many texts, in whole numbers."""
+    most = max(row[field] for row in rows)
+    few = {"values": list(range(most + 1))} if most < 6 else {}
+    return quantity(field, title, axis={"format": ",d"} | few)
+
+
+def points(**encoding: Any) -> Spec:
+    """Filled points."""
+    return {"mark": {"type": "point", "filled": True, "size": 60, "opacity": 1}, "encoding": encoding}
+
+
+def line(**encoding: Any) -> Spec:
+    """A line through points."""
+    return {"mark": {"type": "line", "strokeWidth": 1.75}, "encoding": encoding}
+
+
+def interval(along: str, axis: Spec, *, colour: str | None = None, **encoding: Any) -> Spec:
+    """A rule from `low` to `high`, on an axis as the points beside it have it (else their scales would be merged)."""
+    mark: Spec = {"type": "rule", "strokeWidth": 1.5} | ({"color": colour} if colour else {})
+    return {"mark": mark, "encoding": {along: axis | {"field": "low"}, f"{along}2": {"field": "high"}} | encoding}
+
+
+def around(values: Sequence[float], *, most: float = 1.0, least: float = 0.0) -> list[float]:
+    """A domain that holds all values with a little room, within bounds."""
+    usable = [value for value in values if math.isfinite(value)] or [least, most]
+    low, high = min(usable), max(usable)
+    room = max((high - low) * 0.08, 0.01)
+    return [max(least, low - room), min(most, high + room)]
+
+
+def decades(values: Sequence[float]) -> list[float]:
+    """Where a logarithmic axis is marked: powers of ten, with 2 and 5 times them where they are few."""
+    low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
+    steps = (1, 2, 5) if high - low < 3 else (1,)
+    return [step * 10.0**power for power in range(low, high + 1) for step in steps]
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,88 @@
+"""The words of the page in two languages, and how figures are written.
+
+>>> Words("zh")("accuracy")
+'准确率'
+"""
+
+import json
+from collections.abc import Callable
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from markupsafe import Markup
+
+LANGUAGES = ("en", "zh")
+_THIN = "\u202f"
+
+
+@cache
+def table() -> dict[str, dict[str, str]]:
+    """Every string of the page: key -> language -> words, with {places} for figures."""
+    found: dict[str, dict[str, str]] = json.loads((files(__package__) / "page" / "strings.json").read_text("utf-8"))
+    return found
+
+
+class Words:
+    """Strings of one language."""
+
+    def __init__(self, language: str) -> None:
+        self.language = language
+
+    def __call__(self, key: str, **values: Any) -> str:
+        """The words for a key, its places filled."""
+        return table()[key][self.language].format(**values)
+
+
+def both(key: str, **values: Any) -> Markup:
+    """A string in every language, of which the page shows one."""
+    return in_both(lambda t: t(key, **values))
+
+
+def in_both(said: Callable[[Words], str]) -> Markup:
+    """What is said in every language, escaped; the page shows one."""
+    span = Markup('<span class="t" lang="{}">{}</span>')
+    return Markup("").join(span.format(language, said(Words(language))) for language in LANGUAGES)
+
+
+def known(key: str) -> bool:
+    """Whether the table has a key."""
+    return key in table()
+
+
+def baseline_name(name: str, t: Words) -> str:
+    """What a baseline is called on the page."""
+    return t(f"baseline.{name}") if known(f"baseline.{name}") else name
+
+
+def part_name(part: str, t: Words) -> str:
+    """What a part of the data is called on the page."""
+    return t(f"part.{part}") if known(f"part.{part}") else part
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """0.9671 -> 96.7 %."""
+    return "–" if share is None else f"{100 * share:.{digits}f}{_THIN}%"
+
+
+def count(number: float | None) -> str:
+    """1898496 -> 1,898,496."""
+    return "–" if number is None else f"{number:,.0f}"
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds -> 42 s, 12 min, 3 h 05 min."""
+    if seconds is None:
+        return "–"
+    if seconds < 100:
+        return f"{seconds:.3g}{_THIN}s"
+    minutes = round(seconds / 60)
+    return f"{minutes}{_THIN}min" if minutes < 60 else f"{minutes // 60}{_THIN}h {minutes % 60:02d}{_THIN}min"
+
+
+def size(number: float | None) -> str:
+    """Bytes -> 7.6 MB, 3.1 GB."""
+    if number is None:
+        return "–"
+    unit, factor = ("GB", 1e9) if number >= 1e9 else ("MB", 1e6)
+    return f"{number / factor:.1f}{_THIN}{unit}"
