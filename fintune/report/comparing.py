@@ -12,6 +12,8 @@ from fintune.export.model_card import HEADLINE
 from fintune.records import Scores
 from fintune.report.reading import PARTS, RunFiles
 
+METRIC = "accuracy"
+"""by which rows are ranked, as fintune compare does"""
 COSTS = ("train_seconds", "trainable_parameters")
 """what quality is set against: the first that most rows have"""
 
@@ -39,12 +41,12 @@ def cost_of(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def pareto(rows: Sequence[Mapping[str, Any]], cost: str) -> list[str]:
-    """Names of rows that no cheaper row equals in macro-F1."""
-    usable = [row for row in rows if row.get(cost) is not None and "macro_f1" in row["scores"]]
+    """Names of rows that no cheaper row equals in accuracy."""
+    usable = [row for row in rows if row.get(cost) is not None and METRIC in row["scores"]]
     found, best = [], float("-inf")
-    for row in sorted(usable, key=lambda row: (row[cost], -row["scores"]["macro_f1"]["value"])):
-        if row["scores"]["macro_f1"]["value"] > best:
-            best = row["scores"]["macro_f1"]["value"]
+    for row in sorted(usable, key=lambda row: (row[cost], -row["scores"][METRIC]["value"])):
+        if row["scores"][METRIC]["value"] > best:
+            best = row["scores"][METRIC]["value"]
             found.append(str(row["name"]))
     return found
 

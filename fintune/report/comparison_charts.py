@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fintune.report import comparing, vega
+from fintune.report.comparing import METRIC
 from fintune.report.vega import NUMBER, PERCENT, ROW, Spec
 from fintune.report.words import Words, baseline_name
 
@@ -21,18 +22,18 @@ _SIDES = [("left", 7, -8), ("left", 7, 9), ("right", -7, -8), ("right", -7, 9)]
 
 def intervals(found: Comparison, t: Words) -> Spec | None:
     """Accuracy and macro-F1 of every row with intervals, best first."""
-    scored = [row for row in found["rows"] if "macro_f1" in row["scores"]]
-    scored.sort(key=lambda row: -row["scores"]["macro_f1"]["value"])
+    scored = [row for row in found["rows"] if METRIC in row["scores"]]
+    scored.sort(key=lambda row: -row["scores"][METRIC]["value"])
     rows: list[dict[str, Any]] = [
         {"name": baseline_name(row["name"], t), "metric": t(metric), **_bounds_of(row, metric)}
         for row in scored
-        for metric in ("macro_f1", "accuracy")
+        for metric in (METRIC, "macro_f1")
         if metric in row["scores"]
     ]
     if not rows:
         return None
     y = vega.name("name", list(dict.fromkeys(row["name"] for row in rows)), axis={"labelLimit": 190})
-    metrics = [t("macro_f1"), t("accuracy")]
+    metrics = [t(METRIC), t("macro_f1")]
     shared: Spec = {"y": y, "yOffset": vega.name("metric", metrics), "color": vega.colour("metric", metrics)}
     x = vega.share("value", None, rows)
     columns = {"name": (t("method"), ""), "metric": (t("metric"), ""), "value": (t("value"), PERCENT)}
@@ -41,18 +42,18 @@ def intervals(found: Comparison, t: Words) -> Spec | None:
 
 
 def pareto(found: Comparison, t: Words) -> Spec | None:
-    """Macro-F1 against what it costs; the frontier is drawn through."""
+    """Accuracy against what it costs; the frontier is drawn through."""
     cost = comparing.cost_of(found["rows"])
-    usable = [row for row in found["rows"] if row.get(cost) is not None and "macro_f1" in row["scores"]]
+    usable = [row for row in found["rows"] if row.get(cost) is not None and METRIC in row["scores"]]
     if len(usable) < 2:
         return None
     best = found.get("pareto") or comparing.pareto(usable, cost)
     rows = [
         {"name": baseline_name(row["name"], t), "cost": max(row[cost], _CHEAPEST), "best": row["name"] in best}
-        | _bounds_of(row, "macro_f1")
-        for row in sorted(usable, key=lambda row: (row[cost], row["scores"]["macro_f1"]["value"]))
+        | _bounds_of(row, METRIC)
+        for row in sorted(usable, key=lambda row: (row[cost], row["scores"][METRIC]["value"]))
     ]
-    y = vega.share("value", t("macro_f1"), rows)
+    y = vega.share("value", t(METRIC), rows)
     rows = _named(rows, y["scale"]["domain"])
     x = vega.quantity("cost", t(f"cost.{cost}"), axis={"format": "~s", "tickCount": 5, "grid": False}, scale=_LOG)
     tint: Spec = {"condition": {"test": "datum.best", "value": vega.SERIES[0]}, "value": vega.MUTED}
@@ -66,26 +67,26 @@ def pareto(found: Comparison, t: Words) -> Spec | None:
         "encoding": {"x": x, "y": y, "text": {"field": "name"}, "color": tint, "tooltip": {"value": None}},
     }
     layers = [front, vega.interval("y", y, x=x, color=tint), vega.points(x=x, y=y, color=tint), named]
-    columns = {"name": (t("method"), ""), "cost": (t(f"cost.{cost}"), NUMBER), "value": (t("macro_f1"), PERCENT)}
+    columns = {"name": (t("method"), ""), "cost": (t(f"cost.{cost}"), NUMBER), "value": (t(METRIC), PERCENT)}
     return vega.chart(rows, columns | vega.bounds(t), layers, height=_HEIGHT, about=t("fig.pareto.title"))
 
 
 def learning_curve(found: Comparison, t: Words) -> Spec | None:
-    """Macro-F1 by the number of training texts."""
+    """Accuracy by the number of training texts."""
     rows = [
-        {"name": baseline_name(point["name"], t), "size": point["size"]} | _bounds_of(point, "macro_f1")
+        {"name": baseline_name(point["name"], t), "size": point["size"]} | _bounds_of(point, METRIC)
         for point in found.get("learning_curve") or []
-        if "macro_f1" in point["scores"]
+        if METRIC in point["scores"]
     ]
     if not rows:
         return None
     tint = vega.colour("name", list(dict.fromkeys(row["name"] for row in rows)))
     sizes = sorted({row["size"] for row in rows})
     x = vega.quantity("size", t("train_texts"), axis={"values": sizes, "format": ",d", "grid": False}, scale=_LOG)
-    y = vega.share("value", t("macro_f1"), rows)
+    y = vega.share("value", t(METRIC), rows)
     shared: Spec = {"x": x, "y": y, "color": tint}
     layers = [vega.interval("y", y, x=x, color=tint), vega.line(**shared), vega.points(**shared)]
-    columns = {"name": (t("method"), ""), "size": (t("train_texts"), ",d"), "value": (t("macro_f1"), PERCENT)}
+    columns = {"name": (t("method"), ""), "size": (t("train_texts"), ",d"), "value": (t(METRIC), PERCENT)}
     return vega.chart(rows, columns | vega.bounds(t), layers, height=280, about=t("fig.learning_curve.title"))
 
 

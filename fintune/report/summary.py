@@ -61,11 +61,11 @@ def compared(found: Mapping[str, Any], t: Words) -> str:
         key = "lead.groups" if len(names) > 1 else "lead.first"
         shown = names if len(names) <= _NAMED else [*names[: _NAMED - 1], f"+{len(names) - _NAMED + 1}"]
         return t(key, names=listed(shown, t), n=count(found.get("n")), part=part)
-    scored = [row for row in found["rows"] if row.get("kind") != "challenger" and "macro_f1" in row["scores"]]
+    scored = [row for row in found["rows"] if row.get("kind") != "challenger" and comparing.METRIC in row["scores"]]
     if not scored:
         return t("lead.none")
-    best = max(scored, key=lambda row: row["scores"]["macro_f1"]["value"])
-    score = Score(**{name: best["scores"]["macro_f1"][name] for name in ("value", "low", "high", "n")})
+    best = max(scored, key=lambda row: row["scores"][comparing.METRIC]["value"])
+    score = Score(**{name: best["scores"][comparing.METRIC][name] for name in ("value", "low", "high", "n")})
     return t("lead.runs", n=len(scored), part=part, value=percent(score.value), name=best["name"], **_points(score))
 
 

@@ -71,18 +71,18 @@ def count(number: float | None) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """Seconds -> 42 s, 12 min, 3 h 05 min."""
+    """Seconds -> 4.2 s, 42 s, 12 min, 3 h 05 min."""
     if seconds is None:
         return "–"
     if seconds < 100:
-        return f"{seconds:.3g}{_THIN}s"
+        return f"{seconds:.1f}{_THIN}s" if seconds < 10 else f"{seconds:.0f}{_THIN}s"
     minutes = round(seconds / 60)
     return f"{minutes}{_THIN}min" if minutes < 60 else f"{minutes // 60}{_THIN}h {minutes % 60:02d}{_THIN}min"
 
 
 def size(number: float | None) -> str:
-    """Bytes -> 7.6 MB, 3.1 GB."""
+    """Bytes -> 34.4 kB, 7.6 MB, 3.1 GB."""
     if number is None:
         return "–"
-    unit, factor = ("GB", 1e9) if number >= 1e9 else ("MB", 1e6)
+    unit, factor = next((u, f) for u, f in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)) if number >= f or u == "kB")
     return f"{number / factor:.1f}{_THIN}{unit}"

@@ -141,7 +141,7 @@ def test_a_comparison_shows_its_table_tests_and_runs(tmp_path: Path) -> None:
     assert page == folder / "report.html"
     assert "are not where the comparison says: ../ia3-0" in shown
     for said in (
-        "lora is ahead of all others on 60 test texts.",
+        "On 60 test texts, lora is ahead of all others.",
         "Take lora.",
         "+10.0 %",
         "vera could not be made: no layer fits",
