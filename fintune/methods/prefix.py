@@ -64,7 +64,7 @@ def put_in(model: Any, options: DeepPromptOptions) -> None:
     inner = _network(count, hidden).to(model.device) if hidden else None
     for site in sites:
         keys, values = site.keys[:, :count], site.values[:, :count]
-        site.module.prefix = _made(keys, values, inner) if inner is not None else _learned(keys, values)
+        site.module.prefix = _made(keys, values, inner, hidden) if inner is not None else _learned(keys, values)
     use(model)
 
 
@@ -119,7 +119,7 @@ def _empty(*shape: int) -> "torch.Tensor":
     return torch.empty(*shape)
 
 
-def _made(keys: "torch.Tensor", values: "torch.Tensor", inner: "nn.Module") -> "nn.Module":
+def _made(keys: "torch.Tensor", values: "torch.Tensor", inner: "nn.Module", width: int) -> "nn.Module":
     from torch import nn
 
     class Made(nn.Module):
@@ -128,10 +128,12 @@ def _made(keys: "torch.Tensor", values: "torch.Tensor", inner: "nn.Module") -> "
         def __init__(self) -> None:
             super().__init__()
             self.inner = inner
-            self.last = nn.Linear(inner.table.shape[1], keys[:, 0].numel() + values[:, 0].numel())  # type: ignore[index,union-attr]
+            self.last = nn.Linear(width, keys[:, 0].numel() + values[:, 0].numel())
             nn.init.zeros_(self.last.weight)
             nn.init.zeros_(self.last.bias)
             self.last.to(keys.device)
+            self.first_keys: torch.Tensor
+            self.first_values: torch.Tensor
             self.register_buffer("first_keys", keys, persistent=False)
             self.register_buffer("first_values", values, persistent=False)
 
