@@ -68,11 +68,12 @@ def prompt_tuning(model: Any, options: PromptOptions, kind: str) -> Any:
 
 def p_tuning(model: Any, options: PTuningOptions, kind: str) -> Any:
     """Put vectors before every text that a network makes; it alone trains, and is not needed afterwards."""
-    from peft import PromptEncoder, PromptEncoderConfig
+    import peft
 
+    network: Any = peft.PromptEncoder
     own_format.begin(model, options)
     count, width = options.num_virtual_tokens, model.get_input_embeddings().embedding_dim
-    config = PromptEncoderConfig(
+    config = peft.PromptEncoderConfig(
         num_virtual_tokens=count,
         token_dim=width,
         num_transformer_submodules=1,
@@ -81,7 +82,7 @@ def p_tuning(model: Any, options: PTuningOptions, kind: str) -> Any:
         encoder_dropout=options.dropout,
         encoder_num_layers=2,
     )
-    return _inserted(model, _made(PromptEncoder(config), count), options)
+    return _inserted(model, _made(network(config), count), options)
 
 
 def _inserted(model: Any, prompt: Any, options: _Before) -> Any:
@@ -98,14 +99,15 @@ def _start(model: Any, options: PromptOptions) -> "Tensor":
     words, count = model.get_input_embeddings(), options.num_virtual_tokens
     if options.init == "random":
         spread = words(torch.arange(min(_COMMON, words.num_embeddings), device=model.device)).std()
-        return torch.randn(count, words.embedding_dim) * spread.cpu()
+        start: Tensor = torch.randn(count, words.embedding_dim) * spread.cpu()
+        return start
     if options.init == "text":
         chosen = torch.tensor([options.init_text[i % len(options.init_text)] for i in range(count)])
     else:
         chosen = torch.randint(0, min(_COMMON, words.num_embeddings), (count,))
     with torch.no_grad():
-        found: Tensor = words(chosen.to(model.device))
-    return found.float().cpu()
+        found: Tensor = words(chosen.to(model.device)).float().cpu()
+    return found
 
 
 def _vectors(start: "Tensor") -> Any:
