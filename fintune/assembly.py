@@ -62,6 +62,7 @@ def attached(config: RunConfig, base: "LoadedModel", encoded: Sequence[Encoded])
     from fintune.training.calibration import example_losses
 
     method, options = METHODS[config.method.name], config.method.resolved(base.tokenizer)
+    method.need_fit(config.model.quantization, base.kind)
     set_seed(config.train.seed)
     tuned = replace(base, model=method.attach(base.model, options, base.kind))
     rows = shortcuts_of(config, base).rows

@@ -26,6 +26,7 @@ from fintune.data.sources import expand
 from fintune.data.splits import Parts, Plan, Splits, divide, fingerprint, learning_subset
 from fintune.errors import BrokenEnvironment, DataError, ModelError
 from fintune.gathering import Gathered, address, gather
+from fintune.methods import METHODS
 from fintune.models import LoadedModel, check_reference
 from fintune.progress import tell
 from fintune.prompts import PromptEncoder
@@ -51,6 +52,7 @@ class Prepared:
 def prepare(config: RunConfig) -> Prepared:
     """Check the model's reference, read, check and split the data. Raises ModelError, DataError; loads no weights."""
     _need_packages(config)
+    METHODS[config.method.name].need_fit(config.model.quantization, checkpointing=config.train.gradient_checkpointing)
     check_reference(config.model.base, config.model.device)
     gathered = gather(config)
     if (found := sum(map(len, gathered.parts.values()))) < _FEWEST:
@@ -229,6 +231,11 @@ def _need_packages(config: RunConfig) -> None:
                 f"train.report_to: {package} is not installed",
                 hint=f"pip install 'fintune[{package}]', or leave it out.",
             )
+    if config.model.quantized and find_spec("bitsandbytes") is None:
+        raise BrokenEnvironment(
+            f"model.quantization: {config.model.quantization} needs bitsandbytes, which is not installed",
+            hint="pip install 'fintune[quantization]', or leave it out.",
+        )
     for entry in (BASELINES[name] for name in config.evaluation.baselines):
         if entry.package is not None and find_spec(entry.package) is None:
             raise BrokenEnvironment(

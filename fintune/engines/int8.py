@@ -2,11 +2,11 @@
 
 Weights have a scale for each output channel, activations one for each token, found as they come; before that, channels of large
 activations are scaled down and their weights up by what a few texts show (SmoothQuant, arXiv 2211.10438, eq. 4, alpha 0.5).
-Layers out of a feed-forward's inner width stay as they are: what they read are products with outliers that one scale a token
-cannot hold, and they alone caused three quarters of the changed answers (docs/log.md).
+Layers out of a feed-forward's inner width are the worst of them (what they read are products with outliers that one scale a token
+cannot hold); the texts they make unsure are read again in full precision (second_look.py), which costs less than leaving them out.
 
 >>> quantise(model, lambda: engine.rank(prompts, candidates))
-108
+126
 """
 
 from collections.abc import Callable
@@ -61,19 +61,13 @@ def quantise(model: Any, read_texts: Callable[[], Any]) -> int:
     if getattr(inner.config, "is_encoder_decoder", False):
         lists.append(stack(inner.get_encoder()))
     layers = [m for blocks_ in lists for m in blocks_.modules() if type(m) is nn.Linear and not m._forward_hooks]
-    largest = _largest(_steady(layers), read_texts)
+    largest = _largest(layers, read_texts)
     made = {id(layer): Int8Linear(layer, largest[id(layer)]) for layer in layers if id(layer) in largest}
     for parent in list(inner.modules()):
         for name, child in list(parent.named_children()):
             if id(child) in made:
                 setattr(parent, name, made[id(child)])
     return len(made)
-
-
-def _steady(layers: list[nn.Linear]) -> list[nn.Linear]:
-    """Those that do not read the widest states; all where there is one width."""
-    widest = max((layer.in_features for layer in layers), default=0)
-    return [layer for layer in layers if layer.in_features < widest] or layers
 
 
 def _largest(layers: list[nn.Linear], read_texts: Callable[[], Any]) -> dict[int, torch.Tensor]:

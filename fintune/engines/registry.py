@@ -66,7 +66,7 @@ ENGINES = {
     entry.name: entry
     for entry in (
         EngineEntry("torch", "transformers in this process", _BOTH, ("cpu", "cuda", "mps"), True, True, _as_it_is),
-        EngineEntry("int8", _INT8, _BOTH, ("cpu",), False, True, _int8, margin=0.2, version=3),
+        EngineEntry("int8", _INT8, _BOTH, ("cpu",), False, True, _int8, margin=0.5, version=4),
     )
 }
 

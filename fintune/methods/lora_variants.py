@@ -83,4 +83,5 @@ LOFTQ = _variant(
     "Li et al. 2023, arXiv:2310.08659",
     _options("loftq"),
     initialise=_loftq,
+    needs_quantization="nf4",
 )

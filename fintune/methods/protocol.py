@@ -82,6 +82,8 @@ class Method:
     """why there is none"""
     quantised: bool = True
     """whether the base model may be in 4 or 8 bits"""
+    needs_quantization: str | None = None
+    """what the base model must be held in, if it must"""
     checkpointing: bool = True
     """whether activations may be computed again instead of being kept"""
     virtual_tokens: bool = False
@@ -109,22 +111,27 @@ class Method:
             raise ModelError(f"method.name: {self.name} cannot be merged: {reason}", hint="Use it as an adapter.")
         return self.merge(model)
 
-    def need_fit(self, kind: str, quantisation: str | None, *, checkpointing: bool = False) -> None:
-        """Raise ModelError when it does not go with such a base model; asked before weights are loaded."""
-        if kind not in self.kinds:
+    def need_fit(self, quantization: str, kind: str | None = None, *, checkpointing: bool = False) -> None:
+        """Raise ModelError when it does not go with such a base model; without `kind`, before it is known."""
+        if kind is not None and kind not in self.kinds:
             raise ModelError(
                 f"method.name: {self.name} works on {', '.join(self.kinds)} models, and this one is {kind}",
                 hint="fintune methods lists what goes with which.",
             )
-        if quantisation and not self.quantised:
+        if quantization != "none" and not self.quantised:
             raise ModelError(
-                f"model.quantization: {quantisation}, and {self.name} trains weights of the base model itself",
-                hint="Use model.quantization: none, or method lora.",
+                f"model.quantization: {quantization}, and {self.name} needs the base model's weights as they are",
+                hint="Use --set model.quantization=none, or method.name=lora.",
             )
         if checkpointing and not self.checkpointing:
             raise ModelError(
                 f"train.gradient_checkpointing: {self.name} cannot compute its activations again",
-                hint="Use train.gradient_checkpointing: false.",
+                hint="Use --set train.gradient_checkpointing=false.",
+            )
+        if self.needs_quantization not in (None, quantization):
+            raise ModelError(
+                f"method.name: {self.name} starts from a base model in {self.needs_quantization}, and this one is not",
+                hint=f"Use --set model.quantization={self.needs_quantization}, or method.name=lora.",
             )
 
     def describe(self) -> dict[str, str]:
@@ -135,9 +142,11 @@ class Method:
             "paper": self.paper,
             "models": ", ".join(self.kinds),
             "mergeable": "yes" if self.mergeable else f"no: {self.no_merge}",
-            "4-bit base": "yes" if self.quantised else "no",
+            "4-bit base": "needed" if self.needs_quantization else "yes" if self.quantised else "no",
+            "gradient checkpointing": "yes" if self.checkpointing else "no",
             "virtual tokens": "yes" if self.virtual_tokens else "no",
             "lower-block cache": "yes" if self.trunk else "no",
+            "of its own": "work after each step" if self.steps else "learning rates" if self.rates else "",
             "learning rate": f"{self.learning_rate:g} ({self.learning_rate_source})",
             "saved as": self.saved_format,
         }

@@ -9,6 +9,7 @@ import pytest
 import torch
 from transformers import set_seed
 
+import fintune
 from fintune.engines.torch_engine import TorchEngine
 from fintune.errors import ModelError
 from fintune.methods import METHODS
@@ -156,3 +157,28 @@ def test_a_resumed_training_ends_in_the_same_parameters(name: str, model: Path, 
     found = dict(onward.model.named_parameters())
     for parameter, value in wanted.items():
         torch.testing.assert_close(found[parameter], value, atol=0, rtol=0)
+
+
+@METHOD
+def test_activations_computed_again_change_nothing(name: str, model: Path, tmp_path: Path) -> None:
+    kept, again = attached(name, model), attached(name, model)
+    whole = learn(name, kept, tmp_path / "kept")
+    assert METHODS[name].checkpointing
+    np.testing.assert_allclose(
+        learn(name, again, tmp_path / "again", gradient_checkpointing=True), whole, atol=1e-4, rtol=1e-3
+    )
+
+
+@METHOD
+def test_a_base_model_it_does_not_go_with_is_refused_before_weights_load(
+    name: str, tiny_config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fintune.assembly.load_base", lambda config: pytest.fail("weights were loaded"))
+    method = METHODS[name]
+    wrong = "none" if method.needs_quantization else None if method.quantised else "nf4"
+    if wrong is None:
+        method.need_fit("nf4", "causal")
+        return
+    tiny_config["method"] = {"name": name}
+    with pytest.raises(ModelError, match=r"model\.quantization|method\.name: \w+ starts from"):
+        fintune.train(tiny_config, [f"model.quantization={wrong}"])
