@@ -16,6 +16,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from fintune.environment import arithmetic
+from fintune.models.quantization import is_quantized
 from fintune.models.stack import bare
 from fintune.progress import advance, tell
 from fintune.training.batching import Side, pad, positions
@@ -54,6 +55,7 @@ class TrunkCache:
             "sequences": sequences_sha256(distinct),
             "arithmetic": arithmetic()
             | {"model": str(bare(trunk.model).dtype), "device": str(bare(trunk.model).device)},
+            **_fewer_bits(bare(trunk.model)),
         }
         self._store = Store(facts, (int(self._starts[-1]), trunk.width), precision, root)
         self._states: torch.Tensor | None = None
@@ -145,3 +147,8 @@ class TrunkCache:
         for row, index in zip(found, group, strict=True):
             where = self._slice(index)
             states[where] = row[: where.stop - where.start]
+
+
+def _fewer_bits(model: Any) -> dict[str, Any]:
+    """How a quantised base is held: its states are not those of the same weights in full."""
+    return {"quantization": str(model.config.quantization_config.to_dict())} if is_quantized(model) else {}

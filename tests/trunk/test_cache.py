@@ -18,6 +18,7 @@ from fintune.progress import Progress, listening
 from fintune.trunk import TrunkCache, find_trunk
 from fintune.trunk.finding import NoTrunk, Trunk
 from fintune.trunk.store import trunk_folder
+from tests.families import save
 from tests.tiny import config_for
 
 SEQUENCES = [[257, *range(5, 5 + n)] for n in (3, 9, 4, 7, 12, 2)] + [[257, 8, 9]]
@@ -276,3 +277,12 @@ def test_with_bf16_states_are_kept_only_in_bf16(tiny_causal: Path, rows_file: Pa
     assert kept.environment()["trunk_depth"] == 1
     plain = run("plain", trunk_cache=False)
     assert kept.log()[0]["loss"] == pytest.approx(plain.log()[0]["loss"], rel=2**-7)  # bfloat16 keeps 8 bits
+
+
+def test_a_base_in_fewer_bits_has_a_file_of_its_own(tmp_path: Path) -> None:
+    folder = save("llama", tmp_path / "model", hidden_size=64, intermediate_size=128, num_key_value_heads=2)
+    for quantization in ("none", "nf4", "int8"):
+        base = load_model(str(folder), device="cpu", quantization=quantization)
+        chosen = LoraOptions(r=4, layers="top:1")
+        cache_of(replace(base, model=METHODS["lora"].attach(base.model, chosen, base.kind)))
+    assert len(files()) == 3
