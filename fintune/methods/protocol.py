@@ -82,6 +82,8 @@ class Method:
     """why there is none"""
     quantised: bool = True
     """whether the base model may be in 4 or 8 bits"""
+    only: str | None = None
+    """the one model.quantization it makes sense with"""
     checkpointing: bool = True
     """whether activations may be computed again instead of being kept"""
     virtual_tokens: bool = False
@@ -109,16 +111,24 @@ class Method:
             raise ModelError(f"method.name: {self.name} cannot be merged: {reason}", hint="Use it as an adapter.")
         return self.merge(model)
 
-    def need_fit(self, kind: str, quantisation: str | None, *, checkpointing: bool = False) -> None:
-        """Raise ModelError when it does not go with such a base model; asked before weights are loaded."""
-        if kind not in self.kinds:
+    def need_fit(self, kind: str | None, quantisation: str, *, checkpointing: bool = False) -> None:
+        """Raise ModelError when it does not go with such a base model; asked before weights are loaded, if the kind is known then.
+
+        `quantisation` is model.quantization.
+        """
+        if kind is not None and kind not in self.kinds:
             raise ModelError(
                 f"method.name: {self.name} works on {', '.join(self.kinds)} models, and this one is {kind}",
                 hint="fintune methods lists what goes with which.",
             )
-        if quantisation and not self.quantised:
+        if self.only not in (None, quantisation):
             raise ModelError(
-                f"model.quantization: {quantisation}, and {self.name} trains weights of the base model itself",
+                f"method.name: {self.name} is for a base model in {self.only}, and model.quantization is {quantisation}",
+                hint=f"Use --set model.quantization={self.only}, or method lora.",
+            )
+        if quantisation != "none" and not self.quantised:
+            raise ModelError(
+                f"model.quantization: {quantisation}, and {self.name} needs the base model's weights in full",
                 hint="Use model.quantization: none, or method lora.",
             )
         if checkpointing and not self.checkpointing:
