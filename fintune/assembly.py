@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fintune.errors import ModelError
-from fintune.methods import METHODS
-from fintune.preparation import Prepared, first_tokens, prompts_of
+from fintune.methods import METHODS, own_format
+from fintune.preparation import Prepared, first_tokens, need_fit, prompts_of
 from fintune.progress import tell
 from fintune.records import Encoded
 from fintune.run import Run
@@ -45,6 +45,7 @@ def load_tuned(run: Run, *, device: str = "auto") -> "LoadedModel":
     """A run's adapter on its base model."""
     from fintune.models import load_adapter, load_model
 
+    _need_own_adapter(run)
     model, trained_on = run.config().model, run.environment().get("base_sha256")
     base = load_model(model.base, **_how(model, device))
     if trained_on is not None and base.sha256 != trained_on:
@@ -55,14 +56,30 @@ def load_tuned(run: Run, *, device: str = "auto") -> "LoadedModel":
     return load_adapter(base, run.adapter)
 
 
+def _need_own_adapter(run: Run) -> None:
+    """Refuse an adapter that another method made, which would be taken for the run's."""
+    name = run.config().method.name
+    own = (run.adapter / own_format.SETTINGS).is_file()
+    if own != METHODS[name].saved_format.startswith("fintune"):
+        raise ModelError(
+            f"{run.adapter}: {'a' if own else 'no'} {own_format.SETTINGS}, and the run is of method {name}",
+            hint="Copy the run folder again, or train again.",
+        )
+    if own and (other := own_format.settings(run.adapter)["method"]) != name:
+        raise ModelError(
+            f"{run.adapter}: an adapter of method {other}, and the run is of method {name}",
+            hint="Copy the run folder again, or train again.",
+        )
+
+
 def attached(config: RunConfig, base: "LoadedModel", encoded: Sequence[Encoded]) -> "LoadedModel":
     """The base model with the method's parameters, the same ones for the same seed and training part."""
     from transformers import set_seed
 
     from fintune.training.calibration import example_losses
 
+    need_fit(config, base.kind)
     method, options = METHODS[config.method.name], config.method.resolved(base.tokenizer)
-    method.need_fit(config.model.quantization, base.kind)
     set_seed(config.train.seed)
     tuned = replace(base, model=method.attach(base.model, options, base.kind))
     rows = shortcuts_of(config, base).rows
@@ -86,8 +103,10 @@ def trunk_cache(
         return None
     if settings.trunk_cache == "auto" and settings.bf16 is True and settings.trunk_cache_dtype == "float32":
         return None  # autocast would have the blocks compute otherwise than the file was computed
-    trunk = None
+    trunk, method = None, METHODS[prepared.config.method.name]
     try:
+        if not method.trunk:
+            raise NoTrunk(f"{method.name} changes what every block reads")
         trunk = find_trunk(tuned.model, tuned.kind)
         judged = tuned.kind == "seq2seq" or first_tokens(prepared.config, prepared.task, tuned) is not None
         # whole answers are read behind all blocks, so their prompts need no states

@@ -31,11 +31,14 @@ _FEW = 64
 
 def open_engine(run: Run, name: str = "torch", *, device: str = "auto") -> Engine:
     """The engine `name` on a run's model. Raises UsageError, ModelError when it disagrees with what the run has stored."""
+    import torch
+
     entry, config = entry_of(name), run.config()
     loaded = load_tuned(run, device=device)
     entry.need(loaded)
     method = METHODS[config.method.name]
-    if method.mergeable and not config.method.no_merge() and not config.model.quantized:
+    rounds = entry.exact and loaded.model.dtype != torch.float32  # in the merged weights, and so in the answers
+    if method.mergeable and not config.method.no_merge() and not config.model.quantized and not rounds:
         loaded = replace(loaded, model=method.merged(loaded.model, config.method).eval())
     running: Engine = engine(config, loaded)
     if entry.exact:

@@ -23,7 +23,9 @@ _loaded: dict[str, Path] = {}
 def load_code(path: str | Path) -> list[str]:
     """Run a file and register every Method and TaskEntry it makes; returns their names. Raises UsageError."""
     place = Path(path).resolve()
-    made = [value for value in _run(place).values() if isinstance(value, Method | TaskEntry)]
+    there = {id(entry) for _, registry in _REGISTRIES for name, entry in registry.items() if name not in _loaded}
+    found = [value for value in _run(place).values() if isinstance(value, Method | TaskEntry)]
+    made = [entry for entry in found if id(entry) not in there]  # others are imported, to build on
     if not made:
         raise UsageError(f"--code {path}: makes no method and no task", hint="Give it a Method: docs/add-a-method.md.")
     for entry in made:

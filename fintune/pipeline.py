@@ -165,7 +165,8 @@ def _fit(prepared: Prepared, run: Run, *, resume: bool) -> "LoadedModel":
         )  # fmt: skip
         best = fit(tuned, encoded, settings, hooks, folder=run.checkpoints, resume=resume)
     tell("train", f"best epoch by validation macro-F1: {best}")
-    if method.saved_format == "peft" and not config.method.changes_base():
+    can_unload = method.saved_format == "peft" and not config.model.quantized  # IA3's refuses on 4-bit layers
+    if can_unload and not config.method.changes_base():
         return replace(base, model=tuned.model.unload())
     return load_base(config)
 

@@ -107,11 +107,13 @@ def plan(source: str | Path | Mapping[str, Any] | RunConfig, overrides: Sequence
 
 def _need_room(config: RunConfig) -> None:
     """Refuse weights that this machine cannot hold, before it tries to."""
+    from fintune.models.quantization import bytes_a_weight
     from fintune.models.references import find_device, find_dtype, weight_count
     from fintune.training.memory import machine_memory
 
     dtype = find_dtype(config.model.dtype, find_device(config.model.device))
-    needed, there = (weight_count(config.model.base) or 0) * dtype.itemsize, machine_memory()
+    each = bytes_a_weight(config.model.quantization, dtype)
+    needed, there = (weight_count(config.model.base) or 0) * each, machine_memory()
     if needed > there:
         raise BrokenEnvironment(
             f"model.base: the weights take {needed / 1e9:.1f} GB, and there are {there / 1e9:.1f} GB",

@@ -28,8 +28,9 @@ from fintune.errors import BrokenEnvironment, DataError, ModelError
 from fintune.gathering import Gathered, address, gather
 from fintune.methods import METHODS
 from fintune.models import LoadedModel, check_reference
+from fintune.models.references import kind_at_hand
 from fintune.progress import tell
-from fintune.prompts import PromptEncoder
+from fintune.prompts import Kind, PromptEncoder
 from fintune.records import Encoded, Example, TooLong
 from fintune.sections import RunConfig
 from fintune.tasks import Task
@@ -52,8 +53,8 @@ class Prepared:
 def prepare(config: RunConfig) -> Prepared:
     """Check the model's reference, read, check and split the data. Raises ModelError, DataError; loads no weights."""
     _need_packages(config)
-    METHODS[config.method.name].need_fit(config.model.quantization, checkpointing=config.train.gradient_checkpointing)
     check_reference(config.model.base, config.model.device)
+    need_fit(config, kind_at_hand(config.model.base))
     gathered = gather(config)
     if (found := sum(map(len, gathered.parts.values()))) < _FEWEST:
         names = ", ".join(str(source["path"]) for source in gathered.sources)
@@ -65,6 +66,12 @@ def prepare(config: RunConfig) -> Prepared:
     found_report = report(material(config, gathered, parts, groups))
     splits = Splits(parts, fingerprint(parts))
     return Prepared(absolute(config), gathered.task, splits, found_report, gathered.sources, gathered.dropped)
+
+
+def need_fit(config: RunConfig, kind: Kind | None) -> None:
+    """Refuse a method that does not go with the base model, of the kind as far as that is known. Raises ModelError."""
+    checkpointing = config.train.gradient_checkpointing
+    METHODS[config.method.name].need_fit(kind, config.model.quantization, checkpointing=checkpointing)
 
 
 def divided(config: RunConfig, gathered: Gathered, *, near_duplicates: bool = True) -> tuple[Parts, NDArray[np.int64]]:
@@ -233,7 +240,7 @@ def _need_packages(config: RunConfig) -> None:
             )
     if config.model.quantized and find_spec("bitsandbytes") is None:
         raise BrokenEnvironment(
-            f"model.quantization: {config.model.quantization} needs bitsandbytes, which is not installed",
+            "model.quantization: bitsandbytes is not installed",
             hint="pip install 'fintune[quantization]', or leave it out.",
         )
     for entry in (BASELINES[name] for name in config.evaluation.baselines):

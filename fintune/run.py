@@ -79,7 +79,8 @@ class Run:
         try:
             return load(path)
         except ConfigError as error:
-            raise RunError(f"{path}: damaged: {error.problems[0]}", hint="Copy the run folder again.") from None
+            hint = "Copy the run folder again; if its method or task is your own: --code FILE that makes it."
+            raise RunError(f"{path}: damaged: {error.problems[0]}", hint=hint) from None
 
     def data(self) -> dict[str, Any]:
         """Sources, fingerprint, ids of each part, the DataReport."""

@@ -38,6 +38,12 @@ class ModelSection(Section):
         256, ge=8, le=1_000_000, description="Tokens of prompt and answer; longer texts lose their middle."
     )
 
+    @model_validator(mode="after")
+    def _scales_of_4_bits(self) -> Self:
+        if self.double_quantization and self.quantization != "nf4":
+            raise ValueError(f"double_quantization: goes with quantization: nf4, not {self.quantization}")
+        return self
+
     @property
     def quantized(self) -> bool:
         """Whether the base model is held in fewer bits."""

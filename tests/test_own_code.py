@@ -54,7 +54,11 @@ def test_without_the_file_nothing_of_it_is_run(tiny_config: dict[str, Any], tmp_
     [
         ("x = 1", "makes no method and no task"),
         ("import nothing_of_that_name", "ModuleNotFoundError"),
-        ("from fintune.methods import METHODS\nLORA = METHODS['lora']", "there is a 'lora' already"),
+        ("from fintune.methods import METHODS\nLORA = METHODS['lora']", "makes no method and no task"),
+        (
+            "from dataclasses import replace\nfrom fintune.methods.lora import LORA\nMINE = replace(LORA, summary='mine')",
+            "there is a 'lora' already",
+        ),
     ],
 )
 def test_a_file_that_does_not_do_is_refused_in_a_line(tmp_path: Path, text: str, message: str) -> None:
@@ -74,3 +78,15 @@ def test_loading_twice_is_no_clash() -> None:
     assert load_code(EXAMPLE) == load_code(EXAMPLE) == ["scaled-blocks"]
     with pytest.raises(ConfigError, match=r"method\.start"):
         load({"method": {"name": "scaled-blocks", "start": "high"}})
+
+
+def test_what_a_file_imports_to_build_on_is_no_clash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "built.py"
+    file.write_text(
+        "from dataclasses import replace\nfrom fintune.methods.lora import LORA\n"
+        "MINE = replace(LORA, name='built', summary='mine')\n"
+    )
+    known = dict(METHODS)
+    assert load_code(file) == ["built"]
+    METHODS.pop("built")
+    assert known == METHODS

@@ -71,6 +71,19 @@ def test_weights_that_do_not_fit_are_refused_before_they_are_loaded(
         plan(tiny_config)
 
 
+def test_weights_in_fewer_bits_need_less_room(tiny_config: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    from fintune.models.references import weight_count
+
+    count = weight_count(tiny_config["model"]["base"])
+    monkeypatch.setattr("fintune.training.memory.machine_memory", lambda: 2 * count)
+    monkeypatch.setattr("fintune.planning.load_base", lambda config: 1 / 0)
+    with pytest.raises(BrokenEnvironment, match="the weights take"):
+        plan(tiny_config)
+    for quantization in ("nf4", "int8"):
+        with pytest.raises(ZeroDivisionError):
+            plan(tiny_config, [f"model.quantization={quantization}"])
+
+
 def test_weights_are_counted_from_headers_alone(tiny_causal: Path, tmp_path: Path) -> None:
     from fintune.models.references import weight_count
 

@@ -60,7 +60,10 @@ def quantise(model: Any, read_texts: Callable[[], Any]) -> int:
     lists = [blocks(inner)]
     if getattr(inner.config, "is_encoder_decoder", False):
         lists.append(stack(inner.get_encoder()))
-    layers = [m for blocks_ in lists for m in blocks_.modules() if type(m) is nn.Linear and not m._forward_hooks]
+    found = [m for blocks_ in lists for m in blocks_.modules() if isinstance(m, nn.Linear)]
+    added_to = [m for m in found if m._forward_hooks or m._forward_pre_hooks]
+    kept = {id(inner) for m in added_to for inner in m.modules()}  # an adapter's hooks, and its own small layers
+    layers = [m for m in found if type(m) is nn.Linear and id(m) not in kept]
     largest = _largest(layers, read_texts)
     made = {id(layer): Int8Linear(layer, largest[id(layer)]) for layer in layers if id(layer) in largest}
     for parent in list(inner.modules()):

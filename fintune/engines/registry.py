@@ -6,6 +6,8 @@ from typing import Any
 
 from fintune.errors import ModelError, UsageError, did_you_mean
 from fintune.models import LoadedModel
+from fintune.models.quantization import is_quantized
+from fintune.models.stack import bare
 
 
 def _as_it_is(loaded: LoadedModel, read_texts: Callable[[], Any]) -> None:
@@ -37,6 +39,8 @@ class EngineEntry:
     """(model, something that has it read a few texts): change the model in place"""
     margin: float = 0.0
     """where its best answer leads by a smaller probability, the exact model is asked (second_look.py)"""
+    quantised: bool = False
+    """whether it runs a base model that is held in 4 or 8 bits"""
     version: int = 1
     """raised when its numbers change: runs checked with another are checked again"""
 
@@ -58,6 +62,11 @@ class EngineEntry:
                 f"this one is {loaded.kind} on {loaded.device.type}",
                 hint="Use --engine torch.",
             )
+        if not self.quantised and is_quantized(bare(loaded.model)):
+            raise ModelError(
+                f"--engine {self.name}: the run's base model is held in fewer bits already (model.quantization)",
+                hint="Use --engine torch.",
+            )
 
 
 _BOTH = ("causal", "seq2seq")
@@ -65,7 +74,16 @@ _INT8 = "8-bit integer products: faster; close calls are read again in full prec
 ENGINES = {
     entry.name: entry
     for entry in (
-        EngineEntry("torch", "transformers in this process", _BOTH, ("cpu", "cuda", "mps"), True, True, _as_it_is),
+        EngineEntry(
+            "torch",
+            "transformers in this process",
+            _BOTH,
+            ("cpu", "cuda", "mps"),
+            True,
+            True,
+            _as_it_is,
+            quantised=True,
+        ),
         EngineEntry("int8", _INT8, _BOTH, ("cpu",), False, True, _int8, margin=0.5, version=4),
     )
 }

@@ -36,7 +36,8 @@ class SecondLook:
         if not len(found.cut) or len(found.tokens) < 2:
             return []
         best = np.sort(found.probabilities(), axis=1)[:, -2:]
-        close: list[int] = np.flatnonzero(best[:, 1] - best[:, 0] < self.margin).tolist()
+        clear = best[:, 1] - best[:, 0] >= self.margin  # false where a number is none
+        close: list[int] = np.flatnonzero(~clear).tolist()
         return close
 
     def generate(self, prompts: Sequence[Prompt], *, max_new_tokens: int = 16) -> list[str]:

@@ -114,12 +114,17 @@ def _beside(first: Any, last: Any, options: ParallelOptions) -> None:
     seen: list[Any] = []
     first.register_forward_pre_hook(lambda module, args: seen.__setitem__(slice(None), [args[0]]))
     last.register_forward_hook(
-        lambda module, args, output: output + module.adapter_scale * module.adapter(seen.pop()).to(output.dtype)
+        lambda module, args, output: output + module.adapter_scale * _through(module.adapter, seen.pop())
     )
 
 
 def _add_own(module: Any, args: Any, output: "torch.Tensor") -> "torch.Tensor":
-    found: torch.Tensor = output + module.adapter(output).to(output.dtype)
+    return output + _through(module.adapter, output)
+
+
+def _through(adapter: Any, states: "torch.Tensor") -> "torch.Tensor":
+    """What an adapter gives, in the precision of the states; it computes in its own."""
+    found: torch.Tensor = adapter(states.to(adapter[0].weight.dtype)).to(states.dtype)
     return found
 
 

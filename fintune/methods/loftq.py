@@ -45,7 +45,9 @@ def _factors(layer: Any, weight: "torch.Tensor") -> "tuple[torch.Tensor, torch.T
     from bitsandbytes.functional import dequantize_4bit
 
     held, rank = layer.get_base_layer().weight, layer.r[_ADAPTER]
-    error = weight - dequantize_4bit(held.data, held.quant_state).float()
+    rounded = dequantize_4bit(held.data, held.quant_state).float()
+    fitting = [w for w in (weight, weight.T) if w.shape == rounded.shape]  # GPT-2's files have it the other way round
+    error = min((w - rounded for w in fitting), key=lambda e: float(e.norm()))
     u, s, v = torch.linalg.svd(error, full_matrices=False)
     root = s[:rank].sqrt()
     return root[:, None] * v[:rank], u[:, :rank] * root

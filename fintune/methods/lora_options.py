@@ -106,6 +106,11 @@ class LoraOptions(TargetOptions):
             raise ValueError(f"init_lora_weights: orthogonal needs even ranks, not {odd[0]}: change r or rank_pattern")
         if start == "mica" and self.use_dora:
             raise ValueError("init_lora_weights: mica and use_dora cannot be combined: choose one")
+        return self
+
+    @model_validator(mode="after")
+    def _blocks_and_names(self) -> Self:
+        """PEFT knows names in chosen blocks, unless they are a regex."""
         if self.layers != "all" and self.layers_to_transform:
             raise ValueError("layers and layers_to_transform both choose blocks: use layers")
         chosen = "layers" if self.layers != "all" else "layers_to_transform" if self.layers_to_transform else None

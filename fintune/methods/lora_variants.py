@@ -82,6 +82,6 @@ LOFTQ = _variant(
     "LoRA on a 4-bit model that starts by making up for what the 4 bits lost",
     "Li et al. 2023, arXiv:2310.08659",
     _options("loftq"),
+    only="nf4",
     initialise=_loftq,
-    needs_quantization="nf4",
 )

@@ -55,9 +55,12 @@ def settings(folder: Path) -> dict[str, Any]:
     path = folder / SETTINGS
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        version, _, _ = found["version"], found["method"], found["options"]
+        version, method, _ = found["version"], found["method"], found["options"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"{path}: damaged: {error}", hint="Copy the file again, or train again.") from None
+        told = f"no {error}" if isinstance(error, KeyError) else error
+        raise ModelError(f"{path}: damaged: {told}", hint="Copy the file again, or train again.") from None
+    if not isinstance(method, str):
+        raise ModelError(f"{path}: damaged: method is no name", hint="Copy the file again, or train again.")
     if version != VERSION:
         raise ModelError(f"{path}: of version {version}, and this FinTune reads {VERSION}", hint="Update FinTune.")
     return dict(found)

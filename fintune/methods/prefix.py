@@ -63,7 +63,7 @@ def put_in(model: Any, options: DeepPromptOptions) -> None:
     hidden = getattr(options, "hidden_size", 0)
     inner = _network(count, hidden).to(model.device) if hidden else None
     for site in sites:
-        keys, values = site.keys[:, :count], site.values[:, :count]
+        keys, values = site.keys[:, :count].float(), site.values[:, :count].float()  # small steps are lost on bfloat16
         site.module.prefix = _made(keys, values, inner, hidden) if inner is not None else _learned(keys, values)
     use(model)
 

@@ -82,8 +82,8 @@ class Method:
     """why there is none"""
     quantised: bool = True
     """whether the base model may be in 4 or 8 bits"""
-    needs_quantization: str | None = None
-    """what the base model must be held in, if it must"""
+    only: str | None = None
+    """the one model.quantization it makes sense with"""
     checkpointing: bool = True
     """whether activations may be computed again instead of being kept"""
     virtual_tokens: bool = False
@@ -111,27 +111,30 @@ class Method:
             raise ModelError(f"method.name: {self.name} cannot be merged: {reason}", hint="Use it as an adapter.")
         return self.merge(model)
 
-    def need_fit(self, quantization: str, kind: str | None = None, *, checkpointing: bool = False) -> None:
-        """Raise ModelError when it does not go with such a base model; without `kind`, before it is known."""
+    def need_fit(self, kind: str | None, quantisation: str, *, checkpointing: bool = False) -> None:
+        """Raise ModelError when it does not go with such a base model; asked before weights are loaded, if the kind is known then.
+
+        `quantisation` is model.quantization.
+        """
         if kind is not None and kind not in self.kinds:
             raise ModelError(
                 f"method.name: {self.name} works on {', '.join(self.kinds)} models, and this one is {kind}",
                 hint="fintune methods lists what goes with which.",
             )
-        if quantization != "none" and not self.quantised:
+        if self.only not in (None, quantisation):
             raise ModelError(
-                f"model.quantization: {quantization}, and {self.name} needs the base model's weights as they are",
-                hint="Use --set model.quantization=none, or method.name=lora.",
+                f"method.name: {self.name} is for a base model in {self.only}, and model.quantization is {quantisation}",
+                hint=f"Use --set model.quantization={self.only}, or method lora.",
+            )
+        if quantisation != "none" and not self.quantised:
+            raise ModelError(
+                f"model.quantization: {quantisation}, and {self.name} needs the base model's weights in full",
+                hint="Use model.quantization: none, or method lora.",
             )
         if checkpointing and not self.checkpointing:
             raise ModelError(
                 f"train.gradient_checkpointing: {self.name} cannot compute its activations again",
                 hint="Use --set train.gradient_checkpointing=false.",
-            )
-        if self.needs_quantization not in (None, quantization):
-            raise ModelError(
-                f"method.name: {self.name} starts from a base model in {self.needs_quantization}, and this one is not",
-                hint=f"Use --set model.quantization={self.needs_quantization}, or method.name=lora.",
             )
 
     def describe(self) -> dict[str, str]:
@@ -142,7 +145,7 @@ class Method:
             "paper": self.paper,
             "models": ", ".join(self.kinds),
             "mergeable": "yes" if self.mergeable else f"no: {self.no_merge}",
-            "4-bit base": "needed" if self.needs_quantization else "yes" if self.quantised else "no",
+            "4-bit base": "needed" if self.only else "yes" if self.quantised else "no",
             "gradient checkpointing": "yes" if self.checkpointing else "no",
             "virtual tokens": "yes" if self.virtual_tokens else "no",
             "lower-block cache": "yes" if self.trunk else "no",

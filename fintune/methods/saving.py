@@ -6,6 +6,7 @@ examples, or the same random numbers). Of these the difference to the start is s
 
 import copy
 import math
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,9 @@ def save(model: Any, folder: Path) -> None:
     try:
         for name, config in configs.items():
             model.peft_config[name] = _doubled(_in_order(config)) if starts else _in_order(config)
-        model.save_pretrained(folder, **({"state_dict": _differences(model, starts)} if starts else {}))
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Adapter .* have invalid shape")  # AdaLoRA's layers of rank 0
+            model.save_pretrained(folder, **({"state_dict": _differences(model, starts)} if starts else {}))
     finally:
         model.peft_config.update(configs)
 

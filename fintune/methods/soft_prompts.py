@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from fintune.errors import ModelError
 from fintune.methods import own_format
 from fintune.methods.protocol import Method, MethodOptions
 
@@ -48,7 +49,10 @@ class PromptOptions(_Before):
         """init_text as token ids."""
         if not isinstance(self.init_text, str) or not self.init_text:
             return self
-        return self.model_copy(update={"init_text": tokenizer(self.init_text, add_special_tokens=False)["input_ids"]})
+        ids = tokenizer(self.init_text, add_special_tokens=False)["input_ids"]
+        if not ids:
+            raise ModelError("method.init_text: has no tokens", hint="Give it a word or more.")
+        return self.model_copy(update={"init_text": ids})
 
 
 class PTuningOptions(_Before):
@@ -102,6 +106,11 @@ def _start(model: Any, options: PromptOptions) -> "Tensor":
         start: Tensor = torch.randn(count, words.embedding_dim) * spread.cpu()
         return start
     if options.init == "text":
+        if outside := [i for i in options.init_text if not 0 <= int(i) < words.num_embeddings]:
+            raise ModelError(
+                f"method.init_text: {outside[0]} is no id of this vocabulary",
+                hint=f"Ids are 0 to {words.num_embeddings - 1}.",
+            )
         chosen = torch.tensor([options.init_text[i % len(options.init_text)] for i in range(count)])
     else:
         chosen = torch.randint(0, min(_COMMON, words.num_embeddings), (count,))

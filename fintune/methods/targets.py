@@ -6,9 +6,9 @@
 
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from fintune.errors import ModelError
 from fintune.methods.protocol import MethodOptions
@@ -51,6 +51,15 @@ class TargetOptions(MethodOptions):
         if isinstance(chosen, list) and (not chosen or min(chosen) < 0):
             raise ValueError("needs numbers from 0; leave it out for all blocks")
         return chosen
+
+    @model_validator(mode="after")
+    def _blocks_and_names(self) -> Self:
+        """Names of one's own are looked for in all blocks; a method that can do both says so."""
+        if self.layers != "all" and self.target_modules != "auto":
+            raise ValueError(
+                "layers goes with target_modules: auto; put the numbers of the blocks into a regex instead"
+            )
+        return self
 
     @property
     def top(self) -> int | None:

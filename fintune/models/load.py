@@ -15,7 +15,7 @@ from warnings import catch_warnings, filterwarnings
 
 from fintune.errors import ModelError
 from fintune.models.families import OVERFLOW_IN_HALF
-from fintune.models.quantization import keep_packing, quantized
+from fintune.models.quantization import keep_packing, quantized, unpacked
 from fintune.models.references import (
     at_hand,
     find_device,
@@ -51,7 +51,7 @@ class LoadedModel:
 
     def parameters(self) -> tuple[int, int]:
         """Trainable and total parameter counts."""
-        sizes = [(p.numel(), p.requires_grad) for p in self.model.parameters()]
+        sizes = [(unpacked(p), p.requires_grad) for p in self.model.parameters()]
         return sum(n for n, trains in sizes if trains), sum(n for n, _ in sizes)
 
 
@@ -144,6 +144,7 @@ def load_adapter(base: LoadedModel, folder: Path) -> LoadedModel:
 def _load_own(base: LoadedModel, folder: Path) -> LoadedModel:
     """Attach again with the settings that were saved, then fill the places that made."""
     import torch
+    from pydantic import ValidationError
 
     from fintune.methods import METHODS, own_format
 
@@ -154,7 +155,14 @@ def _load_own(base: LoadedModel, folder: Path) -> LoadedModel:
             hint="If it is your own: --code FILE that makes it.",
         )
     weight_shapes(folder / own_format.WEIGHTS)
-    options = method.options.model_validate(found["options"])
+    try:
+        options = method.options.model_validate(found["options"])
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, ("options", *first["loc"])))
+        raise ModelError(
+            f"{folder / own_format.SETTINGS}: {where}: {first['msg']}", hint="Copy the file again, or train again."
+        ) from None
     with torch.random.fork_rng(devices=[]):
         model = method.attach(base.model, options, base.kind)
     if (wrong := own_format.fill(model, folder)) is not None:
@@ -173,13 +181,13 @@ def _load_peft(base: LoadedModel, folder: Path) -> LoadedModel:
         catch_warnings(),
     ):  # PEFT initialises, then loads
         filterwarnings(
-            "ignore", message="Unsupported layer type|The following rank_pattern keys"
+            "ignore", message="Unsupported layer type|The following rank_pattern keys|Adapter .* have invalid shape"
         )  # norms; AdaLoRA's own
         try:
             model = PeftModel.from_pretrained(base.model, folder)
         except (RuntimeError, ValueError) as error:
             raise _misfit(folder, base.reference, str(error).strip().splitlines()[0]) from None
-    own = {name: tuple(tensor.shape) for name, tensor in get_peft_model_state_dict(model).items()}
+        own = {name: tuple(tensor.shape) for name, tensor in get_peft_model_state_dict(model).items()}
     for name in sorted(shapes.keys() | own.keys()):
         if shapes.get(name) != own.get(name):
             there, here = shapes.get(name, "absent"), own.get(name, "absent")
@@ -209,5 +217,5 @@ def weight_shapes(weights: Path) -> dict[str, tuple[int, ...]]:
 def _misfit(folder: Path, reference: str, detail: str) -> ModelError:
     return ModelError(
         f"{folder}: the adapter does not fit base model '{reference}': {detail}",
-        hint="Use the base model it was trained on (base_model_name_or_path in adapter_config.json).",
+        hint="Use the base model it was trained on, or copy the adapter again.",
     )

@@ -3,6 +3,8 @@
 >>> load_model("embedded", quantization="nf4")
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -42,6 +44,30 @@ def keep_packing(model: Any) -> None:
             module.support_avx512bf16_for_cpu = False
 
 
+def unpacked(parameter: Any) -> int:
+    """Numbers in a parameter; in 4 bits two of them are one byte."""
+    state = getattr(parameter, "quant_state", None)
+    return int(parameter.numel() if state is None else state.shape.numel())
+
+
+def bytes_a_weight(name: str, dtype: "torch.dtype") -> float:
+    """What a weight takes that is held as `name` says, scales and what stays in full left out."""
+    return {"nf4": 0.5, "int8": 1.0}.get(name, dtype.itemsize)
+
+
 def is_quantized(model: Any) -> bool:
     """Whether a model's weights are held in fewer bits."""
     return getattr(model, "quantization_method", None) is not None
+
+
+@contextmanager
+def known_as_adapted(model: Any) -> Iterator[None]:
+    """Inside the block transformers' Trainer takes a quantised model with adapters of ours, as it does one with PEFT's."""
+    ours = is_quantized(model) and not hasattr(model, "get_base_model")
+    if ours:
+        model._hf_peft_config_loaded = True
+    try:
+        yield
+    finally:
+        if ours:
+            del model._hf_peft_config_loaded

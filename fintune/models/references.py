@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 from fintune.data.sources import sha256
 from fintune.errors import BrokenEnvironment, FintuneError, ModelError, is_out_of_memory
 from fintune.models.embedded import EMBEDDED, cache_folder, convert_gguf, embedded_folder, need_package
+from fintune.models.families import FAMILIES
+from fintune.prompts import Kind
 
 if TYPE_CHECKING:
     import torch
@@ -72,6 +74,15 @@ def at_hand(reference: str) -> Path | None:
         return folder if (folder / "tokenizer.json").is_file() else None
     path = Path(reference).expanduser()
     return path if (path / "config.json").is_file() else None
+
+
+def kind_at_hand(reference: str) -> Kind | None:
+    """What a model that is at hand is, by its config.json alone; None where that does not say."""
+    if (folder := at_hand(reference)) is None:
+        return None
+    config = read_json(folder / "config.json")
+    known = next((family.kind for family in FAMILIES if family.model_type == config.get("model_type")), None)
+    return known or ("seq2seq" if config.get("is_encoder_decoder") else None)
 
 
 def find_device(name: str) -> "torch.device":

@@ -17,6 +17,7 @@ from transformers.trainer_callback import PrinterCallback
 
 from fintune.errors import is_out_of_memory
 from fintune.models import LoadedModel
+from fintune.models.quantization import known_as_adapted
 from fintune.progress import tell
 from fintune.records import Encoded
 from fintune.sections import TrainSection
@@ -49,16 +50,17 @@ def train(
     Checkpoints go to `folder`; with `resume` training goes on from the newest whole one there, to the same parameters.
     """
     watch = Watch(hooks, settings, steps_an_epoch(settings, len(examples)))
-    trainer = AnswerTrainer(
-        settings,
-        watch,
-        hooks.shortcuts,
-        model=loaded.model,
-        args=arguments(loaded, settings, folder, len(examples)),
-        train_dataset=list(examples),
-        data_collator=_collator(loaded, hooks.shortcuts),
-        callbacks=[watch, *_tensorboard(settings, folder)],
-    )
+    with known_as_adapted(loaded.model):
+        trainer = AnswerTrainer(
+            settings,
+            watch,
+            hooks.shortcuts,
+            model=loaded.model,
+            args=arguments(loaded, settings, folder, len(examples)),
+            train_dataset=list(examples),
+            data_collator=_collator(loaded, hooks.shortcuts),
+            callbacks=[watch, *_tensorboard(settings, folder)],
+        )
     trainer.use(hooks)
     trainer.remove_callback(PrinterCallback)
     watch.reporters = [c for c in trainer.callback_handler.callbacks if isinstance(c, _reporters(settings))]

@@ -16,6 +16,7 @@ from fintune.models import load_model
 from fintune.opening import open_engine
 from fintune.predictor import load
 from fintune.run import Run
+from tests.families import save
 from tests.tiny import config_for
 
 
@@ -109,3 +110,35 @@ def test_the_commands_take_an_engine(run: Run, rows_file: Path, tmp_path: Path, 
     assert fin("predict", run.folder, "--engine", "int8", "--file", rows_file, "--output", out).code == 0
     assert out.read_text().count("\n") == 91
     assert (run.folder / "scores.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        {"name": "parallel", "size": 4, "num_virtual_tokens": 2},
+        {"name": "houlsby", "size": 4},
+        {"name": "prompt", "num_virtual_tokens": 2},
+        {"name": "linear-probe"},
+    ],
+    ids=lambda method: method["name"],
+)
+def test_a_method_that_cannot_be_merged_is_kept_in_full(
+    method: dict[str, Any], tiny_causal: Path, rows_file: Path, tmp_path: Path
+) -> None:
+    config = config_for(tiny_causal, rows_file, tmp_path) | {"method": method}
+    run = fintune.train(config, ["train.learning_rate=1e-2", "evaluation.baselines=[]", "evaluation.test=false"])
+    quick = open_engine(run, "int8").quick._loaded.model  # type: ignore[attr-defined]
+    assert any(isinstance(m, Int8Linear) for m in quick.modules())
+    for module in quick.modules():
+        if hasattr(module, "adapter"):
+            assert [type(m) for m in module.adapter][::2] == [torch.nn.Linear, torch.nn.Linear]
+    assert json.loads((run.folder / "engine.int8.json").read_text())["largest_difference"] < 0.2
+
+
+def test_a_base_in_fewer_bits_is_refused(tmp_path: Path, rows_file: Path) -> None:
+    model = save("llama", tmp_path / "model", hidden_size=64, intermediate_size=128, num_key_value_heads=2)
+    config = config_for(model, rows_file, tmp_path)
+    run = fintune.train(config, ["model.quantization=nf4", "train.epochs=1", "evaluation.baselines=[]"])
+    with pytest.raises(ModelError, match="--engine int8: the run's base model is held in fewer bits already"):
+        open_engine(run, "int8")
+    assert load(run)(["Alvex +"])[0].label

@@ -46,3 +46,8 @@ def test_nothing_is_read_again_where_nothing_is_close() -> None:
     both.rank(prompts("0.5"), ["a"])
     assert exact.read == []
     assert both.generate(prompts("0.5")) == ["0.02"]
+
+
+def test_where_the_quick_engine_gives_no_number_the_exact_one_is_asked() -> None:
+    found = SecondLook(Fixed(float("nan")), Fixed(0.0), margin=0.2).rank(prompts("0.9", "0.3"), ["a", "b"])
+    np.testing.assert_allclose(found.probabilities()[:, 0], [0.9, 0.3])

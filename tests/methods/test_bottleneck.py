@@ -62,3 +62,12 @@ def test_mix_and_match_has_prefixes_too(tiny_causal: Path, tmp_path: Path) -> No
 def test_more_blocks_than_there_are_is_refused(tiny_causal: Path) -> None:
     with pytest.raises(ModelError, match=r"top:3, and the model has 2 blocks"):
         attached("houlsby", tiny_causal, layers="top:3")
+
+
+@pytest.mark.parametrize("name", ["houlsby", "pfeiffer", "parallel"])
+def test_a_base_in_bfloat16_has_them_in_full_precision(name: str, tiny_model: Path) -> None:
+    base = load_model(str(tiny_model), device="cpu", dtype="bfloat16")
+    before = scores(base)
+    model = METHODS[name].attach(base.model, METHODS[name].options(size=4), base.kind)
+    assert {p.dtype for p in model.parameters() if p.requires_grad} == {torch.float32}
+    np.testing.assert_array_equal(scores(LoadedModel(model, base.tokenizer, base.kind, "tuned")), before)

@@ -175,10 +175,10 @@ def test_a_base_model_it_does_not_go_with_is_refused_before_weights_load(
 ) -> None:
     monkeypatch.setattr("fintune.assembly.load_base", lambda config: pytest.fail("weights were loaded"))
     method = METHODS[name]
-    wrong = "none" if method.needs_quantization else None if method.quantised else "nf4"
+    wrong = "none" if method.only else None if method.quantised else "nf4"
     if wrong is None:
-        method.need_fit("nf4", "causal")
+        method.need_fit("causal", "nf4")
         return
     tiny_config["method"] = {"name": name}
-    with pytest.raises(ModelError, match=r"model\.quantization|method\.name: \w+ starts from"):
+    with pytest.raises(ModelError, match=r"model\.quantization|method\.name: \w+ is for"):
         fintune.train(tiny_config, [f"model.quantization={wrong}"])

@@ -9,7 +9,7 @@ import torch
 from fintune.errors import ModelError
 from fintune.methods import METHODS
 from fintune.methods.prefix import DeepPromptOptions, PrefixOptions
-from fintune.models import LoadedModel, load_model
+from fintune.models import LoadedModel, load_adapter, load_model
 from fintune.models.prefixes import seen
 from tests.families import FAMILIES, save
 from tests.methods.starting import PROMPTS
@@ -98,3 +98,14 @@ def test_more_blocks_than_there_are_is_refused(tiny_causal: Path) -> None:
     base = load_model(str(tiny_causal), device="cpu")
     with pytest.raises(ModelError, match=r"top:3, and the model has 2 blocks"):
         METHODS["p-tuning-v2"].attach(base.model, DeepPromptOptions(layers="top:3"), "causal")
+
+
+@pytest.mark.parametrize("name", ["prefix", "p-tuning-v2"])
+def test_on_a_base_in_bfloat16_they_are_in_full_precision(name: str, tiny_model: Path, tmp_path: Path) -> None:
+    base = load_model(str(tiny_model), device="cpu", dtype="bfloat16")
+    model = METHODS[name].attach(base.model, METHODS[name].options(num_virtual_tokens=3), base.kind).eval()
+    assert {p.dtype for p in model.parameters() if p.requires_grad} == {torch.float32}
+    found = scores(LoadedModel(model, base.tokenizer, base.kind, "tuned"))
+    METHODS[name].save(model, tmp_path)
+    again = load_adapter(load_model(str(tiny_model), device="cpu", dtype="bfloat16"), tmp_path)
+    np.testing.assert_array_equal(scores(again), found)

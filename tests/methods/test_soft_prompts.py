@@ -8,7 +8,7 @@ import pytest
 import torch
 from peft import PeftModel
 
-from fintune.errors import ConfigError
+from fintune.errors import ConfigError, ModelError
 from fintune.methods import METHODS
 from fintune.methods.soft_prompts import PromptOptions
 from fintune.models import LoadedModel, load_model
@@ -75,3 +75,14 @@ def test_every_family_reads_them(family: str, tmp_path: Path) -> None:
     assert np.abs(found - before).max() > 1e-4
     one = replace(tuned, model=model)
     np.testing.assert_allclose(np.stack([scores(one, [p])[0] for p in PROMPTS]), found, atol=1e-4)
+
+
+@pytest.mark.parametrize("given", [[300], [-1], [65, 259]])
+def test_a_start_outside_the_vocabulary_is_refused(given: list[int], tiny_causal: Path) -> None:
+    with pytest.raises(ModelError, match=rf"method.init_text: {given[-1]} is no id of this vocabulary"):
+        attached("prompt", tiny_causal, init="text", init_text=given)
+
+
+def test_a_start_without_tokens_is_refused() -> None:
+    with pytest.raises(ModelError, match=r"method.init_text: has no tokens"):
+        PromptOptions(init="text", init_text=" ").resolved(lambda text, **_: {"input_ids": []})

@@ -286,3 +286,12 @@ def test_a_base_in_fewer_bits_has_a_file_of_its_own(tmp_path: Path) -> None:
         chosen = LoraOptions(r=4, layers="top:1")
         cache_of(replace(base, model=METHODS["lora"].attach(base.model, chosen, base.kind)))
     assert len(files()) == 3
+
+
+def test_a_method_may_say_that_there_is_no_trunk(tiny_config: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(METHODS, "lora", replace(METHODS["lora"], trunk=False))
+    chosen = ["method.layers=top:1", "train.epochs=1", "evaluation.baselines=[]", "evaluation.test=false"]
+    with pytest.raises(ModelError, match=r"train\.trunk_cache: lora changes what every block reads"):
+        fintune.train(tiny_config, [*chosen, "train.trunk_cache=true"])
+    assert fintune.train(tiny_config, chosen).environment()["trunk_depth"] is None
+    assert files() == []

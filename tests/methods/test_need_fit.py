@@ -1,0 +1,64 @@
+"""What a method and a base model cannot do together is said before any weight is loaded."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fintune.errors import BrokenEnvironment, ModelError
+from fintune.methods import METHODS
+from fintune.models.references import kind_at_hand
+from fintune.pipeline import train
+from fintune.planning import plan
+from tests.families import FAMILIES, save
+
+
+@pytest.fixture(autouse=True)
+def no_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(*_: Any, **__: Any) -> None:
+        raise AssertionError("weights were loaded")
+
+    monkeypatch.setattr("fintune.models.load_model", load)
+
+
+@pytest.mark.parametrize("name", [name for name, method in METHODS.items() if not method.quantised])
+@pytest.mark.parametrize("quantization", ["nf4", "int8"])
+def test_weights_in_few_bits_do_not_train(name: str, quantization: str, tiny_config: dict[str, Any]) -> None:
+    config = tiny_config | {"method": {"name": name}}
+    for command in (train, plan):
+        with pytest.raises(ModelError, match=rf"model.quantization: {quantization}, and {name} needs"):
+            command(config, [f"model.quantization={quantization}"])
+
+
+@pytest.mark.parametrize("quantization", ["none", "int8"])
+def test_loftq_is_for_4_bits(quantization: str, tiny_config: dict[str, Any]) -> None:
+    with pytest.raises(ModelError, match=f"loftq is for a base model in nf4, and model.quantization is {quantization}"):
+        train(tiny_config | {"method": {"name": "loftq"}}, [f"model.quantization={quantization}"])
+
+
+def test_another_kind_and_checkpointing_are_refused(
+    tiny_config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(METHODS, "lora", replace(METHODS["lora"], kinds=("seq2seq",)))
+    with pytest.raises(ModelError, match="lora works on seq2seq models, and this one is causal"):
+        train(tiny_config)
+    monkeypatch.setitem(METHODS, "lora", replace(METHODS["lora"], kinds=("causal",), checkpointing=False))
+    with pytest.raises(ModelError, match="lora cannot compute its activations again"):
+        train(tiny_config, ["train.gradient_checkpointing=true"])
+
+
+def test_a_missing_extra_is_named(tiny_config: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fintune.preparation.find_spec", lambda name: None if name == "bitsandbytes" else name)
+    with pytest.raises(BrokenEnvironment, match="bitsandbytes is not installed"):
+        train(tiny_config, ["model.quantization=nf4", "evaluation.baselines=[]"])
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_folder_says_its_kind_without_its_weights(family: str, tmp_path: Path) -> None:
+    folder = save(family, tmp_path / "model")
+    for file in folder.glob("*.safetensors"):
+        file.unlink()
+    seq2seq = {"t5", "flan-t5", "mt5", "bart", "mbart", "t5gemma2"}
+    assert kind_at_hand(str(folder)) == ("seq2seq" if family in seq2seq else "causal")
+    assert kind_at_hand("nobody/nothing") is None

@@ -1,0 +1,90 @@
+"""A base model in fewer bits: counted as what it is, and only with settings that do something."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import fintune
+from fintune.config import load
+from fintune.errors import ConfigError
+from fintune.methods import METHODS
+from fintune.methods.lora import LoraOptions
+from fintune.models import load_model
+from fintune.opening import open_engine
+from fintune.predictor import load as load_predictor
+from tests.families import save
+from tests.tiny import config_for
+
+
+@pytest.mark.parametrize("quantization", ["nf4", "int8"])
+def test_parameters_are_counted_as_if_in_full(quantization: str, tmp_path: Path) -> None:
+    folder = save("llama", tmp_path / "model", hidden_size=64, intermediate_size=128, num_key_value_heads=2)
+    counts = []
+    for name in ("none", quantization):
+        base = load_model(str(folder), device="cpu", quantization=name)
+        tuned = replace(base, model=METHODS["lora"].attach(base.model, LoraOptions(r=2), base.kind))
+        counts.append(tuned.parameters())
+    assert counts[0] == counts[1]
+
+
+@pytest.mark.parametrize("quantization", ["none", "int8"])
+def test_scales_are_quantised_in_4_bits_alone(quantization: str) -> None:
+    with pytest.raises(ConfigError, match=f"goes with quantization: nf4, not {quantization}"):
+        load({"model": {"quantization": quantization, "double_quantization": True}})
+
+
+def test_loftq_makes_up_for_what_4_bits_lose(tmp_path: Path) -> None:
+    """Of GPT-2 too, whose files hold weights the other way round; the attention's last layer is square."""
+    import torch
+    from bitsandbytes.functional import dequantize_4bit
+    from transformers import AutoModelForCausalLM
+
+    folder = save("gpt2", tmp_path / "model", n_embd=64)
+    plain = dict(AutoModelForCausalLM.from_pretrained(folder).named_modules())
+    base = load_model(str(folder), device="cpu", quantization="nf4")
+    method = METHODS["loftq"]
+    model = method.attach(base.model, method.options(r=16), base.kind)
+    method.initialise(model, method.options(r=16), [])
+    seen = 0
+    for name, layer in model.requires_grad_(False).named_modules():
+        if not hasattr(layer, "lora_A") or not hasattr(layer.get_base_layer().weight, "quant_state"):
+            continue
+        held = layer.get_base_layer().weight
+        lost = plain[name.removeprefix("base_model.model.")].weight.detach().T - dequantize_4bit(
+            held.data, held.quant_state
+        )
+        with torch.no_grad():
+            update = layer.lora_B["default"].weight @ layer.lora_A["default"].weight
+        made_up = layer.scaling["default"] * update
+        assert float((lost - made_up).norm()) < 0.8 * float(lost.norm())
+        seen += 1
+    assert seen == 8
+
+
+FITTING = [name for name, method in METHODS.items() if method.quantised]
+
+
+@pytest.mark.parametrize("name", FITTING)
+@pytest.mark.parametrize("family", ["llama", "mt5"])
+def test_every_method_that_says_so_trains_on_4_bits(name: str, family: str, rows_file: Path, tmp_path: Path) -> None:
+    sizes = {"llama": {"hidden_size": 64, "intermediate_size": 128, "num_key_value_heads": 2}}
+    folder = save(family, tmp_path / "model", **sizes.get(family, {"d_model": 64, "d_kv": 32, "d_ff": 128}))
+    config = config_for(folder, rows_file, tmp_path) | {"method": {"name": name}}
+    config["evaluation"] |= {"baselines": [], "test": False}
+    run = fintune.train(config, ["model.quantization=nf4", "train.epochs=1"])
+    stored = run.predictions("validation")
+    again = load_predictor(run)([p.text for p in stored])
+    for one, other in zip(stored, again, strict=True):
+        assert other.probabilities == pytest.approx(one.probabilities, abs=1e-4)
+
+
+def test_a_run_in_bfloat16_answers_as_it_was_scored(tiny_config: dict[str, Any]) -> None:
+    tiny_config["evaluation"] |= {"baselines": [], "test": False}
+    run = fintune.train(tiny_config, ["model.dtype=bfloat16", "train.epochs=1"])
+    stored = run.predictions("validation")
+    again = load_predictor(run)([p.text for p in stored])
+    for one, other in zip(stored, again, strict=True):
+        assert other.probabilities == pytest.approx(one.probabilities, abs=1e-5)
+    assert open_engine(run, "int8")
