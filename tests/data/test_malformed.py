@@ -151,7 +151,11 @@ def survive(folder: Path) -> None:
             "rows": outcomes["rows"] + bool(rows), "faults": outcomes["faults"] + bool(faults), "errors": outcomes["errors"] + bool(error),
         }  # fmt: skip
         path.unlink()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    status = Path("/proc/self/status")
+    if status.exists():  # rusage goes on from the peak of the process this one was forked from
+        peak = 1024 * int(status.read_text().partition("VmHWM:")[2].split()[0])
+    else:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     print(json.dumps(outcomes | {"peak": peak}))
 
 
