@@ -115,8 +115,6 @@ def _shape(model: Any, kind: Kind, depth: int) -> tuple[int, bool]:
 def find_trunk(model: Any, kind: Kind) -> Trunk:
     """The trunk of a model with its trainable parameters attached. Raises NoTrunk with the reason."""
     inner = bare(model)
-    if getattr(getattr(model, "active_peft_config", None), "is_prompt_learning", False):
-        raise NoTrunk("virtual tokens stand before the text, and the lowest block reads them already")
     embeddings = inner.get_input_embeddings()
     if any(p.requires_grad for p in embeddings.parameters()):
         raise NoTrunk("the embeddings train, and they stand below every block")
