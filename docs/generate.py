@@ -15,6 +15,7 @@ import typer.main
 from fintune.baselines import BASELINES
 from fintune.cli import app
 from fintune.methods import METHODS
+from fintune.methods.protocol import described
 from fintune.tasks import TASKS
 from fintune.template import template
 
@@ -127,11 +128,10 @@ def _name(param: Any) -> str:
 
 
 def _settings(options: Any) -> str:
-    rows = []
-    for name, field in options.model_fields.items():
-        if name != "name":
-            default = "must be set" if field.is_required() else f"`{field.get_default(call_default_factory=True)!r}`"
-            rows.append({"setting": f"`{name}`", "default": default, "meaning": field.description or ""})
+    rows = [
+        row | {key: f"`{row[key]}`" for key in ("setting", "default") if row[key] != "must be set"}
+        for row in described(options)
+    ]
     return _table(rows).replace("\\n", "\\\\n") if rows else "none\n"
 
 

@@ -87,6 +87,12 @@ def attached(config: RunConfig, base: "LoadedModel", encoded: Sequence[Encoded])
     return tuned
 
 
+def work_of_steps(config: RunConfig, tuned: "LoadedModel") -> dict[str, Any]:
+    """What the method asks of the optimizer and of every step, as fields of training's Hooks."""
+    method = METHODS[config.method.name]
+    return {"rates": method.rates(tuned.model, config.method) if method.rates else {}, "steps": method.steps}
+
+
 def trunk_cache(
     prepared: Prepared, tuned: "LoadedModel", encoded: Sequence[Encoded], root: Path | None = None
 ) -> "TrunkCache | None":

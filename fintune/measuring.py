@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fintune.assembly import engine, shortcuts_of, trunk_cache
+from fintune.assembly import engine, shortcuts_of, trunk_cache, work_of_steps
 from fintune.preparation import Prepared
 from fintune.records import Encoded
 from fintune.sections import TrainSection
@@ -46,8 +46,9 @@ def measure(prepared: Prepared, tuned: "LoadedModel", encoded: Sequence[Encoded]
     cache = trunk_cache(some, tuned, [*longest, *usual], folder)
     trunk = (time.monotonic() - begun) / (len(usual) + len(longest)) * len(encoded) if cache else 0.0
     shortcuts, whole = shortcuts_of(config, tuned, cache), shortcuts_of(config, tuned)
-    _train_on(tuned, longest, config.train, shortcuts, steps=1)
-    lines = _train_on(tuned, usual, config.train, shortcuts, steps=STEPS + 1)
+    also = {"shortcuts": shortcuts, **work_of_steps(config, tuned)}
+    _train_on(tuned, longest, config.train, also, steps=1)
+    lines = _train_on(tuned, usual, config.train, also, steps=STEPS + 1)
     return Measured(
         max(1, len(lines) - 1),
         _step_seconds(lines, encoded, config.train),
@@ -76,15 +77,15 @@ def _step_seconds(lines: Sequence[Mapping[str, Any]], encoded: Sequence[Encoded]
 
 
 def _train_on(
-    tuned: "LoadedModel", examples: Sequence[Encoded], settings: TrainSection, shortcuts: "Shortcuts", *, steps: int
+    tuned: "LoadedModel", examples: Sequence[Encoded], settings: TrainSection, also: Mapping[str, Any], *, steps: int
 ) -> list[dict[str, Any]]:
-    """Log lines of the first steps of a training on these examples."""
+    """Log lines of the first steps of a training on these examples; `also` are more fields of its hooks."""
     from fintune.training.trainer import train
 
     lines: list[dict[str, Any]] = []
     once = settings.model_copy(update={"save_steps": 0, "logging_steps": 1, "report_to": []})
     with tempfile.TemporaryDirectory() as folder:
-        hooks = replace(_hooks(lines, steps), shortcuts=shortcuts)
+        hooks = replace(_hooks(lines, steps), **also)
         train(tuned, examples, once, hooks, folder=Path(folder) / "checkpoints")
     return [line for line in lines if "step" in line]
 

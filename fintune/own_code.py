@@ -37,6 +37,11 @@ def load_code(path: str | Path) -> list[str]:
     return [entry.name for entry in made]
 
 
+def files() -> list[str]:
+    """The files that are loaded, for a process that is to know the same names."""
+    return [str(path) for path in dict.fromkeys(_loaded.values())]
+
+
 def _run(place: Path) -> dict[str, Any]:
     if place.suffix != ".py" or not place.is_file():
         raise UsageError(f"--code {place}: no such Python file", hint="Check the path.")
@@ -47,7 +52,7 @@ def _run(place: Path) -> dict[str, Any]:
     sys.modules.setdefault(place.stem, module)  # its classes can be found by name
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UsageError(
             f"--code {place}: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}",
             hint="Run it with python to see where.",

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fintune.assembly import attached, engine, load_base, load_tuned, shortcuts_of, trunk_cache
+from fintune.assembly import attached, engine, load_base, load_tuned, shortcuts_of, trunk_cache, work_of_steps
 from fintune.atomic import need_place
 from fintune.challenge import challenge, need_room
 from fintune.config import load
@@ -157,11 +157,10 @@ def _fit(prepared: Prepared, run: Run, *, resume: bool) -> "LoadedModel":
         "base_sha256": base.sha256,
     }
     run.write_environment(describe() | found, resumed=resume)
-    rates = method.rates(tuned.model, config.method) if method.rates else {}
     with deferred() as stop:
         hooks = replace(
             _hooks(prepared, tuned, run, shortcuts),
-            should_stop=stop, interruptible=stop.at_once, rates=rates, steps=method.steps,
+            should_stop=stop, interruptible=stop.at_once, **work_of_steps(config, tuned),
         )  # fmt: skip
         best = fit(tuned, encoded, settings, hooks, folder=run.checkpoints, resume=resume)
     tell("train", f"best epoch by validation macro-F1: {best}")

@@ -119,7 +119,7 @@ def show_search(found: Any, as_json: bool) -> None:
     out.print(Text(f"next: fintune compare {typed(found.config)}"), soft_wrap=True)
 
 
-def show_list(rows: list[dict[str, str]], as_json: bool) -> None:
+def show_list(rows: list[dict[str, str]], as_json: bool = False) -> None:
     """Rows as a table, or as JSON for programs."""
     if as_json:
         print_json(rows)

@@ -32,6 +32,7 @@ LAYERS = [
     {"pipeline", "challenge", "comparison", "assembly", "measuring", "planning", "trimming", "opening"},
     {"predictor", "explaining", "display", "comparison_tables", "table_files", "bulk"},
     {"terminal"},
+    {"commands"},
     {"cli", "exits"},
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}

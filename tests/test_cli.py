@@ -114,6 +114,18 @@ def test_lists(fin: Command, what: str) -> None:
     assert all(row[next(iter(row))] in fin(what).out for row in rows)
 
 
+def test_one_method_with_its_settings(fin: Command) -> None:
+    shown = fin("methods", "ia3").out
+    assert "arXiv:2205.05638" in shown
+    assert "target_modules" in shown
+    assert {one["setting"] for one in json.loads(fin("methods", "lora", "--json").out)["settings"]} >= {
+        "r",
+        "lora_alpha",
+    }
+    wrong = fin("methods", "lorra")
+    assert (wrong.code, wrong.err.splitlines()[0]) == (2, "error: no method 'lorra'. Did you mean 'lora'?")
+
+
 BAD_INPUT = {
     "wrong column": (["data.label_column=sentiment"], "no column 'sentiment'; found text, label"),
     "unknown label": (["task.labels=[negative, positive]"], "label 'neutral' is not one of negative, positive"),

@@ -40,6 +40,15 @@ def test_the_example_is_trained_saved_and_used(tiny_config: dict[str, Any], tmp_
     assert json.loads(asked.out)["probabilities"] == pytest.approx(stored[0]["probabilities"], abs=1e-5)
 
 
+def test_it_is_compared_like_any_other(tiny_config: dict[str, Any], tmp_path: Path, fin: Any) -> None:
+    tiny_config["train"] |= {"epochs": 1}
+    config = tmp_path / "run.yaml"
+    config.write_text(json.dumps(tiny_config))
+    done = fin("compare", config, "--methods", "scaled-blocks", "--seeds", "1", "--code", EXAMPLE, "--json")
+    row = next(row for row in json.loads(done.out)["rows"] if row["name"] == "scaled-blocks")
+    assert row["trainable_parameters"] == 2 * 32
+
+
 def test_without_the_file_nothing_of_it_is_run(tiny_config: dict[str, Any], tmp_path: Path, fin: Any) -> None:
     tiny_config["method"] = {"name": "scaled-blocks"}
     config = tmp_path / "run.yaml"
@@ -53,6 +62,7 @@ def test_without_the_file_nothing_of_it_is_run(tiny_config: dict[str, Any], tmp_
     ("text", "message"),
     [
         ("x = 1", "makes no method and no task"),
+        ("import sys\nsys.exit(3)", "SystemExit: 3"),
         ("import nothing_of_that_name", "ModuleNotFoundError"),
         ("from fintune.methods import METHODS\nLORA = METHODS['lora']", "makes no method and no task"),
         (

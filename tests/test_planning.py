@@ -3,6 +3,7 @@
 import json
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from fintune.config import load
 from fintune.errors import BrokenEnvironment
 from fintune.measuring import STEPS, Measured, _largest_part, _longest
+from fintune.methods import METHODS
 from fintune.planning import Estimate, _times, plan
 from fintune.preparation import prepare
 from fintune.records import Encoded
@@ -34,6 +36,18 @@ def test_states_of_the_trunk_are_planned_for_and_not_kept(tiny_config: dict[str,
     found = plan(tiny_config | {"method": {"name": "lora", "layers": "top:1"}})
     assert found.times["trunk"] > 0
     assert not (tmp_path / "trunk").exists()
+
+
+def test_what_a_method_does_at_every_step_is_measured_too(
+    tiny_config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stepped: list[int] = []
+    method = METHODS["adalora"]
+    assert method.steps is not None
+    counting = replace(method.steps, stepped=lambda model, step: stepped.append(step))
+    monkeypatch.setitem(METHODS, "adalora", replace(method, steps=counting))
+    found = plan(tiny_config | {"method": {"name": "adalora"}})
+    assert len(stepped) == found.measured + 2, "the first step, which is left out, and the longest batch"
 
 
 def test_more_epochs_cost_in_proportion(tiny_config: dict[str, Any]) -> None:

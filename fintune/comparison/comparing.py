@@ -16,18 +16,14 @@ from typing import Any
 from fintune.atomic import locked, need_place, write_atomically
 from fintune.comparison.attempts import Attempt, asked, attempts, of_size
 from fintune.comparison.challengers import Challengers
+from fintune.comparison.making import FAILURES, Jobs, share_of_threads
 from fintune.comparison.record import Scored, curve, record
 from fintune.comparison.rows import Row, method_row
-from fintune.errors import BrokenEnvironment, ModelError, RunError, TrainingError
-from fintune.making import interrupted
-from fintune.pipeline import score_part, train
+from fintune.errors import ModelError, RunError
 from fintune.preparation import Prepared, announce, prepare
 from fintune.progress import tell
-from fintune.run import Run, need_same_data, run_of
+from fintune.run import Run, need_same_data
 from fintune.sections import RunConfig
-
-FAILURES = (ModelError, TrainingError, BrokenEnvironment)
-"""what a method may fail with while the others go on: it does not fit the model, diverges, or needs more than the machine has"""
 
 
 @dataclass(frozen=True)
@@ -38,7 +34,7 @@ class Comparison:
     content: Mapping[str, Any]
 
 
-def compare(
+def compare(  # noqa: PLR0913
     source: str | Path | Mapping[str, Any] | RunConfig,
     overrides: Sequence[str] = (),
     *,
@@ -46,12 +42,15 @@ def compare(
     seeds: int | None = None,
     sizes: Sequence[int] | None = None,
     part: str | None = None,
+    jobs: int = 1,
 ) -> Comparison:
     """Train, score and compare; what is not given is as section `compare` of the config says. Raises FintuneError's kinds.
 
-    A method that fails is listed with its reason; ModelError when all do.
+    With `jobs`, so many runs at a time, each in a process of its own. A method that fails is listed with its reason; ModelError
+    when all do.
     """
-    prepared = prepare(asked(source, overrides, methods=methods, seeds=seeds, sizes=sizes, part=part))
+    config = asked(source, overrides, methods=methods, seeds=seeds, sizes=sizes, part=part)
+    prepared = prepare(share_of_threads(config, jobs))
     folder = folder_of(prepared.config)
     sized = {size: of_size(prepared, size) for size in prepared.config.compare.sizes}
     planned = attempts(prepared, sized, folder)
@@ -62,8 +61,9 @@ def compare(
     with locked(folder, hint="Wait until it ends, or choose another name: --set name=..."):
         state = _State(prepared, folder)
         state.challenge(sized)
-        for number, attempt in enumerate(planned, 1):
-            state.take(attempt, f"{number} of {len(planned)}")
+        with Jobs(jobs, planned, state.part) as making:
+            for number, attempt in enumerate(planned, 1):
+                state.take(attempt, making, f"{number} of {len(planned)}")
         return Comparison(folder, state.write())
 
 
@@ -96,13 +96,13 @@ class _State:
         self.challengers = asked.rows(self.part)
         self.learning = {size: asked.learning_rows(smaller, self.part) for size, smaller in sized.items()}
 
-    def take(self, attempt: Attempt, number: str) -> None:
+    def take(self, attempt: Attempt, making: Jobs, number: str) -> None:
         """Make one run, or find it made, and write what is known then."""
         if attempt.label in self.failed:
             return
         tell("compare", f"{attempt.config.name} ({number})")
         try:
-            run = made(attempt.config, self.part)
+            run = making.run_of(attempt)
         except FAILURES as error:
             self.failed[attempt.label] = error.message
             tell("compare", f"{attempt.label} is left out: {error.message}")
@@ -150,20 +150,6 @@ class _State:
             for name, some in runs.items()
             if name not in self.failed
         ]
-
-
-def made(config: RunConfig, part: str) -> Run:
-    """The finished run of a config, with `part` scored: found, gone on with, or made."""
-    run = run_of(config)
-    if run.is_finished():
-        tell("compare", f"{config.name}: finished already")
-    else:
-        begun = interrupted(config)
-        evaluation = begun.config().evaluation if begun else config.evaluation
-        run = train(config.model_copy(update={"evaluation": evaluation}), resume=True)
-    if part not in run.scores():
-        score_part(run, part)
-    return run
 
 
 def _need_one_base(runs: Sequence[Run]) -> None:

@@ -1,5 +1,6 @@
 """What a registry entry of a method says; the CLI, docs and test matrix derive from it."""
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -153,3 +154,31 @@ class Method:
             "learning rate": f"{self.learning_rate:g} ({self.learning_rate_source})",
             "saved as": self.saved_format,
         }
+
+    def brief(self) -> dict[str, str]:
+        """What a screen of 80 columns has room for."""
+        return {
+            "name": self.name,
+            "summary": self.summary,
+            "merges": "yes" if self.mergeable else "no",
+            "learning rate": f"{self.learning_rate:g}",
+        }
+
+    def settings(self) -> list[dict[str, str]]:
+        """The settings of section `method`, as text."""
+        return described(self.options)
+
+
+def described(options: type[BaseModel]) -> list[dict[str, str]]:
+    """Settings, defaults and meanings of a class of options as text; `name` is left out."""
+    return [
+        {
+            "setting": name,
+            "default": "must be set"
+            if field.is_required()
+            else json.dumps(field.get_default(call_default_factory=True), ensure_ascii=False),
+            "meaning": field.description or "",
+        }
+        for name, field in options.model_fields.items()
+        if name != "name"
+    ]

@@ -7,13 +7,15 @@ model, adapter and machine, so that runs agree; a run keeps it in environment.js
 import hashlib
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 
 from fintune.environment import arithmetic
 from fintune.models import LoadedModel
+from fintune.models.stack import bare
 from fintune.progress import tell
 from fintune.records import Encoded
 from fintune.remembered import remembered
@@ -46,6 +48,8 @@ def resolved(
         settings.micro_batch_tokens,
         settings.lean,
         settings.bf16,
+        settings.gradient_checkpointing,
+        getattr(bare(loaded.model).config, "quantization_config", None),
         shortcuts is not None and shortcuts.rows is not None,
         arithmetic(),
     ]
@@ -57,12 +61,22 @@ def _measured(loaded: LoadedModel, examples: Sequence[Encoded], settings: TrainS
     ordered = sorted(examples, key=lambda e: len(e.input_ids))
     middle = ordered[max(0, len(ordered) // 2 - max(SIZES) // 2) :]
     sizes = [size for size in SIZES if size <= len(middle)] or [min(SIZES)]
-    with leanly(loaded, settings):
+    with leanly(loaded, settings), _checkpointing(loaded.model, settings.gradient_checkpointing):
         rates = {size: _rate(loaded, middle[:size], settings, shortcuts, _SECONDS / len(sizes)) for size in sizes}
     best = max(rates.values())
     chosen = min(size for size, rate in rates.items() if rate >= _NEARLY * best)
     tell("train", f"batches of {chosen} are fast enough here")
     return chosen
+
+
+@contextmanager
+def _checkpointing(model: Any, wanted: bool) -> Iterator[None]:
+    """Activations computed again, as the training will."""
+    if wanted:
+        model.activation_checkpointing_enable({"use_reentrant": False})
+    yield
+    if wanted:
+        model.activation_checkpointing_disable()
 
 
 def _rate(

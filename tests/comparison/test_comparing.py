@@ -55,7 +55,7 @@ def forbid_training(monkeypatch: pytest.MonkeyPatch) -> None:
     def never(*_: Any, **__: Any) -> None:
         raise AssertionError("nothing must be loaded or trained here")
 
-    monkeypatch.setattr("fintune.comparison.comparing.train", never)
+    monkeypatch.setattr("fintune.comparison.making.train", never)
     monkeypatch.setattr("fintune.models.load_model", never)
 
 
@@ -153,7 +153,7 @@ def test_one_method_more_costs_its_own_runs_only(quick: dict[str, Any], monkeypa
         made.append(config.name)
         return original(config, **how)
 
-    monkeypatch.setattr("fintune.comparison.comparing.train", count)
+    monkeypatch.setattr("fintune.comparison.making.train", count)
     found = compare(quick, methods=["firm", "lora"])
     assert [name.split("-")[0] for name in made] == ["lora"]
     assert {row["name"] for row in found.content["rows"]} == {"firm", "lora", "majority"}
@@ -197,9 +197,9 @@ def test_the_test_part_is_scored_once_by_the_runs_that_are_there(
     before = compare(quick)
     scored: list[str] = []
     original = fintune.pipeline.score_part  # type: ignore[attr-defined]
-    monkeypatch.setattr("fintune.comparison.comparing.train", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("fintune.comparison.making.train", lambda *_, **__: 1 / 0)
     monkeypatch.setattr(
-        "fintune.comparison.comparing.score_part",
+        "fintune.comparison.making.score_part",
         lambda run, part: (scored.append(run.folder.name), original(run, part)),
     )
     found = compare(quick, part="test")

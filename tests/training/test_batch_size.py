@@ -45,7 +45,8 @@ def test_the_smallest_of_the_nearly_fastest_is_chosen_and_remembered(
     assert batch_size.resolved(loaded, rows, settings, {}) == chosen
     assert asked == list(batch_size.SIZES)
     batch_size.resolved(loaded, rows, settings, {"r": 4})
-    assert len(asked) == 6
+    batch_size.resolved(loaded, rows, TrainSection(batch_size="auto", gradient_checkpointing=True), {})
+    assert len(asked) == 9
     assert batch_size.resolved(loaded, rows, TrainSection(batch_size=7), {}) == 7
 
 

@@ -1,0 +1,15 @@
+"""The commands: flags to one library call to printed lines. Everything else lives in the library.
+
+>>> from fintune.commands import COMMANDS
+>>> COMMANDS["tasks"](as_json=True)
+"""
+
+from fintune.commands.answering import explain, predict
+from fintune.commands.judging import evaluate, report
+from fintune.commands.listing import methods, models, tasks
+from fintune.commands.preparing import check, init, plan
+from fintune.commands.shrinking import prune, trim
+from fintune.commands.training import compare, train
+
+COMMANDS = (init, check, plan, trim, prune, train, compare, evaluate, report, predict, explain, tasks, methods, models)
+"""in the order in which --help lists them"""

@@ -1,0 +1,106 @@
+"""Commands for texts through a run: predict, explain."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.text import Text
+
+from fintune import display
+from fintune.commands.options import AsJson, Code, Debug, Encoding, EngineName, Format, RunFolder
+from fintune.terminal import err, out, print_json, say_bulk, working
+
+if TYPE_CHECKING:
+    from fintune.data.readers import Reading
+
+
+def predict(
+    run: RunFolder,
+    texts: Annotated[list[str] | None, typer.Argument(help="Texts; left out: lines of standard input.")] = None,
+    file: Annotated[
+        str | None, typer.Option(help="Read texts from a file, of any format that data.path takes.")
+    ] = None,
+    name: Format = None,
+    encoding: Encoding = None,
+    text_column: Annotated[
+        str | None, typer.Option(help="Column of the file that holds the text; left out: as in training.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Write to FILE.csv, .jsonl or .parquet instead of the screen.")
+    ] = None,
+    engine: EngineName = "torch",
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object a line.")] = False,
+    code: Code = None,
+    debug: Debug = False,
+) -> None:
+    """Label texts, with a probability for every label; a file into a file is streamed, and resumed after a kill."""
+    from fintune.bulk import check_output, predict_file
+    from fintune.engines.registry import entry_of
+    from fintune.gathering import reading_like
+    from fintune.predictor import load
+    from fintune.run import Run
+    from fintune.table_files import json_line, read_texts, write_predictions
+
+    entry_of(engine)
+    data = Run.open(run).config().data
+    if output is not None:
+        check_output(output)
+    if file is not None and output is not None and not texts:
+        with working():
+            done = predict_file(
+                run, file, output, text_column=text_column, name=name, encoding=encoding, engine_name=engine
+            )
+        say_bulk(done)
+        return
+    how = reading_like(data, file or "", name=name, encoding=encoding, need_label=False)
+    ids, given = read_texts(texts or [], file, _texts_alone(how, text_column))
+    with working():
+        predictions = load(run, engine_name=engine)(given, ids)
+    if output is not None:
+        write_predictions(output, predictions)
+        err.print(Text(f"predictions written to {output}: {len(predictions):,}"))
+    elif as_json:
+        sys.stdout.writelines(map(json_line, predictions))
+    else:
+        out.print(display.predictions_table(predictions))
+
+
+def _texts_alone(how: "Reading", text_column: str | None = None) -> "Reading":
+    """The same reading, of no other column than that of the text."""
+    return replace(how, columns=replace(how.columns, text=text_column or how.columns.text, date=None, group=None))
+
+
+def explain(
+    run: RunFolder,
+    texts: Annotated[
+        list[str] | None,
+        typer.Argument(help="Texts; left out, without --file: the run's confident mistakes and uncertain texts."),
+    ] = None,
+    file: Annotated[
+        str | None, typer.Option(help="Read texts from a file, of any format that data.path takes.")
+    ] = None,
+    as_json: AsJson = False,
+    code: Code = None,
+    debug: Debug = False,
+) -> None:
+    """Show which words moved the answer: by how much its probability falls without each (not a cause)."""
+    from fintune.explaining import explain as explain_texts
+    from fintune.explaining import explain_run
+    from fintune.gathering import reading_like
+    from fintune.run import Run
+    from fintune.table_files import read_texts
+
+    opened = Run.open(run)
+    ids: list[str] = []
+    given: list[str] = []
+    if texts or file is not None:
+        how = _texts_alone(reading_like(opened.config().data, file or "", need_label=False))
+        ids, given = read_texts(texts or [], file, how)
+    with working():
+        found = explain_texts(opened, given, ids) if given else explain_run(opened)
+    if as_json:
+        print_json([attribution.record() for attribution in found])
+        return
+    out.print(*display.attributions(found), sep="\n", soft_wrap=True)

@@ -1,0 +1,73 @@
+"""Commands for a run's scores and its page: evaluate, report."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.text import Text
+
+from fintune import display
+from fintune.commands.options import AsJson, Code, Debug, Encoding, EngineName, Format, RunFolder
+from fintune.errors import RunError
+from fintune.terminal import out, print_json, show_labels, working
+
+if TYPE_CHECKING:
+    from fintune.engines import Engine
+    from fintune.run import Run
+
+
+def evaluate(
+    run: RunFolder,
+    split: Annotated[str, typer.Option(help="Part of the run's own data: train, validation or test.")] = "test",
+    data: Annotated[str | None, typer.Option(help="Score another labelled file instead; nothing is stored.")] = None,
+    name: Format = None,
+    encoding: Encoding = None,
+    engine: EngineName = "torch",
+    as_json: AsJson = False,
+    code: Code = None,
+    debug: Debug = False,
+) -> None:
+    """Score a run's adapter on one of its parts, or on another labelled file; with another engine nothing is stored."""
+    from fintune.pipeline import score_file, score_part
+    from fintune.run import Run
+
+    opened = Run.open(run)
+    if split not in opened.data()["ids"]:
+        raise RunError(f"--split {split}: not a part of this run", hint=f"Parts: {', '.join(opened.data()['ids'])}.")
+    with working():
+        if data is not None:
+            found = score_file(opened, data, name=name, encoding=encoding, running=_running(opened, engine))
+        else:
+            found = score_part(opened, split, running=_running(opened, engine))
+    if as_json:
+        print_json({name: asdict(score) for name, score in found.scores.items()})
+        return
+    out.print(display.scores_table({data or split: found.scores}, confidence=opened.config().evaluation.confidence))
+    show_labels(found.scores, list(found.predictions[0].probabilities))
+
+
+def _running(run: "Run", engine: str) -> "Engine | None":
+    """The engine to score with; None: the run's own, the adapter as it was saved."""
+    from fintune.opening import open_engine
+
+    return None if engine == "torch" else open_engine(run, engine)
+
+
+def report(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Run folders, or the folder of a comparison.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="The page; left out: report.html in the folder, or here for several."),
+    ] = None,
+    no_texts: Annotated[
+        bool, typer.Option("--no-texts", help="Leave the texts of the data out; their ids stay.")
+    ] = False,
+    debug: Debug = False,
+) -> None:
+    """Write runs or a comparison as one HTML page that opens anywhere, without a network."""
+    from fintune.report import write_report
+
+    with working():
+        page = write_report(runs, output, texts=not no_texts)
+    out.print(Text(f"wrote {page}\nnext: open it in a browser"), soft_wrap=True)

@@ -1,0 +1,53 @@
+"""Commands for what there is: tasks, methods, models."""
+
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from fintune.commands.options import AsJson, Code, Debug
+from fintune.errors import UsageError, did_you_mean
+from fintune.terminal import out, print_json, show_list
+
+
+def tasks(as_json: AsJson = False, code: Code = None, debug: Debug = False) -> None:
+    """List the tasks."""
+    from fintune.tasks import TASKS
+
+    show_list([{"name": entry.name, "summary": entry.summary} for entry in TASKS.values()], as_json)
+
+
+def methods(
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="All about this one, with its settings.")] = None,
+    as_json: AsJson = False,
+    code: Code = None,
+    debug: Debug = False,
+) -> None:
+    """List the fine-tuning methods."""
+    from fintune.methods import METHODS
+
+    if name is None:
+        show_list([m.describe() if as_json else m.brief() for m in METHODS.values()], as_json)
+        if not as_json:
+            out.print(Text("next: fintune methods lora shows one with its settings; docs/methods.md shows all"))
+        return
+    if name not in METHODS:
+        raise UsageError(f"no method '{name}'. {did_you_mean(name, METHODS)}", hint="All of them: fintune methods.")
+    method = METHODS[name]
+    if as_json:
+        print_json(method.describe() | {"settings": method.settings()})
+        return
+    show_list([{"": key, " ": value} for key, value in method.describe().items()])
+    show_list(method.settings())
+
+
+def models(as_json: AsJson = False, debug: Debug = False) -> None:
+    """List the base models at hand, and the families that are tried out."""
+    from fintune.models.families import families
+    from fintune.models.listing import models_at_hand
+
+    if as_json:
+        print_json({"at_hand": models_at_hand(), "families": families()})
+        return
+    show_list(models_at_hand(), as_json)
+    show_list(families(), as_json)

@@ -1,0 +1,84 @@
+"""Commands for before a run: init, check, plan."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from fintune import display
+from fintune.commands.options import AsJson, Code, ConfigFile, Debug, Overrides
+from fintune.errors import RunError
+from fintune.run import typed
+from fintune.terminal import out, print_json, working
+
+
+def init(
+    path: Annotated[Path, typer.Argument(help="Where to write it.")] = Path("run.yaml"),
+    data: Annotated[str | None, typer.Option(help="Fill in data.path.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Write a commented config with every setting."""
+    from fintune.atomic import need_place, write_atomically
+    from fintune.template import template
+
+    if path.exists() and not force:
+        raise RunError(f"{path}: exists already", hint="Name another file, or add --force.")
+    need_place(path)
+    write_atomically(path, template(str(path), data=data))
+    out.print(Text(f"wrote {path}\nnext: fintune check {typed(path)}"), soft_wrap=True)
+
+
+def check(
+    config: ConfigFile,
+    overrides: Overrides = None,
+    against: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Compare with another file: shared texts, and their labels there."),
+    ] = None,
+    pii: Annotated[bool, typer.Option("--pii", help="Look for personal data; needs fintune[pii].")] = False,
+    near_duplicates: Annotated[
+        bool, typer.Option(help="Look for near-duplicates; the split is by single rows without.")
+    ] = True,
+    doubt: Annotated[bool, typer.Option(help="List labels that the other rows contradict.")] = True,
+    as_json: AsJson = False,
+    code: Code = None,
+    debug: Debug = False,
+) -> None:
+    """Check config and data, and say all that is wrong with them; exit code 1 when something is severe."""
+    from fintune.config import load
+    from fintune.examination import examine
+
+    with working():
+        found = examine(
+            load(config, overrides or []), against=against, pii=pii, near_duplicates=near_duplicates, doubt=doubt
+        )
+    if as_json:
+        print_json(found.record())
+    else:
+        for table in display.examination(found):
+            out.print(table)
+        out.print(Text(f"next: fintune train {typed(config)}" if not found.severe else "next: mend what is severe"))
+    if found.severe:
+        sys.exit(1)
+
+
+def plan(
+    config: ConfigFile, overrides: Overrides = None, as_json: AsJson = False, code: Code = None, debug: Debug = False
+) -> None:
+    """Estimate memory and time of a run from ten of its steps; exit code 1 when the memory will not do."""
+    from fintune.planning import plan as estimate
+
+    with working():
+        found = estimate(config, overrides or [])
+    if as_json:
+        print_json(found.record())
+    else:
+        out.print(display.estimate(found))
+        out.print(
+            Text(f"next: fintune train {typed(config)}" if found.fits else "next: lower train.micro_batch_tokens")
+        )
+    if not found.fits:
+        sys.exit(1)

@@ -1,0 +1,84 @@
+"""Commands for train and compare."""
+
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from fintune import terminal
+from fintune.commands.options import AsJson, Code, ConfigFile, Debug, Overrides
+from fintune.run import typed
+from fintune.terminal import out, print_json, show_scores, working
+
+
+def train(
+    config: ConfigFile,
+    overrides: Overrides = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a finished run of that name.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with an interrupted run; its adapter ends the same.")
+    ] = False,
+    as_json: AsJson = False,
+    code: Code = None,
+    debug: Debug = False,
+) -> None:
+    """Train an adapter, score it against baselines, save the run folder."""
+    from fintune.pipeline import train as run_all
+
+    with working():
+        run = run_all(config, overrides or [], overwrite=overwrite, resume=resume)
+    if as_json:
+        print_json({"run": str(run.folder), **run.raw_scores()})
+        return
+    show_scores(run)
+    out.print(
+        Text(
+            f'run: {run.folder}\nnext: fintune predict {typed(run.folder)} "Profit fell 12 % but the outlook was raised."'
+        ),
+        soft_wrap=True,
+    )
+
+
+def compare(
+    config: ConfigFile,
+    methods: Annotated[
+        str | None,
+        typer.Option(metavar="NAME,...", help="Methods, or labels of compare.methods; left out: all of these."),
+    ] = None,
+    seeds: Annotated[int | None, typer.Option(help="Runs of each method; left out: compare.seeds.")] = None,
+    sizes: Annotated[
+        str | None, typer.Option(metavar="N,...", help="Sizes of the train part, for a learning curve.")
+    ] = None,
+    part: Annotated[str | None, typer.Option(help="validation, or test once everything is chosen.")] = None,
+    jobs: Annotated[
+        int, typer.Option(min=1, help="Runs at a time, each in a process with its share of the CPU threads.")
+    ] = 1,
+    search: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SETTING,...",
+            help="Search these settings of each method instead, on validation: learning_rate,r or r=4:64; needs fintune[search].",
+        ),
+    ] = None,
+    trials: Annotated[int, typer.Option(min=1, help="Runs of a search, those made before among them.")] = 20,
+    overrides: Overrides = None,
+    as_json: AsJson = False,
+    code: Code = None,
+    debug: Debug = False,
+) -> None:
+    """Train methods on the same data with several seeds, and say which differences are real; what is finished is reused."""
+    from fintune.comparison import compare as run_all
+    from fintune.comparison.search import search as try_out
+
+    chosen = terminal.split_list(methods)
+    if search is not None:
+        with working():
+            tried = try_out(
+                config, overrides or [], settings=terminal.split_list(search) or [], methods=chosen, trials=trials
+            )
+        terminal.show_search(tried, as_json)
+        return
+    with working():
+        numbers = terminal.split_numbers("--sizes", sizes)
+        done = run_all(config, overrides or [], methods=chosen, seeds=seeds, sizes=numbers, part=part, jobs=jobs)
+    terminal.show_comparison(done, as_json)
