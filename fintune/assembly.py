@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fintune.cores import multiplies_bfloat16
 from fintune.errors import ModelError
 from fintune.methods import METHODS, own_format
 from fintune.preparation import Prepared, first_tokens, need_fit, prompts_of
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from fintune.models import LoadedModel
     from fintune.trunk import TrunkCache
     from fintune.trunk.shortcuts import Shortcuts
+
+
+_JUDGED = 100
+"""training examples judged after an epoch, at most"""
 
 
 def load_base(config: RunConfig) -> "LoadedModel":
@@ -85,6 +90,23 @@ def attached(config: RunConfig, base: "LoadedModel", encoded: Sequence[Encoded])
     rows = shortcuts_of(config, base).rows
     method.initialise(tuned.model, options, example_losses(tuned, encoded, config.train.seed, rows))
     return tuned
+
+
+def warn_of_bfloat16(config: RunConfig, base: "LoadedModel") -> None:
+    """Say so where bfloat16 is asked of a CPU that does not have it."""
+    asked = {
+        "train.bf16": config.train.bf16 is True,
+        "train.trunk_cache_dtype": config.train.trunk_cache_dtype == "bfloat16",
+        "model.dtype": config.model.dtype == "bfloat16",
+    }
+    names = ", ".join(name for name, there in asked.items() if there)
+    if names and base.device.type == "cpu" and not multiplies_bfloat16():
+        tell("model", f"warning: this CPU has no bfloat16 products; {names}: many times slower here than float32")
+
+
+def judged_of_train(train: int, validation: int) -> int:
+    """How many training examples are judged beside validation after an epoch: enough to see a gap, and not half of the work."""
+    return min(train, validation, _JUDGED)
 
 
 def work_of_steps(config: RunConfig, tuned: "LoadedModel") -> dict[str, Any]:

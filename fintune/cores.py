@@ -28,6 +28,13 @@ def fastest_threads() -> int:
     return remembered("threads.json", key, lambda: _measured(most))
 
 
+def multiplies_bfloat16() -> bool:
+    """Whether this CPU has instructions for products in bfloat16; without, torch makes them many times slower than float32's."""
+    import torch
+
+    return any(there for name, there in torch.cpu.get_capabilities().items() if "bf16" in name)
+
+
 def _measured(most: int) -> int:
     """The quicker of all threads and half of them: two of a core share its arithmetic, and may only wait for each other."""
     import torch

@@ -15,7 +15,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fintune.assembly import attached, engine, load_base, load_tuned, shortcuts_of, trunk_cache, work_of_steps
+from fintune.assembly import (
+    attached,
+    engine,
+    judged_of_train,
+    load_base,
+    load_tuned,
+    shortcuts_of,
+    trunk_cache,
+    warn_of_bfloat16,
+    work_of_steps,
+)
 from fintune.atomic import need_place
 from fintune.challenge import challenge, need_room
 from fintune.config import load
@@ -145,6 +155,7 @@ def _fit(prepared: Prepared, run: Run, *, resume: bool) -> "LoadedModel":
         f"{config.model.base} ({base.kind}, {base.device}) · {method.name} · "
         f"{trainable:,} of {total:,} parameters train ({trainable / total:.2%})",
     )
+    warn_of_bfloat16(config, base)
     settings = _settings(run, config, tuned, encoded, resume=resume)
     shortcuts = shortcuts_of(config, tuned, trunk_cache(prepared, tuned, encoded))
     found = {
@@ -186,7 +197,8 @@ def _hooks(prepared: Prepared, tuned: "LoadedModel", run: Run, shortcuts: "Short
 
     running = engine(prepared.config, tuned, shortcuts)
     train_part, validation = prepared.splits["train"], prepared.splits["validation"]
-    chosen = np.random.default_rng(prepared.config.train.seed).permutation(len(train_part))[: len(validation)]
+    count = judged_of_train(len(train_part), len(validation))
+    chosen = np.random.default_rng(prepared.config.train.seed).permutation(len(train_part))[:count]
     sample = [train_part[i] for i in sorted(chosen.tolist())]
 
     def judge(epoch: int) -> "Judgement":

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fintune.assembly import attached, load_base, shortcuts_of
+from fintune.assembly import attached, judged_of_train, load_base, shortcuts_of
 from fintune.baselines import BASELINES
 from fintune.config import load
 from fintune.cores import fastest_threads
@@ -124,7 +124,7 @@ def _need_room(config: RunConfig) -> None:
 def _times(prepared: Prepared, loaded: float, found: Measured, examples: int) -> dict[str, float]:
     settings, evaluation = prepared.config.train, prepared.config.evaluation
     validation, test = len(prepared.splits["validation"]), len(prepared.splits["test"])
-    judged = validation + min(validation, len(prepared.splits["train"]))
+    judged = validation + judged_of_train(len(prepared.splits["train"]), validation)
     scored = validation + (test if evaluation.test else 0)
     asking = sum(BASELINES[name].needs_model for name in evaluation.baselines)
     scored += asking * (test if evaluation.test else validation)

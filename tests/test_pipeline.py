@@ -16,6 +16,7 @@ from fintune.errors import DataError, ModelError, RunError
 from fintune.models import LoadedModel
 from fintune.pipeline import score_file, score_part
 from fintune.preparation import prepare
+from fintune.progress import listening
 from tests.tiny import LABELS, config_for
 
 FILES = {
@@ -219,3 +220,18 @@ def test_a_smaller_train_part_leaves_the_others_as_they_are(tiny_config: dict[st
     assert some.splits.fingerprint != whole.splits.fingerprint
     with pytest.raises(DataError, match=r"data\.split\.train_examples: 500 of a train part of 63"):
         prepare(load(tiny_config, ["data.split.train_examples=500"]))
+
+
+def test_bfloat16_on_a_cpu_without_it_is_warned_of(
+    tiny_config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notes: list[str] = []
+    monkeypatch.setattr("torch.cpu.get_capabilities", lambda: {"avx2": True, "avx512_bf16": False})
+    with listening(lambda event: notes.append(event.note)):
+        fintune.train(tiny_config, ["train.bf16=true", "train.epochs=1", "name=slow"])
+    assert [note for note in notes if "no bfloat16 products; train.bf16:" in note]
+    notes.clear()
+    monkeypatch.setattr("torch.cpu.get_capabilities", lambda: {"avx512_bf16": True})
+    with listening(lambda event: notes.append(event.note)):
+        fintune.train(tiny_config, ["train.bf16=true", "train.epochs=1", "name=fast"])
+    assert not [note for note in notes if "bfloat16" in note]
