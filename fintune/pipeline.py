@@ -226,6 +226,7 @@ def _hooks(prepared: Prepared, tuned: "LoadedModel", run: Run, shortcuts: "Short
 
 def _score(prepared: Prepared, base: "LoadedModel", run: Run) -> None:
     """Score the adapter as it was saved on the clean base model, and the baselines, of which that model alone is one."""
+    from fintune.evaluation.forgetting import base_perplexity, general_texts, perplexity_on
     from fintune.models import load_adapter
 
     config = prepared.config
@@ -234,9 +235,10 @@ def _score(prepared: Prepared, base: "LoadedModel", run: Run) -> None:
     for name, answered in challenge(prepared, base, parts[-1]).items():
         run.write_predictions(parts[-1], answered.predictions, name)
         baselines[name] = {parts[-1]: answered.scores}
-    before = _general(config, base)
+    measured = config.evaluation.forgetting and base.kind == "causal"
+    before = base_perplexity(base, general_texts()) if measured else None
     tuned = load_adapter(base, run.adapter)
-    _forgetting(run, config, before, _general(config, tuned))
+    _forgetting(run, config, before, perplexity_on(tuned, general_texts()) if measured else None)
     scores: dict[str, Scores] = {}
     for part in parts:
         begun = time.monotonic()
@@ -247,14 +249,6 @@ def _score(prepared: Prepared, base: "LoadedModel", run: Run) -> None:
     run.write_costs(1000 * seconds / len(prepared.splits[parts[-1]]))
     run.write_scores(_task_record(prepared.task), scores, baselines)
     run.write_text("README.md", model_card(config, run.data(), scores, baselines))
-
-
-def _general(config: RunConfig, loaded: "LoadedModel") -> "Perplexity | None":
-    """Perplexity on general text where the config asks for it and the model is of a kind that has one."""
-    from fintune.evaluation.forgetting import general_texts, perplexity_on
-
-    wanted = config.evaluation.forgetting and loaded.kind == "causal"
-    return perplexity_on(loaded, general_texts()) if wanted else None
 
 
 def _forgetting(run: Run, config: RunConfig, before: "Perplexity | None", after: "Perplexity | None") -> None:

@@ -7,15 +7,18 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 from fintune.atomic import write_atomically
 from fintune.models.embedded import cache_folder
 
+N = TypeVar("N", int, float)
 
-def remembered(name: str, key: str, measure: Callable[[], int]) -> int:
+
+def remembered(name: str, key: str, measure: Callable[[], N]) -> N:
     """The number of `key` in the cache's file `name`, measured and written where it is not there; a damaged file counts as empty."""
     place = cache_folder() / name
-    known = _known(place)
+    known: dict[str, N] = _known(place)
     if key not in known:
         known[key] = measure()
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -23,9 +26,9 @@ def remembered(name: str, key: str, measure: Callable[[], int]) -> int:
     return known[key]
 
 
-def _known(place: Path) -> dict[str, int]:
+def _known(place: Path) -> dict[str, Any]:
     try:
         found = json.loads(place.read_text("utf-8"))
-        return {key: value for key, value in found.items() if isinstance(value, int) and value > 0}
+        return {key: value for key, value in found.items() if isinstance(value, int | float) and value > 0}
     except (OSError, ValueError, AttributeError):
         return {}

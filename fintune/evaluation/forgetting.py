@@ -8,14 +8,18 @@ taught to fill gaps, or to answer, not to write such text on, so a perplexity of
 (54.8, 3539)
 """
 
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from fintune.environment import arithmetic
 from fintune.metrics import perplexity
 from fintune.models.stack import bare
 from fintune.progress import advance
+from fintune.remembered import remembered
 from fintune.training.batching import pad
 
 if TYPE_CHECKING:
@@ -58,6 +62,15 @@ def perplexity_on(loaded: "LoadedModel", texts: Sequence[str], *, stage: str = "
             start += len(batch)
             advance(stage, start, len(ids))
     return Perplexity(perplexity(loss / max(tokens, 1)), tokens)
+
+
+def base_perplexity(loaded: "LoadedModel", texts: Sequence[str]) -> Perplexity:
+    """The same for a base model as it is: measured once on a machine, and remembered."""
+    kept = getattr(loaded.model.config, "quantization_config", None)
+    facts = [loaded.sha256, str(loaded.model.dtype), kept, list(texts), arithmetic()]
+    key = hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:16]
+    value = remembered("perplexities.json", key, lambda: perplexity_on(loaded, texts).value)
+    return Perplexity(value, sum(len(_encoded(loaded, text)) - 1 for text in texts))
 
 
 def _encoded(loaded: "LoadedModel", text: str) -> list[int]:

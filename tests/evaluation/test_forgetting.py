@@ -11,7 +11,7 @@ import torch
 
 import fintune
 from fintune.evaluation import forgetting
-from fintune.evaluation.forgetting import general_texts, perplexity_on
+from fintune.evaluation.forgetting import base_perplexity, general_texts, perplexity_on
 from fintune.methods import METHODS
 from fintune.models import LoadedModel, load_model
 from fintune.progress import listening
@@ -45,6 +45,16 @@ def test_it_is_the_models_own_loss_at_any_batch(
     found = perplexity_on(loaded, TEXTS)
     assert found.value == pytest.approx(value, rel=1e-5)
     assert found.tokens == tokens
+
+
+def test_a_base_models_own_is_measured_once(loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = base_perplexity(loaded, TEXTS)
+    assert first == perplexity_on(loaded, TEXTS)
+    monkeypatch.setattr(forgetting, "perplexity_on", lambda *_: 1 / 0)
+    assert base_perplexity(loaded, TEXTS) == first
+    for other, texts in ((replace(loaded, sha256="another"), TEXTS), (loaded, TEXTS[:2])):
+        with pytest.raises(ZeroDivisionError):
+            base_perplexity(other, texts)
 
 
 def test_virtual_tokens_of_a_soft_prompt_are_not_scored(loaded: LoadedModel, tiny_causal: Path) -> None:
