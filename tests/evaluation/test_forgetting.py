@@ -20,6 +20,11 @@ from tests.tiny import config_for
 TEXTS = ["Short.", "A sentence of some more words, so that others are padded.", "雨下了一整天。"]
 
 
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FINTUNE_CACHE", str(tmp_path / "cache"))
+
+
 @pytest.fixture(scope="module")
 def loaded(tiny_causal: Path) -> LoadedModel:
     return load_model(str(tiny_causal), device="cpu")
