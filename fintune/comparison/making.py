@@ -13,6 +13,7 @@ import tempfile
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -61,8 +62,11 @@ class Jobs:
         self._processes: set[subprocess.Popen[str]] = set()
         self._failed: set[str] = set()
         self._lock = threading.Lock()
-        self._pool = ThreadPoolExecutor(count) if count > 1 else None
-        self._made = {} if self._pool is None else {a.config.name: self._pool.submit(self._make, a) for a in attempts}
+        self._pool = ThreadPoolExecutor(count)
+        self._made: dict[str, Future[None]] = {}
+        for attempt in attempts if count > 1 else ():
+            here = copy_context()  # whoever listens to progress here listens to the threads too
+            self._made[attempt.config.name] = self._pool.submit(here.run, self._make, attempt)
 
     def __enter__(self) -> Self:
         return self
@@ -74,14 +78,12 @@ class Jobs:
             self._ended = True
             for process in self._processes:
                 process.terminate()
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
+        self._pool.shutdown(cancel_futures=True)
 
     def run_of(self, attempt: Attempt) -> Run:
         """The finished run, scored. Raises what it failed with."""
-        future: Future[None] | None = self._made.get(attempt.config.name)
-        if future is not None:
-            future.result()
+        if attempt.config.name in self._made:
+            self._made[attempt.config.name].result()
         return made(attempt.config, self._part)
 
     def _make(self, attempt: Attempt) -> None:
@@ -89,6 +91,7 @@ class Jobs:
         run = run_of(attempt.config)
         if attempt.label in self._failed or (run.is_finished() and self._part in run.scores()):
             return
+        tell("compare", f"{attempt.config.name}: begun beside others")
         with tempfile.TemporaryDirectory() as folder:
             config = Path(folder) / "config.yaml"
             config.write_text(dump(attempt.config), encoding="utf-8")

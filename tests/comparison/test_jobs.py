@@ -14,6 +14,7 @@ import pytest
 from fintune.comparison import compare
 from fintune.comparison.making import _error
 from fintune.errors import BrokenEnvironment, ConfigError, DataError
+from fintune.progress import listening
 from fintune.run import Run
 
 FIRM = {"name": "lora", "label": "firm", "lora_alpha": 16}
@@ -29,7 +30,10 @@ def quick(tiny_config: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_two_at_a_time_make_what_one_makes(quick: dict[str, Any]) -> None:
-    together = compare(quick, ["name=together"], jobs=2)
+    notes: list[str] = []
+    with listening(lambda event: notes.append(event.note)):
+        together = compare(quick, ["name=together"], jobs=2)
+    assert sum("begun beside others" in note for note in notes) == 3
     alone = compare(quick, ["name=alone"])
     for name in ("pairs", "groups", "failed", "fingerprint"):
         assert together.content[name] == alone.content[name], name
