@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from fintune.cores import multiplies_bfloat16
 from fintune.errors import ModelError
 from fintune.methods import METHODS, own_format
-from fintune.preparation import Prepared, first_tokens, need_fit, prompts_of
+from fintune.preparation import Prepared, first_tokens, need_fit, need_positions, prompts_of
 from fintune.progress import tell
 from fintune.records import Encoded
 from fintune.run import Run
@@ -84,6 +84,7 @@ def attached(config: RunConfig, base: "LoadedModel", encoded: Sequence[Encoded])
     from fintune.training.calibration import example_losses
 
     need_fit(config, base.kind)
+    need_positions(config, getattr(base.model.config.get_text_config(), "max_position_embeddings", None))
     method, options = METHODS[config.method.name], config.method.resolved(base.tokenizer)
     set_seed(config.train.seed)
     tuned = replace(base, model=method.attach(base.model, options, base.kind))

@@ -28,7 +28,7 @@ from fintune.errors import BrokenEnvironment, DataError, ModelError
 from fintune.gathering import Gathered, address, gather
 from fintune.methods import METHODS
 from fintune.models import LoadedModel, check_reference
-from fintune.models.references import kind_at_hand
+from fintune.models.references import kind_at_hand, positions_at_hand
 from fintune.progress import tell
 from fintune.prompts import Kind, PromptEncoder
 from fintune.records import Encoded, Example, TooLong
@@ -55,6 +55,7 @@ def prepare(config: RunConfig) -> Prepared:
     _need_packages(config)
     check_reference(config.model.base, config.model.device)
     need_fit(config, kind_at_hand(config.model.base))
+    need_positions(config, positions_at_hand(config.model.base))
     gathered = gather(config)
     if (found := sum(map(len, gathered.parts.values()))) < _FEWEST:
         names = ", ".join(str(source["path"]) for source in gathered.sources)
@@ -72,6 +73,17 @@ def need_fit(config: RunConfig, kind: Kind | None) -> None:
     """Refuse a method that does not go with the base model, of the kind as far as that is known. Raises ModelError."""
     checkpointing = config.train.gradient_checkpointing
     METHODS[config.method.name].need_fit(kind, config.model.quantization, checkpointing=checkpointing)
+
+
+def need_positions(config: RunConfig, positions: int | None) -> None:
+    """Refuse texts longer than the base model can read, its number of positions as far as that is known. Raises ModelError."""
+    length, virtual = config.model.max_length, config.method.tokens_before()
+    if positions is not None and length + virtual > positions:
+        more = f" and {virtual} virtual tokens" if virtual else ""
+        raise ModelError(
+            f"model.max_length: {length}{more}, and the model reads {positions} tokens at most",
+            hint=f"Use --set model.max_length={max(8, positions - virtual)}{', or fewer virtual tokens' if virtual else ''}.",
+        )
 
 
 def divided(config: RunConfig, gathered: Gathered, *, near_duplicates: bool = True) -> tuple[Parts, NDArray[np.int64]]:

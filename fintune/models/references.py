@@ -85,6 +85,18 @@ def kind_at_hand(reference: str) -> Kind | None:
     return known or ("seq2seq" if config.get("is_encoder_decoder") else None)
 
 
+def positions_at_hand(reference: str) -> int | None:
+    """How many tokens a model that is at hand can read, by its config.json alone; None where there is no limit or it is not said."""
+    if (folder := at_hand(reference)) is None:
+        return None
+    config = read_json(folder / "config.json")
+    text = config.get("text_config") or config.get("decoder") or config
+    found = text.get("max_position_embeddings") or (
+        text.get("n_positions") if text.get("model_type") == "gpt2" else None
+    )
+    return found if isinstance(found, int) else None
+
+
 def find_device(name: str) -> "torch.device":
     """The device of that name, tried out. Raises ModelError when it cannot be used."""
     import torch

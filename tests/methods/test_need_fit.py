@@ -48,6 +48,28 @@ def test_another_kind_and_checkpointing_are_refused(
         train(tiny_config, ["train.gradient_checkpointing=true"])
 
 
+@pytest.mark.parametrize(
+    ("family", "sizes", "method", "message"),
+    [
+        ("gpt2", {"n_positions": 90}, {"name": "lora"}, r"96, and the model reads 90 tokens at most"),
+        ("bart", {}, {"name": "prompt", "num_virtual_tokens": 170}, r"96 and 170 virtual tokens, .* reads 256 tokens"),
+        ("t5gemma2", {"max_position_embeddings": 90}, {"name": "lora"}, r"96, and the model reads 90 tokens at most"),
+    ],
+)
+def test_more_tokens_than_the_model_has_positions_are_refused(
+    family: str,
+    sizes: dict[str, int],
+    method: dict[str, Any],
+    message: str,
+    tiny_config: dict[str, Any],
+    tmp_path: Path,
+) -> None:
+    tiny_config["model"]["base"] = str(save(family, tmp_path / "model", **sizes))
+    with pytest.raises(ModelError, match=message) as refused:
+        train(tiny_config | {"method": method})
+    assert "--set model.max_length=" in refused.value.hint
+
+
 def test_a_missing_extra_is_named(tiny_config: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fintune.preparation.find_spec", lambda name: None if name == "bitsandbytes" else name)
     with pytest.raises(BrokenEnvironment, match="bitsandbytes is not installed"):
