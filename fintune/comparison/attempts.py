@@ -18,6 +18,7 @@ from fintune.config import unchecked, validate
 from fintune.errors import ConfigError, FintuneError, UsageError, did_you_mean
 from fintune.methods import METHODS
 from fintune.preparation import Prepared, prepare
+from fintune.run import Run
 from fintune.sections import MethodEntry, RunConfig
 
 _SAME_FOR_ALL = {"train": ("epochs", "seed"), "model": ("base", "revision")}
@@ -148,10 +149,16 @@ def digest(config: RunConfig, fingerprint: str, without: Sequence[str] = ()) -> 
 def _placed(
     base: RunConfig, entry: MethodEntry, run: tuple[int, int | None], fingerprint: str, folder: Path
 ) -> RunConfig:
-    """The config of a run `(seed, size)` with its place, which bears the hash."""
+    """The config of a run `(seed, size)` with its place, which bears the hash: that of a finished one whatever its label was."""
     config = config_for(base, entry, *run)
     plain, size = re.sub(r"[^\w-]", "_", entry.label).lstrip("-") or "row", f"n{run[1]}-" if run[1] else ""
-    name = f"{plain}-{size}seed{config.train.seed}-{digest(config, fingerprint)}"
+    found = digest(config, fingerprint)
+    same = (
+        run.name
+        for run in sorted((folder / "runs").glob(f"*-seed{config.train.seed}-{found}"))
+        if Run(run).is_finished()
+    )
+    name = next(same, f"{plain}-{size}seed{config.train.seed}-{found}")
     return config.model_copy(update={"name": name, "output": str(folder / "runs")})
 
 

@@ -161,6 +161,9 @@ def test_one_method_more_costs_its_own_runs_only(quick: dict[str, Any], monkeypa
     assert len(made) == 1, "a setting of scoring trains nothing anew"
     compare(quick, ["train.learning_rate=1e-3"], methods=["firm"])
     assert len(made) == 2, "a setting of training does"
+    renamed = compare(quick | {"compare": {"methods": [FIRM | {"label": "strong"}], "seeds": 1}})
+    assert len(made) == 2, "a label is no setting"
+    assert {row["name"] for row in renamed.content["rows"]} == {"strong", "majority"}
 
 
 def test_an_interrupted_comparison_goes_on_where_it_was(quick: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
