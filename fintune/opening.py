@@ -62,7 +62,8 @@ def _sharing(model: Any) -> Any:
 
 def _stored(run: Run) -> tuple[list[str], Any]:
     """Texts of the validation part and the probabilities the run was scored with, `(texts, labels)`."""
-    lines = [json.loads(line) for line in (run.folder / "predictions.validation.jsonl").read_text("utf-8").splitlines()]
+    stored = (run.folder / "predictions.validation.jsonl").read_text("utf-8").split("\n")
+    lines = [json.loads(line) for line in stored if line]
     return [line["text"] for line in lines], np.array([list(line["probabilities"].values()) for line in lines])
 
 

@@ -8,6 +8,7 @@ A run remembers no code: opening somebody's run folder must not run what lies in
 
 import importlib.util
 import sys
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ _loaded: dict[str, Path] = {}
 def load_code(path: str | Path) -> list[str]:
     """Run a file and register every Method and TaskEntry it makes; returns their names. Raises UsageError."""
     place = Path(path).resolve()
-    there = {id(entry) for _, registry in _REGISTRIES for name, entry in registry.items() if name not in _loaded}
+    there = {id(entry) for _, names in _REGISTRIES for name, entry in names.items() if _loaded.get(name) != place}
     found = [value for value in _run(place).values() if isinstance(value, Method | TaskEntry)]
     made = [entry for entry in found if id(entry) not in there]  # others are imported, to build on
     if not made:
@@ -35,6 +36,11 @@ def load_code(path: str | Path) -> list[str]:
         registry[entry.name] = entry
         _loaded[entry.name] = place
     return [entry.name for entry in made]
+
+
+def digest_of(*names: str) -> list[str]:
+    """SHA-256 of the files that made these methods and tasks; none for what is built in."""
+    return [sha256(_loaded[name].read_bytes()).hexdigest() for name in names if name in _loaded]
 
 
 def files() -> list[str]:
@@ -49,7 +55,9 @@ def _run(place: Path) -> dict[str, Any]:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules.setdefault(place.stem, module)  # its classes can be found by name
+    known = importlib.util.find_spec(place.stem) if place.stem not in sys.modules else sys.modules[place.stem].__spec__
+    if known is None or known.origin == str(place):  # never in the place of a library
+        sys.modules[place.stem] = module  # its classes can be found by name
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:

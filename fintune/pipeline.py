@@ -104,9 +104,9 @@ def score_part(run: Run, part: str, running: Engine | None = None) -> Evaluation
         return _evaluate(prepared.config, prepared.task, prepared.splits[part], running, part)
     scores, baselines = run.scores(), run.baselines()
     need_place(run.folder / "scores.json")
-    found = _evaluate(
-        prepared.config, prepared.task, prepared.splits[part], engine(prepared.config, load_tuned(run)), part
-    )
+    with deterministic(prepared.config.train.fixed_threads or fastest_threads()):
+        running = engine(prepared.config, load_tuned(run))
+        found = _evaluate(prepared.config, prepared.task, prepared.splits[part], running, part)
     scores[part] = found.scores
     run.write_predictions(part, found.predictions)
     run.write_scores(_task_record(prepared.task), scores, baselines)

@@ -28,7 +28,7 @@ from fintune.errors import BrokenEnvironment, DataError, ModelError
 from fintune.gathering import Gathered, address, gather
 from fintune.methods import METHODS
 from fintune.models import LoadedModel, check_reference
-from fintune.models.references import kind_at_hand, positions_at_hand
+from fintune.models.references import kind_at_hand, local_path, positions_at_hand
 from fintune.progress import tell
 from fintune.prompts import Kind, PromptEncoder
 from fintune.records import Encoded, Example, TooLong
@@ -72,7 +72,7 @@ def prepare(config: RunConfig) -> Prepared:
 def need_fit(config: RunConfig, kind: Kind | None) -> None:
     """Refuse a method that does not go with the base model, of the kind as far as that is known. Raises ModelError."""
     checkpointing = config.train.gradient_checkpointing
-    METHODS[config.method.name].need_fit(kind, config.model.quantization, checkpointing=checkpointing)
+    METHODS[config.method.name].need_fit(config.method, kind, config.model.quantization, checkpointing=checkpointing)
 
 
 def need_positions(config: RunConfig, positions: int | None) -> None:
@@ -232,7 +232,8 @@ def absolute(config: RunConfig) -> RunConfig:
         if given is not None:
             found = [address(source) for source in expand(given)]
             paths[setting] = found[0] if isinstance(given, str) and len(found) == 1 else found
-    base = str(Path(model.base).expanduser().resolve()) if Path(model.base).expanduser().exists() else model.base
+    place = local_path(model.base)
+    base = model.base if place is None else str(place.resolve())
     output = str(Path(config.output).expanduser().resolve())
     changed = {
         "output": output,

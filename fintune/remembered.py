@@ -4,6 +4,7 @@
 2
 """
 
+import contextlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -19,11 +20,14 @@ def remembered(name: str, key: str, measure: Callable[[], N]) -> N:
     """The number of `key` in the cache's file `name`, measured and written where it is not there; a damaged file counts as empty."""
     place = cache_folder() / name
     known: dict[str, N] = _known(place)
-    if key not in known:
-        known[key] = measure()
+    if key in known:
+        return known[key]
+    found = measure()
+    now: dict[str, N] = _known(place)  # another process may have written meanwhile: what is there stays
+    with contextlib.suppress(OSError):  # not to be remembered is no reason to fail
         place.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(place, json.dumps(known, indent=1))
-    return known[key]
+        write_atomically(place, json.dumps({key: found} | now, indent=1))
+    return now.get(key, found)
 
 
 def _known(place: Path) -> dict[str, Any]:

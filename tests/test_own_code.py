@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
+from fintune.comparison.attempts import asked, attempts
 from fintune.config import load
 from fintune.errors import ConfigError, UsageError
 from fintune.methods import METHODS
 from fintune.own_code import load_code
+from fintune.preparation import prepare
 from fintune.run import Run
 
 EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "my_method.py"
@@ -47,6 +49,27 @@ def test_it_is_compared_like_any_other(tiny_config: dict[str, Any], tmp_path: Pa
     done = fin("compare", config, "--methods", "scaled-blocks", "--seeds", "1", "--code", EXAMPLE, "--json")
     row = next(row for row in json.loads(done.out)["rows"] if row["name"] == "scaled-blocks")
     assert row["trainable_parameters"] == 2 * 32
+
+
+def test_a_run_is_made_anew_when_the_file_has_changed(tiny_config: dict[str, Any], tmp_path: Path) -> None:
+    file, names = tmp_path / "mine.py", []
+    for text in (EXAMPLE.read_text(), EXAMPLE.read_text() + "# mended\n"):
+        file.write_text(text)
+        load_code(file)
+        prepared = prepare(asked(tiny_config, methods=["scaled-blocks", "lora"], seeds=1))
+        names.append([one.config.name for one in attempts(prepared, {}, tmp_path)])
+    assert [a == b for a, b in zip(*names, strict=True)] == [False, True]
+
+
+def test_one_file_may_build_on_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "first_code.py").write_text(EXAMPLE.read_text())
+    (tmp_path / "second_code.py").write_text(
+        "from dataclasses import replace\nfrom first_code import *\nimport first_code\n"
+        "OTHER = replace(next(v for v in vars(first_code).values() if getattr(v, 'name', '') == 'scaled-blocks'), name='other')\n"
+    )
+    assert load_code(tmp_path / "first_code.py") == ["scaled-blocks"]
+    assert load_code(tmp_path / "second_code.py") == ["other"]
 
 
 def test_without_the_file_nothing_of_it_is_run(tiny_config: dict[str, Any], tmp_path: Path, fin: Any) -> None:

@@ -15,7 +15,7 @@ from fintune.engines.torch_engine import TorchEngine
 from fintune.errors import DataError, ModelError, RunError
 from fintune.models import LoadedModel
 from fintune.pipeline import score_file, score_part
-from fintune.preparation import prepare
+from fintune.preparation import absolute, prepare
 from fintune.progress import listening
 from tests.tiny import LABELS, config_for
 
@@ -220,6 +220,14 @@ def test_a_smaller_train_part_leaves_the_others_as_they_are(tiny_config: dict[st
     assert some.splits.fingerprint != whole.splits.fingerprint
     with pytest.raises(DataError, match=r"data\.split\.train_examples: 500 of a train part of 63"):
         prepare(load(tiny_config, ["data.split.train_examples=500"]))
+
+
+def test_a_folder_called_as_the_embedded_model_is_not_taken_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "embedded").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert absolute(load({"model": {"base": "embedded"}})).model.base == "embedded"
 
 
 def test_bfloat16_on_a_cpu_without_it_is_warned_of(

@@ -7,6 +7,7 @@ from rich.text import Text
 
 from fintune import terminal
 from fintune.commands.options import AsJson, Code, ConfigFile, Debug, Overrides
+from fintune.errors import UsageError
 from fintune.run import typed
 from fintune.terminal import out, print_json, show_scores, working
 
@@ -72,6 +73,9 @@ def compare(
 
     chosen = terminal.split_list(methods)
     if search is not None:
+        given = {"--seeds": seeds, "--sizes": sizes, "--part": part, "--jobs": None if jobs == 1 else jobs}
+        if extra := [flag for flag, value in given.items() if value is not None]:
+            raise UsageError(f"{extra[0]} does not go with --search", hint=f"Leave {extra[0]} out.")
         with working():
             tried = try_out(
                 config, overrides or [], settings=terminal.split_list(search) or [], methods=chosen, trials=trials

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fintune import own_code
 from fintune.config import unchecked, validate
-from fintune.errors import ConfigError, FintuneError, UsageError, did_you_mean
+from fintune.errors import ConfigError, DataError, UsageError, did_you_mean
 from fintune.methods import METHODS
 from fintune.preparation import Prepared, prepare
 from fintune.run import Run
@@ -106,16 +107,14 @@ def _need_right(config: RunConfig, entries: Sequence[MethodEntry]) -> None:
 
 def of_size(prepared: Prepared, size: int) -> Prepared:
     """The same with a smaller train part. Raises DataError when there are not so many."""
+    there = len(prepared.splits["train"])
+    if not 2 <= size <= there:
+        raise DataError(
+            f"compare.sizes: {size:,} of a train part of {there:,}", hint=f"Give sizes from 2 to {there:,}."
+        )
     raw = prepared.config.model_dump()
     raw["data"]["split"]["train_examples"] = size
-    try:
-        return prepare(validate(raw))
-    except FintuneError as error:
-        if "train_examples" not in error.message:
-            raise
-        raise type(error)(
-            f"compare.sizes: {size:,} of a train part of {len(prepared.splits['train']):,}", hint=error.hint
-        ) from None
+    return prepare(validate(raw))
 
 
 def config_for(config: RunConfig, entry: MethodEntry, seed: int, size: int | None = None) -> RunConfig:
@@ -142,7 +141,8 @@ def digest(config: RunConfig, fingerprint: str, without: Sequence[str] = ()) -> 
     """8 hex digits that change with the data and with every setting that a run's adapter depends on."""
     settings: dict[str, Any] = config.model_dump(exclude={*_PLACE, *without})
     settings["evaluation"] = {key: value for key, value in settings["evaluation"].items() if key not in _SCORING}
-    content = json.dumps([_sorted(settings), fingerprint], sort_keys=True, ensure_ascii=False, default=str)
+    code = own_code.digest_of(config.method.name, config.task.name)
+    content = json.dumps([_sorted(settings), fingerprint, *code], sort_keys=True, ensure_ascii=False, default=str)
     return hashlib.sha256(content.encode()).hexdigest()[:8]
 
 
@@ -151,7 +151,7 @@ def _placed(
 ) -> RunConfig:
     """The config of a run `(seed, size)` with its place, which bears the hash: that of a finished one whatever its label was."""
     config = config_for(base, entry, *run)
-    plain, size = re.sub(r"[^\w-]", "_", entry.label).lstrip("-") or "row", f"n{run[1]}-" if run[1] else ""
+    plain, size = re.sub(r"[^A-Za-z0-9_-]", "_", entry.label).lstrip("-") or "row", f"n{run[1]}-" if run[1] else ""
     found = digest(config, fingerprint)
     same = (
         run.name

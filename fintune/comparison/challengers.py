@@ -7,6 +7,7 @@
 
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +21,7 @@ from fintune.comparison.attempts import digest
 from fintune.comparison.rows import Costs, Row, answered
 from fintune.cores import fastest_threads
 from fintune.environment import deterministic
+from fintune.models.references import sha256_at_hand
 from fintune.preparation import Prepared
 from fintune.progress import tell
 from fintune.records import Prediction
@@ -50,6 +52,10 @@ class Challengers:
         return [self._row(BASELINES[name], prepared, part) for name in names]
 
     @cached_property
+    def _base_sha256(self) -> str | None:
+        return sha256_at_hand(self._prepared.config.model.base)
+
+    @cached_property
     def _base(self) -> "LoadedModel":
         return load_base(self._prepared.config)
 
@@ -58,14 +64,19 @@ class Challengers:
         asked = f"{entry.name}, {config.train.objective}, {config.train.seed}, {prepared.splits.fingerprint}"
         folder = self._folder / f"{entry.name}-{digest(config, asked, _NOT_THEIRS)}"
         predictions, costs = folder / f"predictions.{part}.jsonl", folder / f"costs.{part}.json"
-        if not costs.is_file():
-            self._ask(entry, prepared, part, predictions, costs)
-        lines = predictions.read_text(encoding="utf-8").splitlines()
+        known = json.loads(costs.read_text(encoding="utf-8")) if costs.is_file() else None
+        if known is None or self._asked_another(entry, known):
+            known = self._ask(entry, prepared, part, predictions, costs)
+        lines = predictions.read_text(encoding="utf-8").split("\n")
         examples, labels = prepared.splits[part], prepared.task.labels
-        found = answered([Prediction(**json.loads(line)) for line in lines], examples, labels)
-        return Row(entry.name, "challenger", found[None], Costs(**json.loads(costs.read_text(encoding="utf-8"))))
+        found = answered([Prediction(**json.loads(line)) for line in lines if line], examples, labels)
+        return Row(entry.name, "challenger", found[None], Costs(**known["costs"]))
 
-    def _ask(self, entry: Baseline, prepared: Prepared, part: str, predictions: Path, costs: Path) -> None:
+    def _asked_another(self, entry: Baseline, known: Mapping[str, Any]) -> bool:
+        """Whether other weights stand in the base model's place than those that answered."""
+        return entry.needs_model and self._base_sha256 not in (None, known["base_sha256"])
+
+    def _ask(self, entry: Baseline, prepared: Prepared, part: str, predictions: Path, costs: Path) -> dict[str, Any]:
         evaluation = prepared.config.evaluation.model_copy(update={"baselines": [entry.name]})
         alone = replace(prepared, config=prepared.config.model_copy(update={"evaluation": evaluation}))
         tell("compare", f"{entry.name} ({len(prepared.splits['train']):,} examples)")
@@ -76,7 +87,9 @@ class Challengers:
             seconds = time.monotonic() - begun
         lines = [json.dumps(asdict(p), ensure_ascii=False) + "\n" for p in found.predictions]
         write_atomically(predictions, "".join(lines))
-        write_atomically(costs, json.dumps(asdict(_costs(entry, seconds, len(lines)))))
+        known = {"costs": asdict(_costs(entry, seconds, len(lines))), "base_sha256": base and base.sha256}
+        write_atomically(costs, json.dumps(known))
+        return known
 
 
 def _costs(entry: Baseline, seconds: float, texts: int) -> Costs:

@@ -10,16 +10,18 @@ settings and data, so a comparison goes on where it was, and a method more costs
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from fintune.atomic import locked, need_place, write_atomically
 from fintune.comparison.attempts import Attempt, asked, attempts, of_size
 from fintune.comparison.challengers import Challengers
-from fintune.comparison.making import FAILURES, Jobs, share_of_threads
+from fintune.comparison.making import FAILURES, Jobs
 from fintune.comparison.record import Scored, curve, record
 from fintune.comparison.rows import Row, method_row
 from fintune.errors import ModelError, RunError
+from fintune.models.references import sha256_at_hand
 from fintune.preparation import Prepared, announce, prepare
 from fintune.progress import tell
 from fintune.run import Run, need_same_data
@@ -49,8 +51,7 @@ def compare(  # noqa: PLR0913
     With `jobs`, so many runs at a time, each in a process of its own. A method that fails is listed with its reason; ModelError
     when all do.
     """
-    config = asked(source, overrides, methods=methods, seeds=seeds, sizes=sizes, part=part)
-    prepared = prepare(share_of_threads(config, jobs))
+    prepared = prepare(asked(source, overrides, methods=methods, seeds=seeds, sizes=sizes, part=part))
     folder = folder_of(prepared.config)
     sized = {size: of_size(prepared, size) for size in prepared.config.compare.sizes}
     planned = attempts(prepared, sized, folder)
@@ -90,6 +91,10 @@ class _State:
         """The part all are scored on."""
         return self.prepared.config.compare.part
 
+    @cached_property
+    def _base_sha256(self) -> str | None:
+        return sha256_at_hand(self.prepared.config.model.base)
+
     def challenge(self, sized: Mapping[int, Prepared]) -> None:
         """Ask the baselines, on each size those that learn."""
         asked = Challengers(self.prepared, self.folder / "challengers")
@@ -98,14 +103,16 @@ class _State:
 
     def take(self, attempt: Attempt, making: Jobs, number: str) -> None:
         """Make one run, or find it made, and write what is known then."""
-        if attempt.label in self.failed:
+        if attempt.label in self.failed or _row_of(attempt) in self.failed:
             return
         tell("compare", f"{attempt.config.name} ({number})")
         try:
             run = making.run_of(attempt)
         except FAILURES as error:
-            self.failed[attempt.label] = error.message
-            tell("compare", f"{attempt.label} is left out: {error.message}")
+            others = self.runs.get(attempt.label) if attempt.size is None else None
+            where = f"with seed {attempt.config.train.seed}: " if others else ""
+            self.failed[_row_of(attempt)] = f"{where}{error.message}"
+            tell("compare", f"{_row_of(attempt)} is left out: {where}{error.message}")
             return
         kept = self.runs if attempt.size is None else self.sized.setdefault(attempt.size, {})
         kept.setdefault(attempt.label, []).append(run)
@@ -115,6 +122,7 @@ class _State:
         """Write comparison.json, and return what it holds. Raises ModelError when every method has failed."""
         if not set(self.runs) - set(self.failed):
             name, reason = next(iter(self.failed.items()))
+            (self.folder / "comparison.json").unlink(missing_ok=True)  # it shows rows that have failed since
             raise ModelError(f"no method could be trained; {name}: {reason}", hint="Compare others: fintune methods.")
         content = self.content()
         write_atomically(self.folder / "comparison.json", json.dumps(content, ensure_ascii=False, indent=1) + "\n")
@@ -125,7 +133,7 @@ class _State:
         config, splits = self.prepared.config, self.prepared.splits
         scored = Scored(splits[self.part], list(self.prepared.task.labels), self.part)
         rows = [*self._rows(self.runs, scored), *self.challengers]
-        sized = {size: [*self._rows(runs, scored), *self.learning[size]] for size, runs in self.sized.items()}
+        sized = {size: [*self._rows(runs, scored, size), *self.learning[size]] for size, runs in self.sized.items()}
         learners = {row.name for some in sized.values() for row in some}
         whole = {len(splits["train"]): [row for row in rows if row.name in learners]} if sized else {}
         return {
@@ -134,30 +142,38 @@ class _State:
             "labels": scored.labels,
             "n": len(scored.examples),
             "confidence": config.evaluation.confidence,
-            "seeds": [config.train.seed + seed for seed in range(config.compare.seeds)],
+            "seeds": [(config.train.seed + seed) % 2**32 for seed in range(config.compare.seeds)],
             **record(scored, rows, config.evaluation),
             "learning_curve": curve(scored, sized | whole, config.evaluation),
             "failed": [{"name": name, "reason": reason} for name, reason in self.failed.items()],
         }
 
-    def _rows(self, runs: Mapping[str, Sequence[Run]], scored: Scored) -> list[Row]:
-        """Rows of the methods that have not failed."""
+    def _rows(self, runs: Mapping[str, Sequence[Run]], scored: Scored, size: int | None = None) -> list[Row]:
+        """Rows of the methods that have not failed, or not on this size."""
         everything = [run for some in runs.values() for run in some]
         need_same_data(everything)
-        _need_one_base(everything)
+        _need_one_base(everything, self._base_sha256)
         return [
             method_row(name, some, scored.examples, scored.labels, part=self.part, folder=self.folder)
             for name, some in runs.items()
-            if name not in self.failed
+            if name not in self.failed and _row_named(name, size) not in self.failed
         ]
 
 
-def _need_one_base(runs: Sequence[Run]) -> None:
-    """Refuse runs whose base models are not the same, though they bear one name."""
+def _row_of(attempt: Attempt) -> str:
+    return _row_named(attempt.label, attempt.size)
+
+
+def _row_named(label: str, size: int | None) -> str:
+    return label if size is None else f"{label}, {size:,} examples"
+
+
+def _need_one_base(runs: Sequence[Run], now: str | None) -> None:
+    """Refuse runs of other weights than stand there `now`, or where that is not known, than the first's."""
     digests = {run.folder: run.environment().get("base_sha256") for run in runs}
     for folder, digest in digests.items():
-        if digest != digests[runs[0].folder]:
+        if digest != (now or digests[runs[0].folder]):
             raise RunError(
-                f"{folder}: trained on other weights or another tokenizer than {runs[0].folder}",
-                hint="Remove the older of the two; compare makes it again.",
+                f"{folder}: trained on other weights or another tokenizer than {'the base model has now' if now else runs[0].folder}",
+                hint="Restore that model, or remove the run; compare makes it again.",
             )

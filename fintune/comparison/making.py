@@ -16,12 +16,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from fintune import errors, own_code
 from fintune.comparison.attempts import Attempt
 from fintune.config import dump
-from fintune.errors import BrokenEnvironment, ModelError, TrainingError
+from fintune.errors import BrokenEnvironment, ModelError, TrainingError, is_out_of_memory
 from fintune.making import interrupted
 from fintune.pipeline import score_part, train
 from fintune.progress import tell
@@ -34,6 +34,15 @@ FAILURES = (ModelError, TrainingError, BrokenEnvironment)
 
 def made(config: RunConfig, part: str) -> Run:
     """The finished run of a config, with `part` scored: found, gone on with, or made."""
+    try:
+        return _made(config, part)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise BrokenEnvironment("out of memory", hint="Lower train.micro_batch_tokens, or --jobs.") from error
+
+
+def _made(config: RunConfig, part: str) -> Run:
     run = run_of(config)
     if run.is_finished():
         tell("compare", f"{config.name}: finished already")
@@ -46,27 +55,32 @@ def made(config: RunConfig, part: str) -> Run:
     return run
 
 
-def share_of_threads(config: RunConfig, jobs: int) -> RunConfig:
-    """With several jobs, each has its share of the cores where train.threads leaves it open."""
-    if jobs == 1 or config.train.threads != "auto":
-        return config
-    threads = max(1, (os.cpu_count() or 1) // jobs)
-    return config.model_copy(update={"train": config.train.model_copy(update={"threads": threads})})
+def threads_each(jobs: int) -> int:
+    """A job's share of the cores this process may use (affinity, OMP_NUM_THREADS)."""
+    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return max(1, min(there, int(asked) if asked.isdigit() and int(asked) else there) // jobs)
 
 
 class Jobs:
-    """Makes runs, `count` at a time; with one, when they are asked for. Leaving it ends what is still being made, saved."""
+    """Makes runs, `count` at a time; with one, when they are asked for. Leaving it ends what is still being made, saved.
+
+    Each process has its share of the cores in OMP_NUM_THREADS, which `train.threads: auto` heeds.
+    """
 
     def __init__(self, count: int, attempts: Sequence[Attempt], part: str) -> None:
         self._part, self._ended = part, False
-        self._processes: set[subprocess.Popen[str]] = set()
-        self._failed: set[str] = set()
+        self._processes: set[subprocess.Popen[bytes]] = set()
+        self._failed: set[tuple[str, int | None]] = set()
         self._lock = threading.Lock()
+        waiting = {a.config.name: a for a in attempts if not self._is_made(a)} if count > 1 else {}
+        count = max(1, min(count, len(waiting)))
+        self._environment = os.environ | {"OMP_NUM_THREADS": str(threads_each(count))}
         self._pool = ThreadPoolExecutor(count)
         self._made: dict[str, Future[None]] = {}
-        for attempt in attempts if count > 1 else ():
+        for name, attempt in waiting.items():
             here = copy_context()  # whoever listens to progress here listens to the threads too
-            self._made[attempt.config.name] = self._pool.submit(here.run, self._make, attempt)
+            self._made[name] = self._pool.submit(here.run, self._make, attempt)
 
     def __enter__(self) -> Self:
         return self
@@ -86,43 +100,49 @@ class Jobs:
             self._made[attempt.config.name].result()
         return made(attempt.config, self._part)
 
+    def _is_made(self, attempt: Attempt) -> bool:
+        run = run_of(attempt.config)
+        return run.is_finished() and self._part in run.scores()
+
     def _make(self, attempt: Attempt) -> None:
         """In a thread of the pool: start the process and wait for it."""
-        run = run_of(attempt.config)
-        if attempt.label in self._failed or (run.is_finished() and self._part in run.scores()):
+        if (attempt.label, attempt.size) in self._failed or self._ended:
             return
         tell("compare", f"{attempt.config.name}: begun beside others")
         with tempfile.TemporaryDirectory() as folder:
-            config = Path(folder) / "config.yaml"
-            config.write_text(dump(attempt.config), encoding="utf-8")
-            said, complaint, code = self._wait(config)
-        if code == 0:
-            return
-        error = _error(attempt.config.name, said, complaint, code)
+            code, complaint = self._wait(attempt.config, Path(folder))
+            if code == 0:
+                return
+            error = _error(attempt.config.name, Path(folder) / "said.json", complaint, code)
         if isinstance(error, FAILURES):
-            self._failed.add(attempt.label)
+            self._failed.add((attempt.label, attempt.size))
         raise error
 
-    def _wait(self, config: Path) -> tuple[str, str, int]:
-        """What the process said, its complaints, and its exit code."""
-        command = [sys.executable, "-m", "fintune.comparison.worker", str(config), self._part, *own_code.files()]
+    def _wait(self, config: RunConfig, folder: Path) -> tuple[int, str]:
+        """Exit code and complaints of the process."""
+        (folder / "config.yaml").write_text(dump(config), encoding="utf-8")
+        told = [str(folder / "config.yaml"), self._part, str(folder / "said.json"), *own_code.files()]
+        # -P: nothing is imported from the folder one works in. A session of its own: a Ctrl-C reaches this process alone,
+        # which then tells the others once
+        command = [sys.executable, "-P", "-m", "fintune.comparison.worker", *told]
+        streams: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
         with self._lock:
             if self._ended:
-                return "", "", 1
-            process = subprocess.Popen(
-                command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-            )  # a Ctrl-C reaches this process alone, which then tells the others once
+                return 1, ""
+            process = subprocess.Popen(command, env=self._environment, start_new_session=True, **streams)
             self._processes.add(process)
-        said, complaint = process.communicate()
+        with process:  # not communicate(), which would close its input and so say that we are gone
+            assert process.stderr is not None
+            complaint = process.stderr.read()
         with self._lock:
             self._processes.discard(process)
-        return said, complaint, process.returncode
+        return process.returncode, complaint.decode("utf-8", "replace")
 
 
-def _error(name: str, said: str, complaint: str, code: int) -> errors.FintuneError:
+def _error(name: str, said: Path, complaint: str, code: int) -> errors.FintuneError:
     """What a process failed with, as it would have been raised here."""
-    if code == 2 and said:
-        known = json.loads(said.splitlines()[-1])
+    if code == 2 and said.is_file():
+        known = json.loads(said.read_text("utf-8"))
         kind = getattr(errors, known["kind"])
         problems = known["message"].split("\n") if kind is errors.ConfigError else known["message"]
         error: errors.FintuneError = kind(problems, hint=known["hint"])

@@ -52,12 +52,18 @@ def method_row(
 
 
 def answered(predictions: Sequence[Prediction], examples: Sequence[Example], labels: Sequence[str]) -> Ints:
-    """Positions in `labels` of the predicted labels, `(n,)`, in the order of `examples`. Raises RunError when one is missing."""
+    """Positions in `labels` of the predicted labels, `(n,)`, in the order of `examples`. Raises RunError when one is missing.
+
+    Rows are known by their text too: an id is a place in a file, whose lines may have been put in another order since.
+    """
     where = {label: i for i, label in enumerate(labels)}
-    found = {p.id: UNPARSED if p.label is None else where[p.label] for p in predictions}
-    if missing := [e.id for e in examples if e.id not in found]:
-        raise RunError(f"no prediction for {missing[0]}", hint="Remove that run's folder; compare makes it again.")
-    return np.array([found[e.id] for e in examples], dtype=np.int64)
+    found = {(p.id, p.text): UNPARSED if p.label is None else where[p.label] for p in predictions}
+    if missing := [e.id for e in examples if (e.id, e.text) not in found]:
+        raise RunError(
+            f"{missing[0]}: another text was answered there, or none: the file has changed since",
+            hint="Put its lines back in order, or compare under another name: --set name=...",
+        )
+    return np.array([found[e.id, e.text] for e in examples], dtype=np.int64)
 
 
 def costs_of(runs: Sequence[Run]) -> Costs:

@@ -22,7 +22,7 @@ from fintune.comparison.comparing import folder_of
 from fintune.comparison.making import FAILURES, made
 from fintune.comparison.space import Range, space
 from fintune.config import dump, load, validate
-from fintune.errors import BrokenEnvironment, TrainingError, UsageError
+from fintune.errors import BrokenEnvironment, ConfigError, TrainingError, UsageError
 from fintune.preparation import Prepared, announce, prepare
 from fintune.progress import tell
 from fintune.sections import MethodEntry, RunConfig
@@ -133,7 +133,7 @@ def _try(study: Any, prepared: Prepared, entry: MethodEntry, ranges: Sequence[Ra
     shown = " · ".join(f"{key} {value}" for key, value in settings.items())
     try:
         run = made(_trial(prepared, entry, settings, folder).config, "validation")
-    except FAILURES as error:
+    except (*FAILURES, ConfigError) as error:  # values that do not go together
         tell("search", f"{entry.label}, trial {trial.number + 1}: {shown}: {error.message}")
         trial.set_user_attr("reason", error.message)
         study.tell(trial, state=optuna.trial.TrialState.FAIL)

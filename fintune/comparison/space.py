@@ -56,6 +56,9 @@ def _range(config: RunConfig, setting: str) -> Range:
     kind = _kind(field)
     if given:
         low, high = _bounds(setting, bounds)
+        lowest, highest = _limits(field)
+        if low < lowest or high > highest:
+            raise UsageError(f"--search {setting}: beyond what {key} may be", hint="Give a narrower range.")
         return Range(key, low, high, log=low > 0 and high / low >= AROUND, whole=kind is int)
     if choices := _choices(field):
         return Range(key, choices=choices)

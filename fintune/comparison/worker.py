@@ -1,11 +1,16 @@
-"""One run of a comparison in a process of its own: python -m fintune.comparison.worker CONFIG PART [CODE...]
+"""One run of a comparison in a process of its own: python -m fintune.comparison.worker CONFIG PART SAID [CODE...]
 
-What it fails with is said on standard output, as JSON; the rest of a run's life is in its folder.
+What it fails with is written to the file SAID, as JSON; the rest of a run's life is in its folder. It ends, saved, when the
+process that started it is gone: that one's end closes standard input.
 """
 
 import json
+import os
+import signal
 import sys
+import threading
 import warnings
+from pathlib import Path
 
 from fintune import errors, signals
 from fintune.comparison.making import made
@@ -13,19 +18,29 @@ from fintune.config import load
 from fintune.own_code import load_code
 
 
-def main(config: str, part: str, *code: str) -> None:
+def main(config: str, part: str, said: str, *code: str) -> None:
     """Make the run. Exits with 2 when it fails foreseeably."""
     warnings.filterwarnings("ignore")
-    for path in code:
-        load_code(path)
     try:
+        for path in code:
+            load_code(path)
         made(load(config), part)
     except errors.FintuneError as error:
-        said = {"kind": type(error).__name__, "message": error.message, "hint": error.hint}
-        sys.stdout.write(json.dumps(said) + "\n")
+        content = {"kind": type(error).__name__, "message": error.message, "hint": error.hint}
+        Path(said).write_text(json.dumps(content), encoding="utf-8")
         sys.exit(2)
 
 
+def _end_with_parent() -> None:
+    while os.read(0, 4096):  # not sys.stdin, whose lock an ending interpreter cannot take from a thread
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 if __name__ == "__main__":
+    signal.signal(
+        signal.SIGTERM, signal.SIG_DFL
+    )  # a parent that is being told to stop ignores it, and that is inherited
     signals.heed_signals()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     main(*sys.argv[1:])

@@ -12,7 +12,6 @@ from fintune.methods.lora_checks import need_names, need_whole
 from fintune.methods.lora_options import LoraOptions
 from fintune.methods.protocol import Method
 from fintune.methods.saving import remember_start
-from fintune.models.quantization import is_quantized
 
 _AS_THEY_ARE = {"r", "lora_alpha", "lora_dropout", "rank_pattern", "alpha_pattern", "bias", "use_rslora", "use_dora"}
 """options that PEFT takes under the same name and meaning"""
@@ -28,11 +27,6 @@ def attach(model: Any, options: LoraOptions, kind: str) -> Any:
     """
     from peft import get_peft_model
 
-    if options.use_dora and getattr(model, "is_loaded_in_8bit", False):
-        raise ModelError(
-            "method.use_dora: PEFT cannot take the lengths of weights that are held in 8 bits",
-            hint="Use model.quantization: nf4 or none, or method lora.",
-        )
     need_names(model, options)
     tied = model.get_output_embeddings() if getattr(model.config, "tie_word_embeddings", False) else None
     with warnings.catch_warnings():
@@ -104,11 +98,6 @@ def _need_directions(model: Any, options: LoraOptions, config: Any) -> None:
     each = _DIRECTIONS.get(start)
     if each is None:
         return
-    if start != "eva" and is_quantized(model):
-        raise ModelError(
-            f"method.init_lora_weights: {start} starts from the base model's weights, which are held in fewer bits",
-            hint="Use init_lora_weights: true or eva, method loftq, or model.quantization: none.",
-        )
     from peft.tuners.lora import corda
     from peft.utils.other import get_pattern_key
 

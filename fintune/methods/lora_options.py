@@ -12,6 +12,7 @@ from fintune.errors import ModelError, did_you_mean
 from fintune.methods.targets import TargetOptions, compiled
 
 _STARTS = ("gaussian", "orthogonal", "mica", "pissa", "pissa_niter_4", "olora", "eva", "corda", "lora_ga")
+_FROM_WEIGHTS = ("pissa", "olora", "mica", "corda", "lora_ga")
 _NITER = re.compile(r"pissa_niter_\d+")
 
 
@@ -65,6 +66,15 @@ class LoraOptions(TargetOptions):
         ids = {_token_id(token, tokenizer) for token in self.trainable_tokens}
         return self.model_copy(update={"trainable_tokens": sorted(ids)})
 
+    def no_quantization(self, quantization: str) -> str:
+        """See MethodOptions."""
+        if self.use_dora and quantization == "int8":
+            return "method.use_dora needs the lengths of weights, which PEFT cannot take in 8 bits"
+        start = str(self.init_lora_weights).partition("_niter_")[0]
+        if start in _FROM_WEIGHTS:
+            return f"method.init_lora_weights: {start} starts from the base model's weights in full"
+        return ""
+
     @field_validator("rank_pattern", "alpha_pattern")
     @classmethod
     def _positive(cls, patterns: dict[str, int]) -> dict[str, int]:
@@ -94,9 +104,7 @@ class LoraOptions(TargetOptions):
         if isinstance(start, bool) or start in _STARTS or _NITER.fullmatch(start):
             return start
         if start == "loftq":
-            raise ValueError(
-                "loftq makes up for a quantised base model, and PEFT computes it on a GPU alone; use pissa or eva"
-            )
+            raise ValueError("loftq makes up for a quantised base model: use method loftq with model.quantization: nf4")
         raise ValueError(f"unknown initialisation. {did_you_mean(start, ['true', 'false', *_STARTS])}")
 
     @model_validator(mode="after")

@@ -33,6 +33,10 @@ class MethodOptions(BaseModel):
         """Virtual tokens that stand before every text, as ids behind the vocabulary (virtual_tokens.py)."""
         return 0
 
+    def no_quantization(self, quantization: str) -> str:
+        """Why these settings do not go with a base model held so (nf4, int8), where the method as such would."""
+        return ""
+
     def no_merge(self) -> str:
         """Why these settings make something that cannot become plain weights, where the method as such could."""
         return ""
@@ -112,7 +116,9 @@ class Method:
             raise ModelError(f"method.name: {self.name} cannot be merged: {reason}", hint="Use it as an adapter.")
         return self.merge(model)
 
-    def need_fit(self, kind: str | None, quantisation: str, *, checkpointing: bool = False) -> None:
+    def need_fit(
+        self, options: MethodOptions, kind: str | None, quantisation: str, *, checkpointing: bool = False
+    ) -> None:
         """Raise ModelError when it does not go with such a base model; asked before weights are loaded, if the kind is known then.
 
         `quantisation` is model.quantization.
@@ -131,6 +137,11 @@ class Method:
             raise ModelError(
                 f"model.quantization: {quantisation}, and {self.name} needs the base model's weights in full",
                 hint="Use model.quantization: none, or method lora.",
+            )
+        if quantisation != "none" and (reason := options.no_quantization(quantisation)):
+            raise ModelError(
+                f"model.quantization: {quantisation}, and {reason}",
+                hint=f"Use model.quantization: none, or another setting of method {self.name}.",
             )
         if checkpointing and not self.checkpointing:
             raise ModelError(

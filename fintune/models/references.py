@@ -76,6 +76,12 @@ def at_hand(reference: str) -> Path | None:
     return path if (path / "config.json").is_file() else None
 
 
+def sha256_at_hand(reference: str) -> str | None:
+    """The digest of a model that is at hand, read whole; None where it is not, as before a first conversion."""
+    folder = at_hand(reference)
+    return None if folder is None else folder_sha256(folder)
+
+
 def kind_at_hand(reference: str) -> Kind | None:
     """What a model that is at hand is, by its config.json alone; None where that does not say."""
     if (folder := at_hand(reference)) is None:

@@ -5,6 +5,7 @@
 ['lora', 'ia3', 'majority']
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -22,7 +23,7 @@ def of_runs(runs: Sequence[RunFiles]) -> dict[str, Any]:
     """A row for each run, on the part that most were scored on, and for each baseline of the first that has any."""
     first = runs[0]
     part = max(PARTS, key=lambda part: sum(part in run.scores for run in runs))
-    rows = [_row(run, part) for run in runs]
+    rows = [_row(run, name, part) for run, name in zip(runs, names_of(runs), strict=True)]
     for name, parts in next((run.baselines for run in runs if run.baselines), {}).items():
         rows.append({"name": name, "kind": "challenger", "scores": _plain(parts.get(part, {}))})
     scored = [row for row in rows if row["scores"]]
@@ -66,9 +67,15 @@ def peak_memory(run: RunFiles) -> int | None:
     return max((line["peak_memory_bytes"] for line in run.log if line.get("peak_memory_bytes")), default=None)
 
 
-def _row(run: RunFiles, part: str) -> dict[str, Any]:
+def names_of(runs: Sequence[RunFiles]) -> list[str]:
+    """What each is called: its config's name, or where several have that one, its folder."""
+    count = Counter(run.name for run in runs)
+    return [run.name if count[run.name] == 1 else str(run.folder) for run in runs]
+
+
+def _row(run: RunFiles, name: str, part: str) -> dict[str, Any]:
     return {
-        "name": run.name,
+        "name": name,
         "kind": "method",
         "method": run.method,
         "scores": _plain(run.scores.get(part, {})),

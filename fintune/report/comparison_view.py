@@ -27,7 +27,7 @@ def views(sources: Sources, runs: Sequence[Mapping[str, Any]]) -> list[dict[str,
     if sources.given > 1:
         named = sources.runs[: sources.given]
         together = comparing.of_runs(named)
-        keys = {run.name: view["key"] for run, view in zip(named, runs, strict=False)}
+        keys = {name: view["key"] for name, view in zip(comparing.names_of(named), runs, strict=False)}
         found.append(compared_view(together, f"comparison{len(found) + 1}", keys, ""))
         if len(prints := together["fingerprints"]) > 1:
             found[-1]["notes"].append(both("compared.differ", prints=", ".join(prints)))

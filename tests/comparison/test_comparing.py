@@ -1,19 +1,24 @@
 """A comparison of tiny runs: what it writes, what it reuses, goes on with, lists as failed, and refuses before weights load."""
 
+import html
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 import fintune
 from fintune.comparison import Comparison, compare
 from fintune.comparison.attempts import asked, attempts
-from fintune.errors import ConfigError, DataError, ModelError, RunError, UsageError
+from fintune.errors import ConfigError, DataError, ModelError, RunError, TrainingError, UsageError
 from fintune.methods import METHODS
+from fintune.models.references import folder_sha256
 from fintune.preparation import prepare
 from fintune.progress import Progress, listening
+from fintune.report import write_report
 from fintune.run import Run
 from tests.conftest import Command
 from tests.tiny import config_for
@@ -144,6 +149,18 @@ def test_a_second_call_trains_nothing_and_says_the_same(
     assert compare(config, methods=["still"], seeds=1, sizes=[]).content["rows"][0]["name"] in ("still", "zero-shot")
 
 
+def test_a_report_of_it_shows_every_row_and_misses_nothing(compared: Comparison, tmp_path: Path) -> None:
+    content = json.loads((compared.folder / "comparison.json").read_text())
+    shown = html.unescape(write_report([compared.folder], tmp_path / "page.html").read_text())
+    assert len(content["rows"]) > 1
+    for row in content["rows"]:
+        assert row["name"] in shown, row["name"]
+        assert all(Run(compared.folder / run).config().name in shown for run in row["runs"][:1])
+    assert content["recommendation"] in shown
+    assert all(failed["reason"] in shown for failed in content["failed"])
+    assert "are not where the comparison says" not in shown
+
+
 def test_one_method_more_costs_its_own_runs_only(quick: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     compare(quick)
     made: list[str] = []
@@ -232,6 +249,76 @@ def test_runs_of_another_base_are_not_mixed_in(quick: dict[str, Any]) -> None:
         compare(quick)
 
 
+def test_answers_are_not_read_for_other_texts_in_their_place(quick: dict[str, Any], tmp_path: Path) -> None:
+    """The fingerprint knows no order, and an id is a line of a file."""
+    lines = Path(quick["data"]["path"]).read_text().splitlines(keepends=True)
+    validation = tmp_path / "validation.jsonl"
+    validation.write_text("".join(lines[:30]))
+    quick["data"] |= {"path": str(tmp_path / "rest.jsonl"), "validation": str(validation)}
+    (tmp_path / "rest.jsonl").write_text("".join(lines[30:]))
+    before = compare(quick, methods=["firm"])
+    validation.write_text("".join(reversed(lines[:30])))
+    with pytest.raises(RunError, match="another text was answered there"):
+        compare(quick, methods=["firm"])
+    validation.write_text("".join(lines[:30]))
+    assert compare(quick, methods=["firm"]).content == before.content
+
+
+def test_other_weights_in_the_bases_place_are_noticed(quick: dict[str, Any], tmp_path: Path) -> None:
+    base = Path(shutil.copytree(quick["model"]["base"], tmp_path / "base"))
+    quick["model"]["base"], quick["evaluation"]["baselines"] = str(base), ["zero-shot"]
+    first = compare(quick, methods=["firm"])
+    weights = load_file(base / "model.safetensors")
+    save_file({n: t * 1.5 for n, t in weights.items()}, base / "model.safetensors", {"format": "pt"})
+    with pytest.raises(RunError, match="trained on other weights or another tokenizer than the base model has now"):
+        compare(quick, methods=["firm"])
+    shutil.rmtree(first.folder / "runs")
+    again = compare(quick, methods=["firm"])
+    asked = [json.loads(file.read_text()) for file in again.folder.glob("challengers/*/costs.validation.json")]
+    runs = [Run(run).environment() for run in (again.folder / "runs").iterdir() if run.is_dir()]
+    assert {one["base_sha256"] for one in (*asked, *runs)} == {folder_sha256(base)}
+
+
+def test_texts_with_line_separators_in_them_are_read_again(quick: dict[str, Any], tmp_path: Path) -> None:
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text(Path(quick["data"]["path"]).read_text().replace(" and ", " and\\u2028"))
+    quick["data"]["path"] = str(rows)
+    assert compare(quick, methods=["firm"]).content == compare(quick, methods=["firm"]).content
+
+
+def test_a_row_that_needs_more_memory_than_there_is_is_left_out(
+    quick: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = fintune.pipeline.train  # type: ignore[attr-defined]
+
+    def train(config: Any, **how: Any) -> Run:
+        if "firm" in config.name and config.train.seed == 1:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+        return original(config, **how)
+
+    monkeypatch.setattr("fintune.comparison.making.train", train)
+    done = compare(quick, seeds=2, sizes=[12])
+    assert done.content["failed"] == [{"name": "firm", "reason": "with seed 1: out of memory"}]
+    assert {row["name"] for row in done.content["rows"]} == {"still", "majority"}
+
+
+def test_what_fails_on_a_smaller_part_alone_stays_in_the_table(
+    quick: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = fintune.pipeline.train  # type: ignore[attr-defined]
+
+    def train(config: Any, **how: Any) -> Run:
+        if "firm-n12" in config.name:
+            raise TrainingError("the loss is not a number", hint="")
+        return original(config, **how)
+
+    monkeypatch.setattr("fintune.comparison.making.train", train)
+    done = compare(quick, sizes=[12])
+    assert done.content["failed"] == [{"name": "firm, 12 examples", "reason": "the loss is not a number"}]
+    assert {row["name"] for row in done.content["rows"]} == {"firm", "still", "majority"}
+    assert {p["name"] for p in done.content["learning_curve"] if p["size"] == 12} == {"still", "majority"}
+
+
 def test_each_method_has_its_own_learning_rate_unless_one_is_set(quick: dict[str, Any], tmp_path: Path) -> None:
     rates = {name: METHODS[name].learning_rate for name in ("lora", "ia3")}
     assert len(set(rates.values())) == 2
@@ -299,6 +386,7 @@ REFUSED: dict[str, tuple[Mapping[str, Any], type[Exception], str]] = {
         DataError,
         "compare.sizes: 500 of a train part of 63",
     ),
+    "too small a size": ({"methods": [FIRM], "sizes": [1]}, DataError, "compare.sizes: 1 of a train part of 63"),
     "no seed": ({"methods": [FIRM], "seeds": 0}, ConfigError, "compare.seeds"),
 }
 

@@ -12,11 +12,13 @@ from typing import Any
 import pytest
 
 from fintune.comparison import compare
-from fintune.comparison.making import _error
+from fintune.comparison.making import _error, threads_each
 from fintune.errors import BrokenEnvironment, ConfigError, DataError
 from fintune.progress import listening
 from fintune.run import Run
+from tests.conftest import Command
 
+MINE = Path(__file__).resolve().parents[2] / "examples" / "my_method.py"
 FIRM = {"name": "lora", "label": "firm", "lora_alpha": 16}
 STILL = {"name": "lora", "label": "still", "train": {"learning_rate": 0}}
 DIVERGING = {"name": "lora", "label": "diverging", "train": {"learning_rate": 1e30, "max_grad_norm": 1e30}}
@@ -39,36 +41,71 @@ def test_two_at_a_time_make_what_one_makes(quick: dict[str, Any]) -> None:
         assert together.content[name] == alone.content[name], name
     assert [f["name"] for f in together.content["failed"]] == ["diverging"]
     runs = sorted((together.folder / "runs").glob("[fs]*"))
+    assert [Path(Run(run).environment()["command"][0]).name for run in runs] == ["worker.py", "worker.py"]
     adapters = [(run / "adapter" / "adapter_model.safetensors").read_bytes() for run in runs]
     others = [alone.folder / "runs" / run.name for run in runs]
     assert adapters == [(run / "adapter" / "adapter_model.safetensors").read_bytes() for run in others]
 
 
-def test_threads_are_shared_out_where_the_config_leaves_them_open(
-    quick: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_runs_are_the_same_with_any_number_of_jobs_and_scored_on_test_side_by_side(quick: dict[str, Any]) -> None:
+    quick["compare"]["methods"] = [FIRM, STILL]
     del quick["train"]["threads"]
-    monkeypatch.setattr(os, "cpu_count", lambda: 4)
-    done = compare(quick, methods=["firm"], jobs=4)
-    assert Run(done.folder / done.content["rows"][0]["runs"][0]).config().train.threads == 1
-    assert {row["name"] for row in done.content["rows"]} == {"firm", "majority"}
+    first = compare(quick, jobs=2)
+    assert [Run(first.folder / row["runs"][0]).environment()["torch_threads"] for row in first.content["rows"][:2]] == [
+        1,
+        1,
+    ]
+    made = {run.name for run in (first.folder / "runs").iterdir()}
+    for jobs in (1, 2):
+        again = compare(quick, part="test", jobs=jobs)
+        assert {run.name for run in (first.folder / "runs").iterdir()} == made
+        assert again.content["part"] == "test"
+
+
+def test_cores_are_shared_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(8), raising=False)
+    assert [threads_each(jobs) for jobs in (1, 2, 3, 20)] == [8, 4, 2, 1]
+    monkeypatch.setenv("OMP_NUM_THREADS", "4")
+    assert threads_each(2) == 2
+
+
+def test_methods_of_ones_own_and_foreign_files_beside_them(
+    quick: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fin: Command
+) -> None:
+    (tmp_path / "filelock.py").write_text("raise SystemExit('run from the folder one works in')")
+    monkeypatch.chdir(tmp_path)
+    config = tmp_path / "run.yaml"
+    config.write_text(json.dumps(quick))
+    done = fin("compare", config, "--methods", "scaled-blocks,firm", "--jobs", "2", "--json", "--code", MINE)
+    assert {row["name"] for row in json.loads(done.out)["rows"]} == {"scaled-blocks", "firm", "majority"}
+    assert json.loads(done.out)["failed"] == []
 
 
 @pytest.mark.parametrize(
     ("said", "code", "kind", "message"),
     [
-        (json.dumps({"kind": "DataError", "message": "a", "hint": "b"}), 2, DataError, "^a$"),
-        (json.dumps({"kind": "ConfigError", "message": "a\nb", "hint": "c"}), 2, ConfigError, "^a\nb$"),
-        ("", -signal.SIGKILL, BrokenEnvironment, "x: its process was ended by signal 9"),
-        ("", 1, BrokenEnvironment, "x: its process ended with code 1: ValueError: no"),
+        ({"kind": "DataError", "message": "a", "hint": "b"}, 2, DataError, "^a$"),
+        ({"kind": "ConfigError", "message": "a\nb", "hint": "c"}, 2, ConfigError, "^a\nb$"),
+        (None, -signal.SIGKILL, BrokenEnvironment, "x: its process was ended by signal 9"),
+        (None, 1, BrokenEnvironment, "x: its process ended with code 1: ValueError: no"),
+        (None, 2, BrokenEnvironment, "x: its process ended with code 2: ValueError: no"),
     ],
 )
-def test_what_a_process_fails_with_is_raised_here(said: str, code: int, kind: type[Exception], message: str) -> None:
+def test_what_a_process_fails_with_is_raised_here(
+    said: Any, code: int, kind: type[Exception], message: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "said.json"
+    if said:
+        file.write_text(json.dumps(said))
     with pytest.raises(kind, match=message):
-        raise _error("x", said, "Traceback\nValueError: no\n", code)
+        raise _error("x", file, "Traceback\nValueError: no\n", code)
 
 
-def test_a_comparison_that_is_stopped_stops_its_processes_and_goes_on(quick: dict[str, Any], tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_a_comparison_that_is_stopped_stops_its_processes(
+    how: signal.Signals, quick: dict[str, Any], tmp_path: Path
+) -> None:
     quick["train"] |= {"epochs": 400}
     quick["compare"]["methods"] = [FIRM, STILL]
     config = tmp_path / "run.yaml"
@@ -80,9 +117,13 @@ def test_a_comparison_that_is_stopped_stops_its_processes_and_goes_on(quick: dic
     while process.poll() is None and len(list(runs.glob("*/log.jsonl"))) < 2:
         time.sleep(0.05)  # until both have logged a step
     assert len(workers(tmp_path)) == 2
-    process.send_signal(signal.SIGINT)
+    process.send_signal(how)
     _, complaint = process.communicate(timeout=120)
-    assert (process.returncode, "Traceback" in complaint) == (130, False)
+    assert "Traceback" not in complaint
+    assert how == signal.SIGKILL or process.returncode == 130
+    deadline = time.monotonic() + 60
+    while workers(tmp_path) and how == signal.SIGKILL and time.monotonic() < deadline:
+        time.sleep(0.05)  # they end by themselves, saved
     assert workers(tmp_path) == []
     assert all(Run(run).has_begun_training() for run in runs.iterdir() if run.is_dir()), "saved, to go on with"
 

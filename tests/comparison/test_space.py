@@ -54,6 +54,12 @@ def test_what_cannot_be_searched(setting: str, message: str) -> None:
     assert caught.value.hint
 
 
+@pytest.mark.parametrize("setting", ["r=0:16", "lora_dropout=0.1:1.5"])
+def test_a_range_beyond_what_a_setting_may_be_is_refused(setting: str) -> None:
+    with pytest.raises(UsageError, match=f"{setting}: beyond what method"):
+        space(load({}), [setting])
+
+
 def test_nothing_to_search() -> None:
     with pytest.raises(UsageError, match="no setting named"):
         space(load({}), [])

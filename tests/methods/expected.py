@@ -19,7 +19,11 @@ TRAINS: dict[str, tuple[str, int, int]] = {
     "p-tuning": (r"(model\.embed_tokens|shared)\.prompt\.encoder\..*", 7, 7),
     "prefix": (rf"{_ATTENTION}\.prefix\.(inner|last)\..*", 7, 15),
     "p-tuning-v2": (rf"{_ATTENTION}\.prefix\.(keys|values)", 4, 12),
-    "houlsby": (r".*\.(o_proj|down_proj|(Self|EncDec)Attention\.o|DenseReluDense\.wo)\.adapter\.\d\.(weight|bias)", 16, 40),
+    "houlsby": (
+        r".*\.(o_proj|down_proj|(Self|EncDec)Attention\.o|DenseReluDense\.wo)\.adapter\.\d\.(weight|bias)",
+        16,
+        40,
+    ),
     "pfeiffer": (_BEHIND_FEED_FORWARD, 8, 16),
     "parallel": (_BEHIND_FEED_FORWARD, 8, 16),
     "bitfit": (rf"{_LINEAR}\.bias", 14, 36),
@@ -27,4 +31,4 @@ TRAINS: dict[str, tuple[str, int, int]] = {
     "full": (r"(model\.(layers|norm)\.|(en|de)coder\.(block|final_layer_norm)\.).*", 27, 50),
     "linear-probe": (r"lm_head\.probe\.(weight|bias)", 2, 2),
 }
-TRAINS |= {name: TRAINS["lora"] for name in ("rslora", "pissa", "lora-plus", "loftq")}
+TRAINS |= dict.fromkeys(("rslora", "pissa", "lora-plus", "loftq"), TRAINS["lora"])

@@ -181,3 +181,22 @@ def test_a_base_model_it_does_not_go_with_is_refused_before_weights_load(
     tiny_config["method"] = {"name": name}
     with pytest.raises(ModelError, match=r"model\.quantization|method\.name: \w+ is for"):
         fintune.train(tiny_config, [f"model.quantization={wrong}"])
+
+
+def test_biases_that_a_model_has_are_merged_by_being_there(tmp_path: Path) -> None:
+    tuned = attached("bitfit", save("gpt2", tmp_path / "model"), add=False)
+    assert {n.rpartition(".")[2] for n, p in tuned.model.named_parameters() if p.requires_grad} == {"bias"}
+    learn("bitfit", tuned, tmp_path)
+    trained = scores(tuned)
+    plain = load_model(str(tmp_path / "model"), device="cpu")
+    merged = METHODS["bitfit"].merged(tuned.model, METHODS["bitfit"].options())
+    plain.model.load_state_dict(merged.state_dict())
+    np.testing.assert_array_equal(scores(plain), trained)
+
+
+def test_an_entry_that_has_virtual_tokens_says_so() -> None:
+    for name, method in METHODS.items():
+        before = method.options().tokens_before() > 0
+        assert method.virtual_tokens == (
+            before or "prefix" in method.saved_format or name in ("prefix", "p-tuning-v2")
+        ), name

@@ -37,6 +37,21 @@ def test_loftq_is_for_4_bits(quantization: str, tiny_config: dict[str, Any]) -> 
         train(tiny_config | {"method": {"name": "loftq"}}, [f"model.quantization={quantization}"])
 
 
+@pytest.mark.parametrize("start", ["pissa", "pissa_niter_2", "olora", "corda", "lora_ga", "mica"])
+def test_starts_from_the_weights_need_them_in_full(start: str, tiny_config: dict[str, Any]) -> None:
+    config = tiny_config | {"method": {"name": "lora", "r": 2, "init_lora_weights": start}}
+    with pytest.raises(
+        ModelError, match=rf"nf4, and method.init_lora_weights: {start.split('_niter', maxsplit=1)[0]} starts from"
+    ):
+        train(config, ["model.quantization=nf4"])
+
+
+@pytest.mark.parametrize("method", [{"name": "dora"}, {"name": "lora", "use_dora": True}])
+def test_dora_does_not_go_with_8_bits(method: dict[str, Any], tiny_config: dict[str, Any]) -> None:
+    with pytest.raises(ModelError, match=r"int8, and method\.use_dora needs the lengths of weights"):
+        train(tiny_config | {"method": method}, ["model.quantization=int8"])
+
+
 def test_another_kind_and_checkpointing_are_refused(
     tiny_config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -57,18 +57,24 @@ def test_it_is_what_attention_over_more_keys_gives(tiny_causal: Path) -> None:
     torch.testing.assert_close(found, (weights @ wide_v).transpose(1, 2))
 
 
-def test_an_encoders_states_change(tiny_seq2seq: Path, tmp_path: Path) -> None:
-    """PEFT's prefixes reach an encoder-decoder's decoder alone; these reach its encoder too."""
-    tuned, base = attached("prefix", tiny_seq2seq), load_model(str(tiny_seq2seq), device="cpu")
+@pytest.mark.parametrize("name", ["prefix", "p-tuning-v2"])
+@pytest.mark.parametrize("family", ["mt5", "t5gemma2"])
+def test_an_encoders_states_change(name: str, family: str, tmp_path: Path) -> None:
+    """PEFT's prefixes reach an encoder-decoder's decoder alone; these reach its encoder too, and come back from a file."""
+    folder = save(family, tmp_path / "model")
+    tuned, base = attached(name, folder), load_model(str(folder), device="cpu")
     ids = torch.tensor([[65, 66, 67]])
     with torch.no_grad():
         start = tuned.model.eval().get_encoder()(input_ids=ids).last_hidden_state
         plain = base.model.get_encoder()(input_ids=ids).last_hidden_state
     assert (start - plain).abs().max() > 1e-3
-    learn("prefix", tuned, tmp_path)
+    learn(name, tuned, tmp_path)
     with torch.no_grad():
         trained = tuned.model.eval().get_encoder()(input_ids=ids).last_hidden_state
     assert (trained - start).abs().max() > 1e-3
+    METHODS[name].save(tuned.model, tmp_path / "adapter")
+    again = load_adapter(load_model(str(folder), device="cpu"), tmp_path / "adapter")
+    np.testing.assert_allclose(scores(again), scores(tuned), atol=1e-5)
 
 
 def test_what_is_saved_needs_the_network_no_more(tiny_causal: Path, tmp_path: Path) -> None:

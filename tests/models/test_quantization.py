@@ -80,6 +80,27 @@ def test_every_method_that_says_so_trains_on_4_bits(name: str, family: str, rows
         assert other.probabilities == pytest.approx(one.probabilities, abs=1e-4)
 
 
+@pytest.mark.parametrize("name", ["lora", "ia3", "prompt", "prefix", "houlsby", "linear-probe"])
+def test_methods_of_each_sort_train_on_8_bits(name: str, rows_file: Path, tmp_path: Path) -> None:
+    config = config_for(save("llama", tmp_path / "model"), rows_file, tmp_path) | {"method": {"name": name}}
+    config["evaluation"] |= {"baselines": [], "test": False}
+    run = fintune.train(config, ["model.quantization=int8", "train.epochs=2"])
+    losses = [line["loss"] for line in run.log() if "step" in line]
+    assert losses[-1] != losses[0]
+    stored = run.predictions("validation")
+    again = load_predictor(run)([p.text for p in stored])
+    for one, other in zip(stored, again, strict=True):
+        assert other.probabilities == pytest.approx(one.probabilities, abs=1e-4)
+
+
+def test_the_scales_of_4_bits_are_quantised_on_request(tmp_path: Path) -> None:
+    folder = save("llama", tmp_path / "model", hidden_size=64, intermediate_size=128, num_key_value_heads=2)
+    for double in (False, True):
+        model = load_model(str(folder), device="cpu", quantization="nf4", double=double).model
+        states = [p.quant_state for p in model.parameters() if getattr(p, "quant_state", None) is not None]
+        assert [state.nested for state in states] == [double] * 14
+
+
 def test_a_run_in_bfloat16_answers_as_it_was_scored(tiny_config: dict[str, Any]) -> None:
     tiny_config["evaluation"] |= {"baselines": [], "test": False}
     run = fintune.train(tiny_config, ["model.dtype=bfloat16", "train.epochs=1"])

@@ -133,6 +133,13 @@ def test_several_runs_are_compared_and_picked_from(tmp_path: Path, run: Run, mon
     assert "not trained and scored on one split (0123456789abcdef, another)" in plain(page)
 
 
+def test_runs_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> None:
+    runs = [made_run(tmp_path / parent / "run").folder for parent in ("first", "second")]
+    shown = write_report(runs, tmp_path / "page.html").read_text()
+    for number, folder in enumerate(runs, 1):
+        assert f'data-sort="{folder}"><a href="#run{number}">' in shown
+
+
 def test_a_comparison_shows_its_table_tests_and_runs(tmp_path: Path) -> None:
     made_run(tmp_path / "lora-0")
     folder = made_comparison(tmp_path / "c", {"lora": ["../lora-0"], "ia3": ["../ia3-0"]})
