@@ -12,7 +12,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from fintune import cli, terminal
+from fintune import cli, own_code, terminal
+from fintune.methods import METHODS
+from fintune.tasks import TASKS
 from tests.tiny import byte_tokenizer, config_for, tiny_rows
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -150,6 +152,16 @@ def fin(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         return Result(int(ended.value.code or 0), captured.out, captured.err)
 
     return run
+
+
+@pytest.fixture
+def registries_kept() -> Iterator[None]:
+    """What files of one's own have registered is forgotten afterwards."""
+    kept: list[tuple[dict[Any, Any], dict[Any, Any]]] = [(d, dict(d)) for d in (METHODS, TASKS, own_code._loaded)]
+    yield
+    for names, before in kept:
+        names.clear()
+        names.update(before)
 
 
 @pytest.fixture

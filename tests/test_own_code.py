@@ -1,7 +1,6 @@
 """A method in a user's own file is trained, saved and used like any other, and only when the file is named."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +17,7 @@ from fintune.run import Run
 EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "my_method.py"
 
 
-@pytest.fixture(autouse=True)
-def registry_kept() -> Iterator[None]:
-    before = dict(METHODS)
-    yield
-    METHODS.clear()
-    METHODS.update(before)
+pytestmark = pytest.mark.usefixtures("registries_kept")
 
 
 def test_the_example_is_trained_saved_and_used(tiny_config: dict[str, Any], tmp_path: Path, fin: Any) -> None:
@@ -44,6 +38,7 @@ def test_the_example_is_trained_saved_and_used(tiny_config: dict[str, Any], tmp_
 
 def test_it_is_compared_like_any_other(tiny_config: dict[str, Any], tmp_path: Path, fin: Any) -> None:
     tiny_config["train"] |= {"epochs": 1}
+    tiny_config["evaluation"] |= {"baselines": ["majority"], "forgetting": False}
     config = tmp_path / "run.yaml"
     config.write_text(json.dumps(tiny_config))
     done = fin("compare", config, "--methods", "scaled-blocks", "--seeds", "1", "--code", EXAMPLE, "--json")

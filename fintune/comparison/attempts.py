@@ -11,10 +11,12 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from fintune import own_code
+from fintune.baselines import BASELINES
 from fintune.config import unchecked, validate
 from fintune.errors import ConfigError, DataError, UsageError, did_you_mean
 from fintune.methods import METHODS
@@ -74,6 +76,15 @@ def asked(
                 hint="All methods: fintune methods.",
             )
     return found
+
+
+def judged_fully(config: RunConfig, written: Mapping[str, Any]) -> RunConfig:
+    """With every challenger at hand, and forgetting, where what was written does not say otherwise."""
+    there = [e.name for e in BASELINES.values() if e.package is None or find_spec(e.package) is not None]
+    everything = {"baselines": there, "forgetting": True}
+    own = written.get("evaluation") or {}
+    more = {key: value for key, value in everything.items() if key not in own}
+    return config.model_copy(update={"evaluation": config.evaluation.model_copy(update=more)})
 
 
 def attempts(prepared: Prepared, sized: Mapping[int, Prepared], folder: Path) -> list[Attempt]:

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from fintune.atomic import locked, need_place, write_atomically
-from fintune.comparison.attempts import Attempt, asked, attempts, of_size
+from fintune.comparison.attempts import Attempt, asked, attempts, judged_fully, of_size
 from fintune.comparison.challengers import Challengers
 from fintune.comparison.making import FAILURES, Jobs
 from fintune.comparison.record import Scored, curve, record
 from fintune.comparison.rows import Row, method_row
+from fintune.config import unchecked
 from fintune.errors import ModelError, RunError
 from fintune.models.references import sha256_at_hand
 from fintune.preparation import Prepared, announce, prepare
@@ -51,7 +52,8 @@ def compare(  # noqa: PLR0913
     With `jobs`, so many runs at a time, each in a process of its own. A method that fails is listed with its reason; ModelError
     when all do.
     """
-    prepared = prepare(asked(source, overrides, methods=methods, seeds=seeds, sizes=sizes, part=part))
+    config = asked(source, overrides, methods=methods, seeds=seeds, sizes=sizes, part=part)
+    prepared = prepare(judged_fully(config, unchecked(source, overrides)))
     folder = folder_of(prepared.config)
     sized = {size: of_size(prepared, size) for size in prepared.config.compare.sizes}
     planned = attempts(prepared, sized, folder)

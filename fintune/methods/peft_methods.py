@@ -205,8 +205,8 @@ IA3 = Method(
     paper="Liu et al. 2022, arXiv:2205.05638",
     options=IA3Options,
     attach=_ia3,
-    learning_rate=3e-3,
-    learning_rate_source="arXiv:2205.05638's",
+    learning_rate=1e-2,
+    learning_rate_source="between arXiv:2205.05638's 3e-3 and the best of three on AllAgree's validation part, docs/log.md",
 )
 NORMS = Method(
     name="norms",

@@ -177,8 +177,8 @@ PREFIX = Method(
     summary="Learned keys and values before the text's in every block, made by a small network while training",
     paper="Li and Liang 2021, arXiv:2101.00190",
     options=PrefixOptions,
-    learning_rate=1e-3,
-    learning_rate_source="ours, not searched",
+    learning_rate=3e-3,
+    learning_rate_source="best of three on AllAgree's validation part, docs/log.md",
     **_SHARED,
 )
 P_TUNING_V2 = Method(
@@ -186,7 +186,7 @@ P_TUNING_V2 = Method(
     summary="Learned keys and values before the text's in every block, as they are",
     paper="Liu et al. 2022, arXiv:2110.07602",
     options=DeepPromptOptions,
-    learning_rate=5e-3,
-    learning_rate_source="of arXiv:2110.07602's order",
+    learning_rate=2e-2,
+    learning_rate_source="between arXiv:2110.07602's order and the best of three on AllAgree's validation part, docs/log.md",
     **_SHARED,
 )

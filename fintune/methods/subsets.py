@@ -116,7 +116,7 @@ FREEZE = Method(
     options=FreezeOptions,
     attach=freeze,
     learning_rate=1e-4,
-    learning_rate_source="ours, not searched",
+    learning_rate_source="better of two on AllAgree's validation part, docs/log.md",
     **_SAME,
 )
 FULL = Method(

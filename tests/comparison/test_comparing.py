@@ -11,8 +11,9 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 import fintune
+from fintune.baselines import BASELINES
 from fintune.comparison import Comparison, compare
-from fintune.comparison.attempts import asked, attempts
+from fintune.comparison.attempts import asked, attempts, judged_fully
 from fintune.errors import ConfigError, DataError, ModelError, RunError, TrainingError, UsageError
 from fintune.methods import METHODS
 from fintune.models.references import folder_sha256
@@ -31,7 +32,7 @@ MISFIT = {"name": "lora", "label": "misfit", "target_modules": "nothing_here"}
 def settings(model: Path, rows: Path, folder: Path) -> dict[str, Any]:
     config = config_for(model, rows, folder)
     config["train"] |= {"epochs": 1, "batch_size": 8}
-    config["evaluation"] |= {"baselines": ["majority", "zero-shot"]}
+    config["evaluation"] |= {"baselines": ["majority", "zero-shot"], "forgetting": False}
     return config | {"compare": {"methods": [FIRM, MISFIT, STILL], "seeds": 2, "sizes": [12]}}
 
 
@@ -39,7 +40,7 @@ def settings(model: Path, rows: Path, folder: Path) -> dict[str, Any]:
 def quick(tiny_config: dict[str, Any]) -> dict[str, Any]:
     """One run of one epoch a row."""
     tiny_config["train"] |= {"epochs": 1, "batch_size": 8}
-    tiny_config["evaluation"] |= {"baselines": ["majority"]}
+    tiny_config["evaluation"] |= {"baselines": ["majority"], "forgetting": False}
     return tiny_config | {"compare": {"methods": [FIRM, STILL], "seeds": 1}}
 
 
@@ -317,6 +318,16 @@ def test_what_fails_on_a_smaller_part_alone_stays_in_the_table(
     assert done.content["failed"] == [{"name": "firm, 12 examples", "reason": "the loss is not a number"}]
     assert {row["name"] for row in done.content["rows"]} == {"firm", "still", "majority"}
     assert {p["name"] for p in done.content["learning_curve"] if p["size"] == 12} == {"still", "majority"}
+
+
+def test_every_challenger_is_asked_and_forgetting_measured_unless_the_config_says_otherwise(
+    quick: dict[str, Any],
+) -> None:
+    config = asked(quick)
+    assert judged_fully(config, quick) == config
+    whole = judged_fully(config, {}).evaluation
+    assert (set(whole.baselines), whole.forgetting) == (set(BASELINES), True)
+    assert judged_fully(config, {"evaluation": {"forgetting": False}}).evaluation.baselines == whole.baselines
 
 
 def test_each_method_has_its_own_learning_rate_unless_one_is_set(quick: dict[str, Any], tmp_path: Path) -> None:

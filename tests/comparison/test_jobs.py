@@ -27,7 +27,7 @@ DIVERGING = {"name": "lora", "label": "diverging", "train": {"learning_rate": 1e
 @pytest.fixture
 def quick(tiny_config: dict[str, Any]) -> dict[str, Any]:
     tiny_config["train"] |= {"epochs": 1, "batch_size": 8, "threads": 1}
-    tiny_config["evaluation"] |= {"baselines": ["majority"]}
+    tiny_config["evaluation"] |= {"baselines": ["majority"], "forgetting": False}
     return tiny_config | {"compare": {"methods": [FIRM, STILL, DIVERGING], "seeds": 1}}
 
 
@@ -70,6 +70,7 @@ def test_cores_are_shared_out(monkeypatch: pytest.MonkeyPatch) -> None:
     assert threads_each(2) == 2
 
 
+@pytest.mark.usefixtures("registries_kept")
 def test_methods_of_ones_own_and_foreign_files_beside_them(
     quick: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fin: Command
 ) -> None:
