@@ -83,7 +83,8 @@ def _attention(layer: "nn.Module") -> Any:
 
 def _keys_and_values(plain: Any, attention: Any, hidden_states: "torch.Tensor", kwargs: dict[str, Any]) -> Any:
     queries, keeping = attention.q_proj, _Keeping()
-    width = getattr(queries, "base_layer", queries).weight.shape[0]
+    layer = getattr(queries, "base_layer", queries)
+    width = getattr(layer, "out_features", layer.weight.shape[0])  # in 4 bits a weight's shape is that of its packing
     own = queries.__dict__.get("forward")
     queries.forward = lambda x: x.new_zeros((*x.shape[:-1], width))
     try:

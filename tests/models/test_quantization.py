@@ -5,16 +5,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import fintune
 from fintune.config import load
 from fintune.errors import ConfigError
 from fintune.methods import METHODS
 from fintune.methods.lora import LoraOptions
-from fintune.models import load_model
+from fintune.models import last_block, load_model
 from fintune.opening import open_engine
 from fintune.predictor import load as load_predictor
 from tests.families import save
+from tests.methods.test_every_method import scores
 from tests.tiny import config_for
 
 
@@ -37,7 +39,6 @@ def test_scales_are_quantised_in_4_bits_alone(quantization: str) -> None:
 
 def test_loftq_makes_up_for_what_4_bits_lose(tmp_path: Path) -> None:
     """Of GPT-2 too, whose files hold weights the other way round; the attention's last layer is square."""
-    import torch
     from bitsandbytes.functional import dequantize_4bit
     from transformers import AutoModelForCausalLM
 
@@ -99,6 +100,26 @@ def test_the_scales_of_4_bits_are_quantised_on_request(tmp_path: Path) -> None:
         model = load_model(str(folder), device="cpu", quantization="nf4", double=double).model
         states = [p.quant_state for p in model.parameters() if getattr(p, "quant_state", None) is not None]
         assert [state.nested for state in states] == [double] * 14
+
+
+@pytest.mark.parametrize("quantization", ["none", "nf4", "int8"])
+def test_queries_that_nobody_reads_are_as_wide_as_the_layer(
+    quantization: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A weight in 4 bits has the shape of its packing: thousands of times as many numbers a token, were it taken for the width."""
+    folder = save("llama", tmp_path / "model", hidden_size=64, intermediate_size=128, num_key_value_heads=2)
+    base = load_model(str(folder), device="cpu", quantization=quantization)
+    queries, widths = last_block.queries_of_last_block(base.model), []
+    original = last_block._Keeping.update
+
+    def update(self: Any, *args: Any, **kwargs: Any) -> Any:
+        assert queries is not None
+        widths.append(queries(torch.zeros(1, 1, 64)).shape[-1])
+        return original(self, *args, **kwargs)
+
+    monkeypatch.setattr(last_block._Keeping, "update", update)
+    scores(base)
+    assert set(widths) == {64}
 
 
 def test_a_run_in_bfloat16_answers_as_it_was_scored(tiny_config: dict[str, Any]) -> None:
