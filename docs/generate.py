@@ -21,6 +21,7 @@ from fintune.template import template
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTE = "<!-- written by docs/generate.py; do not edit -->\n\n"
+BRACKET = "\\["  # as rich wants it in a terminal
 BEGIN, END = "<!-- tree -->", "<!-- /tree -->"
 
 
@@ -31,7 +32,8 @@ def cli() -> str:
     for name, sub in command.commands.items():
         shown = " ".join([f"fintune {name}", *(_metavar(p) for p in _arguments(sub))])
         parts.append(f"## {name}\n\n{sub.help}\n\n    {shown}\n")
-        rows = [f"| `{_name(p)}` | {p.help} |" for p in sub.params if getattr(p, "help", None)]
+        helped: list[Any] = [p for p in sub.params if getattr(p, "help", None)]
+        rows = [f"| `{_name(p)}` | {p.help.replace(BRACKET, '[')} |" for p in helped]
         parts.append("| | |\n|---|---|\n" + "\n".join(rows) + "\n")
     parts.append(
         "Exit codes: 0 done; 1 broken environment (disk full, package missing); 2 a mistake in input; 130 interrupted.\n"

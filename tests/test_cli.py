@@ -437,3 +437,9 @@ def test_predict_streams_a_file_into_a_file(fin: Command, trained: fintune.Run, 
     assert "out.csv: 1\n" in result.err
     assert "out.csv.errors.jsonl: 1\n" in result.err
     assert fin(*command, tmp_path / "out.txt").code == 2
+
+
+def test_help_names_extras_whole(fin: Command) -> None:
+    """Rich takes a word in brackets for markup."""
+    for command, extra in (("compare", "fintune[search]"), ("check", "fintune[pii]")):
+        assert extra in "".join(fin(command, "--help").out.split("│")).replace("\n", " ")

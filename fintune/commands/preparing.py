@@ -38,7 +38,7 @@ def check(
         str | None,
         typer.Option(metavar="FILE", help="Compare with another file: shared texts, and their labels there."),
     ] = None,
-    pii: Annotated[bool, typer.Option("--pii", help="Look for personal data; needs fintune[pii].")] = False,
+    pii: Annotated[bool, typer.Option("--pii", help="Look for personal data; needs fintune\\[pii].")] = False,
     near_duplicates: Annotated[
         bool, typer.Option(help="Look for near-duplicates; the split is by single rows without.")
     ] = True,

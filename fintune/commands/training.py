@@ -58,7 +58,7 @@ def compare(
         str | None,
         typer.Option(
             metavar="SETTING,...",
-            help="Search these settings of each method instead, on validation: learning_rate,r or r=4:64; needs fintune[search].",
+            help="Search these settings of each method instead, on validation: learning_rate,r or r=4:64; needs fintune\\[search].",
         ),
     ] = None,
     trials: Annotated[int, typer.Option(min=1, help="Runs of a search, those made before among them.")] = 20,
