@@ -35,6 +35,13 @@ def multiplies_bfloat16() -> bool:
     return any(there for name, there in torch.cpu.get_capabilities().items() if "bf16" in name)
 
 
+def multiplies_int8() -> bool:
+    """Whether this CPU has instructions for products of 8-bit integers; without, torch makes them one by one."""
+    import torch
+
+    return any(there for name, there in torch.cpu.get_capabilities().items() if "vnni" in name or name == "amx_int8")
+
+
 def _measured(most: int) -> int:
     """The quicker of all threads and half of them: two of a core share its arithmetic, and may only wait for each other."""
     import torch

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from fintune.assembly import engine, load_tuned
+from fintune.cores import multiplies_int8
 from fintune.data.sources import sha256
 from fintune.engines import Engine
 from fintune.engines.registry import EngineEntry, entry_of
@@ -43,6 +44,10 @@ def open_engine(run: Run, name: str = "torch", *, device: str = "auto") -> Engin
     running: Engine = engine(config, loaded)
     if entry.exact:
         return running
+    if not multiplies_int8():
+        tell(
+            "model", f"warning: this CPU has no integer products; --engine {name} is many times slower here than torch"
+        )
     texts, expected = _stored(run)
     task = TASKS[config.task.name].build(config.task)
     prompts, candidates = [task.prompt(text) for text in texts], task.candidates()
@@ -62,9 +67,8 @@ def _sharing(model: Any) -> Any:
 
 def _stored(run: Run) -> tuple[list[str], Any]:
     """Texts of the validation part and the probabilities the run was scored with, `(texts, labels)`."""
-    stored = (run.folder / "predictions.validation.jsonl").read_text("utf-8").split("\n")
-    lines = [json.loads(line) for line in stored if line]
-    return [line["text"] for line in lines], np.array([list(line["probabilities"].values()) for line in lines])
+    stored = run.predictions("validation")
+    return [p.text for p in stored], np.array([list(p.probabilities.values()) for p in stored])
 
 
 def _check(run: Run, entry: EngineEntry, read: Any, expected: Any) -> None:
