@@ -55,8 +55,7 @@ def _run(place: Path) -> dict[str, Any]:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    known = importlib.util.find_spec(place.stem) if place.stem not in sys.modules else sys.modules[place.stem].__spec__
-    if known is None or known.origin == str(place):  # never in the place of a library
+    if _is_free(place):
         sys.modules[place.stem] = module  # its classes can be found by name
     try:
         spec.loader.exec_module(module)
@@ -66,3 +65,11 @@ def _run(place: Path) -> dict[str, Any]:
             hint="Run it with python to see where.",
         ) from error
     return vars(module)
+
+
+def _is_free(place: Path) -> bool:
+    """Whether no other module has the file's name, loaded or not: it must not take the place of a library."""
+    if (there := sys.modules.get(place.stem)) is not None:
+        return getattr(there, "__file__", None) == str(place)
+    found = importlib.util.find_spec(place.stem) if place.stem.isidentifier() else None
+    return found is None or found.origin == str(place)

@@ -104,7 +104,7 @@ def score_part(run: Run, part: str, running: Engine | None = None) -> Evaluation
         return _evaluate(prepared.config, prepared.task, prepared.splits[part], running, part)
     scores, baselines = run.scores(), run.baselines()
     need_place(run.folder / "scores.json")
-    with deterministic(prepared.config.train.fixed_threads or fastest_threads()):
+    with deterministic(threads_of(run, prepared.config) or fastest_threads()):
         running = engine(prepared.config, load_tuned(run))
         found = _evaluate(prepared.config, prepared.task, prepared.splits[part], running, part)
     scores[part] = found.scores

@@ -56,6 +56,15 @@ def test_a_run_is_made_anew_when_the_file_has_changed(tiny_config: dict[str, Any
     assert [a == b for a, b in zip(*names, strict=True)] == [False, True]
 
 
+def test_a_file_takes_no_librarys_place_and_may_have_dots_in_its_name(tmp_path: Path) -> None:
+    for name in ("colorsys.py", "my.method.py"):
+        (tmp_path / name).write_text(EXAMPLE.read_text().replace("scaled-blocks", name))
+        assert load_code(tmp_path / name) == [name]
+    import colorsys
+
+    assert hasattr(colorsys, "rgb_to_hsv")
+
+
 def test_one_file_may_build_on_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(tmp_path))
     (tmp_path / "first_code.py").write_text(EXAMPLE.read_text())

@@ -17,7 +17,7 @@ from typing import Any
 from fintune.atomic import locked, need_place, write_atomically
 from fintune.comparison.attempts import Attempt, asked, attempts, judged_fully, of_size
 from fintune.comparison.challengers import Challengers
-from fintune.comparison.making import FAILURES, Jobs
+from fintune.comparison.jobs import FAILURES, Jobs
 from fintune.comparison.record import Scored, curve, record
 from fintune.comparison.rows import Row, method_row
 from fintune.config import unchecked

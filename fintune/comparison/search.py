@@ -19,7 +19,7 @@ from typing import Any
 from fintune.atomic import locked, need_place, write_atomically
 from fintune.comparison.attempts import Attempt, asked, attempts, config_for, digest
 from fintune.comparison.comparing import folder_of
-from fintune.comparison.making import FAILURES, made
+from fintune.comparison.jobs import FAILURES, made
 from fintune.comparison.space import Range, space
 from fintune.config import dump, load, validate
 from fintune.errors import BrokenEnvironment, ConfigError, TrainingError, UsageError

@@ -13,7 +13,7 @@ import warnings
 from pathlib import Path
 
 from fintune import errors, signals
-from fintune.comparison.making import made
+from fintune.comparison.jobs import made
 from fintune.config import load
 from fintune.own_code import load_code
 

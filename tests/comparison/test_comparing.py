@@ -61,7 +61,7 @@ def forbid_training(monkeypatch: pytest.MonkeyPatch) -> None:
     def never(*_: Any, **__: Any) -> None:
         raise AssertionError("nothing must be loaded or trained here")
 
-    monkeypatch.setattr("fintune.comparison.making.train", never)
+    monkeypatch.setattr("fintune.comparison.jobs.train", never)
     monkeypatch.setattr("fintune.models.load_model", never)
 
 
@@ -171,7 +171,7 @@ def test_one_method_more_costs_its_own_runs_only(quick: dict[str, Any], monkeypa
         made.append(config.name)
         return original(config, **how)
 
-    monkeypatch.setattr("fintune.comparison.making.train", count)
+    monkeypatch.setattr("fintune.comparison.jobs.train", count)
     found = compare(quick, methods=["firm", "lora"])
     assert [name.split("-")[0] for name in made] == ["lora"]
     assert {row["name"] for row in found.content["rows"]} == {"firm", "lora", "majority"}
@@ -218,9 +218,9 @@ def test_the_test_part_is_scored_once_by_the_runs_that_are_there(
     before = compare(quick)
     scored: list[str] = []
     original = fintune.pipeline.score_part  # type: ignore[attr-defined]
-    monkeypatch.setattr("fintune.comparison.making.train", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("fintune.comparison.jobs.train", lambda *_, **__: 1 / 0)
     monkeypatch.setattr(
-        "fintune.comparison.making.score_part",
+        "fintune.comparison.jobs.score_part",
         lambda run, part: (scored.append(run.folder.name), original(run, part)),
     )
     found = compare(quick, part="test")
@@ -297,7 +297,7 @@ def test_a_row_that_needs_more_memory_than_there_is_is_left_out(
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
         return original(config, **how)
 
-    monkeypatch.setattr("fintune.comparison.making.train", train)
+    monkeypatch.setattr("fintune.comparison.jobs.train", train)
     done = compare(quick, seeds=2, sizes=[12])
     assert done.content["failed"] == [{"name": "firm", "reason": "with seed 1: out of memory"}]
     assert {row["name"] for row in done.content["rows"]} == {"still", "majority"}
@@ -313,7 +313,7 @@ def test_what_fails_on_a_smaller_part_alone_stays_in_the_table(
             raise TrainingError("the loss is not a number", hint="")
         return original(config, **how)
 
-    monkeypatch.setattr("fintune.comparison.making.train", train)
+    monkeypatch.setattr("fintune.comparison.jobs.train", train)
     done = compare(quick, sizes=[12])
     assert done.content["failed"] == [{"name": "firm, 12 examples", "reason": "the loss is not a number"}]
     assert {row["name"] for row in done.content["rows"]} == {"firm", "still", "majority"}

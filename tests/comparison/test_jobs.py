@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from fintune.comparison import compare
-from fintune.comparison.making import _error, threads_each
+from fintune.comparison import compare, jobs
+from fintune.comparison.jobs import _error, threads_each
 from fintune.errors import BrokenEnvironment, ConfigError, DataError
 from fintune.progress import listening
 from fintune.run import Run
@@ -56,16 +56,30 @@ def test_runs_are_the_same_with_any_number_of_jobs_and_scored_on_test_side_by_si
         1,
     ]
     made = {run.name for run in (first.folder / "runs").iterdir()}
-    for jobs in (1, 2):
-        again = compare(quick, part="test", jobs=jobs)
+    for count in (1, 2):
+        again = compare(quick, part="test", jobs=count)
         assert {run.name for run in (first.folder / "runs").iterdir()} == made
         assert again.content["part"] == "test"
+
+
+def test_a_process_is_told_its_share(quick: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    original = subprocess.Popen
+
+    def start(command: Any, **how: Any) -> Any:
+        told.append(how["env"]["OMP_NUM_THREADS"])
+        return original(command, **how)
+
+    monkeypatch.setattr(jobs.subprocess, "Popen", start)
+    monkeypatch.setattr(jobs, "threads_each", lambda count: count)
+    compare(quick, methods=["firm", "still"], jobs=8)
+    assert told == ["2", "2"], "no more processes than runs"
 
 
 def test_cores_are_shared_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(8), raising=False)
-    assert [threads_each(jobs) for jobs in (1, 2, 3, 20)] == [8, 4, 2, 1]
+    assert [threads_each(count) for count in (1, 2, 3, 20)] == [8, 4, 2, 1]
     monkeypatch.setenv("OMP_NUM_THREADS", "4")
     assert threads_each(2) == 2
 

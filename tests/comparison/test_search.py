@@ -144,6 +144,6 @@ def test_the_command_and_its_runs_are_those_of_the_comparison(
     assert f"--set train.learning_rate={best}" in shown.out
     assert f"next: fintune compare {config}" in shown.out
     assert found["config"] == str(config)
-    monkeypatch.setattr("fintune.comparison.making.train", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("fintune.comparison.jobs.train", lambda *_, **__: 1 / 0)
     assert compare(config, seeds=1).content["rows"], "the best trial is a finished run of the comparison"
     assert isinstance(search(path, settings=["learning_rate"], trials=2), Search)
