@@ -7,12 +7,15 @@
 import os
 import platform
 import time
+from collections.abc import Callable
+from typing import Any
 
 from fintune.progress import tell
 from fintune.remembered import remembered
 
 _SECONDS = 0.25
 """for each number of threads"""
+_TURNS = 3
 _SHAPE = (512, 1024, 1024)
 """of the product that is measured: a batch of texts through a layer of a small model"""
 
@@ -35,11 +38,28 @@ def multiplies_bfloat16() -> bool:
     return any(there for name, there in torch.cpu.get_capabilities().items() if "bf16" in name)
 
 
-def multiplies_int8() -> bool:
-    """Whether this CPU has instructions for products of 8-bit integers; without, torch makes them one by one."""
+def int8_gain() -> float:
+    """How many times the speed of float32 products those of 8-bit integers have here; without instructions for them, a small part."""
     import torch
 
-    return any(there for name, there in torch.cpu.get_capabilities().items() if "vnni" in name or name == "amx_int8")
+    key = f"{platform.node()} {platform.processor()}, {torch.backends.cpu.get_cpu_capability()}, torch {torch.__version__}"
+    return remembered("int8.json", key, _int8_measured)
+
+
+def _int8_measured() -> float:
+    """The best of a few turns of each, in turn."""
+    import torch
+
+    a, b = torch.randn(_SHAPE[0], _SHAPE[1]), torch.randn(_SHAPE[1], _SHAPE[2])
+    whole, other = a.to(torch.int8), b.to(torch.int8).T.contiguous().T
+    products: dict[str, Callable[[], Any]] = {"float32": lambda: a @ b, "int8": lambda: torch._int_mm(whole, other)}
+    best = dict.fromkeys(products, float("inf"))
+    for _ in range(_TURNS):
+        for name, product in products.items():
+            begun = time.perf_counter()
+            product()
+            best[name] = min(best[name], time.perf_counter() - begun)
+    return best["float32"] / best["int8"]
 
 
 def _measured(most: int) -> int:

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from fintune.assembly import engine, load_tuned
-from fintune.cores import multiplies_int8
 from fintune.data.sources import sha256
 from fintune.engines import Engine
 from fintune.engines.registry import EngineEntry, entry_of
@@ -35,6 +34,7 @@ def open_engine(run: Run, name: str = "torch", *, device: str = "auto") -> Engin
     import torch
 
     entry, config = entry_of(name), run.config()
+    entry.need_machine()
     loaded = load_tuned(run, device=device)
     entry.need(loaded)
     method = METHODS[config.method.name]
@@ -44,10 +44,6 @@ def open_engine(run: Run, name: str = "torch", *, device: str = "auto") -> Engin
     running: Engine = engine(config, loaded)
     if entry.exact:
         return running
-    if not multiplies_int8():
-        tell(
-            "model", f"warning: this CPU has no integer products; --engine {name} is many times slower here than torch"
-        )
     texts, expected = _stored(run)
     task = TASKS[config.task.name].build(config.task)
     prompts, candidates = [task.prompt(text) for text in texts], task.candidates()

@@ -46,6 +46,12 @@ def own_trunk_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FINTUNE_TRUNK_CACHE", str(tmp_path / "trunk"))
 
 
+@pytest.fixture(autouse=True)
+def integers_pay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Engines are tested alike on every CPU; on tiny models the slowest products of integers do."""
+    monkeypatch.setattr("fintune.engines.registry.int8_gain", lambda: 2.0)
+
+
 @pytest.fixture
 def phrasebank() -> Path:
     if not PHRASEBANK.is_file():

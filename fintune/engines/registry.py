@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from fintune.cores import int8_gain
 from fintune.errors import ModelError, UsageError, did_you_mean
 from fintune.models import LoadedModel
 from fintune.models.quantization import is_quantized
@@ -21,6 +22,15 @@ def _int8(loaded: LoadedModel, read_texts: Callable[[], Any]) -> None:
         raise ModelError(
             "--engine int8: none of this model's blocks has plain linear layers", hint="Use --engine torch."
         )
+
+
+def _integers_pay() -> str:
+    gain = int8_gain()
+    return "" if gain > 1 else f"this CPU multiplies 8-bit integers at {gain:.2g} times the speed of float32"
+
+
+def _anywhere() -> str:
+    return ""
 
 
 @dataclass(frozen=True)
@@ -41,6 +51,8 @@ class EngineEntry:
     """where its best answer leads by a smaller probability, the exact model is asked (second_look.py)"""
     quantised: bool = False
     """whether it runs a base model that is held in 4 or 8 bits"""
+    hindered: Callable[[], str] = _anywhere
+    """what speaks against it on this machine, nothing if empty"""
     version: int = 1
     """raised when its numbers change: runs checked with another are checked again"""
 
@@ -53,6 +65,11 @@ class EngineEntry:
             "devices": ", ".join(self.devices),
             "equal": "yes" if self.exact else "checked on the run's validation texts",
         }
+
+    def need_machine(self) -> None:
+        """Raise ModelError when this machine is not made for it; asked before weights load."""
+        if problem := self.hindered():
+            raise ModelError(f"--engine {self.name}: {problem}", hint="Use --engine torch.")
 
     def need(self, loaded: LoadedModel) -> None:
         """Raise ModelError when it cannot run this model where it is."""
@@ -84,7 +101,7 @@ ENGINES = {
             _as_it_is,
             quantised=True,
         ),
-        EngineEntry("int8", _INT8, _BOTH, ("cpu",), False, True, _int8, margin=0.5, version=4),
+        EngineEntry("int8", _INT8, _BOTH, ("cpu",), False, True, _int8, margin=0.5, hindered=_integers_pay, version=4),
     )
 }
 

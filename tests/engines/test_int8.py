@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import fintune
+from fintune.cores import int8_gain
 from fintune.engines.int8 import Int8Linear, quantise
 from fintune.engines.registry import ENGINES
 from fintune.errors import ModelError, UsageError
@@ -100,6 +101,25 @@ def test_an_unknown_engine_is_named(run: Run) -> None:
     with pytest.raises(UsageError, match="--engine int4: unknown engine"):
         open_engine(run, "int4")
     assert {"torch", "int8"} <= ENGINES.keys()
+
+
+def test_a_cpu_that_integers_slow_down_is_told_before_weights_load(
+    run: Run, monkeypatch: pytest.MonkeyPatch, fin: Any
+) -> None:
+    monkeypatch.setattr("fintune.engines.registry.int8_gain", lambda: 0.0123)
+    monkeypatch.setattr("fintune.opening.load_tuned", None)
+    found = fin("predict", run.folder, "--engine", "int8", "a text")
+    assert found.code == 2
+    assert "this CPU multiplies 8-bit integers at 0.012 times the speed of float32" in found.err
+    assert "Use --engine torch" in found.err
+
+
+def test_what_integers_gain_is_measured_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("fintune.remembered.cache_folder", lambda: tmp_path)
+    times = iter([0.0, 6.0, 10.0, 13.0, 20.0, 24.0, 30.0, 32.0, 40.0, 44.0, 50.0, 53.0])  # float32 and int8, in turn
+    monkeypatch.setattr("time.perf_counter", lambda: next(times))
+    assert int8_gain() == 2.0  # the best of each: 4 and 2
+    assert int8_gain() == 2.0
 
 
 def test_the_commands_take_an_engine(run: Run, rows_file: Path, tmp_path: Path, fin: Any) -> None:
