@@ -3,8 +3,9 @@
 Row | Fault (a reader's) -> Example (a task's) -> Encoded | TooLong (the tokenizer's) -> Prediction (an engine's) -> Score (a metric's).
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,16 @@ class Prediction:
     def confidence(self) -> float:
         """Probability of the predicted label, 0 when there is none."""
         return self.probabilities.get(self.label, 0.0) if self.label is not None else 0.0
+
+
+def lines_of(predictions: Iterable[Prediction]) -> str:
+    """A JSON object a line."""
+    return "".join(json.dumps(asdict(prediction), ensure_ascii=False) + "\n" for prediction in predictions)
+
+
+def predictions_in(lines: str) -> list[Prediction]:
+    """The opposite. Raises ValueError, TypeError when a line is none."""
+    return [Prediction(**json.loads(line)) for line in lines.split("\n") if line]
 
 
 @dataclass(frozen=True, slots=True)

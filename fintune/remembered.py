@@ -5,8 +5,9 @@
 """
 
 import contextlib
+import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,6 +29,11 @@ def remembered(name: str, key: str, measure: Callable[[], N]) -> N:
         place.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(place, json.dumps({key: found} | now, indent=1))
     return now.get(key, found)
+
+
+def key_of(facts: Sequence[object]) -> str:
+    """A short key of everything a number depends on."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
 def _known(place: Path) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from fintune.config import load
 from fintune.data.cleanup import Dropped
 from fintune.errors import ConfigError, RunError
 from fintune.methods import METHODS
-from fintune.records import Prediction, Score, Scores
+from fintune.records import Prediction, Score, Scores, lines_of, predictions_in
 from fintune.sections import RunConfig
 
 MARK = "INCOMPLETE"
@@ -119,14 +119,13 @@ class Run:
         """What the run's model, or a baseline, answered on a part. Raises RunError when that was not scored."""
         name = _predictions_file(part, baseline)
         try:
-            return [Prediction(**json.loads(line)) for line in self._read_text(name).split("\n") if line]
+            return predictions_in(self._read_text(name))
         except (ValueError, TypeError) as error:
             raise RunError(f"{self.folder / name}: damaged: {error}", hint="Copy the run folder again.") from None
 
     def write_predictions(self, part: str, predictions: Sequence[Prediction], baseline: str | None = None) -> None:
         """Write predictions.<part>.jsonl, or predictions.<part>.<baseline>.jsonl."""
-        lines = [json.dumps(asdict(p), ensure_ascii=False) + "\n" for p in predictions]
-        self.write_text(_predictions_file(part, baseline), "".join(lines))
+        self.write_text(_predictions_file(part, baseline), lines_of(predictions))
 
     def write_dropped(self, dropped: Sequence[Dropped]) -> None:
         """Write dropped.jsonl: a line for each row that was left out, with the reason; none when none was."""

@@ -24,7 +24,7 @@ from fintune.environment import deterministic
 from fintune.models.references import sha256_at_hand
 from fintune.preparation import Prepared
 from fintune.progress import tell
-from fintune.records import Prediction
+from fintune.records import lines_of, predictions_in
 
 if TYPE_CHECKING:
     from fintune.models import LoadedModel
@@ -67,9 +67,8 @@ class Challengers:
         known = json.loads(costs.read_text(encoding="utf-8")) if costs.is_file() else None
         if known is None or self._asked_another(entry, known):
             known = self._ask(entry, prepared, part, predictions, costs)
-        lines = predictions.read_text(encoding="utf-8").split("\n")
         examples, labels = prepared.splits[part], prepared.task.labels
-        found = answered([Prediction(**json.loads(line)) for line in lines if line], examples, labels)
+        found = answered(predictions_in(predictions.read_text(encoding="utf-8")), examples, labels)
         return Row(entry.name, "challenger", found[None], Costs(**known["costs"]))
 
     def _asked_another(self, entry: Baseline, known: Mapping[str, Any]) -> bool:
@@ -85,9 +84,8 @@ class Challengers:
             begun = time.monotonic()
             found = challenge(alone, base, part)[entry.name]
             seconds = time.monotonic() - begun
-        lines = [json.dumps(asdict(p), ensure_ascii=False) + "\n" for p in found.predictions]
-        write_atomically(predictions, "".join(lines))
-        known = {"costs": asdict(_costs(entry, seconds, len(lines))), "base_sha256": base and base.sha256}
+        write_atomically(predictions, lines_of(found.predictions))
+        known = {"costs": asdict(_costs(entry, seconds, len(found.predictions))), "base_sha256": base and base.sha256}
         write_atomically(costs, json.dumps(known))
         return known
 

@@ -8,8 +8,6 @@ taught to fill gaps, or to answer, not to write such text on, so a perplexity of
 (54.8, 3539)
 """
 
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -19,7 +17,7 @@ from fintune.environment import arithmetic
 from fintune.metrics import perplexity
 from fintune.models.stack import bare
 from fintune.progress import advance
-from fintune.remembered import remembered
+from fintune.remembered import key_of, remembered
 from fintune.training.batching import pad
 
 if TYPE_CHECKING:
@@ -68,8 +66,7 @@ def base_perplexity(loaded: "LoadedModel", texts: Sequence[str]) -> Perplexity:
     """The same for a base model as it is: measured once on a machine, and remembered."""
     kept = getattr(loaded.model.config, "quantization_config", None)
     facts = [loaded.sha256, str(loaded.model.dtype), kept, list(texts), arithmetic()]
-    key = hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:16]
-    value = remembered("perplexities.json", key, lambda: perplexity_on(loaded, texts).value)
+    value = remembered("perplexities.json", key_of(facts), lambda: perplexity_on(loaded, texts).value)
     return Perplexity(value, sum(len(_encoded(loaded, text)) - 1 for text in texts))
 
 

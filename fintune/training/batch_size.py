@@ -4,8 +4,6 @@ A small batch takes more steps through the same examples, so it is preferred whe
 model, adapter and machine, so that runs agree; a run keeps it in environment.json.
 """
 
-import hashlib
-import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,7 +16,7 @@ from fintune.models import LoadedModel
 from fintune.models.stack import bare
 from fintune.progress import tell
 from fintune.records import Encoded
-from fintune.remembered import remembered
+from fintune.remembered import key_of, remembered
 from fintune.sections import TrainSection
 from fintune.training.batching import collator, micro_batches
 from fintune.training.leanly import leanly
@@ -53,8 +51,9 @@ def resolved(
         shortcuts is not None and shortcuts.rows is not None,
         arithmetic(),
     ]
-    key = hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:16]
-    return remembered("batch-sizes.json", key, lambda: _measured(loaded, examples, settings, shortcuts or Shortcuts()))
+    return remembered(
+        "batch-sizes.json", key_of(facts), lambda: _measured(loaded, examples, settings, shortcuts or Shortcuts())
+    )
 
 
 def _measured(loaded: LoadedModel, examples: Sequence[Encoded], settings: TrainSection, shortcuts: Shortcuts) -> int:
