@@ -29,6 +29,25 @@ _JUDGED = 100
 """training examples judged after an epoch, at most"""
 
 
+def try_on(config: RunConfig) -> None:
+    """Refuse what `attached` would refuse, before any weight is loaded: the method is put on a model without weights.
+
+    Nothing is said of a model that is not at hand, and of what depends on the weights' values. Raises ModelError.
+    """
+    from torch import random
+
+    from fintune.models.skeleton import skeleton
+
+    if METHODS[config.method.name].only is not None or (bare := skeleton(config.model.base)) is None:
+        return
+    try:
+        with random.fork_rng(devices=[]):
+            METHODS[config.method.name].attach(bare.model, config.method.resolved(bare.tokenizer), bare.kind)
+    except (RuntimeError, ModelError) as error:
+        if not isinstance(error, RuntimeError) and not isinstance(error.__context__, RuntimeError):
+            raise  # a RuntimeError is torch's: a start that reads values finds none here
+
+
 def load_base(config: RunConfig) -> "LoadedModel":
     """The base model of a config, clean."""
     from fintune.models import load_model

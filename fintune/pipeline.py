@@ -23,6 +23,7 @@ from fintune.assembly import (
     load_tuned,
     shortcuts_of,
     trunk_cache,
+    try_on,
     warn_of_bfloat16,
     work_of_steps,
 )
@@ -141,6 +142,7 @@ def _fit(prepared: Prepared, run: Run, *, resume: bool) -> "LoadedModel":
 
     forget_peak()
     config, method = prepared.config, METHODS[prepared.config.method.name]
+    try_on(config)
     base = load_base(config)
     encoded = encode(prepared, base)
     need_room(prepared, base)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fintune.assembly import attached, judged_of_train, load_base, shortcuts_of
+from fintune.assembly import attached, judged_of_train, load_base, shortcuts_of, try_on
 from fintune.baselines import BASELINES
 from fintune.config import load
 from fintune.cores import fastest_threads
@@ -85,6 +85,7 @@ def plan(source: str | Path | Mapping[str, Any] | RunConfig, overrides: Sequence
     with deterministic(config.train.fixed_threads or fastest_threads()):
         program = resident_memory()
         _need_room(config)
+        try_on(config)
         base = load_base(config)
         encoded = encode(prepared, base)
         loaded = time.monotonic() - begun

@@ -13,6 +13,8 @@ from fintune.methods import adalora
 from fintune.methods.protocol import Method, MethodOptions
 from fintune.methods.targets import TargetOptions, chosen_layers
 
+_SAID_IN_VAIN = "Model has `tie_word_embeddings=True`|Unsupported layer type|fan_in_fan_out is set to"
+"""warnings of PEFT: what is tied is not adapted here, norms it does not know work, and the last it puts right itself"""
 TASK_TYPES = {"causal": "CAUSAL_LM", "seq2seq": "SEQ_2_SEQ_LM"}
 """what PEFT calls our kinds"""
 
@@ -78,7 +80,7 @@ def _peft(model: Any, config: Any) -> Any:
 
     try:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Model has `tie_word_embeddings=True`|Unsupported layer type")
+            warnings.filterwarnings("ignore", message=_SAID_IN_VAIN)
             return get_peft_model(model, config)
     except (ValueError, RuntimeError, TypeError) as error:
         reason = str(error).strip().splitlines()[0]

@@ -52,9 +52,9 @@ def put_in(model: Any, options: DeepPromptOptions) -> None:
 
     from fintune.models.prefixes import seen, use
 
-    count = options.num_virtual_tokens
+    count, within = options.num_virtual_tokens, _within(model, options.layers)
     ids = torch.randint(0, min(_COMMON, model.get_input_embeddings().num_embeddings), (1, count)).to(model.device)
-    sites = [site for site in seen(model, ids) if _chosen(model, site.module, options.layers)]
+    sites = [site for site in seen(model, ids) if within is None or site.module in within]
     if not sites:
         raise ModelError(
             "method.name: this family computes attention in a way of its own, where nothing can be put before the keys",
@@ -68,15 +68,16 @@ def put_in(model: Any, options: DeepPromptOptions) -> None:
     use(model)
 
 
-def _chosen(model: Any, module: Any, layers: str) -> bool:
+def _within(model: Any, layers: str) -> "set[nn.Module] | None":
+    """The modules of the chosen blocks; None for all. Raises ModelError."""
     from fintune.models.stack import blocks
 
     if layers == "all":
-        return True
+        return None
     found, count = blocks(model), int(layers[4:])
     if count > len(found):
         raise ModelError(f"method.layers: {layers}, and the model has {len(found)} blocks", hint="Use layers: all.")
-    return any(module is m for block in list(found)[-count:] for m in block.modules())
+    return {module for block in list(found)[-count:] for module in block.modules()}
 
 
 def _learned(keys: "torch.Tensor", values: "torch.Tensor") -> "nn.Module":

@@ -1,13 +1,18 @@
 """What a method and a base model cannot do together is said before any weight is loaded."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fintune.assembly import try_on
+from fintune.config import load
 from fintune.errors import BrokenEnvironment, ModelError
 from fintune.methods import METHODS
+from fintune.models.load import load_model
 from fintune.models.references import kind_at_hand
 from fintune.pipeline import train
 from fintune.planning import plan
@@ -89,6 +94,47 @@ def test_a_missing_extra_is_named(tiny_config: dict[str, Any], monkeypatch: pyte
     monkeypatch.setattr("fintune.preparation.find_spec", lambda name: None if name == "bitsandbytes" else name)
     with pytest.raises(BrokenEnvironment, match="bitsandbytes is not installed"):
         train(tiny_config, ["model.quantization=nf4", "evaluation.baselines=[]"])
+
+
+@pytest.mark.parametrize(
+    ("family", "method", "message"),
+    [
+        ("llama", {"name": "bitfit"}, "bitfit trains biases, and this model's layers have none"),
+        ("llama", {"name": "lora", "target_modules": ["query"]}, "no layer is called 'query'"),
+        ("mt5", {"name": "lora", "layers": [7]}, "no block 7"),
+        ("bloom", {"name": "prefix"}, "computes attention in a way of its own"),
+        ("llama", {"name": "p-tuning-v2", "layers": "top:9"}, "top:9, and the model has 2 blocks"),
+        ("t5gemma2", {"name": "freeze", "blocks": 9}, "9, and the model has 2 blocks"),
+    ],
+)
+def test_what_the_layers_do_not_bear_is_refused(
+    family: str, method: dict[str, Any], message: str, tiny_config: dict[str, Any], tmp_path: Path
+) -> None:
+    tiny_config["model"]["base"] = str(save(family, tmp_path / "model"))
+    for command in (train, plan):
+        with pytest.raises(ModelError, match=message):
+            command(tiny_config | {"method": method})
+
+
+@pytest.mark.parametrize("family", ["llama", "bloom", "gpt2", "bart", "t5gemma2"])
+def test_a_model_without_weights_is_refused_what_one_with_weights_is(
+    family: str, tiny_config: dict[str, Any], tmp_path: Path
+) -> None:
+    tiny_config["model"]["base"] = str(save(family, tmp_path / "model"))
+    for name in [name for name, method in METHODS.items() if method.only is None]:
+        config = load(tiny_config | {"method": {"name": name}})
+        base = load_model(config.model.base, device="cpu")
+        tuned = partial(METHODS[name].attach, base.model, config.method.resolved(base.tokenizer), base.kind)
+        assert refusal(partial(try_on, config)) == refusal(tuned), name
+
+
+def refusal(act: Callable[[], object]) -> str | None:
+    """What an act is refused with."""
+    try:
+        act()
+    except ModelError as error:
+        return error.message
+    return None
 
 
 @pytest.mark.parametrize("family", FAMILIES)
