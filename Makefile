@@ -12,7 +12,7 @@ quickstart: .venv/.installed  ## fine-tune the embedded model on the built-in he
 	  "公司扭亏为盈，并上调全年业绩指引。"
 
 test: .venv/.dev  ## the tests: no network, tiny models
-	$(BIN)/pytest --cov=fintune --cov-fail-under=90
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal --cov=fintune --cov-fail-under=90
 
 test-all: .venv/.dev  ## all tests, those with the embedded model too
 	$(BIN)/pytest -m "slow or not slow"
