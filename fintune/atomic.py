@@ -1,6 +1,7 @@
 """Files written whole or not at all, and places where none can be written refused before any work."""
 
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,6 +40,18 @@ def replacing(path: Path) -> Iterator[Path]:
         staging.replace(path)
     finally:
         staging.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing_folder(folder: Path) -> Iterator[Path]:
+    """A folder yet to be made beside `folder`; it takes its place when the block ends well, and vanishes otherwise."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as staging:
+        place = Path(staging) / folder.name
+        yield place
+        if folder.exists():
+            folder.rename(Path(staging) / "former")
+        place.rename(folder)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
-"""The README.md of a run: what the adapter is for, what it scored, against what, and how to make it again."""
+"""The README.md of a run or of an export: what it is for, what it scored, against what, and how to make it again."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fintune.records import Score, Scores
@@ -18,17 +19,19 @@ def model_card(
     data: Mapping[str, Any],
     scores: Mapping[str, Scores],
     baselines: Mapping[str, Mapping[str, Scores]],
+    exported: Mapping[str, Any] | None = None,
 ) -> str:
-    """Markdown, fed only from what the run folder stores."""
+    """Markdown, fed only from what the run folder stores, and from an export's verification.json."""
     report = data["report"]
-    rows = [_row(f"this adapter, {part}", of_part) for part, of_part in scores.items()]
+    what = "this adapter" if exported is None else "before export"
+    rows = [_row(f"{what}, {part}", of_part) for part, of_part in scores.items()]
     rows += [_row(f"{name}, {part}", s) for name, parts in baselines.items() for part, s in parts.items()]
     labels = ", ".join(f"{label} {count:,}" for label, count in report["labels"].items())
     percent = f"{100 * config.evaluation.confidence:g}%"
     return f"""# {config.name}
 
-A {config.method.name} adapter ({data["task"]}) for the base model `{config.model.base}`.
-
+{_what(config, data["task"], exported)}
+{_warning(data["sources"])}
 | model, part | {" | ".join(HEADLINE)} |
 |---|{"---|" * len(HEADLINE)}
 {chr(10).join(rows)}
@@ -52,10 +55,42 @@ base model and data apply to the adapter too.
 
 ## Make it again
 
-    fintune train config.yaml --set name=again
+{_AGAIN if exported is None else _EXPORT_AGAIN}"""
+
+
+_AGAIN = """    fintune train config.yaml --set name=again
 
 Settings are in `config.yaml`, versions and hardware in `environment.json`, the ids of every part in `data.json`.
 """
+_EXPORT_AGAIN = """    fintune train fintune.yaml --set name=again        # then: fintune export
+
+Settings are in `fintune.yaml`; how it was found equal, and digests, in `verification.json`.
+"""
+
+
+def _what(config: RunConfig, task: str, exported: Mapping[str, Any] | None) -> str:
+    if exported is None:
+        return f"A {config.method.name} adapter ({task}) for the base model `{config.model.base}`.\n"
+    kept = exported["texts"] - exported["changed"]
+    written = f"{exported['format']}, {exported['dtype']}"
+    return f"""The base model `{config.model.base}` with a {config.method.name} adapter ({task}) in its weights; written as {written}.
+
+Read back from these files it gave {kept} of the {exported["texts"]} validation texts the label that was scored; probabilities differ by
+{exported["largest_difference"]:.1g} at most. Weights: sha256 `{exported["sha256"]}`, of base model `{exported["base_sha256"]}`.
+"""
+
+
+def _warning(sources: Sequence[Mapping[str, Any]]) -> str:
+    """A line where the licence of the data forbids commercial use."""
+    bound = [f"{source['name']} ({source['licence']})" for source in sources if forbids_commerce(source["licence"])]
+    return f"\n> **Not for commercial use**: trained on {', '.join(bound)}.\n" if bound else ""
+
+
+def forbids_commerce(licence: str | None) -> bool:
+    """Whether a licence's name says so: CC BY-NC-SA, non-commercial, research only."""
+    return (
+        licence is not None and re.search(r"\bNC\b|non-?commercial|research only", licence, re.IGNORECASE) is not None
+    )
 
 
 def interval(metric: str, score: Score) -> str:

@@ -1,0 +1,67 @@
+"""Commands that take a run out of FinTune: merge, export."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.text import Text
+
+from fintune import display
+from fintune.commands.options import AsJson, Code, Debug, RunFolder
+from fintune.run import typed
+from fintune.terminal import out, print_json, working
+
+if TYPE_CHECKING:
+    from fintune.exporting import Exported
+
+Output = Annotated[
+    Path | None, typer.Option("--output", "-o", help="Folder to write; left out: in the run's exports/.")
+]
+Dtype = Annotated[str | None, typer.Option(help="Precision of the weights; left out: that of the format.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an export there.")]
+
+
+def merge(
+    run: RunFolder,
+    output: Output = None,
+    dtype: Dtype = None,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+    code: Code = None,
+    debug: Debug = False,
+) -> None:
+    """Write adapter and base model as one plain Hugging Face folder, proved to give the answers that were scored."""
+    from fintune.exporting import export as make
+
+    with working():
+        made = make(run, "merged", dtype=dtype, output=output, overwrite=overwrite)
+    _show([made], as_json)
+
+
+def export(
+    run: RunFolder,
+    format_name: Annotated[str, typer.Option("--format", help="One of those that --list lists.")] = "merged",
+    output: Output = None,
+    dtype: Dtype = None,
+    allow_loss: Annotated[
+        bool, typer.Option("--allow-loss", help="Write it though rounding changes more than 0.5 % of the labels.")
+    ] = False,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+    code: Code = None,
+    debug: Debug = False,
+) -> None:
+    """Write a run in another program's format, proved on its validation texts."""
+    from fintune.exporting import export as make
+
+    with working():
+        made = make(run, format_name, dtype=dtype, output=output, allow_loss=allow_loss, overwrite=overwrite)
+    _show([made], as_json)
+
+
+def _show(made: "list[Exported]", as_json: bool) -> None:
+    if as_json:
+        print_json(made[0].record() if len(made) == 1 else [one.record() for one in made])
+        return
+    out.print(display.exports([one.record() for one in made]))
+    out.print(Text(f"in {', '.join(typed(one.folder) for one in made)}"))

@@ -1,0 +1,150 @@
+"""A run as a model that runs without FinTune: merged, written, read back, and proved to be what was evaluated, or not written at all.
+
+>>> export("runs/phrasebank-lora", "merged").verification.changed
+0
+"""
+
+import json
+import time
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fintune.assembly import engine, load_base_of
+from fintune.atomic import need_place, replacing_folder
+from fintune.config import dump
+from fintune.errors import ModelError, RunError
+from fintune.evaluation.evaluate import predict
+from fintune.export.model_card import model_card
+from fintune.export.registry import Format, format_of
+from fintune.export.verification import Verification, compare, need_equal
+from fintune.methods import METHODS
+from fintune.progress import tell
+from fintune.run import Run
+from fintune.tasks import TASKS
+
+if TYPE_CHECKING:
+    from fintune.models import LoadedModel
+
+RECORD = "verification.json"
+SETTINGS = "fintune.yaml"
+"""the run's config: how texts are put to the model, and answers read"""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written, and what was found of it."""
+
+    folder: Path
+    verification: Verification
+    facts: Mapping[str, Any]
+    """megabytes, seconds to load, texts a second, digests"""
+
+    def record(self) -> dict[str, Any]:
+        """For programs, and for verification.json."""
+        return {"folder": str(self.folder), **self.facts, **self.verification.record()}
+
+
+def export(
+    source: str | Path | Run,
+    name: str,
+    *,
+    dtype: str | None = None,
+    output: str | Path | None = None,
+    allow_loss: bool = False,
+    overwrite: bool = False,
+) -> Exported:
+    """Write a run in format `name`, by default into its folder `exports/`.
+
+    Raises UsageError for a format or dtype there is not, RunError when the place is taken, ModelError when the method cannot be merged,
+    the base model is another one, or answers differ from those stored: nothing is written then.
+    """
+    run = source if isinstance(source, Run) else Run.open(source)
+    form = format_of(name)
+    precision = form.chosen(dtype)
+    folder = _place(run, form, precision, output, overwrite)
+    merged = merge(run)
+    with replacing_folder(folder) as place:
+        tell("export", f"writing {form.name}, {precision}")
+        form.write(merged, place, precision)
+        del merged
+        found = _verified(run, form, precision, place, allow_loss)
+        made = replace(found, folder=folder)
+        _describe(run, made, place)
+    return made
+
+
+def _describe(run: Run, made: Exported, place: Path) -> None:
+    """What a reader of the folder needs: settings of task and prompt, the proof, the card."""
+    card = model_card(run.config(), run.data(), run.scores(), run.baselines(), made.record())
+    texts = {
+        SETTINGS: dump(run.config()),
+        RECORD: json.dumps(made.record() | {"folder": made.folder.name}, indent=1) + "\n",
+        "README.md": card,
+    }
+    for name, text in texts.items():
+        (place / name).write_text(text, encoding="utf-8")
+
+
+def merge(run: Run) -> "LoadedModel":
+    """The run's adapter in the weights of its base model, in float32. Raises ModelError where there is no such thing."""
+    from fintune.models import load_adapter
+
+    config, method = run.config(), METHODS[run.config().method.name]
+    if not method.mergeable or config.method.no_merge():
+        method.merged(None, config.method)  # raises, with the reason
+    base = load_base_of(run, device="cpu", dtype="float32", quantization="none")
+    before = _checksums(base.model)
+    tuned = load_adapter(base, run.adapter)
+    merged = replace(tuned, model=method.merged(tuned.model, config.method).eval())
+    if _checksums(merged.model) == before:
+        raise ModelError(f"{run.adapter}: the adapter changes no weight", hint="Train it again, with more steps.")
+    return merged
+
+
+def _checksums(model: Any) -> dict[str, int]:
+    """Of the bytes of each parameter: enough to see that it changed."""
+    import torch
+
+    return {n: zlib.crc32(p.detach().contiguous().view(torch.uint8).numpy()) for n, p in model.named_parameters()}
+
+
+def _verified(run: Run, form: Format, dtype: str, place: Path, allow_loss: bool) -> Exported:
+    """Read what was written and ask it the validation texts."""
+    config = run.config()
+    task, stored = TASKS[config.task.name].build(config.task), run.predictions("validation")
+    begun = time.monotonic()
+    again = form.read(place)
+    loaded = time.monotonic()
+    texts, ids = [p.text for p in stored], [p.id for p in stored]
+    found, _ = predict(engine(config, again), task, texts, ids, stage=f"verify {form.name}")
+    seconds = time.monotonic() - loaded
+    verification = compare(stored, found)
+    tolerance = form.dtypes[dtype]
+    if tolerance is not None and config.model.quantized:
+        tolerance = None  # the adapter was evaluated on rounded weights, and is merged into those in full
+    need_equal(verification, tolerance, f"{form.name}, {dtype}", allow_loss=allow_loss)
+    size = sum(file.stat().st_size for file in place.rglob("*") if file.is_file())
+    facts = {
+        "format": form.name,
+        "dtype": dtype,
+        "megabytes": size / 1e6,
+        "load_seconds": loaded - begun,
+        "texts_per_second": len(stored) / seconds,
+        "sha256": again.sha256,
+        "base_sha256": run.environment().get("base_sha256"),
+    }
+    return Exported(place, verification, facts)
+
+
+def _place(run: Run, form: Format, dtype: str, output: str | Path | None, overwrite: bool) -> Path:
+    name = form.name if dtype == form.chosen(None) else f"{form.name}-{dtype}"
+    folder = (run.folder / "exports" / name if output is None else Path(output).expanduser()).absolute()
+    need_place(folder / RECORD)
+    if folder.exists() and not (overwrite and (folder / RECORD).is_file()):
+        raise RunError(
+            f"{folder}: is there already", hint="Name another with --output, or give --overwrite (replaces an export)."
+        )
+    return folder

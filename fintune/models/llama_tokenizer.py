@@ -1,0 +1,65 @@
+"""tokenizer.model of Meta's checkpoints: SentencePiece for LLaMA 1 and 2, tiktoken's ranks for LLaMA 3.
+
+>>> read(Path("Meta-Llama-3-8B/tokenizer.model"))("Profit rose").input_ids
+"""
+
+import base64
+import binascii
+from pathlib import Path
+from typing import Any
+
+from fintune.errors import ModelError
+
+_LLAMA_3_0 = [
+    "<|begin_of_text|>", "<|end_of_text|>", *(f"<|reserved_special_token_{i}|>" for i in range(4)), "<|start_header_id|>",
+    "<|end_header_id|>", "<|reserved_special_token_4|>", "<|eot_id|>", *(f"<|reserved_special_token_{i}|>" for i in range(5, 251)),
+]  # fmt: skip
+"""special tokens behind the 128,000 of the file, in their order (github meta-llama/llama3, tokenizer.py)"""
+
+
+def read(path: Path) -> Any:
+    """The file as a Hugging Face tokenizer. Raises ModelError when it is missing, or neither of the two."""
+    if not path.is_file():
+        raise ModelError(f"{path.parent}: no {path.name}", hint="Copy it too: it lies beside the weights, or one folder up.")
+    ranks = _ranks(path)
+    return _sentencepiece(path) if ranks is None else _tiktoken(ranks)
+
+
+def _ranks(path: Path) -> dict[bytes, int] | None:
+    """Lines of base64 and a number; None when it is no such file."""
+    try:
+        pairs = (line.split() for line in path.read_text("ascii").splitlines() if line)
+        return {base64.b64decode(token, validate=True): int(rank) for token, rank in pairs}
+    except (UnicodeDecodeError, ValueError, binascii.Error):
+        return None
+
+
+def _tiktoken(ranks: dict[bytes, int]) -> Any:
+    from tokenizers.processors import ByteLevel, Sequence, TemplateProcessing
+    from transformers import PreTrainedTokenizerFast
+    from transformers.convert_slow_tokenizer import TikTokenConverter
+
+    class Converter(TikTokenConverter):
+        @staticmethod
+        def load_tiktoken_bpe(tiktoken_url: str) -> dict[bytes, int]:
+            return ranks
+
+    converter: Any = Converter(vocab_file="", extra_special_tokens=_LLAMA_3_0)
+    tokenizer, begin = converter.converted(), _LLAMA_3_0[0]
+    first = TemplateProcessing(
+        single=f"{begin} $A", pair=f"{begin} $A {begin}:1 $B:1", special_tokens=[(begin, tokenizer.token_to_id(begin))]
+    )
+    tokenizer.post_processor = Sequence([ByteLevel(trim_offsets=False), first])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, bos_token=_LLAMA_3_0[0], eos_token=_LLAMA_3_0[1],
+        model_input_names=["input_ids", "attention_mask"],
+    )  # fmt: skip
+
+
+def _sentencepiece(path: Path) -> Any:
+    from transformers import LlamaTokenizer
+
+    try:
+        return LlamaTokenizer.from_pretrained(path.parent, local_files_only=True, add_bos_token=True)
+    except (ValueError, RuntimeError, OSError, TypeError) as error:
+        raise ModelError(f"{path}: no tokenizer of a LLaMA: {str(error).splitlines()[0]}", hint="Copy it again.") from None
