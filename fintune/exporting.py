@@ -21,6 +21,7 @@ from fintune.export.model_card import model_card
 from fintune.export.registry import Format, format_of
 from fintune.export.verification import Verification, compare, need_equal
 from fintune.methods import METHODS
+from fintune.models.references import config_at_hand
 from fintune.progress import tell
 from fintune.run import Run
 from fintune.tasks import TASKS
@@ -65,7 +66,10 @@ def export(
     form = format_of(name)
     precision = form.chosen(dtype)
     folder = _place(run, form, precision, output, overwrite)
+    if (settings := config_at_hand(run.config().model.base)) is not None:
+        form.need(settings["model_type"])
     merged = merge(run)
+    form.need(merged.model.config.model_type)
     with replacing_folder(folder) as place:
         tell("export", f"writing {form.name}, {precision}")
         form.write(merged, place, precision)

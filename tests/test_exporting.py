@@ -4,31 +4,52 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
 import fintune
-from fintune.engines.torch_engine import TorchEngine
-from fintune.errors import ModelError, RunError
-from fintune.exporting import export, merge
+from fintune.errors import ModelError, RunError, UsageError
+from fintune.export.registry import FORMATS
+from fintune.exporting import export
 from fintune.models import load_model
 from fintune.run import Run
+from tests.families import save
 from tests.tiny import config_for
 
+FAMILIES = ["llama", "qwen2", "qwen3", "gemma3", "gpt2", "flan-t5", "mt5", "t5gemma2"]
 
-@pytest.fixture(scope="module", params=["causal", "seq2seq"])
+
+def trained(family: str, rows: Path, folder: Path, *more: str, **method: Any) -> Run:
+    model = save(family, folder / "model 模")
+    config = config_for(model, rows, folder / "runs 跑") | {"method": {"name": "lora", "r": 2} | method}
+    return fintune.train(
+        config, ["train.learning_rate=1e-2", "evaluation.baselines=[]", "evaluation.test=false", *more]
+    )
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
 def run(request: pytest.FixtureRequest, rows_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    model = request.getfixturevalue(f"tiny_{request.param}")
-    return fintune.train(config_for(model, rows_file, tmp_path_factory.mktemp("export 涨")))
+    return trained(request.param, rows_file, tmp_path_factory.mktemp("export"))
 
 
-def test_a_merged_folder_answers_as_the_run_was_scored(run: Run, tmp_path: Path) -> None:
-    made = export(run, "merged", output=tmp_path / "合并 folder")
-    assert made.verification.changed == 0
-    assert made.verification.largest_difference < 1e-4
-    found = json.loads((made.folder / "verification.json").read_text())
-    assert found["agreement"] == 1
-    assert found["texts"] == 9
-    answers = fintune.load(made.folder, task={"name": "sentiment", "labels": ["down", "up"]})
-    assert answers
+@pytest.mark.parametrize(("name", "dtype"), [(f.name, dtype) for f in FORMATS.values() for dtype in f.dtypes])
+def test_every_format_answers_as_the_run_was_scored(name: str, dtype: str, run: Run, tmp_path: Path) -> None:
+    base = run.config().model.base
+    if (family := load_model(base, device="cpu").model.config.model_type) not in (FORMATS[name].families or (family,)):
+        with pytest.raises(ModelError, match=f"--format {name}: is for .*, and this model is {family}"):
+            export(run, name, dtype=dtype, output=tmp_path / "none")
+        assert not (tmp_path / "none").exists()
+        return
+    made = export(run, name, dtype=dtype, output=tmp_path / "合并 folder")
+    written = json.loads((made.folder / "verification.json").read_text())
+    assert written["texts"] == 9
+    assert written["changed"] == 0
+    assert written["largest_difference"] < (1e-4 if dtype == "float32" else 1e-2)
+    card = (made.folder / "README.md").read_text()
+    assert written["sha256"] in card
+    assert "9 of the 9 validation texts" in card
+    again = FORMATS[name].read(made.folder)
+    base = load_model(run.config().model.base, device="cpu")
+    own, theirs = again.model.state_dict(), base.model.state_dict()
+    assert own.keys() == theirs.keys()
+    assert any(not torch.equal(own[n], theirs[n]) for n in own)

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from fintune.errors import UsageError, did_you_mean
-from fintune.export import plain
+from fintune.errors import ModelError, UsageError, did_you_mean
+from fintune.export import gguf, plain, state_dict
 from fintune.models import LoadedModel
 
 
@@ -24,7 +24,8 @@ class Format:
     """(merged model in float32, empty folder, dtype)"""
     read: Callable[[Path], LoadedModel]
     """what was written, as a model again, read from the files alone"""
-    kinds: tuple[str, ...] = ("causal", "seq2seq")
+    families: tuple[str, ...] = ()
+    """config.model_type it is for; any if empty"""
 
     def describe(self) -> dict[str, str]:
         """The entry as text: a row of the docs."""
@@ -32,8 +33,16 @@ class Format:
             "name": self.name,
             "summary": self.summary,
             "dtypes": ", ".join(self.dtypes),
-            "models": ", ".join(self.kinds),
+            "models": ", ".join(self.families) or "any",
         }
+
+    def need(self, model_type: str) -> None:
+        """Raise ModelError when it is not for such models."""
+        if self.families and model_type not in self.families:
+            raise ModelError(
+                f"--format {self.name}: is for {', '.join(self.families)}, and this model is {model_type}",
+                hint="Use --format merged.",
+            )
 
     def chosen(self, dtype: str | None) -> str:
         """The precision to write in. Raises UsageError."""
@@ -54,6 +63,21 @@ FORMATS = {
             {"float32": 1e-4, "bfloat16": 1e-2, "float16": 1e-2},
             plain.write,
             plain.read,
+        ),
+        Format(
+            "state-dict",
+            "a PyTorch .pth: LLaMA's in Meta's layout with params.json, all others under plain names",
+            {"float32": 1e-4, "bfloat16": 1e-2, "float16": 1e-2},
+            state_dict.write,
+            state_dict.read,
+        ),
+        Format(
+            "gguf",
+            "one file for llama.cpp",
+            {"float32": 1e-4, "float16": 1e-2, "q8_0": None},
+            gguf.write,
+            gguf.read,
+            families=tuple(gguf.ARCHITECTURES),
         ),
     )
 }

@@ -5,11 +5,14 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
+from fintune.data.sources import sha256
 from fintune.models import LoadedModel
 from fintune.models.llama_layout import from_original, params, to_original
 from fintune.models.original_llama import PARAMS
 from fintune.models.references import loading_errors
+from fintune.prompts import Kind
 
 _ORIGINAL, _PLAIN = "consolidated.00.pth", "model.pth"
 
@@ -34,13 +37,15 @@ def read(folder: Path) -> LoadedModel:
     from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
 
     original = (folder / _ORIGINAL).is_file()
+    file = folder / (_ORIGINAL if original else _PLAIN)
     with loading_errors(str(folder)):
-        config = AutoConfig.from_pretrained(folder, local_files_only=True)
-        tensors = torch.load(folder / (_ORIGINAL if original else _PLAIN), map_location="cpu", weights_only=True, mmap=True)
+        config: Any = AutoConfig.from_pretrained(folder, local_files_only=True)
+        tensors = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
         if original:
             tensors = from_original(tensors, config.num_attention_heads, config.num_key_value_heads)
-        auto = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
+        auto: Any = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
         model = auto.from_config(config).to(torch.float32)
-        missing, unknown = model.load_state_dict(tensors, strict=False)
+        model.load_state_dict(tensors)
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    raise NotImplementedError
+    kind: Kind = "seq2seq" if config.is_encoder_decoder else "causal"
+    return LoadedModel(model.eval(), tokenizer, kind, str(folder), sha256(file))

@@ -26,7 +26,11 @@ _LAYER = {
     "input_layernorm": "attention_norm",
     "post_attention_layernorm": "ffn_norm",
 }
-_WHOLE = {"model.embed_tokens.weight": "tok_embeddings.weight", "model.norm.weight": "norm.weight", "lm_head.weight": "output.weight"}
+_WHOLE = {
+    "model.embed_tokens.weight": "tok_embeddings.weight",
+    "model.norm.weight": "norm.weight",
+    "lm_head.weight": "output.weight",
+}
 _BACK_LAYER, _BACK_WHOLE = ({theirs: ours for ours, theirs in names.items()} for names in (_LAYER, _WHOLE))
 SHARDED_BY = {"wq": 0, "wk": 0, "wv": 0, "wo": 1, "w1": 0, "w2": 1, "w3": 0, "output": 0}
 """the dimension along which model-parallel checkpoints are cut; norms are whole in each"""
@@ -37,7 +41,7 @@ def to_original(tensors: "Mapping[str, torch.Tensor]", heads: int, kv_heads: int
     found = {}
     for name, tensor in tensors.items():
         theirs, turned = _theirs(name), _turned(name, heads, kv_heads)
-        found[theirs] = tensor if turned is None else _pairs(tensor, turned)
+        found[theirs] = tensor if turned is None else pairs(tensor, turned)
     found.setdefault("output.weight", found["tok_embeddings.weight"])
     return found
 
@@ -75,7 +79,7 @@ def _turned(name: str, heads: int, kv_heads: int) -> int | None:
     return heads if ".q_proj." in name else kv_heads if ".k_proj." in name else None
 
 
-def _pairs(tensor: "torch.Tensor", heads: int) -> "torch.Tensor":
+def pairs(tensor: "torch.Tensor", heads: int) -> "torch.Tensor":
     """(heads x 2 x half, in) -> (heads x half x 2, in)"""
     rows, width = tensor.shape
     return tensor.view(heads, 2, rows // heads // 2, width).transpose(1, 2).reshape(rows, width)

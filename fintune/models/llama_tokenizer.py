@@ -20,7 +20,9 @@ _LLAMA_3_0 = [
 def read(path: Path) -> Any:
     """The file as a Hugging Face tokenizer. Raises ModelError when it is missing, or neither of the two."""
     if not path.is_file():
-        raise ModelError(f"{path.parent}: no {path.name}", hint="Copy it too: it lies beside the weights, or one folder up.")
+        raise ModelError(
+            f"{path.parent}: no {path.name}", hint="Copy it too: it lies beside the weights, or one folder up."
+        )
     ranks = _ranks(path)
     return _sentencepiece(path) if ranks is None else _tiktoken(ranks)
 
@@ -62,4 +64,6 @@ def _sentencepiece(path: Path) -> Any:
     try:
         return LlamaTokenizer.from_pretrained(path.parent, local_files_only=True, add_bos_token=True)
     except (ValueError, RuntimeError, OSError, TypeError) as error:
-        raise ModelError(f"{path}: no tokenizer of a LLaMA: {str(error).splitlines()[0]}", hint="Copy it again.") from None
+        raise ModelError(
+            f"{path}: no tokenizer of a LLaMA: {str(error).splitlines()[0]}", hint="Copy it again."
+        ) from None

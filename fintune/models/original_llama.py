@@ -45,7 +45,9 @@ def convert(source: Path, folder: Path) -> None:
         del named["lm_head.weight"]
     tokenizer = llama_tokenizer.read(source / "tokenizer.model")
     config.bos_token_id, config.eos_token_id = tokenizer.bos_token_id, tokenizer.eos_token_id
-    model = LlamaForCausalLM.from_pretrained(None, config=config, state_dict=named, dtype=next(iter(named.values())).dtype)
+    model = LlamaForCausalLM.from_pretrained(
+        None, config=config, state_dict=named, dtype=next(iter(named.values())).dtype
+    )
     model.generation_config = GenerationConfig(bos_token_id=config.bos_token_id, eos_token_id=config.eos_token_id)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
@@ -68,11 +70,15 @@ def _parts(source: Path) -> "list[dict[str, torch.Tensor]]":
     paths, parts = sorted(source.glob("consolidated.*.pth")), []
     for number, path in enumerate(paths):
         if path.name != f"consolidated.{number:02d}.pth":
-            raise ModelError(f"{source}: no consolidated.{number:02d}.pth, though {paths[-1].name} is there", hint="Copy it too.")
+            raise ModelError(
+                f"{source}: no consolidated.{number:02d}.pth, though {paths[-1].name} is there", hint="Copy it too."
+            )
         try:
             parts.append(torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path)))
         except pickle.UnpicklingError:
-            raise ModelError(f"{path}: holds more than tensors, and is not read", hint="Get it from its makers again.") from None
+            raise ModelError(
+                f"{path}: holds more than tensors, and is not read", hint="Get it from its makers again."
+            ) from None
         except (RuntimeError, EOFError, OSError, ValueError) as error:
             raise ModelError(f"{path}: damaged: {_said(error)}", hint="Copy it again.") from None
         advance("read", number + 1, len(paths))
@@ -91,7 +97,9 @@ def _whole(parts: "Sequence[Mapping[str, torch.Tensor]]", width: int, source: Pa
         return dict(parts[0])
     for number, part in enumerate(parts):
         if part.keys() != parts[0].keys():
-            raise ModelError(f"{source}: consolidated.{number:02d}.pth has other tensors than the first", hint="Copy them again.")
+            raise ModelError(
+                f"{source}: consolidated.{number:02d}.pth has other tensors than the first", hint="Copy them again."
+            )
     found = {}
     for name, first in parts[0].items():
         along = SHARDED_BY.get(name.removesuffix(".weight").rpartition(".")[2])

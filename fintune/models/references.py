@@ -82,6 +82,12 @@ def sha256_at_hand(reference: str) -> str | None:
     return None if folder is None else folder_sha256(folder)
 
 
+def config_at_hand(reference: str) -> dict[str, Any] | None:
+    """config.json of a model that is at hand."""
+    folder = at_hand(reference)
+    return None if folder is None else read_json(folder / "config.json")
+
+
 def kind_at_hand(reference: str) -> Kind | None:
     """What a model that is at hand is, by its config.json alone; None where that does not say."""
     if (folder := at_hand(reference)) is None:

@@ -26,7 +26,9 @@ def weights(vocabulary: int, kv_heads: int) -> dict[str, torch.Tensor]:
     shapes = {"attention.wq": (WIDTH, WIDTH), "attention.wk": (kv_heads * head, WIDTH), "attention.wv": (kv_heads * head, WIDTH),
               "attention.wo": (WIDTH, WIDTH), "feed_forward.w1": (INNER, WIDTH), "feed_forward.w2": (WIDTH, INNER),
               "feed_forward.w3": (INNER, WIDTH), "attention_norm": (WIDTH,), "ffn_norm": (WIDTH,)}  # fmt: skip
-    found = {f"layers.{i}.{name}.weight": torch.randn(shape) * 0.3 for i in range(LAYERS) for name, shape in shapes.items()}
+    found = {
+        f"layers.{i}.{name}.weight": torch.randn(shape) * 0.3 for i in range(LAYERS) for name, shape in shapes.items()
+    }
     whole = {"tok_embeddings": (vocabulary, WIDTH), "norm": (WIDTH,), "output": (vocabulary, WIDTH)}
     return found | {f"{name}.weight": torch.randn(shape) for name, shape in whole.items()}
 
@@ -50,7 +52,9 @@ def as_meta_runs_it(w: dict[str, torch.Tensor], ids: torch.Tensor, kv_heads: int
         y = norm(x, f"layers.{i}.attention_norm")
         q, k, v = ((y @ w[f"{at}.{n}.weight"].T).view(len(ids), -1, head) for n in ("wq", "wk", "wv"))
         k, v = (t.repeat_interleave(HEADS // kv_heads, dim=1) for t in (turned(k), v))
-        mixed = F.scaled_dot_product_attention(turned(q).transpose(0, 1), k.transpose(0, 1), v.transpose(0, 1), is_causal=True)
+        mixed = F.scaled_dot_product_attention(
+            turned(q).transpose(0, 1), k.transpose(0, 1), v.transpose(0, 1), is_causal=True
+        )
         x = x + mixed.transpose(0, 1).flatten(1) @ w[f"{at}.wo.weight"].T
         y = norm(x, f"layers.{i}.ffn_norm")
         x = x + (F.silu(y @ w[f"{ff}.w1.weight"].T) * (y @ w[f"{ff}.w3.weight"].T)) @ w[f"{ff}.w2.weight"].T
@@ -66,7 +70,14 @@ def written(folder: Path, w: dict[str, torch.Tensor], parts: int, embedding_by: 
             by = embedding_by if last == "tok_embeddings" else None if "norm" in last else BY.get(last, 0)
             part[name] = tensor if by is None else tensor.chunk(parts, dim=by)[number].clone()
         torch.save(part | {"rope.freqs": torch.ones(4)}, folder / f"consolidated.{number:02d}.pth")
-    settings = {"dim": WIDTH, "n_layers": LAYERS, "n_heads": HEADS, "norm_eps": 1e-5, "vocab_size": -1, "multiple_of": 16}
+    settings = {
+        "dim": WIDTH,
+        "n_layers": LAYERS,
+        "n_heads": HEADS,
+        "norm_eps": 1e-5,
+        "vocab_size": -1,
+        "multiple_of": 16,
+    }
     (folder / "params.json").write_text(json.dumps(settings | params))
     return folder
 

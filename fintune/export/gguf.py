@@ -1,0 +1,193 @@
+"""A merged model as one .gguf file for llama.cpp: tensors under its names, turned as its graphs expect them, settings, tokenizer.
+
+>>> write(merged, Path("folder"), "q8_0")      # folder/model.gguf
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fintune.errors import ModelError
+from fintune.export import gguf_tokenizer
+from fintune.models import LoadedModel
+from fintune.models.llama_layout import pairs
+from fintune.progress import advance
+
+if TYPE_CHECKING:
+    import torch
+    from gguf import GGUFWriter
+
+FILE = "model.gguf"
+Turn = Callable[[str, "torch.Tensor", Any], "torch.Tensor"]
+
+
+def _as_it_is(name: str, tensor: "torch.Tensor", config: Any) -> "torch.Tensor":
+    return tensor
+
+
+def _pairs(name: str, tensor: "torch.Tensor", config: Any) -> "torch.Tensor":
+    """Rows of queries and keys as Meta has them (llama_layout.py)."""
+    heads = {"q_proj": config.num_attention_heads, "k_proj": config.num_key_value_heads}
+    found = next((count for part, count in heads.items() if f".{part}." in name), None)
+    return tensor if found is None else pairs(tensor, found)
+
+
+def _one_more(name: str, tensor: "torch.Tensor", config: Any) -> "torch.Tensor":
+    """Gemma's norms multiply by 1 + weight, llama.cpp's by the weight."""
+    return tensor + 1 if name.endswith("norm.weight") else tensor
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """How llama.cpp calls a family and what differs there."""
+
+    name: str
+    settings: "Callable[[GGUFWriter, Any], None]"
+    turn: Turn = _as_it_is
+    left_out: tuple[str, ...] = ()
+    """tensors that are copies of others"""
+
+
+def _decoder(writer: "GGUFWriter", config: Any) -> None:
+    head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    rope = config.rope_parameters
+    rope = rope.get("full_attention", rope)
+    writer.add_context_length(config.max_position_embeddings)
+    writer.add_embedding_length(config.hidden_size)
+    writer.add_block_count(config.num_hidden_layers)
+    writer.add_feed_forward_length(config.intermediate_size)
+    writer.add_head_count(config.num_attention_heads)
+    writer.add_head_count_kv(config.num_key_value_heads)
+    writer.add_key_length(head)
+    writer.add_value_length(head)
+    writer.add_layer_norm_rms_eps(config.rms_norm_eps)
+    writer.add_rope_freq_base(rope["rope_theta"])
+    writer.add_vocab_size(config.vocab_size)
+    if rope.get("rope_type", "default") != "default":
+        raise ModelError(
+            f"--format gguf: positions of type {rope['rope_type']} are not written yet", hint="Use --format merged."
+        )
+
+
+def _llama(writer: "GGUFWriter", config: Any) -> None:
+    _decoder(writer, config)
+    writer.add_rope_dimension_count(
+        getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    )
+
+
+def _gemma3(writer: "GGUFWriter", config: Any) -> None:
+    _decoder(writer, config)
+    writer.add_sliding_window(config.sliding_window)
+    every_sixth = ["full_attention" if i % 6 == 5 else "sliding_attention" for i in range(config.num_hidden_layers)]
+    if list(config.layer_types) != every_sixth or config.query_pre_attn_scalar != config.head_dim:
+        raise ModelError(
+            "--format gguf: llama.cpp knows Gemma 3 with full attention in every sixth block and scores scaled by head_dim alone",
+            hint="Use --format merged.",
+        )
+
+
+def _t5(writer: "GGUFWriter", config: Any) -> None:
+    if not config.is_gated_act:
+        raise ModelError(
+            "--format gguf: the first T5s (no gated feed-forward) are not written", hint="Use --format merged."
+        )
+    writer.add_context_length(512)
+    writer.add_embedding_length(config.d_model)
+    writer.add_feed_forward_length(config.d_ff)
+    writer.add_block_count(config.num_layers)
+    writer.add_decoder_block_count(config.num_decoder_layers)
+    writer.add_head_count(config.num_heads)
+    writer.add_key_length(config.d_kv)
+    writer.add_value_length(config.d_kv)
+    writer.add_layer_norm_eps(config.layer_norm_epsilon)
+    writer.add_layer_norm_rms_eps(config.layer_norm_epsilon)
+    writer.add_relative_attn_buckets_count(config.relative_attention_num_buckets)
+    writer.add_decoder_start_token_id(config.decoder_start_token_id)
+    writer.add_vocab_size(config.vocab_size)
+
+
+_T5 = Architecture("t5", _t5, left_out=("encoder.embed_tokens.weight", "decoder.embed_tokens.weight"))
+ARCHITECTURES: Mapping[str, Architecture] = {
+    "llama": Architecture("llama", _llama, _pairs),
+    "qwen2": Architecture("qwen2", _decoder),
+    "qwen3": Architecture("qwen3", _decoder),
+    "gemma3_text": Architecture("gemma3", _gemma3, _one_more),
+    "t5": _T5,
+    "mt5": _T5,
+}
+"""by config.model_type; T5Gemma 2, among others, is unknown to llama.cpp"""
+
+
+def write(merged: LoadedModel, folder: Path, dtype: str) -> None:
+    """Write model.gguf. Raises ModelError for a model llama.cpp would run otherwise."""
+    from gguf import GGUFWriter
+
+    config = merged.model.config
+    architecture = ARCHITECTURES[config.model_type]
+    folder.mkdir()
+    writer = GGUFWriter(folder / FILE, architecture.name)
+    writer.add_name(Path(merged.reference).name)
+    architecture.settings(writer, config)
+    writer.add_file_type({"float32": 0, "float16": 1, "q8_0": 7}[dtype])
+    gguf_tokenizer.write(writer, merged.tokenizer, rows=len(merged.model.get_input_embeddings().weight))
+    tensors = list(_named(merged.model, architecture))
+    for number, (name, tensor) in enumerate(tensors, start=1):
+        _add(writer, name, tensor, dtype)
+        advance("write", number, len(tensors))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def _named(model: Any, architecture: Architecture) -> "Iterator[tuple[str, torch.Tensor]]":
+    """Every tensor under llama.cpp's name; a head that is the embedding is not written twice."""
+    from gguf import MODEL_ARCH, MODEL_ARCH_NAMES, get_tensor_name_map
+
+    numbers = {name: number for number, name in MODEL_ARCH_NAMES.items()}
+    blocks = getattr(model.config, "num_hidden_layers", 0)
+    names = get_tensor_name_map(
+        MODEL_ARCH(numbers[architecture.name]), max(blocks, getattr(model.config, "num_decoder_layers", 0))
+    )
+    head, embedding = model.get_output_embeddings(), model.get_input_embeddings()
+    for name, tensor in model.state_dict().items():
+        tied = name == "lm_head.weight" and head.weight is embedding.weight
+        if tied or name in architecture.left_out:
+            continue
+        theirs = names.get_name(name, try_suffixes=(".weight", ".bias"))
+        if theirs is None:
+            raise ModelError(
+                f"--format gguf: no place for {name} in llama.cpp's {architecture.name}", hint="Use --format merged."
+            )
+        yield theirs, architecture.turn(name, tensor, model.config)
+
+
+def _add(writer: "GGUFWriter", name: str, tensor: "torch.Tensor", dtype: str) -> None:
+    """Matrices in the wanted precision where their rows allow it; vectors, and what llama.cpp wants so, in float32."""
+    from gguf import GGML_QUANT_SIZES, GGMLQuantizationType, quants
+
+    whole = tensor.float().contiguous().numpy()
+    kind = GGMLQuantizationType.F32
+    if tensor.ndim > 1 and "rel_b" not in name:
+        kind = {
+            "float32": GGMLQuantizationType.F32,
+            "float16": GGMLQuantizationType.F16,
+            "q8_0": GGMLQuantizationType.Q8_0,
+        }[dtype]
+        if tensor.shape[-1] % GGML_QUANT_SIZES[kind][0]:
+            kind = GGMLQuantizationType.F16
+    writer.add_tensor(name, quants.quantize(whole, kind), raw_dtype=kind)
+
+
+def read(folder: Path) -> LoadedModel:
+    """The file as transformers reads it: its own names and turns, not ours."""
+    import tempfile
+
+    from fintune.models import load_model
+    from fintune.models.embedded import convert_gguf
+
+    with tempfile.TemporaryDirectory() as place:
+        convert_gguf(folder / FILE, Path(place) / "again")
+        return load_model(str(Path(place) / "again"))
