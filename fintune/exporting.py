@@ -73,8 +73,7 @@ def export(
     with replacing_folder(folder) as place:
         tell("export", f"writing {form.name}, {precision}")
         form.write(merged, place, precision)
-        del merged
-        found = _verified(run, form, precision, place, allow_loss)
+        found = _verified(run, form, precision, merged, place, allow_loss)
         made = replace(found, folder=folder)
         _describe(run, made, place)
     return made
@@ -115,12 +114,14 @@ def _checksums(model: Any) -> dict[str, int]:
     return {n: zlib.crc32(p.detach().contiguous().view(torch.uint8).numpy()) for n, p in model.named_parameters()}
 
 
-def _verified(run: Run, form: Format, dtype: str, place: Path, allow_loss: bool) -> Exported:
+def _verified(
+    run: Run, form: Format, dtype: str, merged: "LoadedModel", place: Path, allow_loss: bool
+) -> Exported:
     """Read what was written and ask it the validation texts."""
     config = run.config()
     task, stored = TASKS[config.task.name].build(config.task), run.predictions("validation")
     begun = time.monotonic()
-    again = form.read(place)
+    again = form.read(place, merged)
     loaded = time.monotonic()
     texts, ids = [p.text for p in stored], [p.id for p in stored]
     found, _ = predict(engine(config, again), task, texts, ids, stage=f"verify {form.name}")

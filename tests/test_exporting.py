@@ -34,8 +34,8 @@ def run(request: pytest.FixtureRequest, rows_file: Path, tmp_path_factory: pytes
 
 @pytest.mark.parametrize(("name", "dtype"), [(f.name, dtype) for f in FORMATS.values() for dtype in f.dtypes])
 def test_every_format_answers_as_the_run_was_scored(name: str, dtype: str, run: Run, tmp_path: Path) -> None:
-    base = run.config().model.base
-    if (family := load_model(base, device="cpu").model.config.model_type) not in (FORMATS[name].families or (family,)):
+    base = load_model(run.config().model.base, device="cpu")
+    if (family := base.model.config.model_type) not in (FORMATS[name].families or (family,)):
         with pytest.raises(ModelError, match=f"--format {name}: is for .*, and this model is {family}"):
             export(run, name, dtype=dtype, output=tmp_path / "none")
         assert not (tmp_path / "none").exists()
@@ -48,8 +48,7 @@ def test_every_format_answers_as_the_run_was_scored(name: str, dtype: str, run: 
     card = (made.folder / "README.md").read_text()
     assert written["sha256"] in card
     assert "9 of the 9 validation texts" in card
-    again = FORMATS[name].read(made.folder)
-    base = load_model(run.config().model.base, device="cpu")
+    again = FORMATS[name].read(made.folder, base)
     own, theirs = again.model.state_dict(), base.model.state_dict()
     assert own.keys() == theirs.keys()
     assert any(not torch.equal(own[n], theirs[n]) for n in own)

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fintune.data.sources import sha256
 from fintune.errors import ModelError
 from fintune.export import gguf_tokenizer
 from fintune.models import LoadedModel
 from fintune.models.llama_layout import pairs
+from fintune.models.references import loading_errors
 from fintune.progress import advance
 
 if TYPE_CHECKING:
@@ -181,13 +183,15 @@ def _add(writer: "GGUFWriter", name: str, tensor: "torch.Tensor", dtype: str) ->
     writer.add_tensor(name, quants.quantize(whole, kind), raw_dtype=kind)
 
 
-def read(folder: Path) -> LoadedModel:
-    """The file as transformers reads it: its own names and turns, not ours."""
-    import tempfile
+def read(folder: Path, written: LoadedModel) -> LoadedModel:
+    """The file as transformers reads it: tensors by its own names and turns, tokens by its own tokenizer; settings are those written."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
 
-    from fintune.models import load_model
-    from fintune.models.embedded import convert_gguf
-
-    with tempfile.TemporaryDirectory() as place:
-        convert_gguf(folder / FILE, Path(place) / "again")
-        return load_model(str(Path(place) / "again"))
+    auto: Any = AutoModelForSeq2SeqLM if written.kind == "seq2seq" else AutoModelForCausalLM
+    with loading_errors(str(folder)):
+        tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=FILE)
+        model = auto.from_pretrained(folder, gguf_file=FILE, config=written.model.config, dtype=torch.float32)
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return LoadedModel(model.eval(), tokenizer, written.kind, str(folder), sha256(folder / FILE))

@@ -22,8 +22,8 @@ class Format:
     """precisions it is written in, the default first -> by how much a probability may differ; None: rounded so much that labels decide"""
     write: Callable[[LoadedModel, Path, str], None]
     """(merged model in float32, empty folder, dtype)"""
-    read: Callable[[Path], LoadedModel]
-    """what was written, as a model again, read from the files alone"""
+    read: Callable[[Path, LoadedModel], LoadedModel]
+    """(folder, what was written) -> a model again, its weights and tokenizer read from the folder"""
     families: tuple[str, ...] = ()
     """config.model_type it is for; any if empty"""
 
