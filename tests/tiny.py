@@ -38,6 +38,18 @@ def byte_tokenizer() -> Any:
     )
 
 
+def unigram_tokenizer() -> Any:
+    """As T5's: pieces with scores, `▁` for a space, `</s>` behind every text; 259 tokens."""
+    import string
+
+    from transformers import T5TokenizerFast
+
+    letters = [*string.ascii_letters, *string.digits, *"+-=.,%▁", *(f"▁{letter}" for letter in string.ascii_letters)]
+    pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), *((p, -4.0 - 0.01 * i) for i, p in enumerate(letters))]
+    pieces += [(f"<extra_id_{i}>", 0.0) for i in reversed(range(259 - len(pieces)))]
+    return T5TokenizerFast(vocab=pieces, extra_ids=0)
+
+
 def config_for(model: Path, rows: Path, folder: Path) -> dict[str, Any]:
     return {
         "name": "tiny",

@@ -91,9 +91,9 @@ def _gemma3(writer: "GGUFWriter", config: Any) -> None:
 
 
 def _t5(writer: "GGUFWriter", config: Any) -> None:
-    if not config.is_gated_act:
+    if not config.is_gated_act or getattr(config, "scale_decoder_outputs", False):
         raise ModelError(
-            "--format gguf: the first T5s (no gated feed-forward) are not written", hint="Use --format merged."
+            "--format gguf: the first T5s (no gated feed-forward, a scaled head) are not written", hint="Use --format merged."
         )
     writer.add_context_length(512)
     writer.add_embedding_length(config.d_model)
@@ -191,7 +191,18 @@ def read(folder: Path, written: LoadedModel) -> LoadedModel:
     auto: Any = AutoModelForSeq2SeqLM if written.kind == "seq2seq" else AutoModelForCausalLM
     with loading_errors(str(folder)):
         tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=FILE)
-        model = auto.from_pretrained(folder, gguf_file=FILE, config=written.model.config, dtype=torch.float32)
+        model = auto.from_pretrained(folder, gguf_file=FILE, config=_known_there(written.model.config), dtype=torch.float32)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return LoadedModel(model.eval(), tokenizer, written.kind, str(folder), sha256(folder / FILE))
+
+
+def _known_there(config: Any) -> Any:
+    """mT5 is T5 with a gated feed-forward and a head that scales nothing; transformers' reader knows the one name."""
+    from transformers import T5Config
+
+    if config.model_type != "mt5":
+        return config
+    same = T5Config(**config.to_dict() | {"model_type": "t5"})
+    same.scale_decoder_outputs = False
+    return same
