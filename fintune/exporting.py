@@ -114,9 +114,7 @@ def _checksums(model: Any) -> dict[str, int]:
     return {n: zlib.crc32(p.detach().contiguous().view(torch.uint8).numpy()) for n, p in model.named_parameters()}
 
 
-def _verified(
-    run: Run, form: Format, dtype: str, merged: "LoadedModel", place: Path, allow_loss: bool
-) -> Exported:
+def _verified(run: Run, form: Format, dtype: str, merged: "LoadedModel", place: Path, allow_loss: bool) -> Exported:
     """Read what was written and ask it the validation texts."""
     config = run.config()
     task, stored = TASKS[config.task.name].build(config.task), run.predictions("validation")

@@ -1,16 +1,19 @@
 """An export is proved to be what was evaluated, or not written."""
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 import fintune
 from fintune.errors import ModelError, RunError, UsageError
 from fintune.export.registry import FORMATS
-from fintune.exporting import export
+from fintune.exporting import export, merge
 from fintune.models import load_model
 from fintune.run import Run
 from tests.families import save
@@ -23,7 +26,7 @@ def trained(family: str, rows: Path, folder: Path, *more: str, **method: Any) ->
     model = save(family, folder / "model 模")
     if family in ("flan-t5", "mt5"):
         unigram_tokenizer().save_pretrained(model)
-    config = config_for(model, rows, folder / "runs 跑") | {"method": {"name": "lora", "r": 2} | method}
+    config = config_for(model, rows, folder / "runs 跑") | {"method": method}
     return fintune.train(
         config, ["train.learning_rate=3e-3", "evaluation.baselines=[]", "evaluation.test=false", *more]
     )
@@ -31,7 +34,7 @@ def trained(family: str, rows: Path, folder: Path, *more: str, **method: Any) ->
 
 @pytest.fixture(scope="module", params=FAMILIES)
 def run(request: pytest.FixtureRequest, rows_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return trained(request.param, rows_file, tmp_path_factory.mktemp("export"))
+    return trained(request.param, rows_file, tmp_path_factory.mktemp("export"), name="lora", r=2)
 
 
 @pytest.mark.parametrize(("name", "dtype"), [(f.name, dtype) for f in FORMATS.values() for dtype in f.dtypes])
@@ -54,3 +57,118 @@ def test_every_format_answers_as_the_run_was_scored(name: str, dtype: str, run: 
     own, theirs = again.model.state_dict(), base.model.state_dict()
     assert own.keys() == theirs.keys()
     assert any(not torch.equal(own[n], theirs[n]) for n in own)
+
+
+def test_llamas_state_dict_is_metas_and_comes_back_bit_by_bit(rows_file: Path, tmp_path: Path) -> None:
+    run = trained("llama", rows_file, tmp_path, name="lora", r=2)
+    merged = merge(run)
+    before = {name: tensor.clone() for name, tensor in merged.model.state_dict().items()}
+    made = export(run, "state-dict", output=tmp_path / "out")
+    names = torch.load(made.folder / "consolidated.00.pth", weights_only=True).keys()
+    assert {"tok_embeddings.weight", "layers.1.attention.wq.weight", "layers.0.feed_forward.w2.weight"} <= names
+    after = FORMATS["state-dict"].read(made.folder, merged).model.state_dict()
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    settings = json.loads((made.folder / "params.json").read_text())
+    width = int(8 * settings["dim"] / 3)
+    width = int(settings["ffn_dim_multiplier"] * width)
+    assert settings["multiple_of"] * -(-width // settings["multiple_of"]) == merged.model.config.intermediate_size
+
+
+@pytest.mark.parametrize(
+    ("family", "method"),
+    [
+        ("llama", {"name": "dora", "r": 2}),
+        ("t5gemma2", {"name": "lora", "r": 2, "modules_to_save": ["embed_tokens"]}),
+        ("llama", {"name": "lokr"}),
+        ("mt5", {"name": "ia3"}),
+        ("gpt2", {"name": "bitfit"}),
+        ("llama", {"name": "norms"}),
+        ("gemma3", {"name": "freeze", "blocks": 1}),
+    ],
+)
+def test_every_sort_of_merge_is_proved(family: str, method: dict[str, Any], rows_file: Path, tmp_path: Path) -> None:
+    run = trained(family, rows_file, tmp_path, **method)
+    assert export(run, "merged").verification.changed == 0
+    assert (run.folder / "exports" / "merged" / "model.safetensors").is_file()
+
+
+def test_what_cannot_be_merged_says_why_and_writes_nothing(rows_file: Path, tmp_path: Path) -> None:
+    run = trained("llama", rows_file, tmp_path, name="houlsby", size=4)
+    with pytest.raises(ModelError, match="houlsby cannot be merged: "):
+        export(run, "merged")
+    assert not (run.folder / "exports").exists()
+
+
+@pytest.fixture(scope="module")
+def plain(rows_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return trained("llama", rows_file, tmp_path_factory.mktemp("plain"), name="lora", r=2)
+
+
+def test_another_base_is_refused(plain: Run, rows_file: Path, tmp_path: Path) -> None:
+    run = trained("llama", rows_file, tmp_path, name="lora", r=2)
+    save("llama", tmp_path / "model 模", num_hidden_layers=1)
+    with pytest.raises(ModelError, match=r"not those the adapter was trained on \(sha256 differs\)"):
+        export(run, "merged")
+
+
+def test_one_that_answers_otherwise_is_not_written(plain: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = FORMATS["merged"]
+
+    def damaging(merged: Any, folder: Path, dtype: str) -> None:
+        with torch.no_grad():
+            merged.model.lm_head.weight.mul_(-1)
+        original.write(merged, folder, dtype)
+
+    monkeypatch.setitem(FORMATS, "merged", replace(original, write=damaging))
+    place = tmp_path / "place"
+    with pytest.raises(ModelError, match="merged, float32: not the model that was evaluated"):
+        export(plain, "merged", output=place / "out")
+    assert list(place.iterdir()) == []
+    monkeypatch.setitem(FORMATS, "merged", replace(original, write=damaging, dtypes={"float32": None}))
+    with pytest.raises(ModelError, match="get another label than the run gave them"):
+        export(plain, "merged", output=place / "out")
+    assert export(plain, "merged", output=place / "out", allow_loss=True).verification.changed > 1
+
+
+def test_an_adapter_that_changes_nothing_is_refused(plain: Run, tmp_path: Path) -> None:
+    run = Run(Path(shutil.copytree(plain.folder, tmp_path / "run")))
+    file = run.adapter / "adapter_model.safetensors"
+    save_file({name: torch.zeros_like(tensor) for name, tensor in load_file(file).items()}, file)
+    with pytest.raises(ModelError, match="the adapter changes no weight"):
+        export(run, "merged")
+
+
+def test_the_place_is_taken_or_the_words_are_wrong(plain: Run, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(RunError, match="is there already"):
+        export(plain, "merged", output=tmp_path / "mine", overwrite=True)
+    export(plain, "merged", output=tmp_path / "out")
+    with pytest.raises(RunError, match="is there already"):
+        export(plain, "merged", output=tmp_path / "out")
+    export(plain, "merged", output=tmp_path / "out", overwrite=True)
+    with pytest.raises(UsageError, match="--format mergd: unknown format"):
+        export(plain, "mergd")
+    with pytest.raises(UsageError, match="--dtype int3: format merged has float32, bfloat16, float16"):
+        export(plain, "merged", dtype="int3")
+
+
+def test_an_adapter_of_a_base_in_4_bits_is_merged_into_the_full_one_and_measured(
+    rows_file: Path, tmp_path: Path
+) -> None:
+    model = save("llama", tmp_path / "model", hidden_size=64, intermediate_size=128, num_key_value_heads=2)
+    config = config_for(model, rows_file, tmp_path) | {"method": {"name": "lora", "r": 2}}
+    run = fintune.train(config, ["model.quantization=nf4", "evaluation.baselines=[]", "train.learning_rate=3e-3"])
+    made = export(run, "merged", allow_loss=True)
+    assert 1e-4 < made.verification.largest_difference < 1
+
+
+def test_the_commands_print_what_was_found(plain: Run, tmp_path: Path, fin: Any) -> None:
+    shown = fin("merge", plain.folder, "-o", tmp_path / "merged 合")
+    assert shown.code == 0
+    assert "9 of 9" in shown.out
+    found = json.loads(fin("export", plain.folder, "--format", "gguf", "-o", tmp_path / "g", "--json").out)
+    assert found["format"] == "gguf"
+    refused = fin("export", plain.folder, "--format", "nothing")
+    assert refused.code == 2
+    assert "unknown format" in refused.err

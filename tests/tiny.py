@@ -27,7 +27,9 @@ def byte_tokenizer() -> Any:
     from transformers import PreTrainedTokenizerFast
 
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    alphabet[-1] = "!!"  # in place of a byte that no UTF-8 has, so that there is a merge as in every tokenizer of this sort
+    alphabet[-1] = (
+        "!!"  # in place of a byte that no UTF-8 has, so that there is a merge as in every tokenizer of this sort
+    )
     tokenizer = Tokenizer(models.BPE(vocab={piece: i for i, piece in enumerate(alphabet)}, merges=[("!", "!")]))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()

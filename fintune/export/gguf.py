@@ -93,7 +93,8 @@ def _gemma3(writer: "GGUFWriter", config: Any) -> None:
 def _t5(writer: "GGUFWriter", config: Any) -> None:
     if not config.is_gated_act or getattr(config, "scale_decoder_outputs", False):
         raise ModelError(
-            "--format gguf: the first T5s (no gated feed-forward, a scaled head) are not written", hint="Use --format merged."
+            "--format gguf: the first T5s (no gated feed-forward, a scaled head) are not written",
+            hint="Use --format merged.",
         )
     writer.add_context_length(512)
     writer.add_embedding_length(config.d_model)
@@ -191,7 +192,9 @@ def read(folder: Path, written: LoadedModel) -> LoadedModel:
     auto: Any = AutoModelForSeq2SeqLM if written.kind == "seq2seq" else AutoModelForCausalLM
     with loading_errors(str(folder)):
         tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=FILE)
-        model = auto.from_pretrained(folder, gguf_file=FILE, config=_known_there(written.model.config), dtype=torch.float32)
+        model = auto.from_pretrained(
+            folder, gguf_file=FILE, config=_known_there(written.model.config), dtype=torch.float32
+        )
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return LoadedModel(model.eval(), tokenizer, written.kind, str(folder), sha256(folder / FILE))

@@ -1,6 +1,6 @@
 """A tokenizer as llama.cpp's metadata: tokens with their types, merges or scores, special ids.
 
-Three sorts: pieces of bytes with merges ("gpt2": Qwen, LLaMA 3), SentencePiece's merges by score ("llama": Gemma, LLaMA 2), its unigrams ("t5").
+Three sorts: "gpt2", pieces of bytes with merges (Qwen, LLaMA 3); "llama", merges by score (Gemma, LLaMA 2); "t5", unigrams.
 """
 
 import base64

@@ -1,7 +1,7 @@
 """LLaMA as Meta's checkpoints have it and as Hugging Face has it: names, the order of query and key rows, params.json.
 
-Meta turns neighbouring pairs of a head's rows, Hugging Face the halves of it (RoFormer, arXiv 2104.09864), so the rows of `wq` and `wk` stand in
-another order there.
+Meta turns neighbouring pairs of a head's rows, Hugging Face the halves of it (RoFormer, arXiv 2104.09864), so the rows of `wq` and `wk`
+stand in another order there.
 
 >>> theirs = to_original(model.state_dict(), model.config)
 >>> from_original(theirs, heads=32, kv_heads=8).keys() == model.state_dict().keys()
@@ -61,7 +61,7 @@ def from_original(tensors: "Mapping[str, torch.Tensor]", heads: int, kv_heads: i
 def _theirs(name: str) -> str:
     if name in _WHOLE:
         return _WHOLE[name]
-    number, inner = re.fullmatch(r"model\.layers\.(\d+)\.(.+)\.weight", name).groups()
+    _, _, number, inner = name.removesuffix(".weight").split(".", maxsplit=3)  # model.layers.3.mlp.up_proj
     return f"layers.{number}.{_LAYER[inner]}.weight"
 
 

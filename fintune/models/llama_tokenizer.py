@@ -46,13 +46,15 @@ def _tiktoken(ranks: dict[bytes, int]) -> Any:
         def load_tiktoken_bpe(tiktoken_url: str) -> dict[bytes, int]:
             return ranks
 
-    converter: Any = Converter(vocab_file="", extra_special_tokens=_LLAMA_3_0)
+    make: Any = Converter
+    converter = make(vocab_file="", extra_special_tokens=_LLAMA_3_0)
     tokenizer, begin = converter.converted(), _LLAMA_3_0[0]
     first = TemplateProcessing(
         single=f"{begin} $A", pair=f"{begin} $A {begin}:1 $B:1", special_tokens=[(begin, tokenizer.token_to_id(begin))]
     )
     tokenizer.post_processor = Sequence([ByteLevel(trim_offsets=False), first])
-    return PreTrainedTokenizerFast(
+    tokenizer_class: Any = PreTrainedTokenizerFast
+    return tokenizer_class(
         tokenizer_object=tokenizer, bos_token=_LLAMA_3_0[0], eos_token=_LLAMA_3_0[1],
         model_input_names=["input_ids", "attention_mask"],
     )  # fmt: skip

@@ -181,7 +181,8 @@ def _load_peft(base: LoadedModel, folder: Path) -> LoadedModel:
         catch_warnings(),
     ):  # PEFT initialises, then loads
         filterwarnings(
-            "ignore", message="Unsupported layer type|The following rank_pattern keys|Adapter .* have invalid shape"
+            "ignore",
+            message="Model has `tie_word_embeddings=True`|Unsupported layer type|The following rank_pattern keys|Adapter .* have invalid shape",
         )  # norms; AdaLoRA's own
         try:
             model = PeftModel.from_pretrained(base.model, folder)

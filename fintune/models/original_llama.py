@@ -48,7 +48,8 @@ def convert(source: Path, folder: Path) -> None:
     model = LlamaForCausalLM.from_pretrained(
         None, config=config, state_dict=named, dtype=next(iter(named.values())).dtype
     )
-    model.generation_config = GenerationConfig(bos_token_id=config.bos_token_id, eos_token_id=config.eos_token_id)
+    generation: Any = GenerationConfig
+    model.generation_config = generation(bos_token_id=config.bos_token_id, eos_token_id=config.eos_token_id)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
 

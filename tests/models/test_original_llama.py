@@ -159,7 +159,7 @@ def test_what_is_missing_damaged_or_no_tensors_is_named(tmp_path: Path) -> None:
         with pytest.raises(ModelError, match=message):
             convert(source, tmp_path / "made")
     second.rename(source / "consolidated.02.pth")
-    with pytest.raises(ModelError, match="no consolidated.01.pth"):
+    with pytest.raises(ModelError, match=r"no consolidated\.01\.pth"):
         convert(source, tmp_path / "made")
     (source / "consolidated.02.pth").write_bytes(whole)
     (source / "consolidated.02.pth").rename(second)
