@@ -188,10 +188,7 @@ def _load_peft(base: LoadedModel, folder: Path) -> LoadedModel:
         loading_errors(str(folder)),
         catch_warnings(),
     ):  # PEFT initialises, then loads
-        filterwarnings(
-            "ignore",
-            message="|".join(_SAID_IN_VAIN),
-        )  # norms; AdaLoRA's own
+        filterwarnings("ignore", message="|".join(_SAID_IN_VAIN))
         try:
             model = PeftModel.from_pretrained(base.model, folder)
         except (RuntimeError, ValueError) as error:
