@@ -1,4 +1,4 @@
-"""Commands that take a run out of FinTune: merge, export."""
+"""Commands between FinTune and other programs: merge, export, convert."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -57,6 +57,24 @@ def export(
     with working():
         made = make(run, format_name, dtype=dtype, output=output, allow_loss=allow_loss, overwrite=overwrite)
     _show([made], as_json)
+
+
+def convert(
+    source: Annotated[Path, typer.Argument(help="A folder of Meta's LLaMA (consolidated.*.pth), or a .gguf file.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write.")],
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Write a model of another layout as a Hugging Face folder, which model.base takes."""
+    from fintune.converting import convert as make
+
+    with working():
+        made = make(source, output=output)
+    if as_json:
+        print_json(made.record())
+        return
+    out.print(Text(f"{made.layout} · {made.parameters:,} parameters · {made.bytes / 1e6:,.0f} MB"))
+    out.print(Text(f"next: fintune train CONFIG --set model.base={typed(Path(made.folder))}"))
 
 
 def _show(made: "list[Exported]", as_json: bool) -> None:
