@@ -4,6 +4,7 @@
 0
 """
 
+import hashlib
 import json
 import time
 import zlib
@@ -15,15 +16,18 @@ from typing import TYPE_CHECKING, Any
 from fintune.assembly import engine, load_base_of
 from fintune.atomic import need_place, replacing_folder
 from fintune.config import dump
+from fintune.data.sources import sha256
+from fintune.engines import Engine
 from fintune.errors import ModelError, RunError
 from fintune.evaluation.evaluate import predict
 from fintune.export.model_card import model_card
 from fintune.export.registry import Format, format_of
 from fintune.export.verification import Verification, compare, need_equal
 from fintune.methods import METHODS
-from fintune.models.references import config_at_hand
+from fintune.models.references import config_at_hand, read_json
 from fintune.progress import tell
 from fintune.run import Run
+from fintune.sections import RunConfig
 from fintune.tasks import TASKS
 
 if TYPE_CHECKING:
@@ -73,7 +77,7 @@ def export(
     with replacing_folder(folder) as place:
         tell("export", f"writing {form.name}, {precision}")
         form.write(merged, place, precision)
-        found = _verified(run, form, precision, merged, place, allow_loss)
+        found = _verified(run, form, precision, place, allow_loss)
         made = replace(found, folder=folder)
         _describe(run, made, place)
     return made
@@ -114,15 +118,15 @@ def _checksums(model: Any) -> dict[str, int]:
     return {n: zlib.crc32(p.detach().contiguous().view(torch.uint8).numpy()) for n, p in model.named_parameters()}
 
 
-def _verified(run: Run, form: Format, dtype: str, merged: "LoadedModel", place: Path, allow_loss: bool) -> Exported:
+def _verified(run: Run, form: Format, dtype: str, place: Path, allow_loss: bool) -> Exported:
     """Read what was written and ask it the validation texts."""
     config = run.config()
     task, stored = TASKS[config.task.name].build(config.task), run.predictions("validation")
     begun = time.monotonic()
-    again = form.read(place, merged)
+    running = opened(form, place, config)
     loaded = time.monotonic()
     texts, ids = [p.text for p in stored], [p.id for p in stored]
-    found, _ = predict(engine(config, again), task, texts, ids, stage=f"verify {form.name}")
+    found, _ = predict(running, task, texts, ids, stage=f"verify {form.name}")
     seconds = time.monotonic() - loaded
     verification = compare(stored, found)
     tolerance = form.dtypes[dtype]
@@ -136,10 +140,39 @@ def _verified(run: Run, form: Format, dtype: str, merged: "LoadedModel", place: 
         "megabytes": size / 1e6,
         "load_seconds": loaded - begun,
         "texts_per_second": len(stored) / seconds,
-        "sha256": again.sha256,
+        "sha256": _digest(place),
         "base_sha256": run.environment().get("base_sha256"),
     }
     return Exported(place, verification, facts)
+
+
+def opened(form: Format, folder: Path, config: RunConfig) -> Engine:
+    """What runs an export, for the run's task. Raises ModelError when it cannot be read."""
+    if form.run is not None:
+        return form.run(folder, config)
+    assert form.read is not None
+    running: Engine = engine(config, form.read(folder))
+    return running
+
+
+def exports_of(run: Run) -> list[str]:
+    """Names of a run's finished exports: engines to ask."""
+    return sorted(path.parent.name for path in run.folder.glob(f"exports/*/{RECORD}"))
+
+
+def open_export(run: Run, name: str) -> Engine:
+    """What runs the export of that name. Raises RunError, ModelError when it is damaged."""
+    folder = run.folder / "exports" / name
+    record = read_json(folder / RECORD)
+    return opened(format_of(str(record.get("format"))), folder, run.config())
+
+
+def _digest(folder: Path) -> str:
+    """Of every file there."""
+    digest = hashlib.sha256()
+    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+        digest.update(f"{file.relative_to(folder)} {sha256(file)}\n".encode())
+    return digest.hexdigest()
 
 
 def _place(run: Run, form: Format, dtype: str, output: str | Path | None, overwrite: bool) -> Path:

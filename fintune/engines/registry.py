@@ -1,6 +1,6 @@
 """The engines there are and what each can do; to add one: an entry here."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -106,8 +106,8 @@ ENGINES = {
 }
 
 
-def entry_of(name: str) -> EngineEntry:
-    """An engine by name. Raises UsageError."""
+def entry_of(name: str, exports: Sequence[str] = ()) -> EngineEntry:
+    """An engine by name. Raises UsageError, which names those that a run's exports are too."""
     if name not in ENGINES:
-        raise UsageError(f"--engine {name}: unknown engine", hint=did_you_mean(name, list(ENGINES)))
+        raise UsageError(f"--engine {name}: unknown engine", hint=did_you_mean(name, [*ENGINES, *exports]))
     return ENGINES[name]

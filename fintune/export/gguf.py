@@ -15,6 +15,7 @@ from fintune.models import LoadedModel
 from fintune.models.llama_layout import pairs
 from fintune.models.references import loading_errors
 from fintune.progress import advance
+from fintune.prompts import Kind
 
 if TYPE_CHECKING:
     import torch
@@ -129,7 +130,7 @@ def write(merged: LoadedModel, folder: Path, dtype: str) -> None:
 
     config = merged.model.config
     architecture = ARCHITECTURES[config.model_type]
-    folder.mkdir()
+    config.save_pretrained(folder)
     writer = GGUFWriter(folder / FILE, architecture.name)
     writer.add_name(Path(merged.reference).name)
     architecture.settings(writer, config)
@@ -184,20 +185,20 @@ def _add(writer: "GGUFWriter", name: str, tensor: "torch.Tensor", dtype: str) ->
     writer.add_tensor(name, quants.quantize(whole, kind), raw_dtype=kind)
 
 
-def read(folder: Path, written: LoadedModel) -> LoadedModel:
-    """The file as transformers reads it: tensors by its own names and turns, tokens by its own tokenizer; settings are those written."""
+def read(folder: Path) -> LoadedModel:
+    """The file as transformers reads it: tensors by its own names and turns, tokens by its own tokenizer; settings from config.json."""
     import torch
-    from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
 
-    auto: Any = AutoModelForSeq2SeqLM if written.kind == "seq2seq" else AutoModelForCausalLM
     with loading_errors(str(folder)):
+        config: Any = AutoConfig.from_pretrained(folder, local_files_only=True)
+        auto: Any = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
         tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=FILE)
-        model = auto.from_pretrained(
-            folder, gguf_file=FILE, config=_known_there(written.model.config), dtype=torch.float32
-        )
+        model = auto.from_pretrained(folder, gguf_file=FILE, config=_known_there(config), dtype=torch.float32)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
-    return LoadedModel(model.eval(), tokenizer, written.kind, str(folder), sha256(folder / FILE))
+    kind: Kind = "seq2seq" if config.is_encoder_decoder else "causal"
+    return LoadedModel(model.eval(), tokenizer, kind, str(folder), sha256(folder / FILE))
 
 
 def _known_there(config: Any) -> Any:

@@ -15,6 +15,6 @@ def write(merged: LoadedModel, folder: Path, dtype: str) -> None:
     merged.tokenizer.save_pretrained(folder)
 
 
-def read(folder: Path, written: LoadedModel) -> LoadedModel:
+def read(folder: Path) -> LoadedModel:
     """The folder's model in its own precision."""
     return load_model(str(folder), dtype="auto")

@@ -7,9 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from fintune.engines import Engine
 from fintune.errors import ModelError, UsageError, did_you_mean
-from fintune.export import gguf, plain, state_dict
+from fintune.export import ct2, gguf, plain, state_dict
 from fintune.models import LoadedModel
+from fintune.sections import RunConfig
 
 
 @dataclass(frozen=True)
@@ -22,8 +24,10 @@ class Format:
     """precisions it is written in, the default first -> by how much a probability may differ; None: rounded so much that labels decide"""
     write: Callable[[LoadedModel, Path, str], None]
     """(merged model in float32, empty folder, dtype)"""
-    read: Callable[[Path, LoadedModel], LoadedModel]
-    """(folder, what was written) -> a model again, its weights and tokenizer read from the folder"""
+    read: Callable[[Path], LoadedModel] | None = None
+    """what was written, as a model for torch again, from the folder alone; None where `run` is there"""
+    run: Callable[[Path, RunConfig], Engine] | None = None
+    """(folder, the run's config) -> what runs it"""
     families: tuple[str, ...] = ()
     """config.model_type it is for; any if empty"""
 
@@ -78,6 +82,14 @@ FORMATS = {
             gguf.write,
             gguf.read,
             families=tuple(gguf.ARCHITECTURES),
+        ),
+        Format(
+            "ctranslate2",
+            "a CTranslate2 folder: quick on every CPU, in 8-bit integers above all",
+            {"float32": 1e-4, "int8": None},
+            ct2.write,
+            run=ct2.run,
+            families=ct2.FAMILIES,
         ),
     )
 }

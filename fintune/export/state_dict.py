@@ -31,7 +31,7 @@ def write(merged: LoadedModel, folder: Path, dtype: str) -> None:
     torch.save(tensors, folder / (_ORIGINAL if config.model_type == "llama" else _PLAIN))
 
 
-def read(folder: Path, written: LoadedModel) -> LoadedModel:
+def read(folder: Path) -> LoadedModel:
     """The file's tensors in a model made from config.json."""
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
