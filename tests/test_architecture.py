@@ -40,6 +40,7 @@ LAYERS = [
         "opening",
         "exporting",
         "converting",
+        "inspecting",
     },
     {"predictor", "explaining", "display", "comparison_tables", "table_files", "bulk"},
     {"terminal"},
