@@ -42,7 +42,7 @@ LAYERS = [
         "converting",
         "inspecting",
     },
-    {"predictor", "explaining", "display", "comparison_tables", "table_files", "bulk"},
+    {"adapters", "predictor", "explaining", "display", "comparison_tables", "table_files", "bulk"},
     {"terminal"},
     {"commands"},
     {"cli", "exits"},
