@@ -264,6 +264,9 @@ def exports(found: Sequence[Mapping[str, Any]]) -> Table:
     for column in ("format", "MB", "loads in", "texts/s", "largest difference", "labels kept", "accuracy"):
         table.add_column(column, justify="left" if column == "format" else "right")
     for one in found:
+        if "refused" in one:
+            table.add_row(f"{one['format']}, {one['dtype']}", *[""] * 6)
+            continue
         change = 100 * (one["accuracy"] - one["accuracy_of_run"])
         table.add_row(
             f"{one['format']}, {one['dtype']}",

@@ -18,10 +18,10 @@ from fintune.atomic import need_place, replacing_folder
 from fintune.config import dump
 from fintune.data.sources import sha256
 from fintune.engines import Engine
-from fintune.errors import ModelError, RunError
+from fintune.errors import BrokenEnvironment, ModelError, RunError
 from fintune.evaluation.evaluate import predict
 from fintune.export.model_card import model_card
-from fintune.export.registry import Format, format_of
+from fintune.export.registry import FORMATS, Format, format_of
 from fintune.export.verification import Verification, compare, need_equal
 from fintune.methods import METHODS
 from fintune.models.references import config_at_hand, read_json
@@ -52,6 +52,19 @@ class Exported:
         return {"folder": str(self.folder), **self.facts, **self.verification.record()}
 
 
+@dataclass(frozen=True)
+class Refused:
+    """A format that was not written."""
+
+    format: str
+    dtype: str
+    reason: str
+
+    def record(self) -> dict[str, Any]:
+        """For programs."""
+        return {"format": self.format, "dtype": self.dtype, "refused": self.reason}
+
+
 def export(
     source: str | Path | Run,
     name: str,
@@ -70,8 +83,7 @@ def export(
     form = format_of(name)
     precision = form.chosen(dtype)
     folder = _place(run, form, precision, output, overwrite)
-    if (settings := config_at_hand(run.config().model.base)) is not None:
-        form.need(settings["model_type"])
+    form.need((config_at_hand(run.config().model.base) or {}).get("model_type"))
     merged = merge(run)
     form.need(merged.model.config.model_type)
     with replacing_folder(folder) as place:
@@ -93,6 +105,21 @@ def _describe(run: Run, made: Exported, place: Path) -> None:
     }
     for name, text in texts.items():
         (place / name).write_text(text, encoding="utf-8")
+
+
+def export_all(
+    source: str | Path | Run, *, allow_loss: bool = False, overwrite: bool = False
+) -> "list[Exported | Refused]":
+    """Every format in every precision; what cannot be written is in the list with the reason. Raises what ends all of them."""
+    run = source if isinstance(source, Run) else Run.open(source)
+    made: list[Exported | Refused] = []
+    for form in FORMATS.values():
+        for dtype in form.dtypes:
+            try:
+                made.append(export(run, form.name, dtype=dtype, allow_loss=allow_loss, overwrite=overwrite))
+            except (ModelError, BrokenEnvironment) as error:
+                made.append(Refused(form.name, dtype, error.message))
+    return made
 
 
 def merge(run: Run) -> "LoadedModel":

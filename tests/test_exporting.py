@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import fintune
-from fintune.errors import ModelError, RunError, UsageError
+from fintune.errors import BrokenEnvironment, ModelError, RunError, UsageError
 from fintune.export.registry import FORMATS
 from fintune.exporting import export, merge
 from fintune.models import load_model
@@ -37,7 +37,9 @@ def run(request: pytest.FixtureRequest, rows_file: Path, tmp_path_factory: pytes
     return trained(request.param, rows_file, tmp_path_factory.mktemp("export"), name="lora", r=2)
 
 
-@pytest.mark.parametrize(("name", "dtype"), [(f.name, dtype) for f in FORMATS.values() for dtype in f.dtypes])
+@pytest.mark.parametrize(
+    ("name", "dtype"), [(f.name, d) for f in FORMATS.values() for d in f.dtypes if f.name != "bitsandbytes"]
+)
 def test_every_format_answers_as_the_run_was_scored(name: str, dtype: str, run: Run, tmp_path: Path) -> None:
     base = load_model(run.config().model.base, device="cpu")
     if (family := base.model.config.model_type) not in (FORMATS[name].families or (family,)):
@@ -189,3 +191,39 @@ def test_an_export_is_an_engine(name: str, plain: Run, rows_file: Path, tmp_path
     unknown = fin("predict", plain.folder, "--engine", "nothing", "a text")
     assert unknown.code == 2
     assert name in unknown.err
+
+
+@pytest.mark.parametrize(
+    ("family", "sizes"),
+    [
+        ("llama", {"hidden_size": 64, "intermediate_size": 128, "num_key_value_heads": 2}),
+        ("mt5", {"d_model": 64, "d_kv": 32, "d_ff": 128}),
+    ],
+)
+def test_all_formats_in_one_table(
+    family: str, sizes: dict[str, int], rows_file: Path, tmp_path: Path, fin: Any
+) -> None:
+    model = save(family, tmp_path / "model", **sizes)
+    if family == "mt5":
+        unigram_tokenizer().save_pretrained(model)
+    config = config_for(model, rows_file, tmp_path) | {"method": {"name": "lora", "r": 2}}
+    run = fintune.train(config, ["train.learning_rate=3e-3", "evaluation.baselines=[]", "evaluation.test=false"])
+    made = {
+        f"{one['format']} {one['dtype']}": one for one in json.loads(fin("export", run.folder, "--all", "--json").out)
+    }
+    assert made.keys() == {f"{form.name} {dtype}" for form in FORMATS.values() for dtype in form.dtypes}
+    assert all(("folder" in one) != ("refused" in one) for one in made.values())
+    assert (
+        made["bitsandbytes nf4"]["megabytes"]
+        < made["merged bfloat16"]["megabytes"]
+        < made["merged float32"]["megabytes"]
+    )
+    again = fin("export", run.folder, "--all", "--overwrite").out
+    assert "bitsandbytes, nf4" in again
+
+
+def test_a_missing_package_is_named(plain: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fintune.export.registry.find_spec", lambda name: None)
+    with pytest.raises(BrokenEnvironment, match="ctranslate2 is not installed") as refused:
+        export(plain, "ctranslate2")
+    assert refused.value.hint == "pip install 'fintune[ctranslate2]'"

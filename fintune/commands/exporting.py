@@ -8,11 +8,14 @@ from rich.text import Text
 
 from fintune import display
 from fintune.commands.options import AsJson, Code, Debug, RunFolder
+from fintune.export.registry import FORMATS
 from fintune.run import typed
 from fintune.terminal import out, print_json, working
 
 if TYPE_CHECKING:
-    from fintune.exporting import Exported
+    from collections.abc import Sequence
+
+    from fintune.exporting import Exported, Refused
 
 Output = Annotated[
     Path | None, typer.Option("--output", "-o", help="Folder to write; left out: in the run's exports/.")
@@ -40,7 +43,10 @@ def merge(
 
 def export(
     run: RunFolder,
-    format_name: Annotated[str, typer.Option("--format", help="One of those that --list lists.")] = "merged",
+    format_name: Annotated[str, typer.Option("--format", help=f"One of {', '.join(FORMATS)}.")] = "merged",
+    everything: Annotated[
+        bool, typer.Option("--all", help="Every format in every precision, and a table of what each costs.")
+    ] = False,
     output: Output = None,
     dtype: Dtype = None,
     allow_loss: Annotated[
@@ -53,10 +59,14 @@ def export(
 ) -> None:
     """Write a run in another program's format, proved on its validation texts."""
     from fintune.exporting import export as make
+    from fintune.exporting import export_all
 
     with working():
-        made = make(run, format_name, dtype=dtype, output=output, allow_loss=allow_loss, overwrite=overwrite)
-    _show([made], as_json)
+        if everything:
+            made = export_all(run, allow_loss=allow_loss, overwrite=overwrite)
+        else:
+            made = [make(run, format_name, dtype=dtype, output=output, allow_loss=allow_loss, overwrite=overwrite)]
+    _show(made, as_json)
 
 
 def convert(
@@ -77,9 +87,14 @@ def convert(
     out.print(Text(f"next: fintune train CONFIG --set model.base={typed(Path(made.folder))}"))
 
 
-def _show(made: "list[Exported]", as_json: bool) -> None:
+def _show(made: "Sequence[Exported | Refused]", as_json: bool) -> None:
+    records = [one.record() for one in made]
     if as_json:
-        print_json(made[0].record() if len(made) == 1 else [one.record() for one in made])
+        print_json(records[0] if len(made) == 1 else records)
         return
-    out.print(display.exports([one.record() for one in made]))
-    out.print(Text(f"in {', '.join(typed(one.folder) for one in made)}"))
+    out.print(display.exports(records))
+    for one in records:
+        if "refused" in one:
+            out.print(Text(one["refused"]))
+    folders = [typed(Path(one["folder"])) for one in records if "folder" in one]
+    out.print(Text(f"in {', '.join(folders)}"))

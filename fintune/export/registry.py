@@ -5,11 +5,12 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from fintune.engines import Engine
-from fintune.errors import ModelError, UsageError, did_you_mean
-from fintune.export import ct2, gguf, plain, state_dict
+from fintune.errors import BrokenEnvironment, ModelError, UsageError, did_you_mean
+from fintune.export import ct2, gguf, plain, quantized, state_dict
 from fintune.models import LoadedModel
 from fintune.sections import RunConfig
 
@@ -28,6 +29,9 @@ class Format:
     """what was written, as a model for torch again, from the folder alone; None where `run` is there"""
     run: Callable[[Path, RunConfig], Engine] | None = None
     """(folder, the run's config) -> what runs it"""
+    package: str | None = None
+    """what must be installed, and the extra that brings it"""
+    extra: str = ""
     families: tuple[str, ...] = ()
     """config.model_type it is for; any if empty"""
 
@@ -40,8 +44,14 @@ class Format:
             "models": ", ".join(self.families) or "any",
         }
 
-    def need(self, model_type: str) -> None:
-        """Raise ModelError when it is not for such models."""
+    def need(self, model_type: str | None) -> None:
+        """Raise ModelError when it is not for such models (None: not known yet), BrokenEnvironment when its package is not there."""
+        if self.package is not None and find_spec(self.package) is None:
+            raise BrokenEnvironment(
+                f"--format {self.name}: {self.package} is not installed", hint=f"pip install 'fintune[{self.extra}]'"
+            )
+        if model_type is None:
+            return
         if self.families and model_type not in self.families:
             raise ModelError(
                 f"--format {self.name}: is for {', '.join(self.families)}, and this model is {model_type}",
@@ -76,11 +86,22 @@ FORMATS = {
             state_dict.read,
         ),
         Format(
+            "bitsandbytes",
+            "a Hugging Face folder in 4 or 8 bits",
+            {"nf4": None, "int8": None},
+            quantized.write,
+            plain.read,
+            package="bitsandbytes",
+            extra="quantization",
+        ),
+        Format(
             "gguf",
             "one file for llama.cpp",
             {"float32": 1e-4, "float16": 1e-2, "q8_0": None},
             gguf.write,
             gguf.read,
+            package="gguf",
+            extra="embedded",
             families=tuple(gguf.ARCHITECTURES),
         ),
         Format(
@@ -89,6 +110,8 @@ FORMATS = {
             {"float32": 1e-4, "int8": None},
             ct2.write,
             run=ct2.run,
+            package="ctranslate2",
+            extra="ctranslate2",
             families=ct2.FAMILIES,
         ),
     )
