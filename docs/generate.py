@@ -80,7 +80,7 @@ def tree() -> str:
             folder = parent
             rows.append((parent, ""))
         rows.append((("" if parent == "./" else "  ") + path.name, purpose))
-    return "\n".join(f"{name:<28}{purpose}".rstrip() for name, purpose in rows)
+    return "\n".join(f"{name:<27} {purpose}".rstrip() for name, purpose in rows)
 
 
 def main(check: bool) -> int:
