@@ -8,7 +8,7 @@ import hashlib
 import json
 import time
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,7 @@ from fintune.export.verification import Verification, compare, need_equal
 from fintune.methods import METHODS
 from fintune.models.references import config_at_hand, read_json
 from fintune.progress import tell
+from fintune.records import Prediction
 from fintune.run import Run
 from fintune.sections import RunConfig
 from fintune.tasks import TASKS
@@ -82,14 +83,28 @@ def export(
     run = source if isinstance(source, Run) else Run.open(source)
     form = format_of(name)
     precision = form.chosen(dtype)
-    folder = _place(run, form, precision, output, overwrite)
+    folder = place_of(run, form, precision, output, overwrite)
     form.need((config_at_hand(run.config().model.base) or {}).get("model_type"))
     merged = merge(run)
     form.need(merged.model.config.model_type)
+    return written(run, form, precision, folder, merged, run.predictions("validation"), allow_loss=allow_loss)
+
+
+def written(  # noqa: PLR0913
+    run: Run,
+    form: Format,
+    dtype: str,
+    folder: Path,
+    merged: "LoadedModel",
+    expected: Sequence[Prediction],
+    *,
+    allow_loss: bool = False,
+) -> Exported:
+    """Write a merged model, read it back, ask it for the expected answers. Raises ModelError where it differs: nothing is left then."""
     with replacing_folder(folder) as place:
-        tell("export", f"writing {form.name}, {precision}")
-        form.write(merged, place, precision)
-        found = _verified(run, form, precision, place, allow_loss)
+        tell("export", f"writing {form.name}, {dtype}")
+        form.write(merged, place, dtype)
+        found = _verified(run, form, dtype, place, expected, allow_loss)
         made = replace(found, folder=folder)
         _describe(run, made, place)
     return made
@@ -145,10 +160,12 @@ def _checksums(model: Any) -> dict[str, int]:
     return {n: zlib.crc32(p.detach().contiguous().view(torch.uint8).numpy()) for n, p in model.named_parameters()}
 
 
-def _verified(run: Run, form: Format, dtype: str, place: Path, allow_loss: bool) -> Exported:
+def _verified(
+    run: Run, form: Format, dtype: str, place: Path, stored: Sequence[Prediction], allow_loss: bool
+) -> Exported:
     """Read what was written and ask it the validation texts."""
     config = run.config()
-    task, stored = TASKS[config.task.name].build(config.task), run.predictions("validation")
+    task = TASKS[config.task.name].build(config.task)
     begun = time.monotonic()
     running = opened(form, place, config)
     loaded = time.monotonic()
@@ -202,7 +219,8 @@ def _digest(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def _place(run: Run, form: Format, dtype: str, output: str | Path | None, overwrite: bool) -> Path:
+def place_of(run: Run, form: Format, dtype: str, output: str | Path | None, overwrite: bool) -> Path:
+    """Where an export goes. Raises RunError when something else is there."""
     name = form.name if dtype == form.chosen(None) else f"{form.name}-{dtype}"
     folder = (run.folder / "exports" / name if output is None else Path(output).expanduser()).absolute()
     need_place(folder / RECORD)

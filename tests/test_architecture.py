@@ -39,6 +39,7 @@ LAYERS = [
         "trimming",
         "opening",
         "exporting",
+        "combining",
         "converting",
         "inspecting",
     },

@@ -1,13 +1,15 @@
 """Commands between FinTune and other programs: merge, export, convert."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 from rich.text import Text
 
 from fintune import display
+from fintune.combining import How
 from fintune.commands.options import AsJson, Code, Debug, RunFolder
+from fintune.errors import UsageError
 from fintune.export.registry import FORMATS
 from fintune.run import typed
 from fintune.terminal import out, print_json, working
@@ -25,20 +27,41 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an export 
 
 
 def merge(
-    run: RunFolder,
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="A run folder; several are combined (--combine).")],
     output: Output = None,
     dtype: Dtype = None,
+    weights: Annotated[str | None, typer.Option(metavar="W,...", help="Of several runs; left out: equal ones.")] = None,
+    combine: Annotated[str, typer.Option(help=f"How several become one: {', '.join(get_args(How))}.")] = "cat",
+    density: Annotated[float, typer.Option(help="Share of the values that ties and dare keep.")] = 0.5,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
     code: Code = None,
     debug: Debug = False,
 ) -> None:
     """Write adapter and base model as one plain Hugging Face folder, proved to give the answers that were scored."""
+    from fintune.combining import export_combined
     from fintune.exporting import export as make
 
     with working():
-        made = make(run, "merged", dtype=dtype, output=output, overwrite=overwrite)
+        if len(runs) == 1:
+            made = make(runs[0], "merged", dtype=dtype, output=output, overwrite=overwrite)
+        elif output is None:
+            raise UsageError("--output: is needed for several runs", hint="Name a folder: -o FOLDER")
+        else:
+            shares = _numbers(weights) if weights else [1 / len(runs)] * len(runs)
+            made = export_combined(
+                runs, shares, combine, density=density, output=output, dtype=dtype, overwrite=overwrite
+            )
     _show([made], as_json)
+
+
+def _numbers(text: str) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise UsageError(
+            f"--weights {text}: not numbers with commas between", hint="Such as: --weights 0.7,0.3"
+        ) from None
 
 
 def export(
