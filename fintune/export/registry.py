@@ -42,6 +42,7 @@ class Format:
             "summary": self.summary,
             "dtypes": ", ".join(self.dtypes),
             "models": ", ".join(self.families) or "any",
+            "needs": f"fintune[{self.extra}]" if self.extra else "",
         }
 
     def need(self, model_type: str | None) -> None:
