@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fintune.assembly import engine, load_base_of
+from fintune.assembly import engine, load_base, load_base_of
 from fintune.atomic import need_place, replacing_folder
 from fintune.config import dump
 from fintune.data.sources import sha256
@@ -25,6 +25,7 @@ from fintune.export.registry import FORMATS, Format, format_of
 from fintune.export.verification import Verification, compare, need_equal
 from fintune.methods import METHODS
 from fintune.models.references import config_at_hand, read_json
+from fintune.models.stack import bare
 from fintune.progress import tell
 from fintune.records import Prediction
 from fintune.run import Run
@@ -85,8 +86,8 @@ def export(
     precision = form.chosen(dtype)
     folder = place_of(run, form, precision, output, overwrite)
     form.need((config_at_hand(run.config().model.base) or {}).get("model_type"))
-    merged = merge(run)
-    form.need(merged.model.config.model_type)
+    merged = merge(run) if form.onto is None else _with_adapter(run)
+    form.need(bare(merged.model).config.model_type)
     return written(run, form, precision, folder, merged, run.predictions("validation"), allow_loss=allow_loss)
 
 
@@ -135,6 +136,14 @@ def export_all(
             except (ModelError, BrokenEnvironment) as error:
                 made.append(Refused(form.name, dtype, error.message))
     return made
+
+
+def _with_adapter(run: Run) -> "LoadedModel":
+    from fintune.models import load_adapter
+
+    if run.config().method.no_merge() or not (run.adapter / "adapter_config.json").is_file():
+        raise ModelError(f"{run.folder}: {run.config().method.name} is no plain LoRA", hint="Use another format.")
+    return load_adapter(load_base_of(run, device="cpu", dtype="float32", quantization="none"), run.adapter)
 
 
 def merge(run: Run) -> "LoadedModel":
@@ -194,8 +203,13 @@ def opened(form: Format, folder: Path, config: RunConfig) -> Engine:
     """What runs an export, for the run's task. Raises ModelError when it cannot be read."""
     if form.run is not None:
         return form.run(folder, config)
-    assert form.read is not None
-    running: Engine = engine(config, form.read(folder))
+    if form.onto is not None:
+        whole = config.model.model_copy(update={"quantization": "none", "dtype": "float32", "device": "cpu"})
+        found = form.onto(load_base(config.model_copy(update={"model": whole})), folder)
+    else:
+        assert form.read is not None
+        found = form.read(folder)
+    running: Engine = engine(config, found)
     return running
 
 

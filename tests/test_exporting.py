@@ -63,6 +63,15 @@ def test_every_format_answers_as_the_run_was_scored(name: str, dtype: str, run: 
     assert any(not torch.equal(own[n], theirs[n]) for n in own)
 
 
+def test_only_a_plain_lora_goes_alone(rows_file: Path, tmp_path: Path) -> None:
+    dora = trained("llama", rows_file, tmp_path / "a", name="dora", r=2)
+    with pytest.raises(ModelError, match=r"--format gguf-lora: .* trained too"):
+        export(dora, "gguf-lora")
+    norms = trained("llama", rows_file, tmp_path / "b", name="norms")
+    with pytest.raises(ModelError, match="norms is no plain LoRA"):
+        export(norms, "gguf-lora")
+
+
 def test_llamas_state_dict_is_metas_and_comes_back_bit_by_bit(rows_file: Path, tmp_path: Path) -> None:
     run = trained("llama", rows_file, tmp_path, name="lora", r=2)
     merged = merge(run)

@@ -12,7 +12,7 @@ from fintune.data.sources import sha256
 from fintune.errors import ModelError
 from fintune.export import gguf_tokenizer
 from fintune.models import LoadedModel
-from fintune.models.llama_layout import pairs
+from fintune.models.llama_layout import halves, pairs
 from fintune.models.references import loading_errors
 from fintune.progress import advance
 from fintune.prompts import Kind
@@ -31,9 +31,19 @@ def _as_it_is(name: str, tensor: "torch.Tensor", config: Any) -> "torch.Tensor":
 
 def _pairs(name: str, tensor: "torch.Tensor", config: Any) -> "torch.Tensor":
     """Rows of queries and keys as Meta has them (llama_layout.py)."""
-    heads = {"q_proj": config.num_attention_heads, "k_proj": config.num_key_value_heads}
-    found = next((count for part, count in heads.items() if f".{part}." in name), None)
+    found = _turned_heads(name, config)
     return tensor if found is None else pairs(tensor, found)
+
+
+def _halves(name: str, tensor: "torch.Tensor", config: Any) -> "torch.Tensor":
+    """The opposite of _pairs."""
+    found = _turned_heads(name, config)
+    return tensor if found is None else halves(tensor, found)
+
+
+def _turned_heads(name: str, config: Any) -> int | None:
+    heads = {"q_proj": config.num_attention_heads, "k_proj": config.num_key_value_heads}
+    return next((count for part, count in heads.items() if f".{part}." in name), None)
 
 
 def _one_more(name: str, tensor: "torch.Tensor", config: Any) -> "torch.Tensor":
@@ -48,6 +58,8 @@ class Architecture:
     name: str
     settings: "Callable[[GGUFWriter, Any], None]"
     turn: Turn = _as_it_is
+    back: Turn = _as_it_is
+    """the opposite, of matrices"""
     left_out: tuple[str, ...] = ()
     """tensors that are copies of others"""
 
@@ -114,7 +126,7 @@ def _t5(writer: "GGUFWriter", config: Any) -> None:
 
 _T5 = Architecture("t5", _t5, left_out=("encoder.embed_tokens.weight", "decoder.embed_tokens.weight"))
 ARCHITECTURES: Mapping[str, Architecture] = {
-    "llama": Architecture("llama", _llama, _pairs),
+    "llama": Architecture("llama", _llama, _pairs, _halves),
     "qwen2": Architecture("qwen2", _decoder),
     "qwen3": Architecture("qwen3", _decoder),
     "gemma3_text": Architecture("gemma3", _gemma3, _one_more),
@@ -146,15 +158,18 @@ def write(merged: LoadedModel, folder: Path, dtype: str) -> None:
     writer.close()
 
 
-def _named(model: Any, architecture: Architecture) -> "Iterator[tuple[str, torch.Tensor]]":
-    """Every tensor under llama.cpp's name; a head that is the embedding is not written twice."""
+def names_of(model: Any, architecture: Architecture) -> Any:
+    """gguf's map from transformers' names to llama.cpp's."""
     from gguf import MODEL_ARCH, MODEL_ARCH_NAMES, get_tensor_name_map
 
     numbers = {name: number for number, name in MODEL_ARCH_NAMES.items()}
-    blocks = getattr(model.config, "num_hidden_layers", 0)
-    names = get_tensor_name_map(
-        MODEL_ARCH(numbers[architecture.name]), max(blocks, getattr(model.config, "num_decoder_layers", 0))
-    )
+    blocks = max(getattr(model.config, name, 0) for name in ("num_hidden_layers", "num_layers", "num_decoder_layers"))
+    return get_tensor_name_map(MODEL_ARCH(numbers[architecture.name]), blocks)
+
+
+def _named(model: Any, architecture: Architecture) -> "Iterator[tuple[str, torch.Tensor]]":
+    """Every tensor under llama.cpp's name; a head that is the embedding is not written twice."""
+    names = names_of(model, architecture)
     head, embedding = model.get_output_embeddings(), model.get_input_embeddings()
     for name, tensor in model.state_dict().items():
         tied = name == "lm_head.weight" and head.weight is embedding.weight

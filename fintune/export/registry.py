@@ -10,7 +10,7 @@ from pathlib import Path
 
 from fintune.engines import Engine
 from fintune.errors import BrokenEnvironment, ModelError, UsageError, did_you_mean
-from fintune.export import ct2, gguf, plain, quantized, state_dict
+from fintune.export import ct2, gguf, gguf_lora, plain, quantized, state_dict
 from fintune.models import LoadedModel
 from fintune.sections import RunConfig
 
@@ -24,9 +24,11 @@ class Format:
     dtypes: Mapping[str, float | None]
     """precisions it is written in, the default first -> by how much a probability may differ; None: rounded so much that labels decide"""
     write: Callable[[LoadedModel, Path, str], None]
-    """(merged model in float32, empty folder, dtype)"""
+    """(merged model in float32, or with `onto` the model with its adapter; folder to make; dtype)"""
     read: Callable[[Path], LoadedModel] | None = None
     """what was written, as a model for torch again, from the folder alone; None where `run` is there"""
+    onto: Callable[[LoadedModel, Path], LoadedModel] | None = None
+    """where the adapter alone is written: (clean base model, folder) -> the base model with what was written"""
     run: Callable[[Path, RunConfig], Engine] | None = None
     """(folder, the run's config) -> what runs it"""
     package: str | None = None
@@ -101,6 +103,16 @@ FORMATS = {
             {"float32": 1e-4, "float16": 1e-2, "q8_0": None},
             gguf.write,
             gguf.read,
+            package="gguf",
+            extra="embedded",
+            families=tuple(gguf.ARCHITECTURES),
+        ),
+        Format(
+            "gguf-lora",
+            "the adapter alone for llama.cpp, to put on the base model's .gguf",
+            {"float32": 1e-4, "float16": 1e-2},
+            gguf_lora.write,
+            onto=gguf_lora.onto,
             package="gguf",
             extra="embedded",
             families=tuple(gguf.ARCHITECTURES),

@@ -54,7 +54,7 @@ def from_original(tensors: "Mapping[str, torch.Tensor]", heads: int, kv_heads: i
             continue
         name = _ours(theirs)
         turned = _turned(name, heads, kv_heads)
-        found[name] = tensor if turned is None else _halves(tensor, turned)
+        found[name] = tensor if turned is None else halves(tensor, turned)
     return found
 
 
@@ -85,7 +85,7 @@ def pairs(tensor: "torch.Tensor", heads: int) -> "torch.Tensor":
     return tensor.view(heads, 2, rows // heads // 2, width).transpose(1, 2).reshape(rows, width)
 
 
-def _halves(tensor: "torch.Tensor", heads: int) -> "torch.Tensor":
+def halves(tensor: "torch.Tensor", heads: int) -> "torch.Tensor":
     """(heads x half x 2, in) -> (heads x 2 x half, in)"""
     rows, width = tensor.shape
     return tensor.view(heads, rows // heads // 2, 2, width).transpose(1, 2).reshape(rows, width)
