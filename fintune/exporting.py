@@ -113,11 +113,10 @@ def written(  # noqa: PLR0913
 
 def _describe(run: Run, made: Exported, place: Path) -> None:
     """What a reader of the folder needs: settings of task and prompt, the proof, the card."""
-    card = model_card(run.config(), run.data(), run.scores(), run.baselines(), made.record())
     texts = {
         SETTINGS: dump(run.config()),
         RECORD: json.dumps(made.record() | {"folder": made.folder.name}, indent=1) + "\n",
-        "README.md": card,
+        "README.md": model_card(run, made.record()),
     }
     for name, text in texts.items():
         (place / name).write_text(text, encoding="utf-8")

@@ -4,7 +4,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from fintune.data.sources import sha256
+from fintune.models.references import licence_of
 from fintune.records import Score, Scores
+from fintune.run import Run
 from fintune.sections import RunConfig
 
 HEADLINE = ("accuracy", "macro_f1", "mcc")
@@ -14,14 +17,9 @@ _SHOWN = {"mcc": (1, 2), "answer_loss": (1, 3), "perplexity": (1, 3)}
 """factor and digits of metrics that are not shares"""
 
 
-def model_card(
-    config: RunConfig,
-    data: Mapping[str, Any],
-    scores: Mapping[str, Scores],
-    baselines: Mapping[str, Mapping[str, Scores]],
-    exported: Mapping[str, Any] | None = None,
-) -> str:
+def model_card(run: Run, exported: Mapping[str, Any] | None = None) -> str:
     """Markdown, fed only from what the run folder stores, and from an export's verification.json."""
+    config, data, scores, baselines = run.config(), run.data(), run.scores(), run.baselines()
     report = data["report"]
     what = "this adapter" if exported is None else "before export"
     rows = [_row(f"{what}, {part}", of_part) for part, of_part in scores.items()]
@@ -51,7 +49,14 @@ validation figures flatter; the test part was not used for any choice.
 ## Limits
 
 It was measured on texts like those it was trained on; other sources, languages or times can score lower. The licences of
-base model and data apply to the adapter too.
+base model and data apply to the adapter too. Base model: {licence_of(config.model.base) or "see its own card"}.
+
+## What it is, to the byte
+
+| | sha256 |
+|---|---|
+| base model `{config.model.base}` | `{run.environment().get("base_sha256")}` |
+| adapter | `{_adapter_digest(run)}` |
 
 ## Make it again
 
@@ -66,6 +71,10 @@ _EXPORT_AGAIN = """    fintune train fintune.yaml --set name=again        # then
 
 Settings are in `fintune.yaml`; how it was found equal, and digests, in `verification.json`.
 """
+
+
+def _adapter_digest(run: Run) -> str:
+    return sha256(min(run.adapter.glob("*.safetensors")))
 
 
 def _what(config: RunConfig, task: str, exported: Mapping[str, Any] | None) -> str:
