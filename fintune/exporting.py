@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from fintune.assembly import engine, load_base, load_base_of
 from fintune.atomic import need_place, replacing_folder
-from fintune.config import dump
+from fintune.config import dump, load
 from fintune.data.sources import sha256
 from fintune.engines import Engine
 from fintune.errors import BrokenEnvironment, ModelError, RunError
@@ -219,9 +219,13 @@ def exports_of(run: Run) -> list[str]:
 
 def open_export(run: Run, name: str) -> Engine:
     """What runs the export of that name. Raises RunError, ModelError when it is damaged."""
-    folder = run.folder / "exports" / name
-    record = read_json(folder / RECORD)
-    return opened(format_of(str(record.get("format"))), folder, run.config())
+    return open_folder(run.folder / "exports" / name)[0]
+
+
+def open_folder(folder: Path) -> tuple[Engine, RunConfig]:
+    """What runs an export, wherever it has been copied to, and the config of its run. Raises ConfigError, ModelError when damaged."""
+    config, record = load(folder / SETTINGS), read_json(folder / RECORD)
+    return opened(format_of(str(record.get("format"))), folder, config), config
 
 
 def _digest(folder: Path) -> str:

@@ -194,6 +194,8 @@ def test_an_export_is_an_engine(name: str, plain: Run, rows_file: Path, tmp_path
     texts = [p.text for p in plain.predictions("validation")]
     found = fintune.load(plain, engine_name=name)(texts)
     assert [p.label for p in found] == [p.label for p in plain.predictions("validation")]
+    moved = Path(shutil.copytree(plain.folder / "exports" / name, tmp_path / "moved"))
+    assert fintune.load(moved)(texts) == found
     scores = json.loads(fin("evaluate", plain.folder, "--data", rows_file, "--engine", name, "--json").out)
     assert scores["accuracy"]["n"] == 90
     assert fin("predict", plain.folder, "--engine", name, texts[0]).code == 0
