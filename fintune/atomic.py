@@ -1,14 +1,20 @@
 """Files written whole or not at all, and places where none can be written refused before any work."""
 
+import errno
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+from safetensors import SafetensorError
 
 from fintune.errors import RunError
+
+_NOTHING = 1_000_000
+"""bytes: less is a full disk"""
 
 
 def need_place(path: Path) -> None:
@@ -52,6 +58,20 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
         if folder.exists():
             folder.rename(Path(staging) / "former")
         place.rename(folder)
+
+
+@contextmanager
+def disk_errors(place: Path) -> Iterator[None]:
+    """What libraries raise instead of an OSError when they cannot write (safetensors, torch, numpy) is one, with its errno."""
+    try:
+        yield
+    except (SafetensorError, RuntimeError, OSError) as error:
+        told = str(error)
+        foreign = isinstance(error, RuntimeError) and "inline_container" not in told and "iostream" not in told
+        if foreign or getattr(error, "errno", None):
+            raise
+        full = "os error 28" in told or shutil.disk_usage(place.parent).free < _NOTHING
+        raise OSError(errno.ENOSPC if full else errno.EIO, told.splitlines()[0], str(place)) from error
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fintune.assembly import engine, load_base, load_base_of
-from fintune.atomic import need_place, replacing_folder
+from fintune.atomic import disk_errors, need_place, replacing_folder
 from fintune.config import dump, load
 from fintune.data.sources import sha256
 from fintune.engines import Engine
@@ -104,7 +104,8 @@ def written(  # noqa: PLR0913
     """Write a merged model, read it back, ask it for the expected answers. Raises ModelError where it differs: nothing is left then."""
     with replacing_folder(folder) as place:
         tell("export", f"writing {form.name}, {dtype}")
-        form.write(merged, place, dtype)
+        with disk_errors(place):
+            form.write(merged, place, dtype)
         found = _verified(run, form, dtype, place, expected, allow_loss)
         made = replace(found, folder=folder)
         _describe(run, made, place)
