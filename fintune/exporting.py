@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from fintune.models import LoadedModel
 
 RECORD = "verification.json"
+VERSION = 1
+"""of the folder's layout"""
 SETTINGS = "fintune.yaml"
 """the run's config: how texts are put to the model, and answers read"""
 
@@ -188,6 +190,7 @@ def _verified(
     need_equal(verification, tolerance, f"{form.name}, {dtype}", allow_loss=allow_loss)
     size = sum(file.stat().st_size for file in place.rglob("*") if file.is_file())
     facts = {
+        "version": VERSION,
         "format": form.name,
         "dtype": dtype,
         "megabytes": size / 1e6,
@@ -225,7 +228,13 @@ def open_export(run: Run, name: str) -> Engine:
 
 def open_folder(folder: Path) -> tuple[Engine, RunConfig]:
     """What runs an export, wherever it has been copied to, and the config of its run. Raises ConfigError, ModelError when damaged."""
-    config, record = load(folder / SETTINGS), read_json(folder / RECORD)
+    record = read_json(folder / RECORD)
+    if not isinstance(version := record.get("version"), int) or version > VERSION:
+        raise ModelError(
+            f"{folder / RECORD}: version {version}, and this FinTune reads up to {VERSION}",
+            hint="Use a newer FinTune, or export it again.",
+        )
+    config = load(folder / SETTINGS)
     return opened(format_of(str(record.get("format"))), folder, config), config
 
 

@@ -238,3 +238,11 @@ def test_a_missing_package_is_named(plain: Run, monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(BrokenEnvironment, match="ctranslate2 is not installed") as refused:
         export(plain, "ctranslate2")
     assert refused.value.hint == "pip install 'fintune[ctranslate2]'"
+
+
+def test_a_folder_of_a_newer_version_is_refused(plain: Run, tmp_path: Path) -> None:
+    folder = export(plain, "merged", output=tmp_path / "out").folder
+    record = json.loads((folder / "verification.json").read_text())
+    (folder / "verification.json").write_text(json.dumps(record | {"version": 2}))
+    with pytest.raises(ModelError, match="version 2, and this FinTune reads up to 1"):
+        fintune.load(folder)

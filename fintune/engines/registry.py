@@ -69,7 +69,8 @@ class EngineEntry:
     def need_machine(self) -> None:
         """Raise ModelError when this machine is not made for it; asked before weights load."""
         if problem := self.hindered():
-            raise ModelError(f"--engine {self.name}: {problem}", hint="Use --engine torch.")
+            hint = "Use --engine torch, or an export for CTranslate2: --format ctranslate2 --dtype int8."
+            raise ModelError(f"--engine {self.name}: {problem}", hint=hint)
 
     def need(self, loaded: LoadedModel) -> None:
         """Raise ModelError when it cannot run this model where it is."""

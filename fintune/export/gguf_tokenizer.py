@@ -15,84 +15,94 @@ if TYPE_CHECKING:
 
 _SPLITS = {"\\p{N}{1,3}": "llama-bpe", "|\\p{N}|": "qwen2"}
 """how llama.cpp calls the split of a text before its pieces are merged, by what tells its regex apart"""
+_SPACE_IN_FRONT = ('"Prepend"', '"prepend_scheme": "first"', '"prepend_scheme": "always"')
+Pieces = tuple[dict[int, str], dict[int, float]]
+"""tokens and scores by id"""
 _NORMAL, _UNKNOWN, _CONTROL, _OWN, _UNUSED, _BYTE = range(1, 7)
 
 
 def write(writer: "GGUFWriter", tokenizer: Any, rows: int) -> None:
     """Add it, filled up to the embedding's rows. Raises ModelError for one llama.cpp has no sort for."""
     content = json.loads(tokenizer.backend_tokenizer.to_str())
-    model, added = content["model"], {token["id"]: token for token in content["added_tokens"]}
-    steps = json.dumps([content.get("normalizer"), content.get("pre_tokenizer")])
-    if model["type"] == "Unigram":
-        sort, (tokens, scores) = "t5", _unigrams(model)
-        _add_unigram_steps(writer, content)
-    elif model["type"] == "BPE" and "ByteLevel" in steps:
-        sort, tokens, scores = "gpt2", {i: token for token, i in model["vocab"].items()}, {}
-        writer.add_tokenizer_pre(
-            next((name for mark, name in _SPLITS.items() if mark in _patterns(content)), "default")
-        )
-        writer.add_token_merges([merge if isinstance(merge, str) else " ".join(merge) for merge in model["merges"]])
-    elif model["type"] == "BPE" and model.get("byte_fallback"):
-        sort, tokens = "llama", {i: token for token, i in model["vocab"].items()}
-        scores = _scores(model)
-        writer.add_tokenizer_pre("default")
-        writer.add_add_space_prefix(
-            "Prepend" in steps or '"prepend_scheme": "first"' in steps or '"prepend_scheme": "always"' in steps
-        )
-    else:
-        raise ModelError(
-            f"--format gguf: llama.cpp has no {model['type']} tokenizer like this one", hint="Use --format merged."
-        )
-    tokens |= {i: token["content"] for i, token in added.items()}
-    numbers = range(max(rows, max(tokens) + 1))
+    sort = _sort(content)
     writer.add_tokenizer_model(sort)
+    tokens, scores = {"t5": _unigrams, "gpt2": _byte_pieces, "llama": _by_score}[sort](writer, content)
+    added = {token["id"]: token for token in content["added_tokens"]}
+    tokens |= {i: token["content"] for i, token in added.items()}
+    numbers, unknown = range(max(rows, max(tokens) + 1)), _unknown(content["model"], tokens)
     writer.add_token_list([tokens.get(i, f"[PAD{i}]") for i in numbers])
-    writer.add_token_types(
-        [_type(tokens.get(i), added.get(i), i == model.get("unk_id"), model.get("unk_token"), sort) for i in numbers]
-    )
-    if sort != "gpt2":
+    writer.add_token_types([_type(tokens.get(i), added.get(i), i == unknown, sort) for i in numbers])
+    if scores:
         writer.add_token_scores([scores.get(i, 0.0) for i in numbers])
     _add_special(writer, tokenizer)
 
 
-def _type(
-    token: str | None, added: Mapping[str, Any] | None, unknown: bool, unknown_token: str | None, sort: str
-) -> int:
-    if token is None:
-        return _UNUSED
-    if unknown or token == unknown_token:
-        return _UNKNOWN
-    if added is not None:
-        return _CONTROL if added["special"] else _OWN
-    return _BYTE if sort != "gpt2" and len(token) == 6 and token.startswith("<0x") else _NORMAL
+def _sort(content: Mapping[str, Any]) -> str:
+    model = content["model"]
+    if model["type"] == "Unigram":
+        return "t5"
+    if model["type"] == "BPE" and "ByteLevel" in _steps(content):
+        return "gpt2"
+    if model["type"] == "BPE" and model.get("byte_fallback"):
+        return "llama"
+    raise ModelError(
+        f"--format gguf: llama.cpp has no {model['type']} tokenizer like this one", hint="Use --format merged."
+    )
 
 
-def _patterns(content: Mapping[str, Any]) -> str:
-    return json.dumps(content.get("pre_tokenizer")).replace("\\\\", "\\")
+def _steps(content: Mapping[str, Any]) -> str:
+    """What happens to a text before its pieces are looked up, as text to search in."""
+    return json.dumps([content.get("normalizer"), content.get("pre_tokenizer")]).replace("\\\\", "\\")
 
 
-def _unigrams(model: Mapping[str, Any]) -> tuple[dict[int, str], dict[int, float]]:
-    pieces = dict(enumerate(model["vocab"]))
-    return {i: piece for i, (piece, _) in pieces.items()}, {i: score for i, (_, score) in pieces.items()}
+def _unknown(model: Mapping[str, Any], tokens: Mapping[int, str]) -> int | None:
+    named = next((i for i, token in tokens.items() if token == model.get("unk_token")), None)
+    found: int | None = model.get("unk_id", named)
+    return found
 
 
-def _scores(model: Mapping[str, Any]) -> dict[int, float]:
+def _byte_pieces(writer: "GGUFWriter", content: Mapping[str, Any]) -> Pieces:
+    model = content["model"]
+    writer.add_tokenizer_pre(next((name for mark, name in _SPLITS.items() if mark in _steps(content)), "default"))
+    writer.add_token_merges([" ".join(_pair(merge)) for merge in model["merges"]])
+    return {i: token for token, i in model["vocab"].items()}, {}
+
+
+def _by_score(writer: "GGUFWriter", content: Mapping[str, Any]) -> Pieces:
     """What SentencePiece merges first has the largest score; the order of the merges says so."""
+    model = content["model"]
     scores: dict[int, float] = {}
-    for place, merge in enumerate(model["merges"]):
-        left, right = merge.split(" ") if isinstance(merge, str) else merge
+    for place, (left, right) in enumerate(map(_pair, model["merges"])):
         scores.setdefault(model["vocab"][left + right], -float(place))
     least = -float(len(model["merges"]))
-    return {i: scores.get(i, least) for i in model["vocab"].values()}
+    writer.add_tokenizer_pre("default")
+    writer.add_add_space_prefix(any(mark in _steps(content) for mark in _SPACE_IN_FRONT))
+    return {i: token for token, i in model["vocab"].items()}, {i: scores.get(i, least) for i in model["vocab"].values()}
 
 
-def _add_unigram_steps(writer: "GGUFWriter", content: Mapping[str, Any]) -> None:
+def _unigrams(writer: "GGUFWriter", content: Mapping[str, Any]) -> Pieces:
     steps = (content.get("normalizer") or {}).get("normalizers", [content.get("normalizer") or {}])
     charsmap = next((step["precompiled_charsmap"] for step in steps if step.get("type") == "Precompiled"), None)
     if charsmap:
         writer.add_precompiled_charsmap(base64.b64decode(charsmap))
     writer.add_add_space_prefix(True)
     writer.add_remove_extra_whitespaces(any(step.get("type") in ("Strip", "Replace") for step in steps))
+    pieces = list(enumerate(content["model"]["vocab"]))
+    return {i: piece for i, (piece, _) in pieces}, {i: score for i, (_, score) in pieces}
+
+
+def _pair(merge: str | list[str]) -> list[str]:
+    return merge.split(" ") if isinstance(merge, str) else merge
+
+
+def _type(token: str | None, added: Mapping[str, Any] | None, unknown: bool, sort: str) -> int:
+    if token is None:
+        return _UNUSED
+    if unknown:
+        return _UNKNOWN
+    if added is not None:
+        return _CONTROL if added["special"] else _OWN
+    return _BYTE if sort != "gpt2" and len(token) == 6 and token.startswith("<0x") else _NORMAL
 
 
 def _add_special(writer: "GGUFWriter", tokenizer: Any) -> None:
