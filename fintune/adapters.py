@@ -11,12 +11,15 @@ import json
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import asdict, dataclass
+from contextlib import nullcontext, suppress
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
+from fintune.atomic import disk_errors
 from fintune.data.sources import sha256
 from fintune.errors import RunError, did_you_mean
 from fintune.inspecting import inspect
@@ -64,27 +67,27 @@ def add(source: str | Path, *, name: str | None = None) -> Kept:
         raise RunError(
             f"{place}: a {facts['kind']}, and no adapter", hint="Name a run folder, or the adapter folder in it."
         )
-    files = _files(place, facts["kind"])
-    digest = _digest(place, files)
-    chosen = name or place.resolve().name
-    if (same := next((kept for kept in listed() if kept.id == digest), None)) is not None:
-        return same
-    if any(kept.name == chosen for kept in listed()):
-        raise RunError(
-            f"--name {chosen}: is another adapter's", hint="Give another with --name, or remove that one first."
-        )
-    about = Kept(
-        digest, chosen, facts["kind"], str(facts.get("method")), str(facts.get("base", "")), str(_root() / digest),
-        f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC",
-    )  # fmt: skip
+    files, chosen = _files(place, facts["kind"]), name or place.resolve().name
     _root().mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=_root(), prefix=".adding-") as staging:
-        made = Path(staging) / digest
+    with tempfile.TemporaryDirectory(dir=_root(), prefix=".adding-") as staging, disk_errors(_root() / chosen):
+        made = Path(staging) / "made"
         for file in files:
             (made / file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(place / file, made / file)
+        digest = _digest(made, files)  # of the copy: the run may be replaced meanwhile
+        about = Kept(
+            digest, chosen, facts["kind"], str(facts.get("method")), str(facts.get("base", "")), str(_root() / digest),
+            f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC",
+        )  # fmt: skip
         (made / ABOUT).write_text(json.dumps(about.record(), ensure_ascii=False, indent=1), encoding="utf-8")
-        with suppress(OSError):  # another process was quicker with the same content
+        with FileLock(_root() / ".lock"):
+            there = listed()
+            if (same := next((kept for kept in there if kept.id == digest), None)) is not None:
+                return same
+            if any(kept.name == chosen for kept in there):
+                raise RunError(
+                    f"--name {chosen}: is another adapter's", hint="Give another with --name, or remove that one first."
+                )
             made.rename(_root() / digest)
     return about
 
@@ -96,6 +99,11 @@ def listed() -> list[Kept]:
 
 def remove(what: str) -> Kept:
     """Take one out, by its name, or by the beginning of its id. Raises RunError."""
+    with FileLock(_root() / ".lock") if _root().is_dir() else nullcontext():
+        return _taken_out(what)
+
+
+def _taken_out(what: str) -> Kept:
     found = [kept for kept in listed() if kept.name == what] or [
         kept for kept in listed() if what and kept.id.startswith(what)
     ]
@@ -105,7 +113,7 @@ def remove(what: str) -> Kept:
         raise RunError(
             f"{what}: {problem}", hint=did_you_mean(what, names) if names else "fintune adapters list: there is none."
         )
-    with tempfile.TemporaryDirectory(dir=_root(), prefix=".removing-") as staging, suppress(FileNotFoundError):
+    with tempfile.TemporaryDirectory(dir=_root(), prefix=".removing-") as staging:
         Path(found[0].path).rename(Path(staging) / found[0].id)
     return found[0]
 
@@ -116,8 +124,9 @@ def _root() -> Path:
 
 def _read() -> Iterator[Kept]:
     for file in _root().glob(f"*/{ABOUT}"):
-        with suppress(OSError, ValueError, TypeError):  # removed meanwhile, or not ours
-            yield Kept(**json.loads(file.read_text("utf-8")) | {"path": str(file.parent)})
+        with suppress(OSError, ValueError, KeyError):  # removed meanwhile, or not ours
+            about = json.loads(file.read_text("utf-8")) | {"path": str(file.parent)}
+            yield Kept(**{field.name: about[field.name] for field in fields(Kept)})
 
 
 def _files(place: Path, kind: str) -> list[Path]:

@@ -5,7 +5,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -49,15 +49,38 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def replacing_folder(folder: Path) -> Iterator[Path]:
-    """A folder yet to be made beside `folder`; it takes its place when the block ends well, and vanishes otherwise."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as staging:
-        place = Path(staging) / folder.name
+def replacing_folder(folder: Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """A folder yet to be made beside `folder`; it takes its place when the block ends well, and vanishes otherwise.
+
+    Raises RunError when something stands there by then and may not be replaced.
+    """
+    with _above(folder), tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as staging:
+        place, former = Path(staging) / folder.name, Path(staging) / "former"
         yield place
-        if folder.exists():
-            folder.rename(Path(staging) / "former")
-        place.rename(folder)
+        if folder.exists() and not overwrite:
+            raise RunError(f"{folder}: another process has made it meanwhile", hint="Name another folder.")
+        try:
+            if folder.exists():
+                folder.rename(former)
+            place.rename(folder)
+        except BaseException:
+            if former.exists() and not folder.exists():
+                former.rename(folder)
+            raise
+
+
+@contextmanager
+def _above(folder: Path) -> Iterator[None]:
+    """The folder above is there; when the block fails, not where it was made for nothing."""
+    there = folder.parent.exists()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        if not there:
+            with suppress(OSError):  # something else is in it by now
+                folder.parent.rmdir()
+        raise
 
 
 @contextmanager

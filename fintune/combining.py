@@ -7,24 +7,23 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
-from fintune.assembly import engine, load_base_of
+from fintune.assembly import load_base_of
 from fintune.errors import ModelError, UsageError, did_you_mean
-from fintune.evaluation.evaluate import predict
 from fintune.export.registry import format_of
 from fintune.exporting import Exported, place_of, written
+from fintune.merging import Whole, answers, source
+from fintune.methods import METHODS
 from fintune.methods.protocol import merge_with_peft
-from fintune.records import Prediction
+from fintune.models.load import weight_shapes
+from fintune.models.references import loading_errors, read_json
 from fintune.run import Run
-from fintune.tasks import TASKS
-
-if TYPE_CHECKING:
-    from fintune.models import LoadedModel
 
 How = Literal["cat", "linear", "ties", "dare_linear", "dare_ties"]
 """cat: the weighted sum of the updates, exactly; linear: of their factors, roughly; ties: Yadav et al. 2023, arXiv:2306.01708, section 3;
 dare: Yu et al. 2023, arXiv:2311.03099, section 3"""
+SETTINGS = "adapter_config.json"
 _PRUNING = ("ties", "dare_linear", "dare_ties")
 
 
@@ -47,8 +46,9 @@ def export_combined(  # noqa: PLR0913
     form = format_of("merged")
     precision = form.chosen(dtype)
     folder = place_of(runs[0], form, precision, output, overwrite)
-    merged, expected = _combined(runs, weights, how, density)
-    return written(runs[0], form, precision, folder, merged, expected)
+    return written(
+        runs[0], form, precision, folder, lambda: _combined(runs, weights, how, density), overwrite=overwrite
+    )
 
 
 def _need_fit(runs: Sequence[Run], weights: Sequence[float], how: str, density: float) -> None:
@@ -60,41 +60,52 @@ def _need_fit(runs: Sequence[Run], weights: Sequence[float], how: str, density: 
         )
     if not 0 < density <= 1:
         raise UsageError(f"--density {density:g}: must be above 0 and at most 1", hint="It is a share; 0.5 is usual.")
-    configs = [run.config() for run in runs]
-    bases = {run.environment().get("base_sha256") for run in runs}
-    for run, config in zip(runs, configs, strict=True):
-        if (
-            config.method.no_merge()
-            or not (run.adapter / "adapter_config.json").is_file()
-            or not hasattr(config.method, "r")
-        ):
+    first = runs[0]
+    for run in runs:
+        if not _is_plain(run):
             raise ModelError(
-                f"{run.folder}: {config.method.name} is no LoRA that can be merged", hint="Combine runs of method lora."
+                f"{run.folder}: {run.config().method.name} is no plain LoRA of linear layers",
+                hint="Combine runs of method lora.",
             )
-        if len(bases) > 1 or config.model.base != configs[0].model.base:
+        if run.environment().get("base_sha256") != first.environment().get("base_sha256"):
             raise ModelError(
-                f"{run.folder}: of another base model than {runs[0].folder}", hint="Combine runs of one base model."
+                f"{run.folder}: of another base model than {first.folder}", hint="Combine runs of one base model."
             )
-        if config.task != configs[0].task:
+        if run.config().task != first.config().task:
             raise ModelError(
-                f"{run.folder}: of another task than {runs[0].folder}", hint="Labels and prompt must be the same."
+                f"{run.folder}: of another task than {first.folder}", hint="Labels and prompt must be the same."
             )
 
 
-def _combined(
-    runs: Sequence[Run], weights: Sequence[float], how: str, density: float
-) -> "tuple[LoadedModel, list[Prediction]]":
-    """The merged model, and what the adapters answered on the first run's validation texts before they were merged."""
+def _is_plain(run: Run) -> bool:
+    """Whether all there is to it are two factors a layer: what PEFT's combinations know."""
+    if (
+        run.config().method.no_merge()
+        or METHODS[run.config().method.name].only
+        or not (run.adapter / SETTINGS).is_file()
+    ):
+        return False
+    settings = read_json(run.adapter / SETTINGS)
+    more = ("use_dora", "modules_to_save", "trainable_token_indices")
+    names = weight_shapes(run.adapter / "adapter_model.safetensors")
+    factors = all(".lora_A." in name or ".lora_B." in name for name in names)
+    return settings.get("peft_type") == "LORA" and factors and not any(settings.get(name) for name in more)
+
+
+def _combined(runs: Sequence[Run], weights: Sequence[float], how: str, density: float) -> Whole:
+    """The merged model, and what the adapters answered together on the first run's validation texts before they were merged."""
     import torch
     from peft import PeftModel
 
-    base, config = load_base_of(runs[0], device="cpu", dtype="float32", quantization="none"), runs[0].config()
+    base = load_base_of(runs[0], device="cpu", dtype="float32", quantization="none")
     names = [f"run{i}" for i in range(len(runs))]
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.train.seed)  # dare draws what it drops
+    with torch.random.fork_rng(devices=[]), loading_errors(str(runs[0].folder)):
+        torch.manual_seed(runs[0].config().train.seed)  # dare draws what it drops
         tuned: Any = PeftModel.from_pretrained(base.model, runs[0].adapter, adapter_name=names[0])
         for name, run in zip(names[1:], runs[1:], strict=True):
             tuned.load_adapter(run.adapter, adapter_name=name)
+        for name in names:
+            _plain_scaling(tuned, name)
         more = {"density": density} if how in _PRUNING else {}
         try:
             tuned.add_weighted_adapter(names, list(weights), "combined", combination_type=how, **more)
@@ -103,9 +114,11 @@ def _combined(
                 f"--combine {how}: {str(error).partition(chr(10))[0]}", hint="Use --combine cat."
             ) from None
     tuned.set_adapter("combined")
-    loaded = replace(base, model=tuned.eval())
-    known = runs[0].predictions("validation")
-    task = TASKS[config.task.name].build(config.task)
-    found, _ = predict(engine(config, loaded), task, [p.text for p in known], [p.id for p in known], stage="combine")
-    expected = [replace(p, gold=k.gold) for p, k in zip(found, known, strict=True)]
-    return replace(base, model=merge_with_peft(tuned).eval()), expected
+    expected = answers(runs[0], replace(base, model=tuned.eval()))
+    sources = [source(run, weight) | {"combined": how} for run, weight in zip(runs, weights, strict=True)]
+    return Whole(replace(base, model=merge_with_peft(tuned).eval()), expected, sources)
+
+
+def _plain_scaling(tuned: Any, name: str) -> None:
+    """Scaling by alpha / rank in the settings too: PEFT copies the first adapter's, and would scale a rank-stabilised one twice."""
+    tuned.peft_config[name].use_rslora = False

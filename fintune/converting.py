@@ -9,8 +9,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from fintune.atomic import need_place, replacing_folder
+from fintune.atomic import disk_errors, need_place, replacing_folder
 from fintune.errors import ModelError, RunError
+from fintune.models.references import read_json
 
 
 @dataclass(frozen=True)
@@ -39,29 +40,39 @@ def convert(source: str | Path, *, output: str | Path) -> Converted:
         raise RunError(f"{folder}: is there already", hint="Name another folder with --output.")
     with replacing_folder(folder) as place:
         write(path, place)
-        loaded = load_model(str(place), device="cpu")  # what does not load again must not be said to be made
+        held = str(read_json(place / "config.json").get("dtype") or "float32")
+        loaded = load_model(
+            str(place), device="cpu", dtype=held
+        )  # what does not load again must not be said to be made
         size = sum(file.stat().st_size for file in place.rglob("*"))
     return Converted(str(folder), layout, loaded.parameters()[1], size, loaded.sha256)
 
 
 def _layout(path: Path) -> tuple[str, Callable[[Path, Path], None]]:
+    from fintune.export import state_dict
     from fintune.models import original_llama
+
+    if path.suffix == ".gguf" and path.is_file():
+        return "gguf", _from_gguf
+    if path.is_dir() and state_dict.is_one(path):
+        return "state dict", _from_state_dict
+    if path.is_dir() and original_llama.is_original(path):
+        return "LLaMA, original", original_llama.convert
+    formats = "a .gguf file, a folder with params.json and consolidated.*.pth, or a state-dict export"
+    what = f"not {formats}" if path.exists() else "no such file or folder"
+    raise ModelError(f"{path}: {what}", hint="A Hugging Face folder needs no converting: model.base takes it as it is.")
+
+
+def _from_gguf(source: Path, place: Path) -> None:
     from fintune.models.embedded import convert_gguf
     from fintune.models.references import loading_errors
 
-    def gguf(source: Path, place: Path) -> None:
-        with loading_errors(str(source)):
-            convert_gguf(source.resolve(), place)
+    with loading_errors(str(source)), disk_errors(place):
+        convert_gguf(source.resolve(), place)
 
-    if path.suffix == ".gguf" and path.is_file():
-        return "gguf", gguf
-    if path.is_dir() and original_llama.is_original(path):
-        return "LLaMA, original", original_llama.convert
-    what = (
-        "no such file or folder"
-        if not path.exists()
-        else "neither a .gguf file nor a folder with params.json and consolidated.*.pth"
-    )
-    raise ModelError(
-        f"{path}: {what}", hint="Name one. A Hugging Face folder needs no converting: model.base takes it as it is."
-    )
+
+def _from_state_dict(source: Path, place: Path) -> None:
+    from fintune.export import plain, state_dict
+
+    with disk_errors(place):
+        plain.write(state_dict.read(source, held=True), place, None)

@@ -280,6 +280,13 @@ def exports(found: Sequence[Mapping[str, Any]]) -> Table:
     return table
 
 
+def markdown(table: Table) -> str:
+    """A table for a document."""
+    columns = [[column.header, "---", *column.cells] for column in table.columns]
+    lines = list(zip(*columns, strict=True))
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+
+
 def listing(rows: Sequence[Mapping[str, str]]) -> Table:
     """A plain table; the keys of the first row are the columns."""
     table = empty_table()

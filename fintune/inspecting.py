@@ -1,4 +1,4 @@
-"""What a path holds, read from its small files and headers alone: a run, an export, an adapter, a model.
+"""What a path holds, read without loading it: a run, an export, an adapter, a model.
 
 >>> inspect("runs/phrasebank-lora")["kind"]
 'run'
@@ -7,14 +7,17 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from math import prod
 from pathlib import Path
 from typing import Any
 
+from fintune.config import load
 from fintune.data.sources import sha256
-from fintune.errors import ModelError
-from fintune.exporting import RECORD, SETTINGS, exports_of
+from fintune.errors import BrokenEnvironment, ModelError
+from fintune.exports import RECORD, SETTINGS, exports_of, read_record
 from fintune.methods import own_format
+from fintune.models import original_llama
 from fintune.models.families import FAMILIES
 from fintune.models.load import weight_shapes
 from fintune.models.references import need_readable, read_json
@@ -66,24 +69,32 @@ def _run(place: Path) -> Facts:
 
 
 def _licences(data: Mapping[str, Any]) -> list[str]:
-    return sorted({str(source["licence"] or "not said") for source in data["sources"]})
+    return sorted({_licence(source) for source in data["sources"]})
 
 
 def _export(place: Path) -> Facts:
-    record = read_json(place / RECORD)
-    shown = (
-        "format",
-        "dtype",
-        "megabytes",
-        "sha256",
-        "base_sha256",
-        "texts",
-        "changed",
-        "largest_difference",
-        "accuracy",
-    )
+    record, method = read_record(place), load(place / SETTINGS).method
     inner = next((sort.facts(place) for sort in (_MODEL, _GGUF, _CT2) if sort.fits(place)), {})
-    return {key: record.get(key) for key in shown} | {"model": inner}
+    own = {
+        "rank": getattr(method, "r", None),
+        "licences": sorted({_licence(d) for s in record["sources"] for d in s["data"]}),
+    }
+    found: Facts = record | own | {"model": inner}
+    return found
+
+
+def _licence(source: Mapping[str, Any]) -> str:
+    return str(source["licence"] or "not said")
+
+
+def _original(place: Path) -> Facts:
+    files = sorted(place.glob("consolidated.*.pth"))
+    return {
+        "params": read_json(place / original_llama.PARAMS),
+        "parts": len(files),
+        "bytes": sum(file.stat().st_size for file in files),
+        "sha256": {file.name: sha256(file) for file in files},
+    }
 
 
 def _adapter(place: Path) -> Facts:
@@ -111,6 +122,7 @@ def _adapter(place: Path) -> Facts:
 
 def _model(place: Path) -> Facts:
     config = read_json(place / "config.json")
+    _need_shards(place)
     shapes = {name: shape for file in place.glob("*.safetensors") for name, shape in weight_shapes(file).items()}
     family = next((f for f in FAMILIES if f.model_type == config.get("model_type")), None)
     return {
@@ -126,7 +138,17 @@ def _model(place: Path) -> Facts:
     }
 
 
+def _need_shards(place: Path) -> None:
+    index = place / "model.safetensors.index.json"
+    if index.is_file():
+        for name in sorted(set(read_json(index)["weight_map"].values())):
+            if not (place / name).is_file():
+                raise ModelError(f"{place}: no {name}, which {index.name} names", hint="Copy the whole model again.")
+
+
 def _gguf(place: Path) -> Facts:
+    if find_spec("gguf") is None:
+        raise BrokenEnvironment(f"{place}: gguf is not installed", hint="pip install 'fintune[embedded]'")
     from gguf import GGUFReader
 
     file = place if place.is_file() else next(iter(sorted(place.glob("*.gguf"))))
@@ -165,6 +187,7 @@ SORTS = (
         _adapter,
     ),
     _MODEL,
+    Sort("LLaMA, original", original_llama.is_original, _original),
     _GGUF,
     _CT2,
 )

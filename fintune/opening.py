@@ -18,7 +18,7 @@ from fintune.engines import Engine
 from fintune.engines.registry import ENGINES, EngineEntry, entry_of
 from fintune.engines.second_look import SecondLook
 from fintune.errors import ModelError
-from fintune.exporting import exports_of, open_export
+from fintune.exports import exports_of, open_export
 from fintune.methods import METHODS
 from fintune.progress import tell
 from fintune.run import Run

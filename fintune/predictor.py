@@ -15,7 +15,7 @@ from fintune.data.readers import need_text
 from fintune.engines import Engine
 from fintune.errors import DataError, RunError
 from fintune.evaluation.evaluate import predict
-from fintune.exporting import SETTINGS, open_folder
+from fintune.exports import SETTINGS, open_folder
 from fintune.progress import tell
 from fintune.records import Prediction
 from fintune.run import Run

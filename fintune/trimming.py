@@ -63,7 +63,7 @@ def trim(
     kept = choose(loaded, sequences)
     before = len(kept.rules.ids)
     tell("trim", f"{len(kept.ids):,} of {before:,} tokens are needed by {len(texts):,} texts")
-    with replacing_folder(folder) as place:
+    with replacing_folder(folder, overwrite=overwrite) as place:
         found = _made(prepared.config, loaded, kept, (texts, sequences), place, folder)
         (place / RECORD).write_text(json.dumps(found.record(), indent=1))
     return found
@@ -82,7 +82,7 @@ def prune(base: str, *, layers: int, output: str | Path, device: str = "auto", o
     loaded = load_model(base, device=device)
     whole, tokens = loaded.parameters()[1], len(loaded.tokenizer)
     keep_first(loaded, layers)
-    with replacing_folder(folder) as place:
+    with replacing_folder(folder, overwrite=overwrite) as place:
         save(loaded, place)
         load_model(str(place), device="cpu")  # what does not load again must not be said to be made
         size = sum(file.stat().st_size for file in place.glob("*.safetensors"))

@@ -39,6 +39,8 @@ LAYERS = [
         "trimming",
         "opening",
         "exporting",
+        "exports",
+        "merging",
         "combining",
         "converting",
         "inspecting",

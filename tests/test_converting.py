@@ -43,7 +43,7 @@ def test_a_gguf_comes_back_as_the_model_it_was_made_from(tmp_path: Path, fin: An
 
 def test_what_is_no_such_thing_is_refused(original: Path, tmp_path: Path, fin: Any) -> None:
     assert fin("convert", tmp_path / "nothing", "-o", tmp_path / "x").code == 2
-    with pytest.raises(ModelError, match=r"neither a \.gguf file nor a folder with params\.json"):
+    with pytest.raises(ModelError, match=r"not a \.gguf file, a folder with params\.json"):
         convert(save("llama", tmp_path / "model"), output=tmp_path / "x")
     (tmp_path / "there").mkdir()
     with pytest.raises(RunError, match="is there already"):

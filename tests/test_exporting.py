@@ -6,16 +6,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from gguf import GGUFReader
 from safetensors.torch import load_file, save_file
 
 import fintune
+from fintune.converting import convert
 from fintune.errors import BrokenEnvironment, ModelError, RunError, UsageError
 from fintune.export.registry import FORMATS
-from fintune.exporting import export, merge
+from fintune.exporting import export
+from fintune.exports import open_export
+from fintune.merging import merged
 from fintune.models import load_model
+from fintune.opening import open_engine
 from fintune.run import Run
+from fintune.tasks import TASKS
 from tests.families import save
 from tests.tiny import config_for, unigram_tokenizer
 
@@ -47,13 +54,17 @@ def test_every_format_answers_as_the_run_was_scored(name: str, dtype: str, run: 
             export(run, name, dtype=dtype, output=tmp_path / "none")
         assert not (tmp_path / "none").exists()
         return
-    made = export(run, name, dtype=dtype, output=tmp_path / "合并 folder")
+    if dtype == "float16" and family in ("t5", "mt5") and FORMATS[name].half_overflows:
+        with pytest.raises(ModelError, match="overflows in it"):
+            export(run, name, dtype=dtype, output=tmp_path / "none")
+        return
+    made = export(run, name, dtype=dtype, output=tmp_path / "合并 folder", allow_loss=True)
     written = json.loads((made.folder / "verification.json").read_text())
     assert written["texts"] == 9
     assert written["changed"] <= (dtype in ("q8_0", "int8"))
     assert written["largest_difference"] < {"float32": 1e-4, "q8_0": 0.1, "int8": 0.1}.get(dtype, 1e-2)
     card = (made.folder / "README.md").read_text()
-    assert written["sha256"] in card
+    assert run.environment()["base_sha256"] in card
     assert f"{9 - written['changed']} of the 9 validation texts" in card
     if FORMATS[name].read is None:
         return
@@ -74,8 +85,8 @@ def test_only_a_plain_lora_goes_alone(rows_file: Path, tmp_path: Path) -> None:
 
 def test_llamas_state_dict_is_metas_and_comes_back_bit_by_bit(rows_file: Path, tmp_path: Path) -> None:
     run = trained("llama", rows_file, tmp_path, name="lora", r=2)
-    merged = merge(run)
-    before = {name: tensor.clone() for name, tensor in merged.model.state_dict().items()}
+    whole = merged(run).loaded
+    before = {name: tensor.clone() for name, tensor in whole.model.state_dict().items()}
     made = export(run, "state-dict", output=tmp_path / "out")
     names = torch.load(made.folder / "consolidated.00.pth", weights_only=True).keys()
     assert {"tok_embeddings.weight", "layers.1.attention.wq.weight", "layers.0.feed_forward.w2.weight"} <= names
@@ -85,7 +96,7 @@ def test_llamas_state_dict_is_metas_and_comes_back_bit_by_bit(rows_file: Path, t
     settings = json.loads((made.folder / "params.json").read_text())
     width = int(8 * settings["dim"] / 3)
     width = int(settings["ffn_dim_multiplier"] * width)
-    assert settings["multiple_of"] * -(-width // settings["multiple_of"]) == merged.model.config.intermediate_size
+    assert settings["multiple_of"] * -(-width // settings["multiple_of"]) == whole.model.config.intermediate_size
 
 
 @pytest.mark.parametrize(
@@ -173,7 +184,9 @@ def test_an_adapter_of_a_base_in_4_bits_is_merged_into_the_full_one_and_measured
     config = config_for(model, rows_file, tmp_path) | {"method": {"name": "lora", "r": 2}}
     run = fintune.train(config, ["model.quantization=nf4", "evaluation.baselines=[]", "train.learning_rate=3e-3"])
     made = export(run, "merged", allow_loss=True)
-    assert 1e-4 < made.verification.largest_difference < 1
+    assert made.verification.changed == 0
+    assert made.verification.largest_difference < 1e-4, "beside the adapter on the full base"
+    assert 1e-4 < made.facts["beside_the_run"]["largest_difference"] < 1
 
 
 def test_the_commands_print_what_was_found(plain: Run, tmp_path: Path, fin: Any) -> None:
@@ -219,9 +232,8 @@ def test_all_formats_in_one_table(
         unigram_tokenizer().save_pretrained(model)
     config = config_for(model, rows_file, tmp_path) | {"method": {"name": "lora", "r": 2}}
     run = fintune.train(config, ["train.learning_rate=3e-3", "evaluation.baselines=[]", "evaluation.test=false"])
-    made = {
-        f"{one['format']} {one['dtype']}": one for one in json.loads(fin("export", run.folder, "--all", "--json").out)
-    }
+    records = json.loads(fin("export", run.folder, "--all", "--allow-loss", "--json").out)
+    made = {f"{one['format']} {one['dtype']}": one for one in records}
     assert made.keys() == {f"{form.name} {dtype}" for form in FORMATS.values() for dtype in form.dtypes}
     assert all(("folder" in one) != ("refused" in one) for one in made.values())
     assert (
@@ -229,8 +241,8 @@ def test_all_formats_in_one_table(
         < made["merged bfloat16"]["megabytes"]
         < made["merged float32"]["megabytes"]
     )
-    again = fin("export", run.folder, "--all", "--overwrite").out
-    assert "bitsandbytes, nf4" in again
+    assert "| bitsandbytes, nf4 |" in fin("export", run.folder, "--all", "--table").out
+    assert fin("export", run.folder, "--all", "--format", "gguf").code == 2
 
 
 def test_a_missing_package_is_named(plain: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -246,3 +258,50 @@ def test_a_folder_of_a_newer_version_is_refused(plain: Run, tmp_path: Path) -> N
     (folder / "verification.json").write_text(json.dumps(record | {"version": 2}))
     with pytest.raises(ModelError, match="version 2, and this FinTune reads up to 1"):
         fintune.load(folder)
+
+
+@pytest.mark.parametrize("family", ["llama", "gemma", "mistral", "bloom", "mt5"])
+@pytest.mark.parametrize("objective", ["candidates", "tokens"])
+def test_first_tokens_and_whole_answers_in_ctranslate2(
+    family: str, objective: str, rows_file: Path, tmp_path: Path
+) -> None:
+    answers = "task.answers={negative: Oslo, neutral: Lima, positive: Turin}"
+    run = trained(family, rows_file, tmp_path, f"train.objective={objective}", answers, name="lora", r=2)
+    made = export(run, "ctranslate2")
+    assert made.verification.changed == 0
+    engine = open_export(run, "ctranslate2")
+    task = TASKS["sentiment"].build(run.config().task)
+    prompts = [task.prompt(text) for text in ("Alvex +", "Bortun of Lima and Turin and Accra =", "Cyrit of Oslo -")]
+    alone = [engine.rank([prompt], task.candidates()).log_probability[0] for prompt in prompts]
+    np.testing.assert_allclose(engine.rank(prompts, task.candidates()).log_probability, alone, atol=1e-4)
+    exact = open_engine(run).rank(prompts, task.candidates()).log_probability
+    np.testing.assert_allclose(alone, exact, atol=1e-4)
+    assert len(engine.generate(prompts, max_new_tokens=3)) == 3
+
+
+def test_a_file_that_was_changed_is_not_run(plain: Run, tmp_path: Path) -> None:
+    folder = export(plain, "merged", output=tmp_path / "out").folder
+    weights = folder / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-5] ^= 1
+    weights.write_bytes(content)
+    with pytest.raises(ModelError, match=r"model\.safetensors: is missing, or not the file that was proved"):
+        fintune.load(folder)
+
+
+def test_stretched_positions_are_written_as_factors(rows_file: Path, tmp_path: Path) -> None:
+    model = save("llama", tmp_path / "model")
+    settings = json.loads((model / "config.json").read_text())
+    settings["rope_parameters"] |= {
+        "rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+        "original_max_position_embeddings": 64,
+    }  # fmt: skip
+    (model / "config.json").write_text(json.dumps(settings))
+    run = fintune.train(config_for(model, rows_file, tmp_path), ["train.epochs=1", "evaluation.baselines=[]"])
+    folder = export(run, "gguf", allow_loss=True).folder
+    tensors = {tensor.name: tensor.data for tensor in GGUFReader(folder / "model.gguf").tensors}
+    plain = load_model(str(model), device="cpu").model.model.rotary_emb.inv_freq
+    usual = settings["rope_parameters"]["rope_theta"] ** (-np.arange(0, 16, 2) / 16)
+    np.testing.assert_allclose(usual / tensors["rope_freqs.weight"], plain, rtol=1e-5)
+    back = convert(export(run, "state-dict", allow_loss=True).folder, output=tmp_path / "back")
+    assert json.loads((Path(back.folder) / "config.json").read_text())["rope_parameters"]["factor"] == 8.0

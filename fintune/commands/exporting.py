@@ -23,6 +23,9 @@ Output = Annotated[
     Path | None, typer.Option("--output", "-o", help="Folder to write; left out: in the run's exports/.")
 ]
 Dtype = Annotated[str | None, typer.Option(help="Precision of the weights; left out: that of the format.")]
+AllowLoss = Annotated[
+    bool, typer.Option("--allow-loss", help="Write it though rounding changes more than 0.5 % of the labels.")
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an export there.")]
 
 
@@ -33,6 +36,7 @@ def merge(
     weights: Annotated[str | None, typer.Option(metavar="W,...", help="Of several runs; left out: equal ones.")] = None,
     combine: Annotated[str, typer.Option(help=f"How several become one: {', '.join(get_args(How))}.")] = "cat",
     density: Annotated[float, typer.Option(help="Share of the values that ties and dare keep.")] = 0.5,
+    allow_loss: AllowLoss = False,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
     code: Code = None,
@@ -44,7 +48,9 @@ def merge(
 
     with working():
         if len(runs) == 1:
-            made = make(runs[0], "merged", dtype=dtype, output=output, overwrite=overwrite)
+            if weights:
+                raise UsageError("--weights: there is one run", hint="Name several runs, or leave it out.")
+            made = make(runs[0], "merged", dtype=dtype, output=output, allow_loss=allow_loss, overwrite=overwrite)
         elif output is None:
             raise UsageError("--output: is needed for several runs", hint="Name a folder: -o FOLDER")
         else:
@@ -66,15 +72,16 @@ def _numbers(text: str) -> list[float]:
 
 def export(
     run: RunFolder,
-    format_name: Annotated[str, typer.Option("--format", help=f"One of {', '.join(FORMATS)}.")] = "merged",
+    format_name: Annotated[
+        str | None, typer.Option("--format", help=f"One of {', '.join(FORMATS)}; left out: merged.")
+    ] = None,
     everything: Annotated[
         bool, typer.Option("--all", help="Every format in every precision, and a table of what each costs.")
     ] = False,
+    table: Annotated[bool, typer.Option("--table", help="Print the table as Markdown.")] = False,
     output: Output = None,
     dtype: Dtype = None,
-    allow_loss: Annotated[
-        bool, typer.Option("--allow-loss", help="Write it though rounding changes more than 0.5 % of the labels.")
-    ] = False,
+    allow_loss: AllowLoss = False,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
     code: Code = None,
@@ -84,12 +91,18 @@ def export(
     from fintune.exporting import export as make
     from fintune.exporting import export_all
 
+    if everything and (format_name or dtype or output):
+        raise UsageError("--all: takes neither --format, --dtype nor --output", hint="Leave one or the other out.")
     with working():
         if everything:
             made = export_all(run, allow_loss=allow_loss, overwrite=overwrite)
         else:
-            made = [make(run, format_name, dtype=dtype, output=output, allow_loss=allow_loss, overwrite=overwrite)]
-    _show(made, as_json)
+            made = [
+                make(
+                    run, format_name or "merged", dtype=dtype, output=output, allow_loss=allow_loss, overwrite=overwrite
+                )
+            ]
+    _show(made, as_json, table)
 
 
 def convert(
@@ -110,14 +123,14 @@ def convert(
     out.print(Text(f"next: fintune train CONFIG --set model.base={typed(Path(made.folder))}"))
 
 
-def _show(made: "Sequence[Exported | Refused]", as_json: bool) -> None:
+def _show(made: "Sequence[Exported | Refused]", as_json: bool, markdown: bool = False) -> None:
     records = [one.record() for one in made]
     if as_json:
         print_json(records[0] if len(made) == 1 else records)
         return
-    out.print(display.exports(records))
+    out.print(Text(display.markdown(display.exports(records))) if markdown else display.exports(records))
     for one in records:
         if "refused" in one:
             out.print(Text(one["refused"]))
-    folders = [typed(Path(one["folder"])) for one in records if "folder" in one]
-    out.print(Text(f"in {', '.join(folders)}"))
+    if folders := [typed(Path(one["folder"])) for one in records if "folder" in one]:
+        out.print(Text(f"in {', '.join(folders)}"))

@@ -18,6 +18,8 @@ from fintune.records import Prompt
 
 _BATCHES = {"max_batch_size": 2048, "batch_type": "tokens"}
 """padding counted"""
+_WHOLE = {"max_input_length": 0}
+"""left to itself it cuts at 1,024 tokens"""
 _PROMPTS = 256
 """prompts handed over at a time; it makes its own batches of them"""
 
@@ -52,15 +54,19 @@ class CTranslate2Engine:
 
     def _first_tokens(self, ids: list[list[int]], answers: list[list[int]]) -> NDArray[np.float64]:
         """Log-probabilities among the answers' first tokens, (prompts, answers)."""
-        options = {"return_logits_vocab": True, **_BATCHES}
+        options: dict[str, Any] = {"return_logits_vocab": True, **_BATCHES}
         if self._encoder.kind == "seq2seq":
-            found = self._model.translate_batch(self._names(ids), beam_size=1, max_decoding_length=1, **options)
+            options |= {"beam_size": 1, "max_decoding_length": 1, **_WHOLE}
+            found = self._model.translate_batch(self._names(ids), **options)
         else:
             found = self._model.generate_batch(
                 self._names(ids), max_length=1, include_prompt_in_result=False, **options
             )
         rows = [answer[0] for answer in answers]
-        logits = np.array([np.asarray(one.logits[0][0])[rows] for one in found], dtype=np.float64)
+        last = [
+            np.asarray(one.logits[0][-1]) for one in found
+        ]  # in a batch, one for each token it had to begin with too
+        logits = np.array([row[rows] for row in last], dtype=np.float64)
         return np.asarray(logits - np.logaddexp.reduce(logits, axis=1, keepdims=True))
 
     def _whole(self, ids: list[list[int]], answers: list[list[int]]) -> NDArray[np.float64]:
@@ -69,10 +75,10 @@ class CTranslate2Engine:
         prompts, targets = [row for row in ids for _ in answers], answers * len(ids)
         if self._encoder.kind == "seq2seq":  # the end token behind a target is its own affair
             said = [target[:-1] for target in targets]
-            found = self._model.score_batch(self._names(prompts), self._names(said), **_BATCHES)
+            found = self._model.score_batch(self._names(prompts), self._names(said), **_BATCHES, **_WHOLE)
         else:
             joined = [prompt + target for prompt, target in zip(prompts, targets, strict=True)]
-            found = self._model.score_batch(self._names(joined), **_BATCHES)
+            found = self._model.score_batch(self._names(joined), **_BATCHES, **_WHOLE)
         sums = [sum(one.log_probs[-len(target) :]) for one, target in zip(found, targets, strict=True)]
         return np.array(sums).reshape(len(ids), count)
 
@@ -81,11 +87,13 @@ class CTranslate2Engine:
         ids, _ = self._encoder.encode_prompts(prompts, reserve=max_new_tokens)
         names = self._names(ids)
         if self._encoder.kind == "seq2seq":
-            found = self._model.translate_batch(names, beam_size=1, max_decoding_length=max_new_tokens)
+            found = self._model.translate_batch(
+                names, beam_size=1, max_decoding_length=max_new_tokens, **_BATCHES, **_WHOLE
+            )
             tokens = [one.hypotheses[0] for one in found]
         else:
             found = self._model.generate_batch(
-                names, sampling_topk=1, max_length=max_new_tokens, include_prompt_in_result=False
+                names, sampling_topk=1, max_length=max_new_tokens, include_prompt_in_result=False, **_BATCHES
             )
             tokens = [one.sequences[0] for one in found]
         said = [self._encoder.tokenizer.convert_tokens_to_ids(row) for row in tokens]

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from fintune.data.sources import sha256
 from fintune.errors import ModelError
 from fintune.export import gguf_tokenizer
@@ -20,6 +22,7 @@ from fintune.prompts import Kind
 if TYPE_CHECKING:
     import torch
     from gguf import GGUFWriter
+    from numpy.typing import NDArray
 
 FILE = "model.gguf"
 Turn = Callable[[str, "torch.Tensor", Any], "torch.Tensor"]
@@ -66,8 +69,6 @@ class Architecture:
 
 def _decoder(writer: "GGUFWriter", config: Any) -> None:
     head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    rope = config.rope_parameters
-    rope = rope.get("full_attention", rope)
     writer.add_context_length(config.max_position_embeddings)
     writer.add_embedding_length(config.hidden_size)
     writer.add_block_count(config.num_hidden_layers)
@@ -77,12 +78,35 @@ def _decoder(writer: "GGUFWriter", config: Any) -> None:
     writer.add_key_length(head)
     writer.add_value_length(head)
     writer.add_layer_norm_rms_eps(config.rms_norm_eps)
-    writer.add_rope_freq_base(rope["rope_theta"])
     writer.add_vocab_size(config.vocab_size)
-    if rope.get("rope_type", "default") != "default":
-        raise ModelError(
-            f"--format gguf: positions of type {rope['rope_type']} are not written yet", hint="Use --format merged."
-        )
+    _positions(writer, _rope(config), head)
+
+
+def _rope(config: Any) -> Any:
+    """Settings of the positions; where windows have others, those of full attention."""
+    return config.rope_parameters.get("full_attention", config.rope_parameters)
+
+
+def _positions(writer: "GGUFWriter", rope: Any, head: int) -> None:
+    from gguf import RopeScalingType
+
+    kind = rope.get("rope_type", "default")
+    writer.add_rope_freq_base(rope["rope_theta"])
+    if kind == "linear":
+        writer.add_rope_scaling_type(RopeScalingType.LINEAR)
+        writer.add_rope_scaling_factor(rope["factor"])
+    elif kind == "llama3":
+        writer.add_tensor("rope_freqs.weight", _stretched(rope, head))
+    elif kind != "default":
+        raise ModelError(f"--format gguf: positions of type {kind} are not written", hint="Use --format merged.")
+
+
+def _stretched(rope: Any, head: int) -> "NDArray[np.float32]":
+    """By what each pair's frequency is divided (LLaMA 3.1; github meta-llama/llama-models, apply_scaling)."""
+    waves = 2 * np.pi * rope["rope_theta"] ** (np.arange(0, head, 2) / head)
+    low, high, old = rope["low_freq_factor"], rope["high_freq_factor"], rope["original_max_position_embeddings"]
+    smooth = np.clip((old / waves - low) / (high - low), 0, 1)
+    return np.asarray(1 / ((1 - smooth) / rope["factor"] + smooth), dtype=np.float32)
 
 
 def _llama(writer: "GGUFWriter", config: Any) -> None:
@@ -95,6 +119,8 @@ def _llama(writer: "GGUFWriter", config: Any) -> None:
 def _gemma3(writer: "GGUFWriter", config: Any) -> None:
     _decoder(writer, config)
     writer.add_sliding_window(config.sliding_window)
+    window = config.rope_parameters.get("sliding_attention", _rope(config))
+    writer.add_rope_freq_base_swa(window["rope_theta"])
     every_sixth = ["full_attention" if i % 6 == 5 else "sliding_attention" for i in range(config.num_hidden_layers)]
     if list(config.layer_types) != every_sixth or config.query_pre_attn_scalar != config.head_dim:
         raise ModelError(
@@ -104,9 +130,10 @@ def _gemma3(writer: "GGUFWriter", config: Any) -> None:
 
 
 def _t5(writer: "GGUFWriter", config: Any) -> None:
-    if not config.is_gated_act or getattr(config, "scale_decoder_outputs", False):
+    gelu = config.is_gated_act and config.dense_act_fn == "gelu_new"
+    if not gelu or getattr(config, "scale_decoder_outputs", False):
         raise ModelError(
-            "--format gguf: the first T5s (no gated feed-forward, a scaled head) are not written",
+            "--format gguf: llama.cpp knows T5s with a gated GELU and a head that scales nothing: not the first ones",
             hint="Use --format merged.",
         )
     writer.add_context_length(512)
@@ -138,20 +165,23 @@ ARCHITECTURES: Mapping[str, Architecture] = {
 
 def write(merged: LoadedModel, folder: Path, dtype: str) -> None:
     """Write model.gguf. Raises ModelError for a model llama.cpp would run otherwise."""
-    from gguf import GGUFWriter
+    from gguf import GGML_QUANT_VERSION, GGUFWriter
 
     config = merged.model.config
     architecture = ARCHITECTURES[config.model_type]
     config.save_pretrained(folder)
-    writer = GGUFWriter(folder / FILE, architecture.name)
+    writer = GGUFWriter(folder / FILE, architecture.name, use_temp_file=True)
     writer.add_name(Path(merged.reference).name)
     architecture.settings(writer, config)
     writer.add_file_type({"float32": 0, "float16": 1, "q8_0": 7}[dtype])
+    writer.add_quantization_version(GGML_QUANT_VERSION)
+    if template := getattr(merged.tokenizer, "chat_template", None):
+        writer.add_chat_template(template)
     gguf_tokenizer.write(writer, merged.tokenizer, rows=len(merged.model.get_input_embeddings().weight))
-    tensors = list(_named(merged.model, architecture))
-    for number, (name, tensor) in enumerate(tensors, start=1):
+    count = len(merged.model.state_dict())
+    for number, (name, tensor) in enumerate(_named(merged.model, architecture), start=1):
         _add(writer, name, tensor, dtype)
-        advance("write", number, len(tensors))
+        advance("write", min(number, count), count)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -207,6 +237,7 @@ def read(folder: Path) -> LoadedModel:
 
     with loading_errors(str(folder)):
         config: Any = AutoConfig.from_pretrained(folder, local_files_only=True)
+        _need_same(AutoConfig.from_pretrained(folder, gguf_file=FILE), config, folder)
         auto: Any = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
         tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=FILE)
         model = auto.from_pretrained(folder, gguf_file=FILE, config=_known_there(config), dtype=torch.float32)
@@ -214,6 +245,30 @@ def read(folder: Path) -> LoadedModel:
         tokenizer.pad_token = tokenizer.eos_token
     kind: Kind = "seq2seq" if config.is_encoder_decoder else "causal"
     return LoadedModel(model.eval(), tokenizer, kind, str(folder), sha256(folder / FILE))
+
+
+_SAID = (
+    *(
+        "hidden_size",
+        "intermediate_size",
+        "num_hidden_layers",
+        "num_attention_heads",
+        "num_key_value_heads",
+        "rms_norm_eps",
+    ),
+    *("vocab_size", "sliding_window", "d_model", "d_kv", "d_ff", "num_layers", "num_heads", "layer_norm_epsilon"),
+)
+
+
+def _need_same(theirs: Any, ours: Any, folder: Path) -> None:
+    """Refuse a file whose settings, as transformers reads them, are not the model's."""
+    for name in _SAID:
+        there, wanted = getattr(theirs, name, None), getattr(ours, name, None)
+        if there is not None and wanted is not None and not np.isclose(there, wanted, rtol=1e-5, atol=0):
+            raise ModelError(f"{folder / FILE}: {name} is {there}, should be {wanted}", hint="Please report it.")
+    for rope in (_rope(theirs), _rope(ours)) if getattr(ours, "rope_parameters", None) else ():
+        if not np.isclose(rope["rope_theta"], _rope(ours)["rope_theta"]):
+            raise ModelError(f"{folder / FILE}: rope_theta is {rope['rope_theta']}", hint="Please report it.")
 
 
 def _known_there(config: Any) -> Any:

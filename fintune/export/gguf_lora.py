@@ -7,7 +7,6 @@ into the second factor, and alpha as 0.
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +52,7 @@ def _factors(model: Any) -> "Iterator[tuple[str, torch.Tensor, torch.Tensor]]":
     from peft import get_peft_model_state_dict
     from peft.tuners.lora import LoraLayer
 
-    others = [n for n in get_peft_model_state_dict(model) if ".lora_A." not in n and ".lora_B." not in n]
+    others = [n for n in get_peft_model_state_dict(model) if not n.endswith((".lora_A.weight", ".lora_B.weight"))]
     if others:
         raise ModelError(
             f"--format gguf-lora: {others[0]} trained too, and llama.cpp takes updates of linear layers alone",
@@ -91,4 +90,4 @@ def onto(base: LoadedModel, folder: Path) -> LoadedModel:
             weight.copy_(architecture.back(name, turned, base.model.config))
     if updates:
         raise ModelError(f"{folder / FILE}: {min(updates)} belongs to no layer", hint="Export it again.")
-    return replace(base, model=base.model)
+    return base

@@ -13,8 +13,6 @@ from fintune.errors import ModelError
 if TYPE_CHECKING:
     from gguf import GGUFWriter
 
-_SPLITS = {"\\p{N}{1,3}": "llama-bpe", "|\\p{N}|": "qwen2"}
-"""how llama.cpp calls the split of a text before its pieces are merged, by what tells its regex apart"""
 _SPACE_IN_FRONT = ('"Prepend"', '"prepend_scheme": "first"', '"prepend_scheme": "always"')
 Pieces = tuple[dict[int, str], dict[int, float]]
 """tokens and scores by id"""
@@ -63,9 +61,26 @@ def _unknown(model: Mapping[str, Any], tokens: Mapping[int, str]) -> int | None:
 
 def _byte_pieces(writer: "GGUFWriter", content: Mapping[str, Any]) -> Pieces:
     model = content["model"]
-    writer.add_tokenizer_pre(next((name for mark, name in _SPLITS.items() if mark in _steps(content)), "default"))
+    writer.add_tokenizer_pre(_split(content))
     writer.add_token_merges([" ".join(_pair(merge)) for merge in model["merges"]])
     return {i: token for token, i in model["vocab"].items()}, {}
+
+
+def _split(content: Mapping[str, Any]) -> str:
+    """What llama.cpp calls the way a text is split before pieces are merged. Raises ModelError for one it may not have."""
+    from transformers.integrations.gguf.gguf_tokenizer_mapping import GGUF_PRE_TOKENIZER_SPLITS
+
+    steps = content.get("pre_tokenizer") or {}
+    steps = steps.get("pretokenizers", [steps])
+    regex = next((step["pattern"].get("Regex") for step in steps if step.get("type") == "Split"), None)
+    if regex is None:  # the byte level's own, GPT-2's
+        return "gpt-2"
+    known = {theirs: name for name, theirs in reversed(GGUF_PRE_TOKENIZER_SPLITS.items())}
+    if regex not in known:
+        raise ModelError(
+            "--format gguf: this tokenizer splits texts in a way that llama.cpp may not", hint="Use --format merged."
+        )
+    return str(known[regex])
 
 
 def _by_score(writer: "GGUFWriter", content: Mapping[str, Any]) -> Pieces:

@@ -12,6 +12,7 @@ from fintune.engines import Engine
 from fintune.errors import BrokenEnvironment, ModelError, UsageError, did_you_mean
 from fintune.export import ct2, gguf, gguf_lora, plain, quantized, state_dict
 from fintune.models import LoadedModel
+from fintune.models.families import OVERFLOW_IN_HALF
 from fintune.sections import RunConfig
 
 
@@ -34,6 +35,8 @@ class Format:
     package: str | None = None
     """what must be installed, and the extra that brings it"""
     extra: str = ""
+    half_overflows: bool = False
+    """whether float16 is what programs then compute in"""
     families: tuple[str, ...] = ()
     """config.model_type it is for; any if empty"""
 
@@ -47,7 +50,7 @@ class Format:
             "needs": f"fintune[{self.extra}]" if self.extra else "",
         }
 
-    def need(self, model_type: str | None) -> None:
+    def need(self, model_type: str | None, dtype: str) -> None:
         """Raise ModelError when it is not for such models (None: not known yet), BrokenEnvironment when its package is not there."""
         if self.package is not None and find_spec(self.package) is None:
             raise BrokenEnvironment(
@@ -55,6 +58,11 @@ class Format:
             )
         if model_type is None:
             return
+        if dtype == "float16" and self.half_overflows and model_type in OVERFLOW_IN_HALF:
+            raise ModelError(
+                f"--dtype float16: {model_type} overflows in it: values in its feed-forward layers pass 65,504",
+                hint="Use --dtype bfloat16.",
+            )
         if self.families and model_type not in self.families:
             raise ModelError(
                 f"--format {self.name}: is for {', '.join(self.families)}, and this model is {model_type}",
@@ -80,6 +88,7 @@ FORMATS = {
             {"float32": 1e-4, "bfloat16": 1e-2, "float16": 1e-2},
             plain.write,
             plain.read,
+            half_overflows=True,
         ),
         Format(
             "state-dict",
@@ -87,6 +96,7 @@ FORMATS = {
             {"float32": 1e-4, "bfloat16": 1e-2, "float16": 1e-2},
             state_dict.write,
             state_dict.read,
+            half_overflows=True,
         ),
         Format(
             "bitsandbytes",

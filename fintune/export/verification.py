@@ -5,8 +5,8 @@
 (0, 2.4e-07)
 """
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,11 @@ class Verification:
         """For verification.json."""
         return asdict(self) | {"agreement": self.agreement}
 
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> "Verification":
+        """The opposite."""
+        return cls(**{field.name: record[field.name] for field in fields(cls)})
+
 
 def compare(stored: Sequence[Prediction], found: Sequence[Prediction]) -> Verification:
     """The run's answers beside the exported model's, text by text."""
@@ -56,7 +61,7 @@ def compare(stored: Sequence[Prediction], found: Sequence[Prediction]) -> Verifi
 def need_equal(found: Verification, tolerance: float | None, what: str, *, allow_loss: bool) -> None:
     """Raise ModelError when answers differ by more than a probability's tolerance, or than rounding may cost where that is None."""
     if tolerance is None:
-        if found.agreement < AGREEMENT and found.changed > 1 and not allow_loss:
+        if found.agreement < AGREEMENT and not allow_loss:
             raise ModelError(
                 f"{what}: {found.changed} of {found.texts} validation texts get another label than the run gave them",
                 hint=f"{AGREEMENT:.1%} must keep theirs. Use another format or --dtype, or accept it with --allow-loss.",

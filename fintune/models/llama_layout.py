@@ -12,6 +12,8 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from fintune.errors import ModelError
+
 if TYPE_CHECKING:
     import torch
 
@@ -32,6 +34,8 @@ _WHOLE = {
     "lm_head.weight": "output.weight",
 }
 _BACK_LAYER, _BACK_WHOLE = ({theirs: ours for ours, theirs in names.items()} for names in (_LAYER, _WHOLE))
+FACTOR = "rope_scale_factor"
+"""our addition to params.json: by what positions are stretched, which Meta's code has as a constant"""
 SHARDED_BY = {"wq": 0, "wk": 0, "wv": 0, "wo": 1, "w1": 0, "w2": 1, "w3": 0, "output": 0}
 """the dimension along which model-parallel checkpoints are cut; norms are whole in each"""
 
@@ -80,22 +84,34 @@ def _turned(name: str, heads: int, kv_heads: int) -> int | None:
 
 
 def pairs(tensor: "torch.Tensor", heads: int) -> "torch.Tensor":
-    """(heads x 2 x half, in) -> (heads x half x 2, in)"""
-    rows, width = tensor.shape
-    return tensor.view(heads, 2, rows // heads // 2, width).transpose(1, 2).reshape(rows, width)
+    """Rows `(heads x 2 x half, ...)` as `(heads x half x 2, ...)`."""
+    rows, *rest = tensor.shape
+    return tensor.view(heads, 2, rows // heads // 2, *rest).transpose(1, 2).reshape(tensor.shape)
 
 
 def halves(tensor: "torch.Tensor", heads: int) -> "torch.Tensor":
-    """(heads x half x 2, in) -> (heads x 2 x half, in)"""
-    rows, width = tensor.shape
-    return tensor.view(heads, rows // heads // 2, 2, width).transpose(1, 2).reshape(rows, width)
+    """The opposite."""
+    rows, *rest = tensor.shape
+    return tensor.view(heads, rows // heads // 2, 2, *rest).transpose(1, 2).reshape(tensor.shape)
 
 
 def params(config: Any) -> dict[str, Any]:
-    """params.json of a Hugging Face config; `multiple_of` and `ffn_dim_multiplier` give its feed-forward width by Meta's formula."""
-    width, inner = config.hidden_size, config.intermediate_size
-    rope = config.rope_parameters
-    found = {
+    """params.json of a Hugging Face config; `multiple_of` and `ffn_dim_multiplier` give its feed-forward width by Meta's formula.
+
+    Raises ModelError for what Meta's layout has no place for: biases, heads of another width, other stretched positions.
+    """
+    width, inner, rope = config.hidden_size, config.intermediate_size, config.rope_parameters
+    kind = rope.get("rope_type", "default")
+    odd = {
+        "attention_bias": config.attention_bias,
+        "mlp_bias": config.mlp_bias,
+        "head_dim": config.head_dim * config.num_attention_heads != width,
+        f"rope_type {kind}": kind not in ("default", "llama3"),
+    }
+    if found := [name for name, there in odd.items() if there]:
+        raise ModelError(f"--format state-dict: Meta's layout has no {found[0]}", hint="Use --format merged.")
+    stretched = {"use_scaled_rope": True, FACTOR: rope["factor"]} if kind == "llama3" else {}
+    return stretched | {
         "dim": width,
         "n_layers": config.num_hidden_layers,
         "n_heads": config.num_attention_heads,
@@ -106,4 +122,3 @@ def params(config: Any) -> dict[str, Any]:
         "norm_eps": config.rms_norm_eps,
         "rope_theta": rope["rope_theta"],
     }
-    return found | ({"use_scaled_rope": True} if rope.get("rope_type") == "llama3" else {})

@@ -12,9 +12,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fintune.atomic import disk_errors
 from fintune.errors import ModelError
 from fintune.models import llama_tokenizer
-from fintune.models.llama_layout import SHARDED_BY, from_original
+from fintune.models.llama_layout import FACTOR, SHARDED_BY, from_original
 from fintune.progress import advance
 
 if TYPE_CHECKING:
@@ -32,26 +33,42 @@ def is_original(folder: Path) -> bool:
 
 def convert(source: Path, folder: Path) -> None:
     """Write `source` to the new folder. Raises ModelError for a file that is missing, damaged, or no plain tensors."""
+    import torch
     from transformers import GenerationConfig, LlamaForCausalLM
 
     settings = _params(source / PARAMS)
     tensors = _whole(_parts(source), int(settings["dim"]), source)
-    config = _config(settings, tensors)
     try:
+        config = _config(settings, tensors)
         named = from_original(tensors, config.num_attention_heads, config.num_key_value_heads)
-    except (KeyError, RuntimeError) as error:
+    except (KeyError, RuntimeError, ZeroDivisionError) as error:
         raise ModelError(f"{source}: not LLaMA's layout: {error}", hint="Only LLaMA 1, 2 and 3 are read so.") from None
+    with torch.device("meta"):
+        model: Any = LlamaForCausalLM(config)
     if config.tie_word_embeddings:
-        del named["lm_head.weight"]
-    tokenizer = llama_tokenizer.read(source / "tokenizer.model")
+        named["lm_head.weight"] = named["model.embed_tokens.weight"]
+    _need_all({n: t.shape for n, t in named.items()}, {n: t.shape for n, t in model.state_dict().items()}, source)
+    model.load_state_dict(named, assign=True)
+    model.tie_weights()
+    tokenizer = llama_tokenizer.read(source / "tokenizer.model", stretched=bool(settings.get("use_scaled_rope")))
     config.bos_token_id, config.eos_token_id = tokenizer.bos_token_id, tokenizer.eos_token_id
-    model = LlamaForCausalLM.from_pretrained(
-        None, config=config, state_dict=named, dtype=next(iter(named.values())).dtype
-    )
+    config.dtype = named["model.embed_tokens.weight"].dtype
     generation: Any = GenerationConfig
     model.generation_config = generation(bos_token_id=config.bos_token_id, eos_token_id=config.eos_token_id)
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    with disk_errors(folder):
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+
+
+def _need_all(found: Mapping[str, Any], wanted: Mapping[str, Any], source: Path) -> None:
+    """Refuse tensors that params.json does not ask for, and those it asks for in vain."""
+    for name in sorted(found.keys() | wanted.keys()):
+        if found.get(name) != wanted.get(name):
+            there, asked = (tuple(side[name]) if name in side else "absent" for side in (found, wanted))
+            raise ModelError(
+                f"{source}: {PARAMS} and weights do not fit: {name} is {there}, should be {asked}",
+                hint="Copy both again.",
+            )
 
 
 def _params(path: Path) -> dict[str, Any]:
@@ -82,6 +99,8 @@ def _parts(source: Path) -> "list[dict[str, torch.Tensor]]":
             ) from None
         except (RuntimeError, EOFError, OSError, ValueError) as error:
             raise ModelError(f"{path}: damaged: {_said(error)}", hint="Copy it again.") from None
+        if not isinstance(parts[-1], dict) or not all(isinstance(value, torch.Tensor) for value in parts[-1].values()):
+            raise ModelError(f"{path}: holds no tensors by name", hint="Get it from its makers again.")
         advance("read", number + 1, len(paths))
     return parts
 
@@ -117,13 +136,13 @@ def _config(settings: Mapping[str, Any], tensors: "Mapping[str, torch.Tensor]") 
     heads, width = settings["n_heads"], settings["dim"]
     embedding, head = tensors["tok_embeddings.weight"], tensors["output.weight"]
     rope: dict[str, Any] = {"rope_type": "default", "rope_theta": float(settings.get("rope_theta", 10_000))}
-    positions = 2048 if settings.get("norm_eps") == 1e-6 else 4096 if rope["rope_theta"] == 10_000 else 8192
+    positions = 2048 if "n_kv_heads" not in settings and settings.get("norm_eps") == 1e-6 else 4096
+    positions = positions if rope["rope_theta"] == 10_000 else 8192
     if settings.get("use_scaled_rope"):
         positions = 131_072
-        rope |= {
-            "rope_type": "llama3", "factor": _TIED.get((width, heads), 8.0), "low_freq_factor": 1.0, "high_freq_factor": 4.0,
-            "original_max_position_embeddings": 8192,
-        }  # fmt: skip
+        rope |= {"rope_type": "llama3", "low_freq_factor": 1.0, "high_freq_factor": 4.0}
+        rope["factor"] = float(settings.get(FACTOR, _TIED.get((width, heads), 8.0)))
+        rope["original_max_position_embeddings"] = 8192
     return LlamaConfig(
         vocab_size=len(embedding),
         hidden_size=width,
