@@ -1,6 +1,6 @@
 """A GGUF export in llama.cpp: log-probabilities of the answers behind the run's prompts, and its tokens, beside ours.
 
-python -m venv /tmp/llama && /tmp/llama/bin/pip install llama-cpp-python --no-binary llama-cpp-python      # builds it, 15 to 20 minutes on 2 cores
+    benchmarks/interop/build_llama_cpp.sh /tmp/llama        # 15 to 20 minutes on 2 cores
 fintune export RUN --format gguf && python -m benchmarks.interop.llama_cpp RUN --python /tmp/llama/bin/python [--dtype q8_0]
 """
 
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fintune.preparation import first_tokens
 from fintune.prompts import PromptEncoder
 from fintune.run import Run
 from fintune.tasks import TASKS
@@ -58,7 +59,7 @@ def main() -> None:
     encoder = PromptEncoder(
         AutoTokenizer.from_pretrained(run.folder / "exports" / "merged"), "causal", config.model.max_length
     )
-    first = config.train.objective != "tokens"
+    first = first_tokens(config, task, encoder) is not None
     answers = [encoder.answer_ids(candidate)[: 1 if first else None] for candidate in task.candidates()]
     ids, _ = encoder.encode_prompts([task.prompt(p.text) for p in stored], reserve=max(map(len, answers)))
     rows = [
