@@ -1,4 +1,4 @@
-"""Writes what the docs derive from the code: docs/cli.md, docs/methods.md, docs/config.md and the tree in the README.
+"""Writes what the docs derive from the code: docs/cli.md, docs/methods.md, docs/formats.md, docs/config.md and the tree in the README.
 
 python docs/generate.py            writes them
 python docs/generate.py --check    exits 1 when one is out of date
@@ -14,6 +14,8 @@ import typer.main
 
 from fintune.baselines import BASELINES
 from fintune.cli import app
+from fintune.engines.registry import ENGINES
+from fintune.export.registry import FORMATS
 from fintune.methods import METHODS
 from fintune.methods.protocol import described
 from fintune.tasks import TASKS
@@ -29,7 +31,15 @@ def cli() -> str:
     """Every command with its arguments and options."""
     command: Any = typer.main.get_command(app)
     parts = [f"# Commands\n\n{NOTE}{command.help}\n"]
-    for name, sub in command.commands.items():
+    groups = {name: getattr(sub, "commands", None) for name, sub in command.commands.items()}
+    flat = {
+        full: inner
+        for name, sub in command.commands.items()
+        for full, inner in (
+            {f"{name} {n}": s for n, s in groups[name].items()} if groups[name] else {name: sub}
+        ).items()
+    }
+    for name, sub in flat.items():
         shown = " ".join([f"fintune {name}", *(_metavar(p) for p in _arguments(sub))])
         parts.append(f"## {name}\n\n{sub.help}\n\n    {shown}\n")
         helped: list[Any] = [p for p in sub.params if getattr(p, "help", None)]
@@ -52,6 +62,17 @@ def methods() -> str:
         parts.append(f"### Settings of `{task.name}`\n\n{_settings(task.options)}")
     parts.append("## Baselines (`evaluation.baselines`)\n\n" + _table([b.describe() for b in BASELINES.values()]))
     return "\n".join(parts)
+
+
+def formats() -> str:
+    """The registries of export formats and engines as tables."""
+    return "\n".join(
+        [
+            f"# Export formats and engines\n\n{NOTE}What they are for and how they are proved: [export.md](export.md).\n",
+            "## Formats (`fintune export --format`)\n\n" + _table([form.describe() for form in FORMATS.values()]),
+            "## Engines (`--engine`), beside a run's exports\n\n" + _table([e.describe() for e in ENGINES.values()]),
+        ]
+    )
 
 
 def config() -> str:
@@ -90,6 +111,7 @@ def main(check: bool) -> int:
     after = rest.partition(END)[2]
     wanted = {
         "docs/cli.md": cli(),
+        "docs/formats.md": formats(),
         "docs/methods.md": methods(),
         "docs/config.md": config(),
         "README.md": f"{before}{BEGIN}\n```\n{tree()}\n```\n{END}{after}",

@@ -67,17 +67,24 @@ def _how(model: ModelSection, device: str) -> dict[str, Any]:
 
 def load_tuned(run: Run, *, device: str = "auto") -> "LoadedModel":
     """A run's adapter on its base model."""
-    from fintune.models import load_adapter, load_model
+    from fintune.models import load_adapter
+
+    return load_adapter(load_base_of(run, device=device), run.adapter)
+
+
+def load_base_of(run: Run, *, device: str = "auto", **other: str) -> "LoadedModel":
+    """The base model a run was trained on, `other` settings of section `model` than the run's aside. Raises ModelError for another one."""
+    from fintune.models import load_model
 
     _need_own_adapter(run)
     model, trained_on = run.config().model, run.environment().get("base_sha256")
-    base = load_model(model.base, **_how(model, device))
+    base = load_model(model.base, **_how(model, device) | other)
     if trained_on is not None and base.sha256 != trained_on:
         raise ModelError(
             f"{model.base}: weights or tokenizer are not those the adapter was trained on (sha256 differs)",
             hint="Restore that model, or train again.",
         )
-    return load_adapter(base, run.adapter)
+    return base
 
 
 def _need_own_adapter(run: Run) -> None:

@@ -1,13 +1,20 @@
 """Files written whole or not at all, and places where none can be written refused before any work."""
 
+import errno
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+from safetensors import SafetensorError
 
 from fintune.errors import RunError
+
+_NOTHING = 1_000_000
+"""bytes: less is a full disk"""
 
 
 def need_place(path: Path) -> None:
@@ -39,6 +46,55 @@ def replacing(path: Path) -> Iterator[Path]:
         staging.replace(path)
     finally:
         staging.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing_folder(folder: Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """A folder yet to be made beside `folder`; it takes its place when the block ends well, and vanishes otherwise.
+
+    Raises RunError when something stands there by then and may not be replaced.
+    """
+    with _above(folder), tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as staging:
+        place, former = Path(staging) / folder.name, Path(staging) / "former"
+        yield place
+        if folder.exists() and not overwrite:
+            raise RunError(f"{folder}: another process has made it meanwhile", hint="Name another folder.")
+        try:
+            if folder.exists():
+                folder.rename(former)
+            place.rename(folder)
+        except BaseException:
+            if former.exists() and not folder.exists():
+                former.rename(folder)
+            raise
+
+
+@contextmanager
+def _above(folder: Path) -> Iterator[None]:
+    """The folder above is there; when the block fails, not where it was made for nothing."""
+    there = folder.parent.exists()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        if not there:
+            with suppress(OSError):  # something else is in it by now
+                folder.parent.rmdir()
+        raise
+
+
+@contextmanager
+def disk_errors(place: Path) -> Iterator[None]:
+    """What libraries raise instead of an OSError when they cannot write (safetensors, torch, numpy) is one, with its errno."""
+    try:
+        yield
+    except (SafetensorError, RuntimeError, OSError) as error:
+        told = str(error)
+        foreign = isinstance(error, RuntimeError) and "inline_container" not in told and "iostream" not in told
+        if foreign or getattr(error, "errno", None):
+            raise
+        full = "os error 28" in told or shutil.disk_usage(place.parent).free < _NOTHING
+        raise OSError(errno.ENOSPC if full else errno.EIO, told.splitlines()[0], str(place)) from error
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import sys
 import typer
 
 from fintune import exits, signals, terminal
-from fintune.commands import COMMANDS
+from fintune.commands import COMMANDS, adapters
 from fintune.terminal import out, say
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app = typer.Typer(
 )
 for command in COMMANDS:
     app.command()(command)
+app.add_typer(adapters.app)
 INTERRUPTED = 130
 
 

@@ -15,9 +15,10 @@ import numpy as np
 from fintune.assembly import engine, load_tuned
 from fintune.data.sources import sha256
 from fintune.engines import Engine
-from fintune.engines.registry import EngineEntry, entry_of
+from fintune.engines.registry import ENGINES, EngineEntry, entry_of
 from fintune.engines.second_look import SecondLook
 from fintune.errors import ModelError
+from fintune.exports import exports_of, open_export
 from fintune.methods import METHODS
 from fintune.progress import tell
 from fintune.run import Run
@@ -33,8 +34,10 @@ def open_engine(run: Run, name: str = "torch", *, device: str = "auto") -> Engin
     """The engine `name` on a run's model. Raises UsageError, ModelError when it disagrees with what the run has stored."""
     import torch
 
-    entry, config = entry_of(name), run.config()
-    entry.need_machine()
+    need_engine(run, name)
+    if name not in ENGINES:
+        return open_export(run, name)
+    entry, config = ENGINES[name], run.config()
     loaded = load_tuned(run, device=device)
     entry.need(loaded)
     method = METHODS[config.method.name]
@@ -53,6 +56,12 @@ def open_engine(run: Run, name: str = "torch", *, device: str = "auto") -> Engin
     both = SecondLook(quick, running, entry.margin)
     _check(run, entry, lambda: both.rank(prompts, candidates, stage=f"check {name}").probabilities(), expected)
     return both
+
+
+def need_engine(run: Run, name: str) -> None:
+    """Refuse an engine there is not, or that this machine is not made for, before anything is read. Raises UsageError, ModelError."""
+    if name in ENGINES or name not in exports_of(run):
+        entry_of(name, exports_of(run)).need_machine()
 
 
 def _sharing(model: Any) -> Any:

@@ -111,7 +111,7 @@ def score_part(run: Run, part: str, running: Engine | None = None) -> Evaluation
     scores[part] = found.scores
     run.write_predictions(part, found.predictions)
     run.write_scores(_task_record(prepared.task), scores, baselines)
-    run.write_text("README.md", model_card(prepared.config, run.data(), scores, baselines))
+    run.write_text("README.md", model_card(run))
     return found
 
 
@@ -250,7 +250,7 @@ def _score(prepared: Prepared, base: "LoadedModel", run: Run) -> None:
         scores[part] = found.scores
     run.write_costs(1000 * seconds / len(prepared.splits[parts[-1]]))
     run.write_scores(_task_record(prepared.task), scores, baselines)
-    run.write_text("README.md", model_card(config, run.data(), scores, baselines))
+    run.write_text("README.md", model_card(run))
 
 
 def _forgetting(run: Run, config: RunConfig, before: "Perplexity | None", after: "Perplexity | None") -> None:

@@ -15,6 +15,7 @@ from fintune.data.readers import need_text
 from fintune.engines import Engine
 from fintune.errors import DataError, RunError
 from fintune.evaluation.evaluate import predict
+from fintune.exports import SETTINGS, open_folder
 from fintune.progress import tell
 from fintune.records import Prediction
 from fintune.run import Run
@@ -51,7 +52,7 @@ class Predictor:
 def load(
     source: Run | str | Path, *, task: Mapping[str, Any] | None = None, device: str = "auto", engine_name: str = "torch"
 ) -> Predictor:
-    """A predictor from a run, or from a model folder with the settings of its `task`. Raises RunError or ModelError.
+    """A predictor from a run, an export, or a model folder with the settings of its `task`. Raises RunError or ModelError.
 
     `engine_name` is an engine of fintune.engines.registry; of a model folder, torch alone.
     """
@@ -62,6 +63,9 @@ def load(
     if (folder / "config.yaml").is_file():
         run = Run.open(folder)
         return _predictor(run.config(), open_engine(run, engine_name, device=device))
+    if (folder / SETTINGS).is_file():
+        running, config = open_folder(folder)
+        return _predictor(config, running)
     if not (folder / "config.json").is_file():
         Run.open(folder)  # raises, naming the runs nearby
     if task is None:

@@ -169,14 +169,14 @@ def _encoder(prepared: Prepared, loaded: LoadedModel) -> PromptEncoder:
     return PromptEncoder(loaded.tokenizer, loaded.kind, prepared.config.model.max_length, tuple(before))
 
 
-def first_tokens(config: RunConfig, task: Task, loaded: LoadedModel) -> list[int] | None:
+def first_tokens(config: RunConfig, task: Task, reader: LoadedModel | PromptEncoder) -> list[int] | None:
     """Ids of the answers' first tokens where these alone are learned and compared (train.objective), else None.
 
     Raises ModelError when candidates was asked for and two answers begin alike.
     """
     if config.train.objective == "tokens":
         return None
-    encoder = PromptEncoder(loaded.tokenizer, loaded.kind, config.model.max_length)
+    encoder = PromptEncoder(reader.tokenizer, reader.kind, config.model.max_length)
     found: dict[int, str] = {}
     for answer in task.candidates():
         other = found.setdefault(encoder.answer_ids(answer)[0], answer)

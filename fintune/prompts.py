@@ -7,6 +7,7 @@ too long, tokens leave the middle of its source text; template and answer are ne
 Encoded(input_ids=[2, 109048, 11076, 236761, 107, 203481, 236787], labels=[4414, 1], cut=0)
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -46,6 +47,18 @@ class PromptEncoder:
         text = answer if self.kind == "causal" else answer.strip()
         ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
         return [*ids, self.tokenizer.eos_token_id]
+
+    def encode_prompts(self, prompts: Sequence[Prompt], *, reserve: int) -> tuple[list[list[int]], list[int]]:
+        """Ids of each prompt, and the tokens that were cut from it. Raises ModelError when template and answer alone exceed the limit."""
+        found = [self.encode_prompt(prompt, reserve=reserve) for prompt in prompts]
+        for one in found:
+            if isinstance(one, TooLong):
+                raise ModelError(
+                    f"model.max_length: {one.limit} tokens cannot hold template and answer ({one.needed})",
+                    hint="Raise model.max_length or shorten task.prompt.",
+                )
+        whole = [one for one in found if isinstance(one, Encoded)]
+        return [one.input_ids for one in whole], [one.cut for one in whole]
 
     def encode_prompt(self, prompt: Prompt, *, reserve: int) -> Encoded | TooLong:
         """Ids of a prompt with `reserve` positions left for an answer; labels are empty."""

@@ -7,7 +7,6 @@ Every file is written beside its place and renamed. While a run is being made th
 0.98
 """
 
-import errno
 import json
 import shlex
 import shutil
@@ -17,9 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
-
-from fintune.atomic import write_atomically
+from fintune.atomic import disk_errors, write_atomically
 from fintune.config import load
 from fintune.data.cleanup import Dropped
 from fintune.errors import ConfigError, RunError
@@ -171,12 +168,8 @@ class Run:
         staging, former = self.folder / ".adapter.new", self.folder / ".adapter.old"
         for left in (staging, former):
             shutil.rmtree(left, ignore_errors=True)
-        try:
+        with disk_errors(staging):
             METHODS[self.config().method.name].save(model, staging)
-        except SafetensorError as error:  # it hides the errno of a full disk in its message
-            raise OSError(
-                errno.ENOSPC if "os error 28" in str(error) else errno.EIO, str(error), str(staging)
-            ) from error
         (staging / "README.md").unlink(missing_ok=True)  # PEFT's empty model card; ours stands one level up
         if self.adapter.exists():
             self.adapter.rename(former)

@@ -5,16 +5,13 @@
 """
 
 import json
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from fintune.assembly import load_base
-from fintune.atomic import need_place
+from fintune.atomic import need_place, replacing_folder
 from fintune.config import load
 from fintune.errors import DataError, RunError
 from fintune.preparation import Prepared, prepare
@@ -66,7 +63,7 @@ def trim(
     kept = choose(loaded, sequences)
     before = len(kept.rules.ids)
     tell("trim", f"{len(kept.ids):,} of {before:,} tokens are needed by {len(texts):,} texts")
-    with _replacing(folder) as place:
+    with replacing_folder(folder, overwrite=overwrite) as place:
         found = _made(prepared.config, loaded, kept, (texts, sequences), place, folder)
         (place / RECORD).write_text(json.dumps(found.record(), indent=1))
     return found
@@ -85,7 +82,7 @@ def prune(base: str, *, layers: int, output: str | Path, device: str = "auto", o
     loaded = load_model(base, device=device)
     whole, tokens = loaded.parameters()[1], len(loaded.tokenizer)
     keep_first(loaded, layers)
-    with _replacing(folder) as place:
+    with replacing_folder(folder, overwrite=overwrite) as place:
         save(loaded, place)
         load_model(str(place), device="cpu")  # what does not load again must not be said to be made
         size = sum(file.stat().st_size for file in place.glob("*.safetensors"))
@@ -103,18 +100,6 @@ def _place(output: str | Path, overwrite: bool) -> Path:
             hint="Name another folder, or give --overwrite (only a model made so is replaced).",
         )
     return folder
-
-
-@contextmanager
-def _replacing(folder: Path) -> Iterator[Path]:
-    """A folder beside, which takes the place when the block ends well."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as staging:
-        place = Path(staging) / folder.name
-        yield place
-        if folder.exists():
-            shutil.move(folder, Path(staging) / "former")
-        place.rename(folder)
 
 
 def _made(config: RunConfig, loaded: Any, kept: Any, material: Any, place: Path, folder: Path) -> Trimmed:

@@ -79,6 +79,8 @@ def test_model_card_shows_the_scores(trained: fintune.Run) -> None:
     card = (trained.folder / "README.md").read_text()
     assert f"| this adapter, test | {100 * trained.scores()['test']['accuracy'].value:.1f} [" in card
     assert trained.data()["fingerprint"] in card
+    assert trained.environment()["base_sha256"] in card
+    assert "Base model: Gemma Terms of Use." in card
 
 
 def test_plain_peft_loads_the_adapter_and_gives_the_same_scores(trained: fintune.Run, tiny_causal: Path) -> None:

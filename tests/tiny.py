@@ -27,7 +27,10 @@ def byte_tokenizer() -> Any:
     from transformers import PreTrainedTokenizerFast
 
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    tokenizer = Tokenizer(models.BPE(vocab={character: i for i, character in enumerate(alphabet)}, merges=[]))
+    alphabet[-1] = (
+        "!!"  # in place of a byte that no UTF-8 has, so that there is a merge as in every tokenizer of this sort
+    )
+    tokenizer = Tokenizer(models.BPE(vocab={piece: i for i, piece in enumerate(alphabet)}, merges=[("!", "!")]))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.add_special_tokens(["<pad>", "<bos>", "<eos>"])
@@ -35,6 +38,18 @@ def byte_tokenizer() -> Any:
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, pad_token="<pad>", bos_token="<bos>", eos_token="<eos>", padding_side="left"
     )
+
+
+def unigram_tokenizer() -> Any:
+    """As T5's: pieces with scores, `▁` for a space, `</s>` behind every text; 259 tokens."""
+    import string
+
+    from transformers import T5TokenizerFast
+
+    letters = [*string.ascii_letters, *string.digits, *"+-=.,%▁", *(f"▁{letter}" for letter in string.ascii_letters)]
+    pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), *((p, -4.0 - 0.01 * i) for i, p in enumerate(letters))]
+    pieces += [(f"<extra_id_{i}>", 0.0) for i in reversed(range(259 - len(pieces)))]
+    return T5TokenizerFast(vocab=pieces, extra_ids=0)
 
 
 def config_for(model: Path, rows: Path, folder: Path) -> dict[str, Any]:

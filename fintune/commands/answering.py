@@ -37,14 +37,15 @@ def predict(
 ) -> None:
     """Label texts, with a probability for every label; a file into a file is streamed, and resumed after a kill."""
     from fintune.bulk import check_output, predict_file
-    from fintune.engines.registry import entry_of
     from fintune.gathering import reading_like
+    from fintune.opening import need_engine
     from fintune.predictor import load
     from fintune.run import Run
     from fintune.table_files import json_line, read_texts, write_predictions
 
-    entry_of(engine)
-    data = Run.open(run).config().data
+    opened = Run.open(run)
+    need_engine(opened, engine)
+    data = opened.config().data
     if output is not None:
         check_output(output)
     if file is not None and output is not None and not texts:

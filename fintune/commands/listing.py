@@ -1,5 +1,6 @@
-"""Commands for what there is: tasks, methods, models."""
+"""Commands for what there is: tasks, methods, models, and what a path holds."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -51,3 +52,17 @@ def models(as_json: AsJson = False, debug: Debug = False) -> None:
         return
     show_list(models_at_hand(), as_json)
     show_list(families(), as_json)
+
+
+def inspect(
+    path: Annotated[Path, typer.Argument(help="A run, an export, an adapter, a model folder, a .gguf file.")],
+    as_json: AsJson = False,
+    code: Code = None,
+    debug: Debug = False,
+) -> None:
+    """Show what a path holds: base, method, ranks, sizes, hashes, data, licences; no weights are loaded."""
+    from fintune.inspecting import inspect as read
+    from fintune.inspecting import lines
+
+    found = read(path)
+    show_list([{"": name, " ": value} for name, value in lines(found)]) if not as_json else print_json(found)

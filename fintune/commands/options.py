@@ -17,7 +17,10 @@ Format = Annotated[
     typer.Option("--format", help="Format of that file; left out: as in training if it ends alike, or found."),
 ]
 EngineName = Annotated[
-    str, typer.Option("--engine", help="torch, or int8 on a CPU (checked on the validation texts first).")
+    str,
+    typer.Option(
+        "--engine", help="torch, int8 on a CPU (checked on the validation texts first), or one of the run's exports."
+    ),
 ]
 Encoding = Annotated[
     str | None, typer.Option(help="Encoding of that file; left out: as in training if it ends alike, or found.")

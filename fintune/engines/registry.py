@@ -1,6 +1,6 @@
 """The engines there are and what each can do; to add one: an entry here."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,7 +69,8 @@ class EngineEntry:
     def need_machine(self) -> None:
         """Raise ModelError when this machine is not made for it; asked before weights load."""
         if problem := self.hindered():
-            raise ModelError(f"--engine {self.name}: {problem}", hint="Use --engine torch.")
+            hint = "Use --engine torch, or an export for CTranslate2: --format ctranslate2 --dtype int8."
+            raise ModelError(f"--engine {self.name}: {problem}", hint=hint)
 
     def need(self, loaded: LoadedModel) -> None:
         """Raise ModelError when it cannot run this model where it is."""
@@ -106,8 +107,8 @@ ENGINES = {
 }
 
 
-def entry_of(name: str) -> EngineEntry:
-    """An engine by name. Raises UsageError."""
+def entry_of(name: str, exports: Sequence[str] = ()) -> EngineEntry:
+    """An engine by name. Raises UsageError, which names those that a run's exports are too."""
     if name not in ENGINES:
-        raise UsageError(f"--engine {name}: unknown engine", hint=did_you_mean(name, list(ENGINES)))
+        raise UsageError(f"--engine {name}: unknown engine", hint=did_you_mean(name, [*ENGINES, *exports]))
     return ENGINES[name]

@@ -15,13 +15,12 @@ import numpy as np
 from fintune.engines.prefix import Prefix, allowed, read, shared
 from fintune.engines.protocol import Ranking
 from fintune.engines.together import appended, fits
-from fintune.errors import ModelError
 from fintune.models import LoadedModel
 from fintune.models.head import of_rows
 from fintune.models.stack import bare
 from fintune.progress import advance
 from fintune.prompts import PromptEncoder
-from fintune.records import Prompt, TooLong
+from fintune.records import Prompt
 from fintune.training.batching import Side, pad, positions
 from fintune.trunk.shortcuts import STATES, Shortcuts
 
@@ -62,7 +61,7 @@ class TorchEngine:
         answers = [self._encoder.answer_ids(candidate) for candidate in candidates]
         if self._shortcuts.rows is not None:
             answers = [ids[:1] for ids in answers]
-        ids, cut = self._encode(prompts, reserve=max(map(len, answers)))
+        ids, cut = self._encoder.encode_prompts(prompts, reserve=max(map(len, answers)))
         scores = np.zeros((len(prompts), len(candidates)))
         order = sorted(range(len(ids)), key=lambda i: -len(ids[i]))
         score = self._first_tokens if self._shortcuts.rows is not None else self._batch
@@ -79,7 +78,7 @@ class TorchEngine:
         """See Engine: the most probable token each time."""
         import torch
 
-        ids, _ = self._encode(prompts, reserve=max_new_tokens)
+        ids, _ = self._encoder.encode_prompts(prompts, reserve=max_new_tokens)
         tokenizer, found = self._loaded.tokenizer, []
         side: Side = "left" if self._loaded.kind == "causal" else "right"
         with torch.inference_mode():
@@ -114,19 +113,6 @@ class TorchEngine:
         if self._prefix:
             return self._prefix.continued(tokens, mask), mask
         return {"input_ids": tokens, "attention_mask": mask, "position_ids": positions(mask)}, mask
-
-    def _encode(self, prompts: Sequence[Prompt], reserve: int) -> tuple[list[list[int]], list[int]]:
-        ids, cut = [], []
-        for prompt in prompts:
-            encoded = self._encoder.encode_prompt(prompt, reserve=reserve)
-            if isinstance(encoded, TooLong):
-                raise ModelError(
-                    f"model.max_length: {encoded.limit} tokens cannot hold template and answer ({encoded.needed})",
-                    hint="Raise model.max_length or shorten task.prompt.",
-                )
-            ids.append(encoded.input_ids)
-            cut.append(encoded.cut)
-        return ids, cut
 
     def _rows(self, answers: list[list[int]]) -> int:
         """Prompts a batch: at most batch_size, fewer when the candidates' logits would not fit the budget."""

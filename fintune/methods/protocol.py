@@ -1,6 +1,7 @@
 """What a registry entry of a method says; the CLI, docs and test matrix derive from it."""
 
 import json
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,7 +49,9 @@ def _as_attached(model: Any, options: Any, losses: Sequence[Callable[[], Any]]) 
 
 def merge_with_peft(model: Any) -> Any:
     """The base model with a PeftModel's update in its weights."""
-    return model.merge_and_unload()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Input and output embeddings are no longer tied")  # it unties them
+        return model.merge_and_unload()
 
 
 @dataclass(frozen=True)

@@ -88,12 +88,14 @@ def need_package(reference: str) -> None:
 def convert_gguf(gguf: Path, target: Path) -> None:
     """Write the model and tokenizer of a .gguf file as a plain fp32 folder (safetensors)."""
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
 
     tell("model", "converting, step 1 of 3: tokenizer")
     tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
     tell("model", "converting, step 2 of 3: weights")
-    model: Any = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
+    config = AutoConfig.from_pretrained(gguf.parent, gguf_file=gguf.name)
+    auto: Any = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
+    model: Any = auto.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
     for mark in (
         "hf_quantizer",
         "quantization_method",

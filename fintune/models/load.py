@@ -32,6 +32,14 @@ if TYPE_CHECKING:
     import torch
 
 
+_SAID_IN_VAIN = (
+    "Model has `tie_word_embeddings=True`",  # methods refuse what it would break
+    "Unsupported layer type",  # norms work
+    "The following rank_pattern keys",  # AdaLoRA's own
+    "Adapter .* have invalid shape",
+)
+
+
 @dataclass(frozen=True)
 class LoadedModel:
     """Weights and tokenizer, in evaluation mode on `device`."""
@@ -180,9 +188,7 @@ def _load_peft(base: LoadedModel, folder: Path) -> LoadedModel:
         loading_errors(str(folder)),
         catch_warnings(),
     ):  # PEFT initialises, then loads
-        filterwarnings(
-            "ignore", message="Unsupported layer type|The following rank_pattern keys|Adapter .* have invalid shape"
-        )  # norms; AdaLoRA's own
+        filterwarnings("ignore", message="|".join(_SAID_IN_VAIN))
         try:
             model = PeftModel.from_pretrained(base.model, folder)
         except (RuntimeError, ValueError) as error:

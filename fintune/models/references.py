@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from fintune.data.sources import sha256
 from fintune.errors import BrokenEnvironment, FintuneError, ModelError, is_out_of_memory
-from fintune.models.embedded import EMBEDDED, cache_folder, convert_gguf, embedded_folder, need_package
+from fintune.models.embedded import EMBEDDED, LICENCE, cache_folder, convert_gguf, embedded_folder, need_package
 from fintune.models.families import FAMILIES
 from fintune.prompts import Kind
 
@@ -80,6 +80,20 @@ def sha256_at_hand(reference: str) -> str | None:
     """The digest of a model that is at hand, read whole; None where it is not, as before a first conversion."""
     folder = at_hand(reference)
     return None if folder is None else folder_sha256(folder)
+
+
+def config_at_hand(reference: str) -> dict[str, Any] | None:
+    """config.json of a model that is at hand."""
+    folder = at_hand(reference)
+    return None if folder is None else read_json(folder / "config.json")
+
+
+def licence_of(reference: str) -> str | None:
+    """The licence most models of that family have; None where the family is not known."""
+    if reference in EMBEDDED:
+        return LICENCE
+    model_type = (config_at_hand(reference) or {}).get("model_type")
+    return next((family.licence for family in FAMILIES if family.model_type == model_type), None)
 
 
 def kind_at_hand(reference: str) -> Kind | None:

@@ -6,7 +6,6 @@
 PosixPath('runs/run/checkpoints/checkpoint-40')
 """
 
-import errno
 import json
 import os
 import re
@@ -15,9 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from safetensors import SafetensorError
-
-from fintune.atomic import write_atomically
+from fintune.atomic import disk_errors, write_atomically
 from fintune.data.sources import sha256
 from fintune.progress import tell
 
@@ -37,16 +34,14 @@ class Checkpoints:
         staging, place = self.folder / ".new", self.folder / f"checkpoint-{step}"
         shutil.rmtree(staging, ignore_errors=True)
         try:
-            staging.mkdir(parents=True)
-            write(staging)
+            with disk_errors(staging):
+                staging.mkdir(parents=True)
+                write(staging)
             _seal(staging)
             if place.exists():  # the same step, before and after its epoch was judged
                 place.rename(_aside(place))
             staging.rename(place)
             shutil.rmtree(_aside(place), ignore_errors=True)
-        except (SafetensorError, RuntimeError) as error:  # both hide the errno of a full disk in their message
-            shutil.rmtree(staging, ignore_errors=True)
-            raise _as_os_error(error, staging) from error
         except BaseException:
             shutil.rmtree(staging, ignore_errors=True)
             raise
@@ -105,11 +100,3 @@ def _problem(folder: Path) -> str | None:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         return f"{_MANIFEST if not isinstance(error, OSError) else Path(str(error.filename)).name} cannot be read"
     return None
-
-
-def _as_os_error(error: Exception, place: Path) -> Exception:
-    told = str(error)
-    if isinstance(error, RuntimeError) and "inline_container" not in told and "iostream" not in told:
-        return error
-    full = "os error 28" in told or shutil.disk_usage(place.parent).free < 1_000_000
-    return OSError(errno.ENOSPC if full else errno.EIO, told.splitlines()[0], str(place))

@@ -1,0 +1,1 @@
+"""Exports in programs nobody here wrote: do they answer as the run was scored?"""

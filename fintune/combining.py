@@ -1,0 +1,124 @@
+"""Several LoRA adapters of one base model as one, weighted (PEFT's combinations), merged and proved as a single one is.
+
+>>> export_combined(["runs/news", "runs/filings"], [0.5, 0.5], "ties", output="both").verification.changed
+0
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from fintune.assembly import load_base_of
+from fintune.errors import ModelError, UsageError, did_you_mean
+from fintune.export.registry import format_of
+from fintune.exporting import Exported, place_of, written
+from fintune.merging import Whole, answers, source
+from fintune.methods import METHODS
+from fintune.methods.protocol import merge_with_peft
+from fintune.models.load import weight_shapes
+from fintune.models.references import loading_errors, read_json
+from fintune.run import Run
+
+How = Literal["cat", "linear", "ties", "dare_linear", "dare_ties"]
+"""cat: the weighted sum of the updates, exactly; linear: of their factors, roughly; ties: Yadav et al. 2023, arXiv:2306.01708, section 3;
+dare: Yu et al. 2023, arXiv:2311.03099, section 3"""
+SETTINGS = "adapter_config.json"
+_PRUNING = ("ties", "dare_linear", "dare_ties")
+
+
+def export_combined(  # noqa: PLR0913
+    sources: Sequence[str | Path],
+    weights: Sequence[float],
+    how: str,
+    *,
+    output: str | Path,
+    density: float = 0.5,
+    dtype: str | None = None,
+    overwrite: bool = False,
+) -> Exported:
+    """A merged folder of several runs; task, prompt and validation texts are the first one's.
+
+    `density`: share of the values that ties and dare keep. Raises UsageError, ModelError where runs are not of one base, task and LoRA.
+    """
+    runs = [Run.open(source) for source in sources]
+    _need_fit(runs, weights, how, density)
+    form = format_of("merged")
+    precision = form.chosen(dtype)
+    folder = place_of(runs[0], form, precision, output, overwrite)
+    return written(
+        runs[0], form, precision, folder, lambda: _combined(runs, weights, how, density), overwrite=overwrite
+    )
+
+
+def _need_fit(runs: Sequence[Run], weights: Sequence[float], how: str, density: float) -> None:
+    if how not in get_args(How):
+        raise UsageError(f"--combine {how}: unknown", hint=did_you_mean(how, list(get_args(How))))
+    if len(weights) != len(runs) or len(runs) < 2:
+        raise UsageError(
+            f"--weights: {len(weights)} for {len(runs)} runs", hint="Give one for each, and two runs at least."
+        )
+    if not 0 < density <= 1:
+        raise UsageError(f"--density {density:g}: must be above 0 and at most 1", hint="It is a share; 0.5 is usual.")
+    first = runs[0]
+    for run in runs:
+        if not _is_plain(run):
+            raise ModelError(
+                f"{run.folder}: {run.config().method.name} is no plain LoRA of linear layers",
+                hint="Combine runs of method lora.",
+            )
+        if run.environment().get("base_sha256") != first.environment().get("base_sha256"):
+            raise ModelError(
+                f"{run.folder}: of another base model than {first.folder}", hint="Combine runs of one base model."
+            )
+        if run.config().task != first.config().task:
+            raise ModelError(
+                f"{run.folder}: of another task than {first.folder}", hint="Labels and prompt must be the same."
+            )
+
+
+def _is_plain(run: Run) -> bool:
+    """Whether all there is to it are two factors a layer: what PEFT's combinations know."""
+    if (
+        run.config().method.no_merge()
+        or METHODS[run.config().method.name].only
+        or not (run.adapter / SETTINGS).is_file()
+    ):
+        return False
+    settings = read_json(run.adapter / SETTINGS)
+    more = ("use_dora", "modules_to_save", "trainable_token_indices")
+    names = weight_shapes(run.adapter / "adapter_model.safetensors")
+    factors = all(".lora_A." in name or ".lora_B." in name for name in names)
+    return settings.get("peft_type") == "LORA" and factors and not any(settings.get(name) for name in more)
+
+
+def _combined(runs: Sequence[Run], weights: Sequence[float], how: str, density: float) -> Whole:
+    """The merged model, and what the adapters answered together on the first run's validation texts before they were merged."""
+    import torch
+    from peft import PeftModel
+
+    base = load_base_of(runs[0], device="cpu", dtype="float32", quantization="none")
+    names = [f"run{i}" for i in range(len(runs))]
+    with torch.random.fork_rng(devices=[]), loading_errors(str(runs[0].folder)):
+        torch.manual_seed(runs[0].config().train.seed)  # dare draws what it drops
+        tuned: Any = PeftModel.from_pretrained(base.model, runs[0].adapter, adapter_name=names[0])
+        for name, run in zip(names[1:], runs[1:], strict=True):
+            tuned.load_adapter(run.adapter, adapter_name=name)
+        for name in names:
+            _plain_scaling(tuned, name)
+        more = {"density": density} if how in _PRUNING else {}
+        try:
+            tuned.add_weighted_adapter(names, list(weights), "combined", combination_type=how, **more)
+        except ValueError as error:
+            raise ModelError(
+                f"--combine {how}: {str(error).partition(chr(10))[0]}", hint="Use --combine cat."
+            ) from None
+    tuned.set_adapter("combined")
+    expected = answers(runs[0], replace(base, model=tuned.eval()))
+    sources = [source(run, weight) | {"combined": how} for run, weight in zip(runs, weights, strict=True)]
+    return Whole(replace(base, model=merge_with_peft(tuned).eval()), expected, sources)
+
+
+def _plain_scaling(tuned: Any, name: str) -> None:
+    """Scaling by alpha / rank in the settings too: PEFT copies the first adapter's, and would scale a rank-stabilised one twice."""
+    tuned.peft_config[name].use_rslora = False

@@ -1,0 +1,136 @@
+"""Commands between FinTune and other programs: merge, export, convert."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, get_args
+
+import typer
+from rich.text import Text
+
+from fintune import display
+from fintune.combining import How
+from fintune.commands.options import AsJson, Code, Debug, RunFolder
+from fintune.errors import UsageError
+from fintune.export.registry import FORMATS
+from fintune.run import typed
+from fintune.terminal import out, print_json, working
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fintune.exporting import Exported, Refused
+
+Output = Annotated[
+    Path | None, typer.Option("--output", "-o", help="Folder to write; left out: in the run's exports/.")
+]
+Dtype = Annotated[str | None, typer.Option(help="Precision of the weights; left out: that of the format.")]
+AllowLoss = Annotated[
+    bool, typer.Option("--allow-loss", help="Write it though rounding changes more than 0.5 % of the labels.")
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an export there.")]
+
+
+def merge(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="A run folder; several are combined (--combine).")],
+    output: Output = None,
+    dtype: Dtype = None,
+    weights: Annotated[str | None, typer.Option(metavar="W,...", help="Of several runs; left out: equal ones.")] = None,
+    combine: Annotated[str, typer.Option(help=f"How several become one: {', '.join(get_args(How))}.")] = "cat",
+    density: Annotated[float, typer.Option(help="Share of the values that ties and dare keep.")] = 0.5,
+    allow_loss: AllowLoss = False,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+    code: Code = None,
+    debug: Debug = False,
+) -> None:
+    """Write adapter and base model as one plain Hugging Face folder, proved to give the answers that were scored."""
+    from fintune.combining import export_combined
+    from fintune.exporting import export as make
+
+    with working():
+        if len(runs) == 1:
+            if weights:
+                raise UsageError("--weights: there is one run", hint="Name several runs, or leave it out.")
+            made = make(runs[0], "merged", dtype=dtype, output=output, allow_loss=allow_loss, overwrite=overwrite)
+        elif output is None:
+            raise UsageError("--output: is needed for several runs", hint="Name a folder: -o FOLDER")
+        else:
+            shares = _numbers(weights) if weights else [1 / len(runs)] * len(runs)
+            made = export_combined(
+                runs, shares, combine, density=density, output=output, dtype=dtype, overwrite=overwrite
+            )
+    _show([made], as_json)
+
+
+def _numbers(text: str) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise UsageError(
+            f"--weights {text}: not numbers with commas between", hint="Such as: --weights 0.7,0.3"
+        ) from None
+
+
+def export(
+    run: RunFolder,
+    format_name: Annotated[
+        str | None, typer.Option("--format", help=f"One of {', '.join(FORMATS)}; left out: merged.")
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Every format in every precision, and a table of what each costs.")
+    ] = False,
+    table: Annotated[bool, typer.Option("--table", help="Print the table as Markdown.")] = False,
+    output: Output = None,
+    dtype: Dtype = None,
+    allow_loss: AllowLoss = False,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+    code: Code = None,
+    debug: Debug = False,
+) -> None:
+    """Write a run in another program's format, proved on its validation texts."""
+    from fintune.exporting import export as make
+    from fintune.exporting import export_all
+
+    if everything and (format_name or dtype or output):
+        raise UsageError("--all: takes neither --format, --dtype nor --output", hint="Leave one or the other out.")
+    with working():
+        if everything:
+            made = export_all(run, allow_loss=allow_loss, overwrite=overwrite)
+        else:
+            made = [
+                make(
+                    run, format_name or "merged", dtype=dtype, output=output, allow_loss=allow_loss, overwrite=overwrite
+                )
+            ]
+    _show(made, as_json, table)
+
+
+def convert(
+    source: Annotated[Path, typer.Argument(help="A folder of Meta's LLaMA (consolidated.*.pth), or a .gguf file.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write.")],
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Write a model of another layout as a Hugging Face folder, which model.base takes."""
+    from fintune.converting import convert as make
+
+    with working():
+        made = make(source, output=output)
+    if as_json:
+        print_json(made.record())
+        return
+    out.print(Text(f"{made.layout} · {made.parameters:,} parameters · {made.bytes / 1e6:,.0f} MB"))
+    out.print(Text(f"next: fintune train CONFIG --set model.base={typed(Path(made.folder))}"))
+
+
+def _show(made: "Sequence[Exported | Refused]", as_json: bool, markdown: bool = False) -> None:
+    records = [one.record() for one in made]
+    if as_json:
+        print_json(records[0] if len(made) == 1 else records)
+        return
+    out.print(Text(display.markdown(display.exports(records))) if markdown else display.exports(records))
+    for one in records:
+        if "refused" in one:
+            out.print(Text(one["refused"]))
+    if folders := [typed(Path(one["folder"])) for one in records if "folder" in one]:
+        out.print(Text(f"in {', '.join(folders)}"))

@@ -1,0 +1,103 @@
+"""The engine that runs a CTranslate2 folder on the CPU: quick products of 8-bit integers on every CPU, no torch at work.
+
+>>> engine = CTranslate2Engine(Path("runs/run/exports/ctranslate2-int8"), PromptEncoder(tokenizer, "causal", 256), first=True)
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fintune.engines.protocol import Ranking
+from fintune.errors import ModelError
+from fintune.progress import advance
+from fintune.prompts import PromptEncoder
+from fintune.records import Prompt
+
+_BATCHES = {"max_batch_size": 2048, "batch_type": "tokens"}
+"""padding counted"""
+_WHOLE = {"max_input_length": 0}
+"""left to itself it cuts at 1,024 tokens"""
+_PROMPTS = 256
+"""prompts handed over at a time; it makes its own batches of them"""
+
+
+class CTranslate2Engine:
+    """See Engine. With `first` the first tokens of the answers are compared and nothing else of them is read."""
+
+    def __init__(self, folder: Path, encoder: PromptEncoder, *, first: bool, threads: int = 0) -> None:
+        """`threads` 0: as many as OMP_NUM_THREADS, or the machine, has. Raises ModelError when the folder cannot be read."""
+        import ctranslate2
+
+        self._encoder, self._first = encoder, first
+        make = ctranslate2.Generator if encoder.kind == "causal" else ctranslate2.Translator
+        try:
+            self._model: Any = make(str(folder), device="cpu", intra_threads=threads)
+        except (RuntimeError, ValueError) as error:
+            raise ModelError(f"{folder}: {error}", hint="Export it again.") from None
+
+    def rank(self, prompts: Sequence[Prompt], candidates: Sequence[str], *, stage: str = "score") -> Ranking:
+        """See Engine."""
+        answers = [self._encoder.answer_ids(candidate) for candidate in candidates]
+        if self._first:
+            answers = [ids[:1] for ids in answers]
+        ids, cut = self._encoder.encode_prompts(prompts, reserve=max(map(len, answers)))
+        scores = np.zeros((len(prompts), len(candidates)))
+        score = self._first_tokens if self._first else self._whole
+        for start in range(0, len(ids), _PROMPTS):
+            some = slice(start, start + _PROMPTS)
+            scores[some] = score(ids[some], answers)
+            advance(stage, min(start + _PROMPTS, len(ids)), len(ids))
+        return Ranking(scores, np.array([len(answer) for answer in answers]), np.array(cut, dtype=np.int64))
+
+    def _first_tokens(self, ids: list[list[int]], answers: list[list[int]]) -> NDArray[np.float64]:
+        """Log-probabilities among the answers' first tokens, (prompts, answers)."""
+        options: dict[str, Any] = {"return_logits_vocab": True, **_BATCHES}
+        if self._encoder.kind == "seq2seq":
+            options |= {"beam_size": 1, "max_decoding_length": 1, **_WHOLE}
+            found = self._model.translate_batch(self._names(ids), **options)
+        else:
+            found = self._model.generate_batch(
+                self._names(ids), max_length=1, include_prompt_in_result=False, **options
+            )
+        rows = [answer[0] for answer in answers]
+        last = [
+            np.asarray(one.logits[0][-1]) for one in found
+        ]  # in a batch, one for each token it had to begin with too
+        logits = np.array([row[rows] for row in last], dtype=np.float64)
+        return np.asarray(logits - np.logaddexp.reduce(logits, axis=1, keepdims=True))
+
+    def _whole(self, ids: list[list[int]], answers: list[list[int]]) -> NDArray[np.float64]:
+        """Summed log-probabilities of the answers, (prompts, answers)."""
+        count = len(answers)
+        prompts, targets = [row for row in ids for _ in answers], answers * len(ids)
+        if self._encoder.kind == "seq2seq":  # the end token behind a target is its own affair
+            said = [target[:-1] for target in targets]
+            found = self._model.score_batch(self._names(prompts), self._names(said), **_BATCHES, **_WHOLE)
+        else:
+            joined = [prompt + target for prompt, target in zip(prompts, targets, strict=True)]
+            found = self._model.score_batch(self._names(joined), **_BATCHES, **_WHOLE)
+        sums = [sum(one.log_probs[-len(target) :]) for one, target in zip(found, targets, strict=True)]
+        return np.array(sums).reshape(len(ids), count)
+
+    def generate(self, prompts: Sequence[Prompt], *, max_new_tokens: int = 16) -> list[str]:
+        """See Engine: the most probable token each time."""
+        ids, _ = self._encoder.encode_prompts(prompts, reserve=max_new_tokens)
+        names = self._names(ids)
+        if self._encoder.kind == "seq2seq":
+            found = self._model.translate_batch(
+                names, beam_size=1, max_decoding_length=max_new_tokens, **_BATCHES, **_WHOLE
+            )
+            tokens = [one.hypotheses[0] for one in found]
+        else:
+            found = self._model.generate_batch(
+                names, sampling_topk=1, max_length=max_new_tokens, include_prompt_in_result=False, **_BATCHES
+            )
+            tokens = [one.sequences[0] for one in found]
+        said = [self._encoder.tokenizer.convert_tokens_to_ids(row) for row in tokens]
+        return list(self._encoder.tokenizer.batch_decode(said, skip_special_tokens=True))
+
+    def _names(self, rows: list[list[int]]) -> list[list[str]]:
+        return [list(self._encoder.tokenizer.convert_ids_to_tokens(row)) for row in rows]

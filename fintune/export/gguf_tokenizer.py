@@ -1,0 +1,131 @@
+"""A tokenizer as llama.cpp's metadata: tokens with their types, merges or scores, special ids.
+
+Three sorts: "gpt2", pieces of bytes with merges (Qwen, LLaMA 3); "llama", merges by score (Gemma, LLaMA 2); "t5", unigrams.
+"""
+
+import base64
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from fintune.errors import ModelError
+
+if TYPE_CHECKING:
+    from gguf import GGUFWriter
+
+_SPACE_IN_FRONT = ('"Prepend"', '"prepend_scheme": "first"', '"prepend_scheme": "always"')
+Pieces = tuple[dict[int, str], dict[int, float]]
+"""tokens and scores by id"""
+_NORMAL, _UNKNOWN, _CONTROL, _OWN, _UNUSED, _BYTE = range(1, 7)
+
+
+def write(writer: "GGUFWriter", tokenizer: Any, rows: int) -> None:
+    """Add it, filled up to the embedding's rows. Raises ModelError for one llama.cpp has no sort for."""
+    content = json.loads(tokenizer.backend_tokenizer.to_str())
+    sort = _sort(content)
+    writer.add_tokenizer_model(sort)
+    tokens, scores = {"t5": _unigrams, "gpt2": _byte_pieces, "llama": _by_score}[sort](writer, content)
+    added = {token["id"]: token for token in content["added_tokens"]}
+    tokens |= {i: token["content"] for i, token in added.items()}
+    numbers, unknown = range(max(rows, max(tokens) + 1)), _unknown(content["model"], tokens)
+    writer.add_token_list([tokens.get(i, f"[PAD{i}]") for i in numbers])
+    writer.add_token_types([_type(tokens.get(i), added.get(i), i == unknown, sort) for i in numbers])
+    if scores:
+        writer.add_token_scores([scores.get(i, 0.0) for i in numbers])
+    _add_special(writer, tokenizer)
+
+
+def _sort(content: Mapping[str, Any]) -> str:
+    model = content["model"]
+    if model["type"] == "Unigram":
+        return "t5"
+    if model["type"] == "BPE" and "ByteLevel" in _steps(content):
+        return "gpt2"
+    if model["type"] == "BPE" and model.get("byte_fallback"):
+        return "llama"
+    raise ModelError(
+        f"--format gguf: llama.cpp has no {model['type']} tokenizer like this one", hint="Use --format merged."
+    )
+
+
+def _steps(content: Mapping[str, Any]) -> str:
+    """What happens to a text before its pieces are looked up, as text to search in."""
+    return json.dumps([content.get("normalizer"), content.get("pre_tokenizer")]).replace("\\\\", "\\")
+
+
+def _unknown(model: Mapping[str, Any], tokens: Mapping[int, str]) -> int | None:
+    named = next((i for i, token in tokens.items() if token == model.get("unk_token")), None)
+    found: int | None = model.get("unk_id", named)
+    return found
+
+
+def _byte_pieces(writer: "GGUFWriter", content: Mapping[str, Any]) -> Pieces:
+    model = content["model"]
+    writer.add_tokenizer_pre(_split(content))
+    writer.add_token_merges([" ".join(_pair(merge)) for merge in model["merges"]])
+    return {i: token for token, i in model["vocab"].items()}, {}
+
+
+def _split(content: Mapping[str, Any]) -> str:
+    """What llama.cpp calls the way a text is split before pieces are merged. Raises ModelError for one it may not have."""
+    from transformers.integrations.gguf.gguf_tokenizer_mapping import GGUF_PRE_TOKENIZER_SPLITS
+
+    steps = content.get("pre_tokenizer") or {}
+    steps = steps.get("pretokenizers", [steps])
+    regex = next((step["pattern"].get("Regex") for step in steps if step.get("type") == "Split"), None)
+    if regex is None:  # the byte level's own, GPT-2's
+        return "gpt-2"
+    known = {theirs: name for name, theirs in reversed(GGUF_PRE_TOKENIZER_SPLITS.items())}
+    if regex not in known:
+        raise ModelError(
+            "--format gguf: this tokenizer splits texts in a way that llama.cpp may not", hint="Use --format merged."
+        )
+    return str(known[regex])
+
+
+def _by_score(writer: "GGUFWriter", content: Mapping[str, Any]) -> Pieces:
+    """What SentencePiece merges first has the largest score; the order of the merges says so."""
+    model = content["model"]
+    scores: dict[int, float] = {}
+    for place, (left, right) in enumerate(map(_pair, model["merges"])):
+        scores.setdefault(model["vocab"][left + right], -float(place))
+    least = -float(len(model["merges"]))
+    writer.add_tokenizer_pre("default")
+    writer.add_add_space_prefix(any(mark in _steps(content) for mark in _SPACE_IN_FRONT))
+    return {i: token for token, i in model["vocab"].items()}, {i: scores.get(i, least) for i in model["vocab"].values()}
+
+
+def _unigrams(writer: "GGUFWriter", content: Mapping[str, Any]) -> Pieces:
+    steps = (content.get("normalizer") or {}).get("normalizers", [content.get("normalizer") or {}])
+    charsmap = next((step["precompiled_charsmap"] for step in steps if step.get("type") == "Precompiled"), None)
+    if charsmap:
+        writer.add_precompiled_charsmap(base64.b64decode(charsmap))
+    writer.add_add_space_prefix(True)
+    writer.add_remove_extra_whitespaces(any(step.get("type") in ("Strip", "Replace") for step in steps))
+    pieces = list(enumerate(content["model"]["vocab"]))
+    return {i: piece for i, (piece, _) in pieces}, {i: score for i, (_, score) in pieces}
+
+
+def _pair(merge: str | list[str]) -> list[str]:
+    return merge.split(" ") if isinstance(merge, str) else merge
+
+
+def _type(token: str | None, added: Mapping[str, Any] | None, unknown: bool, sort: str) -> int:
+    if token is None:
+        return _UNUSED
+    if unknown:
+        return _UNKNOWN
+    if added is not None:
+        return _CONTROL if added["special"] else _OWN
+    return _BYTE if sort != "gpt2" and len(token) == 6 and token.startswith("<0x") else _NORMAL
+
+
+def _add_special(writer: "GGUFWriter", tokenizer: Any) -> None:
+    for name, add in {
+        "bos": writer.add_bos_token_id, "eos": writer.add_eos_token_id, "unk": writer.add_unk_token_id, "pad": writer.add_pad_token_id,
+    }.items():  # fmt: skip
+        if (found := getattr(tokenizer, f"{name}_token_id", None)) is not None:
+            add(found)
+    ids = tokenizer("a").input_ids
+    writer.add_add_bos_token(tokenizer.bos_token_id is not None and ids[0] == tokenizer.bos_token_id)
+    writer.add_add_eos_token(tokenizer.eos_token_id is not None and ids[-1] == tokenizer.eos_token_id)

@@ -1,0 +1,148 @@
+"""The formats a run can be exported to, each as data: what it takes, how it is written, what reads it back for the proof.
+
+>>> FORMATS["merged"].write(merged, Path("folder"), "float32")
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from fintune.engines import Engine
+from fintune.errors import BrokenEnvironment, ModelError, UsageError, did_you_mean
+from fintune.export import ct2, gguf, gguf_lora, plain, quantized, state_dict
+from fintune.models import LoadedModel
+from fintune.models.families import OVERFLOW_IN_HALF
+from fintune.sections import RunConfig
+
+
+@dataclass(frozen=True)
+class Format:
+    """A way to write a merged model."""
+
+    name: str
+    summary: str
+    dtypes: Mapping[str, float | None]
+    """precisions it is written in, the default first -> by how much a probability may differ; None: rounded so much that labels decide"""
+    write: Callable[[LoadedModel, Path, str], None]
+    """(merged model in float32, or with `onto` the model with its adapter; folder to make; dtype)"""
+    read: Callable[[Path], LoadedModel] | None = None
+    """what was written, as a model for torch again, from the folder alone; None where `run` is there"""
+    onto: Callable[[LoadedModel, Path], LoadedModel] | None = None
+    """where the adapter alone is written: (clean base model, folder) -> the base model with what was written"""
+    run: Callable[[Path, RunConfig], Engine] | None = None
+    """(folder, the run's config) -> what runs it"""
+    package: str | None = None
+    """what must be installed, and the extra that brings it"""
+    extra: str = ""
+    half_overflows: bool = False
+    """whether float16 is what programs then compute in"""
+    families: tuple[str, ...] = ()
+    """config.model_type it is for; any if empty"""
+
+    def describe(self) -> dict[str, str]:
+        """The entry as text: a row of the docs."""
+        return {
+            "name": self.name,
+            "summary": self.summary,
+            "dtypes": ", ".join(self.dtypes),
+            "models": ", ".join(self.families) or "any",
+            "needs": f"fintune[{self.extra}]" if self.extra else "",
+        }
+
+    def need(self, model_type: str | None, dtype: str) -> None:
+        """Raise ModelError when it is not for such models (None: not known yet), BrokenEnvironment when its package is not there."""
+        if self.package is not None and find_spec(self.package) is None:
+            raise BrokenEnvironment(
+                f"--format {self.name}: {self.package} is not installed", hint=f"pip install 'fintune[{self.extra}]'"
+            )
+        if model_type is None:
+            return
+        if dtype == "float16" and self.half_overflows and model_type in OVERFLOW_IN_HALF:
+            raise ModelError(
+                f"--dtype float16: {model_type} overflows in it: values in its feed-forward layers pass 65,504",
+                hint="Use --dtype bfloat16.",
+            )
+        if self.families and model_type not in self.families:
+            raise ModelError(
+                f"--format {self.name}: is for {', '.join(self.families)}, and this model is {model_type}",
+                hint="Use --format merged.",
+            )
+
+    def chosen(self, dtype: str | None) -> str:
+        """The precision to write in. Raises UsageError."""
+        if dtype is not None and dtype not in self.dtypes:
+            raise UsageError(
+                f"--dtype {dtype}: format {self.name} has {', '.join(self.dtypes)}",
+                hint=did_you_mean(dtype, list(self.dtypes)),
+            )
+        return dtype or next(iter(self.dtypes))
+
+
+FORMATS = {
+    entry.name: entry
+    for entry in (
+        Format(
+            "merged",
+            "a plain Hugging Face folder",
+            {"float32": 1e-4, "bfloat16": 1e-2, "float16": 1e-2},
+            plain.write,
+            plain.read,
+            half_overflows=True,
+        ),
+        Format(
+            "state-dict",
+            "a PyTorch .pth: LLaMA's in Meta's layout with params.json, all others under plain names",
+            {"float32": 1e-4, "bfloat16": 1e-2, "float16": 1e-2},
+            state_dict.write,
+            state_dict.read,
+            half_overflows=True,
+        ),
+        Format(
+            "bitsandbytes",
+            "a Hugging Face folder in 4 or 8 bits",
+            {"nf4": None, "int8": None},
+            quantized.write,
+            plain.read,
+            package="bitsandbytes",
+            extra="quantization",
+        ),
+        Format(
+            "gguf",
+            "one file for llama.cpp",
+            {"float32": 1e-4, "float16": 1e-2, "q8_0": None},
+            gguf.write,
+            gguf.read,
+            package="gguf",
+            extra="embedded",
+            families=tuple(gguf.ARCHITECTURES),
+        ),
+        Format(
+            "gguf-lora",
+            "the adapter alone for llama.cpp, to put on the base model's .gguf",
+            {"float32": 1e-4, "float16": 1e-2},
+            gguf_lora.write,
+            onto=gguf_lora.onto,
+            package="gguf",
+            extra="embedded",
+            families=tuple(gguf.ARCHITECTURES),
+        ),
+        Format(
+            "ctranslate2",
+            "a CTranslate2 folder: quick on every CPU, in 8-bit integers above all",
+            {"float32": 1e-4, "int8": None},
+            ct2.write,
+            run=ct2.run,
+            package="ctranslate2",
+            extra="ctranslate2",
+            families=ct2.FAMILIES,
+        ),
+    )
+}
+
+
+def format_of(name: str) -> Format:
+    """A format by name. Raises UsageError."""
+    if name not in FORMATS:
+        raise UsageError(f"--format {name}: unknown format", hint=did_you_mean(name, list(FORMATS)))
+    return FORMATS[name]

@@ -1,0 +1,182 @@
+"""A run as a model that runs without FinTune: merged, written, read back, and proved to be what was evaluated, or not written at all.
+
+>>> export("runs/phrasebank-lora", "merged").verification.changed
+0
+"""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from fintune.atomic import disk_errors, need_place, replacing_folder
+from fintune.config import dump
+from fintune.errors import BrokenEnvironment, ModelError, RunError
+from fintune.evaluation.evaluate import predict
+from fintune.export.model_card import export_card
+from fintune.export.registry import FORMATS, Format, format_of
+from fintune.export.verification import Verification, compare, need_equal
+from fintune.exports import RECORD, SETTINGS, VERSION, digests, opened, read_record
+from fintune.merging import Whole, adapted, merged
+from fintune.merging import source as source_of
+from fintune.models.references import config_at_hand
+from fintune.models.stack import bare
+from fintune.progress import tell
+from fintune.run import Run
+from fintune.tasks import TASKS
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written, and what was found of it."""
+
+    folder: Path
+    facts: Mapping[str, Any]
+    """the content of verification.json"""
+    verification: Verification
+
+    def record(self) -> dict[str, Any]:
+        """For programs."""
+        return {"folder": str(self.folder), **self.facts}
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A format that was not written."""
+
+    format: str
+    dtype: str
+    reason: str
+
+    def record(self) -> dict[str, Any]:
+        """For programs."""
+        return {"format": self.format, "dtype": self.dtype, "refused": self.reason}
+
+
+def export(
+    source: str | Path | Run,
+    name: str,
+    *,
+    dtype: str | None = None,
+    output: str | Path | None = None,
+    allow_loss: bool = False,
+    overwrite: bool = False,
+) -> Exported:
+    """Write a run in format `name`, by default into its folder `exports/`.
+
+    Raises UsageError for a format or dtype there is not, RunError when the place is taken, ModelError when the method cannot be merged,
+    the base model is another one, or answers differ from those stored: nothing is written then.
+    """
+    run = source if isinstance(source, Run) else Run.open(source)
+    form = format_of(name)
+    precision = form.chosen(dtype)
+    folder = place_of(run, form, precision, output, overwrite)
+    form.need((config_at_hand(run.config().model.base) or {}).get("model_type"), precision)
+    make = merged if form.onto is None else _with_adapter
+    return written(run, form, precision, folder, lambda: make(run), allow_loss=allow_loss, overwrite=overwrite)
+
+
+def written(  # noqa: PLR0913
+    run: Run,
+    form: Format,
+    dtype: str,
+    folder: Path,
+    make: Callable[[], Whole],
+    *,
+    allow_loss: bool = False,
+    overwrite: bool = False,
+) -> Exported:
+    """Write what `make` makes, read it back, ask it for the expected answers. Raises ModelError where it differs: nothing is left then."""
+    with replacing_folder(folder, overwrite=overwrite) as place:
+        whole = make()
+        form.need(bare(whole.loaded.model).config.model_type, dtype)
+        tell("export", f"writing {form.name}, {dtype}")
+        with disk_errors(place):
+            form.write(whole.loaded, place, dtype)
+        whole = replace(whole, loaded=None)  # type: ignore[arg-type]  # one model in memory at a time
+        made = replace(_verified(run, form, dtype, place, whole, allow_loss), folder=folder)
+        (place / SETTINGS).write_text(dump(run.config()), encoding="utf-8")
+        (place / "README.md").write_text(export_card(run, made.facts, form), encoding="utf-8")
+        (place / RECORD).write_text(json.dumps(made.facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return made
+
+
+def export_all(
+    source: str | Path | Run, *, allow_loss: bool = False, overwrite: bool = False
+) -> "list[Exported | Refused]":
+    """Every format in every precision; what cannot be written is in the list with the reason, what is there already as it is."""
+    run = source if isinstance(source, Run) else Run.open(source)
+    made: list[Exported | Refused] = []
+    for form in FORMATS.values():
+        for dtype in form.dtypes:
+            try:
+                made.append(_there(run, form, dtype, overwrite) or export(
+                    run, form.name, dtype=dtype, allow_loss=allow_loss, overwrite=True
+                ))  # fmt: skip
+            except (ModelError, BrokenEnvironment) as error:
+                made.append(Refused(form.name, dtype, error.message))
+    return made
+
+
+def place_of(run: Run, form: Format, dtype: str, output: str | Path | None, overwrite: bool) -> Path:
+    """Where an export goes. Raises RunError when something else is there."""
+    name = form.name if dtype == form.chosen(None) else f"{form.name}-{dtype}"
+    folder = (run.folder / "exports" / name if output is None else Path(output).expanduser()).absolute()
+    need_place(folder / RECORD)
+    if folder.exists() and not (overwrite and (folder / RECORD).is_file()):
+        raise RunError(
+            f"{folder}: is there already", hint="Name another with --output, or give --overwrite (replaces an export)."
+        )
+    return folder
+
+
+def _with_adapter(run: Run) -> Whole:
+    if run.config().method.no_merge() or not (run.adapter / "adapter_config.json").is_file():
+        raise ModelError(f"{run.folder}: {run.config().method.name} is no plain LoRA", hint="Use another format.")
+    return adapted(run)[0]
+
+
+def _there(run: Run, form: Format, dtype: str, overwrite: bool) -> Exported | None:
+    """An export that an earlier call has finished, of the adapter as it is now."""
+    folder = place_of(run, form, dtype, None, overwrite=True)
+    if overwrite or not folder.exists():
+        return None
+    facts = read_record(folder)
+    now = source_of(run)["adapter_sha256"]
+    return Exported(folder, facts, Verification.of(facts)) if facts["sources"][0]["adapter_sha256"] == now else None
+
+
+def _verified(run: Run, form: Format, dtype: str, place: Path, whole: Whole, allow_loss: bool) -> Exported:
+    """Read what was written and ask it the validation texts."""
+    config, what = run.config(), f"{form.name}, {dtype}"
+    task = TASKS[config.task.name].build(config.task)
+    begun = time.monotonic()
+    running = opened(form, place, config)
+    loaded = time.monotonic()
+    found, _ = predict(
+        running, task, [p.text for p in whole.expected], [p.id for p in whole.expected], stage=f"verify {form.name}"
+    )
+    seconds = time.monotonic() - loaded
+    proved = compare(whole.expected, found)
+    need_equal(proved, form.dtypes[dtype], what, allow_loss=allow_loss)
+    to_run = compare(run.predictions("validation"), found) if len(whole.sources) == 1 else None
+    if to_run is not None:
+        need_equal(to_run, None, what, allow_loss=allow_loss)
+    facts = {
+        "version": VERSION,
+        "format": form.name,
+        "dtype": dtype,
+        "base": config.model.base,
+        "base_sha256": run.environment().get("base_sha256"),
+        "method": config.method.name,
+        "sources": list(whole.sources),
+        "megabytes": sum(file.stat().st_size for file in place.rglob("*") if file.is_file()) / 1e6,
+        "load_seconds": loaded - begun,
+        "texts_per_second": len(found) / seconds,
+        "files": digests(place),
+        **proved.record(),
+        "beside_the_run": None if to_run is None else to_run.record(),
+    }
+    return Exported(place, facts, proved)

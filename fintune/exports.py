@@ -1,0 +1,83 @@
+"""Exports as engines: a finished one is checked to the byte and opened for the task it was made for.
+
+>>> running, config = open_folder(Path("runs/phrasebank-lora/exports/gguf-q8_0"))
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from fintune.assembly import engine, load_base
+from fintune.config import load
+from fintune.data.sources import sha256
+from fintune.engines import Engine
+from fintune.errors import ModelError
+from fintune.export.registry import Format, format_of
+from fintune.models.references import read_json, sha256_at_hand
+from fintune.run import Run
+from fintune.sections import RunConfig
+
+RECORD = "verification.json"
+VERSION = 1
+"""of the folder's layout"""
+SETTINGS = "fintune.yaml"
+"""the run's config: how texts are put to the model, and answers read"""
+
+
+def exports_of(run: Run) -> list[str]:
+    """Names of a run's finished exports: engines to ask."""
+    return sorted(path.parent.name for path in run.folder.glob(f"exports/*/{RECORD}"))
+
+
+def open_export(run: Run, name: str) -> Engine:
+    """What runs the export of that name. Raises RunError, ModelError when it is damaged."""
+    return open_folder(run.folder / "exports" / name)[0]
+
+
+def open_folder(folder: Path) -> tuple[Engine, RunConfig]:
+    """What runs an export, wherever it has been copied to, and the config of its run. Raises ConfigError, ModelError when damaged."""
+    record, config = read_record(folder), load(folder / SETTINGS)
+    form = format_of(str(record["format"]))
+    for name, digest in record["files"].items():
+        if not (folder / name).is_file() or sha256(folder / name) != digest:
+            raise ModelError(f"{folder / name}: is missing, or not the file that was proved", hint="Export it again.")
+    if form.onto is not None and sha256_at_hand(config.model.base) not in (None, record["base_sha256"]):
+        raise ModelError(
+            f"{config.model.base}: not the model the adapter was trained on (sha256 differs)",
+            hint="Restore that model.",
+        )
+    return opened(form, folder, config), config
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """verification.json. Raises ModelError for a newer version, or a damaged one."""
+    record = read_json(folder / RECORD)
+    version = record.get("version")
+    if not isinstance(version, int) or version > VERSION:
+        raise ModelError(
+            f"{folder / RECORD}: version {version}, and this FinTune reads up to {VERSION}",
+            hint="Use a newer FinTune, or export it again.",
+        )
+    if missing := {"format", "files", "sources", "base_sha256", "texts"} - record.keys():
+        raise ModelError(f"{folder / RECORD}: damaged: no {min(missing)}", hint="Export it again.")
+    return record
+
+
+def opened(form: Format, folder: Path, config: RunConfig) -> Engine:
+    """What runs an export, for the run's task. Raises ModelError when it cannot be read."""
+    if form.run is not None:
+        return form.run(folder, config)
+    if form.onto is not None:
+        whole = config.model.model_copy(update={"quantization": "none", "dtype": "float32", "device": "cpu"})
+        found = form.onto(load_base(config.model_copy(update={"model": whole})), folder)
+    else:
+        assert form.read is not None
+        found = form.read(folder)
+    running: Engine = engine(config, found)
+    return running
+
+
+def digests(folder: Path) -> Mapping[str, str]:
+    """sha256 of every file below, by its path there."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): sha256(path) for path in files}

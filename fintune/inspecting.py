@@ -1,0 +1,201 @@
+"""What a path holds, read without loading it: a run, an export, an adapter, a model.
+
+>>> inspect("runs/phrasebank-lora")["kind"]
+'run'
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from fintune.config import load
+from fintune.data.sources import sha256
+from fintune.errors import BrokenEnvironment, ModelError
+from fintune.exports import RECORD, SETTINGS, exports_of, read_record
+from fintune.methods import own_format
+from fintune.models import original_llama
+from fintune.models.families import FAMILIES
+from fintune.models.load import weight_shapes
+from fintune.models.references import need_readable, read_json
+from fintune.run import Run
+
+Facts = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Sort:
+    """Something a path can hold; the first that fits is it."""
+
+    name: str
+    fits: Callable[[Path], bool]
+    facts: Callable[[Path], Facts]
+
+
+def inspect(path: str | Path) -> Facts:
+    """Facts by name. Raises ModelError where nothing known lies, or what lies there is damaged."""
+    place = Path(path).expanduser()
+    for sort in SORTS:
+        if sort.fits(place):
+            return {"kind": sort.name, "path": str(place)} | sort.facts(place)
+    what = (
+        "nothing there"
+        if not place.exists()
+        else "neither run, export, adapter, model folder, .gguf nor CTranslate2 folder"
+    )
+    raise ModelError(f"{place}: {what}", hint="Name one of these.")
+
+
+def _run(place: Path) -> Facts:
+    run = Run.open(place)
+    config, data, environment = run.config(), run.data(), run.environment()
+    return {
+        "method": config.method.name,
+        "base": config.model.base,
+        "base_sha256": environment.get("base_sha256"),
+        "task": config.task.name,
+        "labels": list(data["report"]["labels"]),
+        "data_fingerprint": data["fingerprint"],
+        "data_licences": _licences(data),
+        "trainable_parameters": environment.get("trainable_parameters"),
+        "scores": {
+            part: {m: round(s[m].value, 4) for m in ("accuracy", "macro_f1")} for part, s in run.scores().items()
+        },
+        "exports": exports_of(run),
+    } | {f"adapter_{key}": value for key, value in _adapter(run.adapter).items() if key in ("sha256", "rank", "bytes")}
+
+
+def _licences(data: Mapping[str, Any]) -> list[str]:
+    return sorted({_licence(source) for source in data["sources"]})
+
+
+def _export(place: Path) -> Facts:
+    record, method = read_record(place), load(place / SETTINGS).method
+    inner = next((sort.facts(place) for sort in (_MODEL, _GGUF, _CT2) if sort.fits(place)), {})
+    own = {
+        "rank": getattr(method, "r", None),
+        "licences": sorted({_licence(d) for s in record["sources"] for d in s["data"]}),
+    }
+    found: Facts = record | own | {"model": inner}
+    return found
+
+
+def _licence(source: Mapping[str, Any]) -> str:
+    return str(source["licence"] or "not said")
+
+
+def _original(place: Path) -> Facts:
+    files = sorted(place.glob("consolidated.*.pth"))
+    return {
+        "params": read_json(place / original_llama.PARAMS),
+        "parts": len(files),
+        "bytes": sum(file.stat().st_size for file in files),
+        "sha256": {file.name: sha256(file) for file in files},
+    }
+
+
+def _adapter(place: Path) -> Facts:
+    own = (place / own_format.SETTINGS).is_file()
+    weights = place / (own_format.WEIGHTS if own else "adapter_model.safetensors")
+    shapes = weight_shapes(weights)
+    if own:
+        settings = own_format.settings(place)
+        facts: Facts = {"method": settings["method"], "settings": settings["options"]}
+    else:
+        settings = read_json(place / "adapter_config.json")
+        facts = {
+            "method": str(settings.get("peft_type", "")).lower(),
+            "base": settings.get("base_model_name_or_path"),
+            "rank": settings.get("r"),
+            "alpha": settings.get("lora_alpha"),
+        }
+    return facts | {
+        "tensors": len(shapes),
+        "parameters": sum(map(prod, shapes.values())),
+        "bytes": weights.stat().st_size,
+        "sha256": sha256(weights),
+    }
+
+
+def _model(place: Path) -> Facts:
+    config = read_json(place / "config.json")
+    _need_shards(place)
+    shapes = {name: shape for file in place.glob("*.safetensors") for name, shape in weight_shapes(file).items()}
+    family = next((f for f in FAMILIES if f.model_type == config.get("model_type")), None)
+    return {
+        "model_type": config.get("model_type"),
+        "architecture": (config.get("architectures") or [None])[0],
+        "blocks": config.get("num_hidden_layers") or config.get("num_layers"),
+        "width": config.get("hidden_size") or config.get("d_model"),
+        "vocabulary": config.get("vocab_size"),
+        "parameters": sum(map(prod, shapes.values())),
+        "bytes": sum(file.stat().st_size for file in place.glob("*.safetensors")),
+        "licence": family.licence if family else None,
+        "sha256": {file.name: sha256(file) for file in sorted(place.glob("*.safetensors"))},
+    }
+
+
+def _need_shards(place: Path) -> None:
+    index = place / "model.safetensors.index.json"
+    if index.is_file():
+        for name in sorted(set(read_json(index)["weight_map"].values())):
+            if not (place / name).is_file():
+                raise ModelError(f"{place}: no {name}, which {index.name} names", hint="Copy the whole model again.")
+
+
+def _gguf(place: Path) -> Facts:
+    if find_spec("gguf") is None:
+        raise BrokenEnvironment(f"{place}: gguf is not installed", hint="pip install 'fintune[embedded]'")
+    from gguf import GGUFReader
+
+    file = place if place.is_file() else next(iter(sorted(place.glob("*.gguf"))))
+    need_readable(file)
+    try:
+        reader = GGUFReader(file)
+        settings = {n: f.contents() for n, f in reader.fields.items() if not n.startswith(("tokenizer.", "GGUF."))}
+        types = sorted({tensor.tensor_type.name for tensor in reader.tensors})
+    except (ValueError, IndexError, KeyError, UnicodeDecodeError, OverflowError) as error:
+        raise ModelError(f"{file}: damaged: {error}", hint="Copy it again.") from None
+    return {
+        "architecture": settings.get("general.architecture"),
+        "settings": settings,
+        "types": types,
+        "tensors": len(reader.tensors),
+        "parameters": sum(int(tensor.n_elements) for tensor in reader.tensors),
+        "bytes": file.stat().st_size,
+        "sha256": sha256(file),
+    }
+
+
+def _ct2(place: Path) -> Facts:
+    weights = place / "model.bin"
+    return {"config": read_json(place / "config.json"), "bytes": weights.stat().st_size, "sha256": sha256(weights)}
+
+
+_MODEL = Sort("model folder", lambda p: (p / "config.json").is_file() and any(p.glob("*.safetensors")), _model)
+_GGUF = Sort("gguf", lambda p: (p.suffix == ".gguf" and p.is_file()) or (p.is_dir() and any(p.glob("*.gguf"))), _gguf)
+_CT2 = Sort("CTranslate2 folder", lambda p: (p / "model.bin").is_file() and (p / "config.json").is_file(), _ct2)
+SORTS = (
+    Sort("run", lambda p: (p / "config.yaml").is_file(), _run),
+    Sort("export", lambda p: (p / RECORD).is_file() and (p / SETTINGS).is_file(), _export),
+    Sort(
+        "adapter",
+        lambda p: (p / "adapter_config.json").is_file() or (p / own_format.SETTINGS).is_file(),
+        _adapter,
+    ),
+    _MODEL,
+    Sort("LLaMA, original", original_llama.is_original, _original),
+    _GGUF,
+    _CT2,
+)
+
+
+def lines(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Names and values as a screen shows them."""
+    return [
+        (name, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+        for name, value in facts.items()
+    ]

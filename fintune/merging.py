@@ -1,0 +1,101 @@
+"""A run's adapter in the weights of its base model, in float32, with the answers that must come of it.
+
+>>> whole = merged(Run.open("runs/phrasebank-lora"))
+>>> whole.loaded.model, len(whole.expected)
+"""
+
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from fintune.assembly import engine, load_base_of
+from fintune.data.sources import sha256
+from fintune.errors import ModelError
+from fintune.evaluation.evaluate import predict
+from fintune.methods import METHODS
+from fintune.records import Prediction
+from fintune.run import Run
+from fintune.tasks import TASKS
+
+if TYPE_CHECKING:
+    from fintune.models import LoadedModel
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A model to be written."""
+
+    loaded: "LoadedModel"
+    expected: Sequence[Prediction]
+    """on the run's validation texts: what the run stored where it was scored in these very weights; else what the adapter answers
+    on the full base model in float32"""
+    sources: Sequence[Mapping[str, Any]]
+    """the runs in it: name, weight, digest of the adapter, fingerprint and licences of its data"""
+
+
+def merged(run: Run) -> Whole:
+    """Raises ModelError where the method cannot be merged, the base model is another one, or no weight changes."""
+    config, method = run.config(), METHODS[run.config().method.name]
+    if not method.mergeable or config.method.no_merge():
+        method.merged(None, config.method)  # raises, with the reason
+    if method.only is not None:
+        raise ModelError(
+            f"method.name: {method.name} starts as what {method.only} rounds away, and has no place in the full weights",
+            hint="Use the adapter, on the base model it was trained on.",
+        )
+    tuned, before = adapted(run)
+    whole = method.merged(tuned.loaded.model, config.method).eval()
+    if _checksums(whole) == before:
+        raise ModelError(f"{run.adapter}: the adapter changes no weight", hint="Train it again, with more steps.")
+    return replace(tuned, loaded=replace(tuned.loaded, model=whole))
+
+
+def adapted(run: Run) -> tuple[Whole, Mapping[str, int]]:
+    """The base model with the adapter on it, and checksums of its own parameters before."""
+    from fintune.models import load_adapter
+
+    stored = run.predictions("validation")
+    if not stored:
+        raise ModelError(
+            f"{run.folder}: no validation texts, and nothing can be proved without", hint="Train it again with some."
+        )
+    base = load_base_of(run, device="cpu", dtype="float32", quantization="none")
+    before = _checksums(base.model)
+    tuned = load_adapter(base, run.adapter)
+    expected = stored if scored_in_full(run) else answers(run, tuned)
+    return Whole(tuned, expected, [source(run)]), before
+
+
+def scored_in_full(run: Run) -> bool:
+    """Whether the stored answers are those of float32 weights, none of them rounded."""
+    model = run.config().model
+    rounded = model.dtype == "auto" and "cuda" in str(run.environment().get("accelerator"))
+    return not model.quantized and model.dtype in ("auto", "float32") and not rounded
+
+
+def answers(run: Run, loaded: "LoadedModel") -> list[Prediction]:
+    """What a model says to the run's validation texts."""
+    config, stored = run.config(), run.predictions("validation")
+    task = TASKS[config.task.name].build(config.task)
+    found, _ = predict(engine(config, loaded), task, [p.text for p in stored], [p.id for p in stored], stage="before")
+    return [replace(p, gold=s.gold) for p, s in zip(found, stored, strict=True)]
+
+
+def source(run: Run, weight: float = 1.0) -> dict[str, Any]:
+    """A run as a card and verification.json name it."""
+    data = run.data()
+    return {
+        "run": run.config().name,
+        "weight": weight,
+        "adapter_sha256": sha256(min(run.adapter.glob("*.safetensors"))),
+        "data_fingerprint": data["fingerprint"],
+        "data": [{"name": one["name"], "licence": one["licence"]} for one in data["sources"]],
+    }
+
+
+def _checksums(model: Any) -> dict[str, int]:
+    """Of the bytes of each parameter: enough to see that it changed."""
+    import torch
+
+    return {n: zlib.crc32(p.detach().contiguous().view(torch.uint8).numpy()) for n, p in model.named_parameters()}

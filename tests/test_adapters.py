@@ -1,0 +1,76 @@
+"""The registry of adapters: by content, under several processes, and usable."""
+
+import json
+import multiprocessing
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import fintune
+from fintune.adapters import add, listed, remove
+from fintune.errors import RunError
+from fintune.run import Run
+from tests.tiny import config_for
+
+
+@pytest.fixture(scope="module")
+def run(tiny_causal: Path, rows_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return fintune.train(config_for(tiny_causal, rows_file, tmp_path_factory.mktemp("kept")), ["train.epochs=1"])
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FINTUNE_CACHE", str(tmp_path / "cache 存"))
+
+
+def test_what_is_added_is_used_as_a_run_and_kept_once(run: Run, fin: Any) -> None:
+    kept = json.loads(fin("adapters", "add", run.folder, "--name", "first", "--json").out)
+    assert add(run.folder, name="again").name == "first"
+    text = run.predictions("validation")[0]
+    again = json.loads(fin("predict", kept["path"], text.text, "--json").out)
+    assert again["label"] == text.label
+    assert [row["id"] for row in json.loads(fin("adapters", "list", "--json").out)] == [kept["id"]]
+    assert "first" in fin("adapters", "list").out
+    assert fin("adapters", "remove", kept["id"][:5]).code == 0
+    assert listed() == []
+    assert not Path(kept["path"]).exists()
+    assert "none yet" in fin("adapters", "list").out
+
+
+def test_names_are_of_one_each_and_wrong_ones_are_told(run: Run, tmp_path: Path, fin: Any) -> None:
+    add(run.folder, name="mine")
+    other = Path(shutil.copytree(run.adapter, tmp_path / "other"))
+    (other / "note.txt").write_text("of other content")
+    with pytest.raises(RunError, match="--name mine: is another adapter's"):
+        add(other, name="mine")
+    assert add(other).name == "other"
+    with pytest.raises(RunError, match=r"minne: no such adapter"):
+        remove("minne")
+    assert "Did you mean 'mine'?" in fin("adapters", "remove", "minne").err
+    with pytest.raises(RunError, match="a model folder, and no adapter"):
+        add(run.config().model.base)
+
+
+def _work(folder: str) -> None:
+    for _ in range(5):
+        kept = add(folder)
+        try:
+            remove(kept.id)
+        except RunError:
+            assert kept.id not in [one.id for one in listed()]
+
+
+def test_two_processes_at_once_leave_nothing_half_done(run: Run, tmp_path: Path) -> None:
+    context = multiprocessing.get_context("fork")
+    workers = [context.Process(target=_work, args=(str(run.folder),)) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert [worker.exitcode for worker in workers] == [0, 0]
+    left = [path for path in (tmp_path / "cache 存" / "adapters").iterdir() if path.name.startswith(".")]
+    assert left == []
+    add(run.folder)
+    assert Run.open(listed()[0].path).predictions("validation") == run.predictions("validation")

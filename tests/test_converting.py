@@ -1,0 +1,59 @@
+"""Other layouts become folders that load, or nothing."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from fintune.converting import convert
+from fintune.errors import ModelError, RunError
+from fintune.export.registry import FORMATS
+from fintune.models import load_model
+from tests.families import save
+from tests.models.test_original_llama import ranks, weights, written
+
+
+@pytest.fixture
+def original(tmp_path: Path) -> Path:
+    source = written(tmp_path / "原 original", weights(518, 2), 2, 0, n_kv_heads=2)
+    ranks(source)
+    return source
+
+
+def test_a_checkpoint_of_meta_becomes_a_base_model(original: Path, tmp_path: Path, fin: Any) -> None:
+    made = json.loads(fin("convert", original, "-o", tmp_path / "made 成", "--json").out)
+    assert made["layout"] == "LLaMA, original"
+    assert made["parameters"] == sum(tensor.numel() for tensor in weights(518, 2).values())
+    assert load_model(made["folder"], device="cpu").sha256 == made["sha256"]
+
+
+def test_a_gguf_comes_back_as_the_model_it_was_made_from(tmp_path: Path, fin: Any) -> None:
+    loaded = load_model(str(save("llama", tmp_path / "model")), device="cpu")
+    FORMATS["gguf"].write(loaded, tmp_path / "made", "float32")
+    shown = fin("convert", tmp_path / "made" / "model.gguf", "-o", tmp_path / "back")
+    assert "gguf · " in shown.out
+    assert "model.base=" in shown.out
+    again = load_model(str(tmp_path / "back"), device="cpu")
+    own, theirs = loaded.model.state_dict(), again.model.state_dict()
+    assert all(torch.equal(own[name], theirs[name]) for name in own)
+    assert again.tokenizer("Alvex !! ü").input_ids == loaded.tokenizer("Alvex !! ü").input_ids
+
+
+def test_what_is_no_such_thing_is_refused(original: Path, tmp_path: Path, fin: Any) -> None:
+    assert fin("convert", tmp_path / "nothing", "-o", tmp_path / "x").code == 2
+    with pytest.raises(ModelError, match=r"not a \.gguf file, a folder with params\.json"):
+        convert(save("llama", tmp_path / "model"), output=tmp_path / "x")
+    (tmp_path / "there").mkdir()
+    with pytest.raises(RunError, match="is there already"):
+        convert(original, output=tmp_path / "there")
+    bad = tmp_path / "bad.gguf"
+    bad.write_bytes(b"GGUF and nothing")
+    with pytest.raises(ModelError, match=r"bad\.gguf"):
+        convert(bad, output=tmp_path / "x")
+    shard = original / "consolidated.01.pth"
+    shard.write_bytes(shard.read_bytes()[:900])
+    with pytest.raises(ModelError, match=r"consolidated\.01\.pth: damaged"):
+        convert(original, output=tmp_path / "x")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.gguf", "model", "there", "原 original"]

@@ -1,0 +1,307 @@
+"""An export is proved to be what was evaluated, or not written."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from gguf import GGUFReader
+from safetensors.torch import load_file, save_file
+
+import fintune
+from fintune.converting import convert
+from fintune.errors import BrokenEnvironment, ModelError, RunError, UsageError
+from fintune.export.registry import FORMATS
+from fintune.exporting import export
+from fintune.exports import open_export
+from fintune.merging import merged
+from fintune.models import load_model
+from fintune.opening import open_engine
+from fintune.run import Run
+from fintune.tasks import TASKS
+from tests.families import save
+from tests.tiny import config_for, unigram_tokenizer
+
+FAMILIES = ["llama", "qwen2", "qwen3", "gemma3", "gpt2", "flan-t5", "mt5", "t5gemma2"]
+
+
+def trained(family: str, rows: Path, folder: Path, *more: str, **method: Any) -> Run:
+    model = save(family, folder / "model 模")
+    if family in ("flan-t5", "mt5"):
+        unigram_tokenizer().save_pretrained(model)
+    config = config_for(model, rows, folder / "runs 跑") | {"method": method}
+    return fintune.train(
+        config, ["train.learning_rate=3e-3", "evaluation.baselines=[]", "evaluation.test=false", *more]
+    )
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def run(request: pytest.FixtureRequest, rows_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return trained(request.param, rows_file, tmp_path_factory.mktemp("export"), name="lora", r=2)
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype"), [(f.name, d) for f in FORMATS.values() for d in f.dtypes if f.name != "bitsandbytes"]
+)
+def test_every_format_answers_as_the_run_was_scored(name: str, dtype: str, run: Run, tmp_path: Path) -> None:
+    base = load_model(run.config().model.base, device="cpu")
+    if (family := base.model.config.model_type) not in (FORMATS[name].families or (family,)):
+        with pytest.raises(ModelError, match=f"--format {name}: is for .*, and this model is {family}"):
+            export(run, name, dtype=dtype, output=tmp_path / "none")
+        assert not (tmp_path / "none").exists()
+        return
+    if dtype == "float16" and family in ("t5", "mt5") and FORMATS[name].half_overflows:
+        with pytest.raises(ModelError, match="overflows in it"):
+            export(run, name, dtype=dtype, output=tmp_path / "none")
+        return
+    made = export(run, name, dtype=dtype, output=tmp_path / "合并 folder", allow_loss=True)
+    written = json.loads((made.folder / "verification.json").read_text())
+    assert written["texts"] == 9
+    assert written["changed"] <= (dtype in ("q8_0", "int8"))
+    assert written["largest_difference"] < {"float32": 1e-4, "q8_0": 0.1, "int8": 0.1}.get(dtype, 1e-2)
+    card = (made.folder / "README.md").read_text()
+    assert run.environment()["base_sha256"] in card
+    assert f"{9 - written['changed']} of the 9 validation texts" in card
+    if FORMATS[name].read is None:
+        return
+    again = FORMATS[name].read(made.folder)
+    own, theirs = again.model.state_dict(), base.model.state_dict()
+    assert own.keys() == theirs.keys()
+    assert any(not torch.equal(own[n], theirs[n]) for n in own)
+
+
+def test_only_a_plain_lora_goes_alone(rows_file: Path, tmp_path: Path) -> None:
+    dora = trained("llama", rows_file, tmp_path / "a", name="dora", r=2)
+    with pytest.raises(ModelError, match=r"--format gguf-lora: .* trained too"):
+        export(dora, "gguf-lora")
+    norms = trained("llama", rows_file, tmp_path / "b", name="norms")
+    with pytest.raises(ModelError, match="trained too"):
+        export(norms, "gguf-lora")
+
+
+def test_llamas_state_dict_is_metas_and_comes_back_bit_by_bit(rows_file: Path, tmp_path: Path) -> None:
+    run = trained("llama", rows_file, tmp_path, name="lora", r=2)
+    whole = merged(run).loaded
+    before = {name: tensor.clone() for name, tensor in whole.model.state_dict().items()}
+    made = export(run, "state-dict", output=tmp_path / "out")
+    names = torch.load(made.folder / "consolidated.00.pth", weights_only=True).keys()
+    assert {"tok_embeddings.weight", "layers.1.attention.wq.weight", "layers.0.feed_forward.w2.weight"} <= names
+    after = FORMATS["state-dict"].read(made.folder).model.state_dict()
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    settings = json.loads((made.folder / "params.json").read_text())
+    width = int(8 * settings["dim"] / 3)
+    width = int(settings["ffn_dim_multiplier"] * width)
+    assert settings["multiple_of"] * -(-width // settings["multiple_of"]) == whole.model.config.intermediate_size
+
+
+@pytest.mark.parametrize(
+    ("family", "method"),
+    [
+        ("llama", {"name": "dora", "r": 2}),
+        ("t5gemma2", {"name": "lora", "r": 2, "modules_to_save": ["embed_tokens"]}),
+        ("llama", {"name": "lokr"}),
+        ("mt5", {"name": "ia3"}),
+        ("gpt2", {"name": "bitfit"}),
+        ("llama", {"name": "norms"}),
+        ("gemma3", {"name": "freeze", "blocks": 1}),
+    ],
+)
+def test_every_sort_of_merge_is_proved(family: str, method: dict[str, Any], rows_file: Path, tmp_path: Path) -> None:
+    run = trained(family, rows_file, tmp_path, **method)
+    assert export(run, "merged").verification.changed == 0
+    assert (run.folder / "exports" / "merged" / "model.safetensors").is_file()
+
+
+def test_what_cannot_be_merged_says_why_and_writes_nothing(rows_file: Path, tmp_path: Path) -> None:
+    run = trained("llama", rows_file, tmp_path, name="houlsby", size=4)
+    with pytest.raises(ModelError, match="houlsby cannot be merged: "):
+        export(run, "merged")
+    assert not (run.folder / "exports").exists()
+
+
+@pytest.fixture(scope="module")
+def plain(rows_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return trained("llama", rows_file, tmp_path_factory.mktemp("plain"), name="lora", r=2)
+
+
+def test_another_base_is_refused(plain: Run, rows_file: Path, tmp_path: Path) -> None:
+    run = trained("llama", rows_file, tmp_path, name="lora", r=2)
+    save("llama", tmp_path / "model 模", num_hidden_layers=1)
+    with pytest.raises(ModelError, match=r"not those the adapter was trained on \(sha256 differs\)"):
+        export(run, "merged")
+
+
+def test_one_that_answers_otherwise_is_not_written(plain: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = FORMATS["merged"]
+
+    def damaging(merged: Any, folder: Path, dtype: str) -> None:
+        with torch.no_grad():
+            merged.model.lm_head.weight.mul_(-1)
+        original.write(merged, folder, dtype)
+
+    monkeypatch.setitem(FORMATS, "merged", replace(original, write=damaging))
+    place = tmp_path / "place"
+    with pytest.raises(ModelError, match="merged, float32: not the model that was evaluated"):
+        export(plain, "merged", output=place / "out")
+    assert list(place.iterdir()) == []
+    monkeypatch.setitem(FORMATS, "merged", replace(original, write=damaging, dtypes={"float32": None}))
+    with pytest.raises(ModelError, match="get another label than the run gave them"):
+        export(plain, "merged", output=place / "out")
+    assert export(plain, "merged", output=place / "out", allow_loss=True).verification.changed > 1
+
+
+def test_an_adapter_that_changes_nothing_is_refused(plain: Run, tmp_path: Path) -> None:
+    run = Run(Path(shutil.copytree(plain.folder, tmp_path / "run")))
+    file = run.adapter / "adapter_model.safetensors"
+    save_file({name: torch.zeros_like(tensor) for name, tensor in load_file(file).items()}, file)
+    with pytest.raises(ModelError, match="the adapter changes no weight"):
+        export(run, "merged")
+
+
+def test_the_place_is_taken_or_the_words_are_wrong(plain: Run, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(RunError, match="is there already"):
+        export(plain, "merged", output=tmp_path / "mine", overwrite=True)
+    export(plain, "merged", output=tmp_path / "out")
+    with pytest.raises(RunError, match="is there already"):
+        export(plain, "merged", output=tmp_path / "out")
+    export(plain, "merged", output=tmp_path / "out", overwrite=True)
+    with pytest.raises(UsageError, match="--format mergd: unknown format"):
+        export(plain, "mergd")
+    with pytest.raises(UsageError, match="--dtype int3: format merged has float32, bfloat16, float16"):
+        export(plain, "merged", dtype="int3")
+
+
+def test_an_adapter_of_a_base_in_4_bits_is_merged_into_the_full_one_and_measured(
+    rows_file: Path, tmp_path: Path
+) -> None:
+    model = save("llama", tmp_path / "model", hidden_size=64, intermediate_size=128, num_key_value_heads=2)
+    config = config_for(model, rows_file, tmp_path) | {"method": {"name": "lora", "r": 2}}
+    run = fintune.train(config, ["model.quantization=nf4", "evaluation.baselines=[]", "train.learning_rate=3e-3"])
+    made = export(run, "merged", allow_loss=True)
+    assert made.verification.changed == 0
+    assert made.verification.largest_difference < 1e-4, "beside the adapter on the full base"
+    assert 1e-4 < made.facts["beside_the_run"]["largest_difference"] < 1
+
+
+def test_the_commands_print_what_was_found(plain: Run, tmp_path: Path, fin: Any) -> None:
+    shown = fin("merge", plain.folder, "-o", tmp_path / "merged 合")
+    assert shown.code == 0
+    assert "9 of 9" in shown.out
+    found = json.loads(fin("export", plain.folder, "--format", "gguf", "-o", tmp_path / "g", "--json").out)
+    assert found["format"] == "gguf"
+    refused = fin("export", plain.folder, "--format", "nothing")
+    assert refused.code == 2
+    assert "unknown format" in refused.err
+
+
+@pytest.mark.parametrize("name", ["merged", "gguf", "ctranslate2-int8"])
+def test_an_export_is_an_engine(name: str, plain: Run, rows_file: Path, tmp_path: Path, fin: Any) -> None:
+    form, _, dtype = name.partition("-")
+    export(plain, form, dtype=dtype or None, overwrite=True)
+    texts = [p.text for p in plain.predictions("validation")]
+    found = fintune.load(plain, engine_name=name)(texts)
+    assert [p.label for p in found] == [p.label for p in plain.predictions("validation")]
+    moved = Path(shutil.copytree(plain.folder / "exports" / name, tmp_path / "moved"))
+    assert fintune.load(moved)(texts) == found
+    scores = json.loads(fin("evaluate", plain.folder, "--data", rows_file, "--engine", name, "--json").out)
+    assert scores["accuracy"]["n"] == 90
+    assert fin("predict", plain.folder, "--engine", name, texts[0]).code == 0
+    unknown = fin("predict", plain.folder, "--engine", "nothing", "a text")
+    assert unknown.code == 2
+    assert name in unknown.err
+
+
+@pytest.mark.parametrize(
+    ("family", "sizes"),
+    [
+        ("llama", {"hidden_size": 64, "intermediate_size": 128, "num_key_value_heads": 2}),
+        ("mt5", {"d_model": 64, "d_kv": 32, "d_ff": 128}),
+    ],
+)
+def test_all_formats_in_one_table(
+    family: str, sizes: dict[str, int], rows_file: Path, tmp_path: Path, fin: Any
+) -> None:
+    model = save(family, tmp_path / "model", **sizes)
+    if family == "mt5":
+        unigram_tokenizer().save_pretrained(model)
+    config = config_for(model, rows_file, tmp_path) | {"method": {"name": "lora", "r": 2}}
+    run = fintune.train(config, ["train.learning_rate=3e-3", "evaluation.baselines=[]", "evaluation.test=false"])
+    records = json.loads(fin("export", run.folder, "--all", "--allow-loss", "--json").out)
+    made = {f"{one['format']} {one['dtype']}": one for one in records}
+    assert made.keys() == {f"{form.name} {dtype}" for form in FORMATS.values() for dtype in form.dtypes}
+    assert all(("folder" in one) != ("refused" in one) for one in made.values())
+    assert (
+        made["bitsandbytes nf4"]["megabytes"]
+        < made["merged bfloat16"]["megabytes"]
+        < made["merged float32"]["megabytes"]
+    )
+    assert "| bitsandbytes, nf4 |" in fin("export", run.folder, "--all", "--table").out
+    assert fin("export", run.folder, "--all", "--format", "gguf").code == 2
+
+
+def test_a_missing_package_is_named(plain: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fintune.export.registry.find_spec", lambda name: None)
+    with pytest.raises(BrokenEnvironment, match="ctranslate2 is not installed") as refused:
+        export(plain, "ctranslate2")
+    assert refused.value.hint == "pip install 'fintune[ctranslate2]'"
+
+
+def test_a_folder_of_a_newer_version_is_refused(plain: Run, tmp_path: Path) -> None:
+    folder = export(plain, "merged", output=tmp_path / "out").folder
+    record = json.loads((folder / "verification.json").read_text())
+    (folder / "verification.json").write_text(json.dumps(record | {"version": 2}))
+    with pytest.raises(ModelError, match="version 2, and this FinTune reads up to 1"):
+        fintune.load(folder)
+
+
+@pytest.mark.parametrize("family", ["llama", "gemma", "mistral", "bloom", "mt5"])
+@pytest.mark.parametrize("objective", ["candidates", "tokens"])
+def test_first_tokens_and_whole_answers_in_ctranslate2(
+    family: str, objective: str, rows_file: Path, tmp_path: Path
+) -> None:
+    answers = "task.answers={negative: Oslo, neutral: Lima, positive: Turin}"
+    run = trained(family, rows_file, tmp_path, f"train.objective={objective}", answers, name="lora", r=2)
+    made = export(run, "ctranslate2")
+    assert made.verification.changed == 0
+    engine = open_export(run, "ctranslate2")
+    task = TASKS["sentiment"].build(run.config().task)
+    prompts = [task.prompt(text) for text in ("Alvex +", "Bortun of Lima and Turin and Accra =", "Cyrit of Oslo -")]
+    alone = [engine.rank([prompt], task.candidates()).log_probability[0] for prompt in prompts]
+    np.testing.assert_allclose(engine.rank(prompts, task.candidates()).log_probability, alone, atol=1e-4)
+    exact = open_engine(run).rank(prompts, task.candidates()).log_probability
+    np.testing.assert_allclose(alone, exact, atol=1e-4)
+    assert len(engine.generate(prompts, max_new_tokens=3)) == 3
+
+
+def test_a_file_that_was_changed_is_not_run(plain: Run, tmp_path: Path) -> None:
+    folder = export(plain, "merged", output=tmp_path / "out").folder
+    weights = folder / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-5] ^= 1
+    weights.write_bytes(content)
+    with pytest.raises(ModelError, match=r"model\.safetensors: is missing, or not the file that was proved"):
+        fintune.load(folder)
+
+
+def test_stretched_positions_are_written_as_factors(rows_file: Path, tmp_path: Path) -> None:
+    model = save("llama", tmp_path / "model")
+    settings = json.loads((model / "config.json").read_text())
+    settings["rope_parameters"] |= {
+        "rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+        "original_max_position_embeddings": 64,
+    }  # fmt: skip
+    (model / "config.json").write_text(json.dumps(settings))
+    run = fintune.train(config_for(model, rows_file, tmp_path), ["train.epochs=1", "evaluation.baselines=[]"])
+    folder = export(run, "gguf", allow_loss=True).folder
+    tensors = {tensor.name: tensor.data for tensor in GGUFReader(folder / "model.gguf").tensors}
+    plain = load_model(str(model), device="cpu").model.model.rotary_emb.inv_freq
+    usual = settings["rope_parameters"]["rope_theta"] ** (-np.arange(0, 16, 2) / 16)
+    np.testing.assert_allclose(usual / tensors["rope_freqs.weight"], plain, rtol=1e-5)
+    back = convert(export(run, "state-dict", allow_loss=True).folder, output=tmp_path / "back")
+    assert json.loads((Path(back.folder) / "config.json").read_text())["rope_parameters"]["factor"] == 8.0
