@@ -70,7 +70,9 @@ def test_two_processes_at_once_leave_nothing_half_done(run: Run, tmp_path: Path)
     for worker in workers:
         worker.join()
     assert [worker.exitcode for worker in workers] == [0, 0]
-    left = [path for path in (tmp_path / "cache 存" / "adapters").iterdir() if path.name.startswith(".")]
+    left = [
+        path.name for path in (tmp_path / "cache 存" / "adapters").iterdir() if path.name[0] == "." and path.is_dir()
+    ]
     assert left == []
     add(run.folder)
     assert Run.open(listed()[0].path).predictions("validation") == run.predictions("validation")

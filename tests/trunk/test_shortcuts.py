@@ -123,7 +123,7 @@ def test_scores_of_first_tokens_are_the_same_from_the_trunk(folders: dict[str, P
     answers = ["up", "down", "sideways"]
     plain = TorchEngine(loaded, max_length=96)
     rows = torch.tensor([plain._encoder.answer_ids(answer)[0] for answer in answers])
-    ids, _ = plain._encode(prompts, reserve=1)
+    ids, _ = plain._encoder.encode_prompts(prompts, reserve=1)
     cache = filled(loaded, ids)
 
     def scores(**options: Any) -> np.ndarray:
