@@ -5,6 +5,8 @@
 device(type='meta')
 """
 
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,6 +14,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
 from fintune.models.load import LoadedModel
 from fintune.models.references import at_hand, loading_errors
+from fintune.prompts import Kind
 
 
 def skeleton(reference: str) -> LoadedModel | None:
@@ -22,5 +25,23 @@ def skeleton(reference: str) -> LoadedModel | None:
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         auto: Any = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
         model = auto.from_config(config, trust_remote_code=False)
-    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    return LoadedModel(model.eval(), tokenizer, "seq2seq" if config.is_encoder_decoder else "causal", reference)
+    kind: Kind = "seq2seq" if config.is_encoder_decoder else "causal"
+    return LoadedModel(model.eval(), LateTokenizer(folder), kind, reference)
+
+
+class LateTokenizer:
+    """A folder's tokenizer, read when it is first asked for anything: a large one takes seconds, and few methods ask."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    @cached_property
+    def _read(self) -> Any:
+        return AutoTokenizer.from_pretrained(self._folder, local_files_only=True, trust_remote_code=False)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._read, name)
+
+    def __call__(self, *texts: Any, **options: Any) -> Any:
+        """As the tokenizer's."""
+        return self._read(*texts, **options)
