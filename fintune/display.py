@@ -258,35 +258,6 @@ def estimate(found: "Estimate") -> Table:
     return table
 
 
-def exports(found: Sequence[Mapping[str, Any]]) -> Table:
-    """What exports weigh, how fast they answer, and how their answers differ from the run's."""
-    table = empty_table("beside the answers the run was scored with")
-    for column in ("format", "MB", "loads in", "texts/s", "largest difference", "labels kept", "accuracy"):
-        table.add_column(column, justify="left" if column == "format" else "right")
-    for one in found:
-        if "refused" in one:
-            table.add_row(f"{one['format']}, {one['dtype']}", *[""] * 6)
-            continue
-        change = 100 * (one["accuracy"] - one["accuracy_of_run"])
-        table.add_row(
-            f"{one['format']}, {one['dtype']}",
-            f"{one['megabytes']:,.1f}",
-            f"{one['load_seconds']:.1f} s",
-            f"{one['texts_per_second']:.1f}",
-            f"{one['largest_difference']:.1g}",
-            f"{one['texts'] - one['changed']} of {one['texts']}",
-            f"{100 * one['accuracy']:.1f} ({change:+.1f})",
-        )
-    return table
-
-
-def markdown(table: Table) -> str:
-    """A table for a document."""
-    columns = [[column.header, "---", *column.cells] for column in table.columns]
-    lines = list(zip(*columns, strict=True))
-    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
-
-
 def listing(rows: Sequence[Mapping[str, str]]) -> Table:
     """A plain table; the keys of the first row are the columns."""
     table = empty_table()

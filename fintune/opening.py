@@ -18,14 +18,13 @@ from fintune.engines import Engine
 from fintune.engines.registry import ENGINES, EngineEntry, entry_of
 from fintune.engines.second_look import SecondLook
 from fintune.errors import ModelError
+from fintune.export.verification import AGREEMENT
 from fintune.exports import exports_of, open_export
 from fintune.methods import METHODS
 from fintune.progress import tell
 from fintune.run import Run
 from fintune.tasks import TASKS
 
-AGREEMENT = 0.995
-"""share of the validation texts that must keep their label"""
 _FEW = 64
 """texts a model reads to be prepared"""
 

@@ -45,7 +45,7 @@ LAYERS = [
         "converting",
         "inspecting",
     },
-    {"adapters", "predictor", "explaining", "display", "comparison_tables", "table_files", "bulk"},
+    {"adapters", "predictor", "explaining", "display", "comparison_tables", "export_tables", "table_files", "bulk"},
     {"terminal"},
     {"commands"},
     {"cli", "exits"},

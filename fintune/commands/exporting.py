@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 import typer
 from rich.text import Text
 
-from fintune import display
+from fintune import export_tables
 from fintune.combining import How
 from fintune.commands.options import AsJson, Code, Debug, RunFolder
 from fintune.errors import UsageError
@@ -128,7 +128,9 @@ def _show(made: "Sequence[Exported | Refused]", as_json: bool, markdown: bool = 
     if as_json:
         print_json(records[0] if len(made) == 1 else records)
         return
-    out.print(Text(display.markdown(display.exports(records))) if markdown else display.exports(records))
+    out.print(
+        Text(export_tables.markdown(export_tables.exports(records))) if markdown else export_tables.exports(records)
+    )
     for one in records:
         if "refused" in one:
             out.print(Text(one["refused"]))
