@@ -1,7 +1,9 @@
 """Files written whole or not at all, and places where none can be written refused before any work."""
 
 import errno
+import glob
 import os
+import platform
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -13,6 +15,7 @@ from safetensors import SafetensorError
 
 from fintune.errors import RunError
 
+_FORMER = "former"
 _NOTHING = 1_000_000
 """bytes: less is a full disk"""
 
@@ -54,19 +57,51 @@ def replacing_folder(folder: Path, *, overwrite: bool = False) -> Iterator[Path]
 
     Raises RunError when something stands there by then and may not be replaced.
     """
-    with _above(folder), tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as staging:
-        place, former = Path(staging) / folder.name, Path(staging) / "former"
-        yield place
-        if folder.exists() and not overwrite:
-            raise RunError(f"{folder}: another process has made it meanwhile", hint="Name another folder.")
-        try:
-            if folder.exists():
-                folder.rename(former)
-            place.rename(folder)
-        except BaseException:
-            if former.exists() and not folder.exists():
-                former.rename(folder)
-            raise
+    own = f".{folder.name}.{platform.node()}."
+    with _above(folder):
+        _mend(folder, own)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f"{own}{os.getpid()}.", suffix=".tmp") as staging:
+            place, former = Path(staging) / folder.name, Path(staging) / _FORMER
+            yield place
+            _to_disk(place)
+            try:
+                if folder.exists() and overwrite:
+                    folder.rename(former)
+                place.rename(folder)
+            except BaseException as error:
+                if former.exists() and not folder.exists():
+                    former.rename(folder)
+                if isinstance(error, OSError) and folder.exists():
+                    raise RunError(f"{folder}: another process has made it meanwhile", hint="Name another.") from None
+                raise
+
+
+def _mend(folder: Path, own: str) -> None:
+    """Remove what killed processes of this machine left, and put back what one was about to replace."""
+    for left in folder.parent.glob(f"{glob.escape(own)}*.tmp"):
+        pid = left.name.removeprefix(own).partition(".")[0]
+        if not pid.isdigit() or _runs(int(pid)):
+            continue
+        if (left / _FORMER).exists() and not folder.exists():
+            (left / _FORMER).rename(folder)
+        shutil.rmtree(left, ignore_errors=True)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def _to_disk(place: Path) -> None:
+    for path in place.rglob("*"):
+        if path.is_file():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
 
 
 @contextmanager

@@ -4,6 +4,7 @@
 0
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -58,6 +59,8 @@ def _need_fit(runs: Sequence[Run], weights: Sequence[float], how: str, density: 
         raise UsageError(
             f"--weights: {len(weights)} for {len(runs)} runs", hint="Give one for each, and two runs at least."
         )
+    if not any(weights) or not all(map(math.isfinite, weights)):
+        raise UsageError(f"--weights {','.join(map(str, weights))}: nothing to add", hint="Such as: --weights 0.7,0.3")
     if not 0 < density <= 1:
         raise UsageError(f"--density {density:g}: must be above 0 and at most 1", hint="It is a share; 0.5 is usual.")
     first = runs[0]
@@ -113,10 +116,22 @@ def _combined(runs: Sequence[Run], weights: Sequence[float], how: str, density: 
             raise ModelError(
                 f"--combine {how}: {str(error).partition(chr(10))[0]}", hint="Use --combine cat."
             ) from None
+    _need_everywhere(tuned, names)
     tuned.set_adapter("combined")
     expected = answers(runs[0], replace(base, model=tuned.eval()))
     sources = [source(run, weight) | {"combined": how} for run, weight in zip(runs, weights, strict=True)]
     return Whole(replace(base, model=merge_with_peft(tuned).eval()), expected, sources)
+
+
+def _need_everywhere(tuned: Any, names: Sequence[str]) -> None:
+    """PEFT gives the result the first adapter's choice of layers, and drops what others changed. Raises ModelError."""
+    for layer, module in tuned.named_modules():
+        held = getattr(module, "lora_A", {})
+        if "combined" not in held and any(name in held for name in names):
+            raise ModelError(
+                f"{layer.removeprefix('base_model.model.')}: not every adapter is on this layer",
+                hint="Combine runs with the same method.layers and target_modules.",
+            )
 
 
 def _plain_scaling(tuned: Any, name: str) -> None:

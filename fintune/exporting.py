@@ -6,7 +6,7 @@
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,12 @@ from fintune.export.model_card import export_card
 from fintune.export.registry import FORMATS, Format, format_of
 from fintune.export.verification import Verification, compare, need_equal
 from fintune.exports import RECORD, SETTINGS, VERSION, digests, opened, read_record
-from fintune.merging import Whole, adapted, merged
+from fintune.merging import Whole, adapted, merged, scored_in_full
 from fintune.merging import source as source_of
 from fintune.models.references import config_at_hand
 from fintune.models.stack import bare
 from fintune.progress import tell
+from fintune.records import Prediction
 from fintune.run import Run
 from fintune.tasks import TASKS
 
@@ -95,9 +96,10 @@ def written(  # noqa: PLR0913
         tell("export", f"writing {form.name}, {dtype}")
         with disk_errors(place):
             form.write(whole.loaded, place, dtype)
-        whole = replace(whole, loaded=None)  # type: ignore[arg-type]  # one model in memory at a time
-        made = replace(_verified(run, form, dtype, place, whole, allow_loss), folder=folder)
         (place / SETTINGS).write_text(dump(run.config()), encoding="utf-8")
+        expected = whole.expected, whole.sources
+        del whole  # one model in memory at a time
+        made = replace(_verified(run, form, dtype, place, *expected, allow_loss=allow_loss), folder=folder)
         (place / "README.md").write_text(export_card(run, made.facts, form), encoding="utf-8")
         (place / RECORD).write_text(json.dumps(made.facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return made
@@ -115,7 +117,7 @@ def export_all(
                 made.append(_there(run, form, dtype, overwrite) or export(
                     run, form.name, dtype=dtype, allow_loss=allow_loss, overwrite=True
                 ))  # fmt: skip
-            except (ModelError, BrokenEnvironment) as error:
+            except (ModelError, RunError, BrokenEnvironment) as error:
                 made.append(Refused(form.name, dtype, error.message))
     return made
 
@@ -148,22 +150,30 @@ def _there(run: Run, form: Format, dtype: str, overwrite: bool) -> Exported | No
     return Exported(folder, facts, Verification.of(facts)) if facts["sources"][0]["adapter_sha256"] == now else None
 
 
-def _verified(run: Run, form: Format, dtype: str, place: Path, whole: Whole, allow_loss: bool) -> Exported:
+def _verified(  # noqa: PLR0913
+    run: Run,
+    form: Format,
+    dtype: str,
+    place: Path,
+    expected: Sequence[Prediction],
+    sources: Sequence[Mapping[str, Any]],
+    *,
+    allow_loss: bool,
+) -> Exported:
     """Read what was written and ask it the validation texts."""
     config, what = run.config(), f"{form.name}, {dtype}"
     task = TASKS[config.task.name].build(config.task)
     begun = time.monotonic()
-    running = opened(form, place, config)
+    running = opened(form, place, config, base_sha256=run.environment().get("base_sha256"))
     loaded = time.monotonic()
-    found, _ = predict(
-        running, task, [p.text for p in whole.expected], [p.id for p in whole.expected], stage=f"verify {form.name}"
-    )
+    found, _ = predict(running, task, [p.text for p in expected], [p.id for p in expected], stage=f"verify {form.name}")
     seconds = time.monotonic() - loaded
-    proved = compare(whole.expected, found)
+    proved = compare(expected, found)
     need_equal(proved, form.dtypes[dtype], what, allow_loss=allow_loss)
-    to_run = compare(run.predictions("validation"), found) if len(whole.sources) == 1 else None
+    rounded = len(sources) == 1 and not scored_in_full(run)
+    to_run = compare(run.predictions("validation"), found) if rounded else None
     if to_run is not None:
-        need_equal(to_run, None, what, allow_loss=allow_loss)
+        need_equal(to_run, None, f"{what}, beside the rounded base", allow_loss=allow_loss)
     facts = {
         "version": VERSION,
         "format": form.name,
@@ -171,7 +181,7 @@ def _verified(run: Run, form: Format, dtype: str, place: Path, whole: Whole, all
         "base": config.model.base,
         "base_sha256": run.environment().get("base_sha256"),
         "method": config.method.name,
-        "sources": list(whole.sources),
+        "sources": list(sources),
         "megabytes": sum(file.stat().st_size for file in place.rglob("*") if file.is_file()) / 1e6,
         "load_seconds": loaded - begun,
         "texts_per_second": len(found) / seconds,

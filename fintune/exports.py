@@ -13,7 +13,7 @@ from fintune.data.sources import sha256
 from fintune.engines import Engine
 from fintune.errors import ModelError
 from fintune.export.registry import Format, format_of
-from fintune.models.references import read_json, sha256_at_hand
+from fintune.models.references import read_json
 from fintune.run import Run
 from fintune.sections import RunConfig
 
@@ -22,6 +22,8 @@ VERSION = 1
 """of the folder's layout"""
 SETTINGS = "fintune.yaml"
 """the run's config: how texts are put to the model, and answers read"""
+_READ = (".json", ".safetensors", ".model", ".jinja", ".txt", ".bin", ".pth", ".gguf", ".yaml")
+"""files a model may be read from"""
 
 
 def exports_of(run: Run) -> list[str]:
@@ -38,15 +40,13 @@ def open_folder(folder: Path) -> tuple[Engine, RunConfig]:
     """What runs an export, wherever it has been copied to, and the config of its run. Raises ConfigError, ModelError when damaged."""
     record, config = read_record(folder), load(folder / SETTINGS)
     form = format_of(str(record["format"]))
+    here = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.suffix in _READ}
+    if added := here - record["files"].keys() - {RECORD}:
+        raise ModelError(f"{folder / min(added)}: was not there when it was proved", hint="Remove it, or export again.")
     for name, digest in record["files"].items():
         if not (folder / name).is_file() or sha256(folder / name) != digest:
             raise ModelError(f"{folder / name}: is missing, or not the file that was proved", hint="Export it again.")
-    if form.onto is not None and sha256_at_hand(config.model.base) not in (None, record["base_sha256"]):
-        raise ModelError(
-            f"{config.model.base}: not the model the adapter was trained on (sha256 differs)",
-            hint="Restore that model.",
-        )
-    return opened(form, folder, config), config
+    return opened(form, folder, config, base_sha256=record["base_sha256"]), config
 
 
 def read_record(folder: Path) -> dict[str, Any]:
@@ -63,13 +63,19 @@ def read_record(folder: Path) -> dict[str, Any]:
     return record
 
 
-def opened(form: Format, folder: Path, config: RunConfig) -> Engine:
-    """What runs an export, for the run's task. Raises ModelError when it cannot be read."""
+def opened(form: Format, folder: Path, config: RunConfig, *, base_sha256: str | None) -> Engine:
+    """What runs an export, for the run's task. Raises ModelError when it cannot be read, or its base is not that of the digest."""
     if form.run is not None:
         return form.run(folder, config)
     if form.onto is not None:
         whole = config.model.model_copy(update={"quantization": "none", "dtype": "float32", "device": "cpu"})
-        found = form.onto(load_base(config.model_copy(update={"model": whole})), folder)
+        base = load_base(config.model_copy(update={"model": whole}))
+        if base.sha256 != base_sha256:
+            raise ModelError(
+                f"{config.model.base}: not the model the adapter was trained on (sha256 differs)",
+                hint="Restore that model.",
+            )
+        found = form.onto(base, folder)
     else:
         assert form.read is not None
         found = form.read(folder)

@@ -24,7 +24,7 @@ _OWN = re.compile(
     r"INCOMPLETE|config\.yaml|(data|environment|scores|forgetting|calibration|attributions|engine\.\w+)\.json"
     r"|(log|dropped)\.jsonl|predictions\.\w+(\.[\w-]+)?\.jsonl|README\.md|report\.html"
     r"|(adapter|\.adapter\.(new|old))(/((fintune_adapter|adapter_config)\.json|(fintune_adapter|adapter_model)\.safetensors|README\.md))?"
-    r"|(checkpoints|tensorboard)(/.*)?|\..+\.tmp"
+    r"|(checkpoints|tensorboard|exports)(/.*)?|\..+\.tmp"
 )
 """names a run folder holds; a folder that holds others is somebody else's and never removed"""
 

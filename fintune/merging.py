@@ -39,11 +39,6 @@ def merged(run: Run) -> Whole:
     config, method = run.config(), METHODS[run.config().method.name]
     if not method.mergeable or config.method.no_merge():
         method.merged(None, config.method)  # raises, with the reason
-    if method.only is not None:
-        raise ModelError(
-            f"method.name: {method.name} starts as what {method.only} rounds away, and has no place in the full weights",
-            hint="Use the adapter, on the base model it was trained on.",
-        )
     tuned, before = adapted(run)
     whole = method.merged(tuned.loaded.model, config.method).eval()
     if _checksums(whole) == before:
@@ -52,9 +47,14 @@ def merged(run: Run) -> Whole:
 
 
 def adapted(run: Run) -> tuple[Whole, Mapping[str, int]]:
-    """The base model with the adapter on it, and checksums of its own parameters before."""
+    """The base model with the adapter on it, and checksums of its own parameters before. Raises ModelError."""
     from fintune.models import load_adapter
 
+    if (lost := METHODS[run.config().method.name].only) is not None:
+        raise ModelError(
+            f"method.name: {run.config().method.name} starts as what {lost} rounds away, and has no place in the full weights",
+            hint="Use the adapter, on the base model it was trained on.",
+        )
     stored = run.predictions("validation")
     if not stored:
         raise ModelError(

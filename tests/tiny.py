@@ -1,5 +1,6 @@
 """Rows, tokenizer and config small enough for a test of seconds."""
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -40,16 +41,35 @@ def byte_tokenizer() -> Any:
     )
 
 
+@cache
+def _charsmap() -> bytes:
+    """SentencePiece's table of its usual normalisation (NFKC and blanks), which it writes into every model."""
+    import io
+
+    from sentencepiece import SentencePieceProcessor, SentencePieceTrainer
+    from sentencepiece.sentencepiece_model_pb2 import ModelProto
+
+    made = io.BytesIO()
+    SentencePieceTrainer.train(
+        sentence_iterator=iter(["a b"]), model_writer=made, vocab_size=6, hard_vocab_limit=False, minloglevel=2
+    )
+    assert SentencePieceProcessor(model_proto=made.getvalue()).get_piece_size()
+    return bytes(ModelProto.FromString(made.getvalue()).normalizer_spec.precompiled_charsmap)
+
+
 def unigram_tokenizer() -> Any:
     """As T5's: pieces with scores, `▁` for a space, `</s>` behind every text; 259 tokens."""
     import string
 
+    from tokenizers.normalizers import Precompiled
     from transformers import T5TokenizerFast
 
     letters = [*string.ascii_letters, *string.digits, *"+-=.,%▁", *(f"▁{letter}" for letter in string.ascii_letters)]
     pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), *((p, -4.0 - 0.01 * i) for i, p in enumerate(letters))]
     pieces += [(f"<extra_id_{i}>", 0.0) for i in reversed(range(259 - len(pieces)))]
-    return T5TokenizerFast(vocab=pieces, extra_ids=0)
+    tokenizer = T5TokenizerFast(vocab=pieces, extra_ids=0)
+    tokenizer.backend_tokenizer.normalizer = Precompiled(_charsmap())
+    return tokenizer
 
 
 def config_for(model: Path, rows: Path, folder: Path) -> dict[str, Any]:

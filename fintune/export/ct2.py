@@ -13,6 +13,7 @@ from typing import Any
 from fintune.engines.ct2 import CTranslate2Engine
 from fintune.errors import ModelError
 from fintune.models import LoadedModel
+from fintune.models.gguf_file import rope_of
 from fintune.models.references import loading_errors
 from fintune.preparation import first_tokens
 from fintune.prompts import Kind, PromptEncoder
@@ -21,14 +22,16 @@ from fintune.tasks import TASKS
 
 FAMILIES = ("llama", "qwen2", "qwen3", "gemma", "gemma3_text", "mistral", "gpt2", "bloom", "t5", "mt5")
 """whose scores are torch's (tests); its T5Gemma 2 differs from transformers'"""
-
-
+_ANGLES = {"gemma": (1e4, 1e4), "gemma3_text": (1e6, 1e4)}
+"""rope_theta of full attention and of windows"""
 _BESIDE = "tokenizer"
 
 
 def write(merged: LoadedModel, folder: Path, dtype: str) -> None:
     """Convert it; the tokenizer and config.json of transformers lie beside, in `tokenizer/`. Raises ModelError."""
     from ctranslate2.converters import TransformersConverter
+
+    _need_positions(merged.model.config)
 
     class Converter(TransformersConverter):  # type: ignore[misc]
         """Its hooks for loading give what is in memory."""
@@ -51,6 +54,20 @@ def write(merged: LoadedModel, folder: Path, dtype: str) -> None:
         ) from None
     merged.model.config.save_pretrained(folder / _BESIDE)
     merged.tokenizer.save_pretrained(folder / _BESIDE)
+
+
+def _need_positions(config: Any) -> None:
+    """Its converter looks for Gemma's angles where transformers 5 has them no more, and takes the published ones."""
+    if config.model_type in _ANGLES:
+        whole = rope_of(config)
+        both = [
+            (rope["rope_theta"], rope.get("rope_type", "default"))
+            for rope in (whole, config.rope_parameters.get("sliding_attention", whole))
+        ]
+        if both != [(theta, "default") for theta in _ANGLES[config.model_type]]:
+            raise ModelError(
+                "--format ctranslate2: it knows Gemma with its usual positions alone", hint="Use --format merged."
+            )
 
 
 @contextmanager

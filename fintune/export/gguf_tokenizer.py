@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from fintune.errors import ModelError
+from fintune.models.gguf_file import WHOLE_WORDS
 
 if TYPE_CHECKING:
     from gguf import GGUFWriter
@@ -17,6 +18,8 @@ _SPACE_IN_FRONT = ('"Prepend"', '"prepend_scheme": "first"', '"prepend_scheme": 
 Pieces = tuple[dict[int, str], dict[int, float]]
 """tokens and scores by id"""
 _NORMAL, _UNKNOWN, _CONTROL, _OWN, _UNUSED, _BYTE = range(1, 7)
+_RANKS = {_CONTROL: -1000.0, _OWN: -1000.0, _UNUSED: -10000.0}
+"""scores of what no text is cut into, as llama.cpp's converter has them"""
 
 
 def write(writer: "GGUFWriter", tokenizer: Any, rows: int) -> None:
@@ -27,12 +30,15 @@ def write(writer: "GGUFWriter", tokenizer: Any, rows: int) -> None:
     tokens, scores = {"t5": _unigrams, "gpt2": _byte_pieces, "llama": _by_score}[sort](writer, content)
     added = {token["id"]: token for token in content["added_tokens"]}
     tokens |= {i: token["content"] for i, token in added.items()}
-    numbers, unknown = range(max(rows, max(tokens) + 1)), _unknown(content["model"], tokens)
-    writer.add_token_list([tokens.get(i, f"[PAD{i}]") for i in numbers])
-    writer.add_token_types([_type(tokens.get(i), added.get(i), i == unknown, sort) for i in numbers])
+    unknown = _unknown(
+        content["model"], tokens
+    )  # what follows is as long as the embedding, or llama.cpp does not load it
+    types = [_type(tokens.get(i), added.get(i), i == unknown, sort) for i in range(rows)]
+    writer.add_token_list([_spelled(tokens.get(i, f"[PAD{i}]"), kind, sort) for i, kind in enumerate(types)])
+    writer.add_token_types(types)
     if scores:
-        writer.add_token_scores([scores.get(i, 0.0) for i in numbers])
-    _add_special(writer, tokenizer)
+        writer.add_token_scores([_RANKS.get(kind, scores.get(i, 0.0)) for i, kind in enumerate(types)])
+    _add_special(writer, tokenizer, rows)
 
 
 def _sort(content: Mapping[str, Any]) -> str:
@@ -70,17 +76,23 @@ def _split(content: Mapping[str, Any]) -> str:
     """What llama.cpp calls the way a text is split before pieces are merged. Raises ModelError for one it may not have."""
     from transformers.integrations.gguf.gguf_tokenizer_mapping import GGUF_PRE_TOKENIZER_SPLITS
 
-    steps = content.get("pre_tokenizer") or {}
-    steps = steps.get("pretokenizers", [steps])
-    regex = next((step["pattern"].get("Regex") for step in steps if step.get("type") == "Split"), None)
-    if regex is None:  # the byte level's own, GPT-2's
-        return "gpt-2"
+    *splits, level = _sequence(content, "pre_tokenizer")
     known = {theirs: name for name, theirs in reversed(GGUF_PRE_TOKENIZER_SPLITS.items())}
-    if regex not in known:
+    regex = splits[0]["pattern"].get("Regex") if [step["type"] for step in splits] == ["Split"] else None
+    name = "gpt-2" if not splits and level.get("use_regex", True) else known.get(str(regex))
+    as_there = not level["add_prefix_space"] and level.get("use_regex", True) == (not splits)
+    if name is None or not as_there or content["model"].get("ignore_merges", False) != (name in WHOLE_WORDS):
         raise ModelError(
             "--format gguf: this tokenizer splits texts in a way that llama.cpp may not", hint="Use --format merged."
         )
-    return str(known[regex])
+    return name
+
+
+def _sequence(content: Mapping[str, Any], part: str) -> list[dict[str, Any]]:
+    """The steps of a normalizer or pre_tokenizer."""
+    step = content.get(part)
+    found = [] if step is None else step.get("normalizers", step.get("pretokenizers", [step]))
+    return list(found)
 
 
 def _by_score(writer: "GGUFWriter", content: Mapping[str, Any]) -> Pieces:
@@ -96,14 +108,23 @@ def _by_score(writer: "GGUFWriter", content: Mapping[str, Any]) -> Pieces:
 
 
 def _unigrams(writer: "GGUFWriter", content: Mapping[str, Any]) -> Pieces:
-    steps = (content.get("normalizer") or {}).get("normalizers", [content.get("normalizer") or {}])
-    charsmap = next((step["precompiled_charsmap"] for step in steps if step.get("type") == "Precompiled"), None)
-    if charsmap:
-        writer.add_precompiled_charsmap(base64.b64decode(charsmap))
-    writer.add_add_space_prefix(True)
-    writer.add_remove_extra_whitespaces(any(step.get("type") in ("Strip", "Replace") for step in steps))
+    steps = [*_sequence(content, "normalizer"), *_sequence(content, "pre_tokenizer")]
+    charsmap = next((step["precompiled_charsmap"] for step in steps if step["type"] == "Precompiled"), None)
+    if not charsmap:  # llama.cpp then takes a line's end for a character, which transformers takes for a space
+        raise ModelError(
+            "--format gguf: this tokenizer has no SentencePiece normalisation", hint="Use --format merged."
+        )
+    writer.add_precompiled_charsmap(base64.b64decode(charsmap))
+    writer.add_add_space_prefix(any(mark in _steps(content) for mark in _SPACE_IN_FRONT))
+    blanks = any(step.get("pattern") == {"Regex": " {2,}"} for step in steps)
+    writer.add_remove_extra_whitespaces(blanks or any(step["type"] == "WhitespaceSplit" for step in steps))
     pieces = list(enumerate(content["model"]["vocab"]))
     return {i: piece for i, (piece, _) in pieces}, {i: score for i, (_, score) in pieces}
+
+
+def _spelled(token: str, kind: int, sort: str) -> str:
+    """What is matched in the text itself has blanks there."""
+    return token.replace("▁", " ") if kind == _OWN and sort == "llama" else token
 
 
 def _pair(merge: str | list[str]) -> list[str]:
@@ -120,11 +141,11 @@ def _type(token: str | None, added: Mapping[str, Any] | None, unknown: bool, sor
     return _BYTE if sort != "gpt2" and len(token) == 6 and token.startswith("<0x") else _NORMAL
 
 
-def _add_special(writer: "GGUFWriter", tokenizer: Any) -> None:
+def _add_special(writer: "GGUFWriter", tokenizer: Any, rows: int) -> None:
     for name, add in {
         "bos": writer.add_bos_token_id, "eos": writer.add_eos_token_id, "unk": writer.add_unk_token_id, "pad": writer.add_pad_token_id,
     }.items():  # fmt: skip
-        if (found := getattr(tokenizer, f"{name}_token_id", None)) is not None:
+        if (found := getattr(tokenizer, f"{name}_token_id", None)) is not None and found < rows:
             add(found)
     ids = tokenizer("a").input_ids
     writer.add_add_bos_token(tokenizer.bos_token_id is not None and ids[0] == tokenizer.bos_token_id)

@@ -11,6 +11,7 @@ from pathlib import Path
 from fintune.engines import Engine
 from fintune.errors import BrokenEnvironment, ModelError, UsageError, did_you_mean
 from fintune.export import ct2, gguf, gguf_lora, plain, quantized, state_dict
+from fintune.export.verification import EXACT, ROUNDED
 from fintune.models import LoadedModel
 from fintune.models.families import OVERFLOW_IN_HALF
 from fintune.sections import RunConfig
@@ -85,7 +86,7 @@ FORMATS = {
         Format(
             "merged",
             "a plain Hugging Face folder",
-            {"float32": 1e-4, "bfloat16": 1e-2, "float16": 1e-2},
+            {"float32": EXACT, "bfloat16": ROUNDED, "float16": ROUNDED},
             plain.write,
             plain.read,
             half_overflows=True,
@@ -93,7 +94,7 @@ FORMATS = {
         Format(
             "state-dict",
             "a PyTorch .pth: LLaMA's in Meta's layout with params.json, all others under plain names",
-            {"float32": 1e-4, "bfloat16": 1e-2, "float16": 1e-2},
+            {"float32": EXACT, "bfloat16": ROUNDED, "float16": ROUNDED},
             state_dict.write,
             state_dict.read,
             half_overflows=True,
@@ -110,7 +111,7 @@ FORMATS = {
         Format(
             "gguf",
             "one file for llama.cpp",
-            {"float32": 1e-4, "float16": 1e-2, "q8_0": None},
+            {"float32": EXACT, "float16": ROUNDED, "q8_0": None},
             gguf.write,
             gguf.read,
             package="gguf",
@@ -120,7 +121,7 @@ FORMATS = {
         Format(
             "gguf-lora",
             "the adapter alone for llama.cpp, to put on the base model's .gguf",
-            {"float32": 1e-4, "float16": 1e-2},
+            {"float32": EXACT, "float16": ROUNDED},
             gguf_lora.write,
             onto=gguf_lora.onto,
             package="gguf",
@@ -130,7 +131,7 @@ FORMATS = {
         Format(
             "ctranslate2",
             "a CTranslate2 folder: quick on every CPU, in 8-bit integers above all",
-            {"float32": 1e-4, "int8": None},
+            {"float32": EXACT, "int8": None},
             ct2.write,
             run=ct2.run,
             package="ctranslate2",

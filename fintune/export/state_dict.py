@@ -28,6 +28,7 @@ def write(merged: LoadedModel, folder: Path, dtype: str) -> None:
     config.architectures = [type(model).__name__]
     config.save_pretrained(folder)
     merged.tokenizer.save_pretrained(folder)
+    model.generation_config.save_pretrained(folder)
     if config.model_type == "llama":
         tensors = to_original(tensors, config.num_attention_heads, config.num_key_value_heads)
         (folder / PARAMS).write_text(json.dumps(settings, indent=1), encoding="utf-8")
@@ -44,7 +45,7 @@ def read(folder: Path, *, held: bool = False) -> LoadedModel:
     """The file's tensors in a model made from config.json, in float32 or as they are `held`. Raises ModelError."""
     import torch
     import transformers
-    from transformers import AutoConfig, AutoTokenizer
+    from transformers import AutoConfig, AutoTokenizer, GenerationConfig
 
     original = (folder / _ORIGINAL).is_file()
     file = folder / (_ORIGINAL if original else _PLAIN)
@@ -58,6 +59,7 @@ def read(folder: Path, *, held: bool = False) -> LoadedModel:
         model, found = architecture.from_pretrained(
             None, config=config, state_dict=tensors, dtype=precision, output_loading_info=True
         )
+        model.generation_config = GenerationConfig.from_pretrained(folder, local_files_only=True)
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     if odd := [*found["missing_keys"], *found["unexpected_keys"], *map(str, found["mismatched_keys"])]:
         raise ModelError(f"{file}: does not fit config.json: {odd[0]}", hint="Export it again.")

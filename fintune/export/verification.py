@@ -1,6 +1,6 @@
 """Whether an exported model is the one that was evaluated: its answers on the run's validation texts beside those stored.
 
->>> found = compare(expected, answers, gold)
+>>> found = compare(expected, answers)
 >>> found.changed, found.largest_difference
 (0, 2.4e-07)
 """
@@ -14,6 +14,8 @@ import numpy as np
 from fintune.errors import ModelError
 from fintune.records import Prediction
 
+EXACT, ROUNDED = 1e-4, 1e-2
+"""by how much a probability may differ: of the very weights, and of weights in half precision"""
 AGREEMENT = 0.995
 """share of the validation texts that must keep their label where weights are rounded"""
 
@@ -59,16 +61,26 @@ def compare(stored: Sequence[Prediction], found: Sequence[Prediction]) -> Verifi
 
 
 def need_equal(found: Verification, tolerance: float | None, what: str, *, allow_loss: bool) -> None:
-    """Raise ModelError when answers differ by more than a probability's tolerance, or than rounding may cost where that is None."""
+    """Raise ModelError when a probability differs by more than `tolerance`, or with None when too many labels change.
+
+    But for EXACT, weights were rounded, which may cost that much: `allow_loss` accepts it.
+    """
     if tolerance is None:
-        if found.agreement < AGREEMENT and not allow_loss:
-            raise ModelError(
-                f"{what}: {found.changed} of {found.texts} validation texts get another label than the run gave them",
-                hint=f"{AGREEMENT:.1%} must keep theirs. Use another format or --dtype, or accept it with --allow-loss.",
-            )
-    elif found.changed or not found.largest_difference <= tolerance:
+        lost = "" if found.agreement >= AGREEMENT else f"{AGREEMENT:.1%} of the labels must stay"
+    else:
+        close = not found.changed and found.largest_difference <= tolerance
+        lost = "" if close else f"All labels must stay, and no probability differ by more than {tolerance:g}"
+    if not lost or (allow_loss and tolerance != EXACT):
+        return
+    found_of_it = (
+        f"{found.changed} of {found.texts} validation texts get another label, and a probability differs by up to "
+        f"{found.largest_difference:.2g}"
+    )
+    if tolerance == EXACT:
         raise ModelError(
-            f"{what}: not the model that was evaluated: {found.changed} of {found.texts} validation texts get another "
-            f"label, and a probability differs by {found.largest_difference:.2g} (allowed: {tolerance:g})",
+            f"{what}: not the model that was evaluated: {found_of_it} (allowed: {tolerance:g})",
             hint="Nothing was written. Please report it with the run's config.yaml.",
         )
+    raise ModelError(
+        f"{what}: {found_of_it}", hint=f"{lost}. Use another format or --dtype, or accept it with --allow-loss."
+    )

@@ -12,7 +12,6 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock
 from platformdirs import user_cache_path
@@ -87,24 +86,10 @@ def need_package(reference: str) -> None:
 
 def convert_gguf(gguf: Path, target: Path) -> None:
     """Write the model and tokenizer of a .gguf file as a plain fp32 folder (safetensors)."""
-    import torch
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
+    from fintune.models.gguf_file import read_gguf
 
-    tell("model", "converting, step 1 of 3: tokenizer")
-    tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
-    tell("model", "converting, step 2 of 3: weights")
-    config = AutoConfig.from_pretrained(gguf.parent, gguf_file=gguf.name)
-    auto: Any = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
-    model: Any = auto.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
-    for mark in (
-        "hf_quantizer",
-        "quantization_method",
-        "is_quantized",
-    ):  # save_pretrained refuses a model that bears them
-        delattr(model, mark)
-    del model.config.quantization_config
-    model.config._name_or_path = gguf.stem
-    tell("model", "converting, step 3 of 3: writing")
+    model, tokenizer = read_gguf(gguf)
+    tell("model", "writing")
     model.save_pretrained(target)
     tokenizer.save_pretrained(target)
 

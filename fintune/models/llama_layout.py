@@ -3,7 +3,7 @@
 Meta turns neighbouring pairs of a head's rows, Hugging Face the halves of it (RoFormer, arXiv 2104.09864), so the rows of `wq` and `wk`
 stand in another order there.
 
->>> theirs = to_original(model.state_dict(), model.config)
+>>> theirs = to_original(model.state_dict(), heads=32, kv_heads=8)
 >>> from_original(theirs, heads=32, kv_heads=8).keys() == model.state_dict().keys()
 True
 """
@@ -41,12 +41,11 @@ SHARDED_BY = {"wq": 0, "wk": 0, "wv": 0, "wo": 1, "w1": 0, "w2": 1, "w3": 0, "ou
 
 
 def to_original(tensors: "Mapping[str, torch.Tensor]", heads: int, kv_heads: int) -> "dict[str, torch.Tensor]":
-    """Hugging Face's names and rows as Meta's; `output.weight` is written where the head is tied too."""
+    """Hugging Face's names and rows as Meta's."""
     found = {}
     for name, tensor in tensors.items():
         theirs, turned = _theirs(name), _turned(name, heads, kv_heads)
         found[theirs] = tensor if turned is None else pairs(tensor, turned)
-    found.setdefault("output.weight", found["tok_embeddings.weight"])
     return found
 
 
@@ -54,7 +53,7 @@ def from_original(tensors: "Mapping[str, torch.Tensor]", heads: int, kv_heads: i
     """The opposite. Raises KeyError for a name that is none of a LLaMA's."""
     found = {}
     for theirs, tensor in tensors.items():
-        if theirs == "rope.freqs":  # LLaMA 1 keeps what is computed
+        if theirs.endswith("rope.freqs"):  # LLaMA 1 keeps what is computed, its 7B in every block
             continue
         name = _ours(theirs)
         turned = _turned(name, heads, kv_heads)

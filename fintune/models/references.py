@@ -214,7 +214,7 @@ def folder_sha256(folder: Path) -> str:
 
 def _converted(gguf: Path) -> Path:
     """A plain folder made from a .gguf file, kept in the cache by its checksum."""
-    folder = cache_folder() / f"gguf-{sha256(gguf)[:16]}"
+    folder = cache_folder() / f"gguf-2-{sha256(gguf)[:16]}"  # 2: since positions and T5's gate are read
     if not folder.is_dir():
         staging = folder.with_suffix(f".{os.getpid()}.tmp")
         with loading_errors(str(gguf)):

@@ -1,0 +1,90 @@
+"""What llama.cpp has to be told of a model beside its tensors, and the models it would run otherwise: those are refused.
+
+>>> settings("qwen2", config)["qwen2.block_count"]
+24
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from fintune.errors import ModelError
+from fintune.models.gguf_file import SETTINGS, factors, gemma3_scale, rope_of
+
+Value = int | float | str
+"""each is one type of GGUF"""
+
+
+def settings(architecture: str, config: Any) -> dict[str, Value]:
+    """Keys and values by general.architecture."""
+    found = {key: getattr(config, name, None) for name, key in SETTINGS[architecture].items()}
+    found |= _of_t5(config) if architecture == "t5" else _of_a_decoder(architecture, config)
+    return {f"{architecture}.{key}": value for key, value in found.items()} | {
+        f"{architecture}.vocab_size": config.vocab_size
+    }
+
+
+def need_runnable(architecture: str, config: Any) -> None:
+    """Raise ModelError for a model llama.cpp's graph of that name does not compute."""
+    if reason := next(_t5s(config) if architecture == "t5" else _decoders(architecture, config), None):
+        raise ModelError(f"--format gguf: {reason}", hint="Use --format merged.")
+
+
+def stretched(config: Any) -> Any:
+    """Factors of the frequencies, where positions are stretched as LLaMA 3.1's; else None."""
+    rope = rope_of(config) if getattr(config, "rope_parameters", None) else {}
+    return factors(rope, _head(config)) if rope.get("rope_type") == "llama3" else None
+
+
+def _head(config: Any) -> int:
+    return int(getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads)
+
+
+def _of_a_decoder(architecture: str, config: Any) -> dict[str, Value]:
+    rope, head = rope_of(config), _head(config)
+    found: dict[str, Value] = {
+        "attention.key_length": head,
+        "attention.value_length": head,
+        "rope.freq_base": float(rope["rope_theta"]),
+    }
+    if rope.get("rope_type") == "linear":
+        found |= {"rope.scaling.type": "linear", "rope.scaling.factor": float(rope["factor"])}
+    if architecture == "llama":
+        found["rope.dimension_count"] = head
+    if architecture == "gemma3":
+        found["rope.freq_base_swa"] = float(config.rope_parameters.get("sliding_attention", rope)["rope_theta"])
+    return found
+
+
+def _of_t5(config: Any) -> dict[str, Value]:
+    return {
+        "context_length": 512,
+        "attention.value_length": config.d_kv,
+        "attention.layer_norm_epsilon": config.layer_norm_epsilon,
+    }
+
+
+def _decoders(architecture: str, config: Any) -> Iterator[str]:
+    rope = rope_of(config).get("rope_type", "default")
+    if rope != "default" and not (rope == "linear" or (rope == "llama3" and architecture == "llama")):
+        yield f"positions of type {rope} are not written for {architecture}"
+    windows = [i for i, kind in enumerate(getattr(config, "layer_types", None) or ()) if kind == "sliding_attention"]
+    if architecture != "gemma3":
+        if windows:
+            yield f"llama.cpp's {architecture} has no windows"
+        return
+    others = ("attn_logit_softcapping", "final_logit_softcapping", "use_bidirectional_attention")
+    every_sixth = [i for i in range(config.num_hidden_layers) if i % 6 != 5]
+    if (
+        windows != every_sixth
+        or config.query_pre_attn_scalar != gemma3_scale(vars(config))
+        or any(getattr(config, o, None) for o in others)
+    ):
+        yield "llama.cpp knows Gemma 3 with full attention in every sixth block and scores scaled as its published sizes have it"
+
+
+def _t5s(config: Any) -> Iterator[str]:
+    gelu = config.is_gated_act and config.dense_act_fn == "gelu_new"
+    if not gelu or getattr(config, "scale_decoder_outputs", False):
+        yield "llama.cpp knows T5s with a gated GELU and a head that scales nothing: not the first ones"
+    if config.relative_attention_max_distance != 128:
+        yield f"llama.cpp's T5 tells distances up to 128 apart, not {config.relative_attention_max_distance}"

@@ -1,0 +1,170 @@
+"""A .gguf file as a model for torch: transformers reads tensors and tokens; settings it leaves out, or takes for others, are read here.
+
+>>> model, tokenizer = read_gguf(Path("model.gguf"))
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fintune.errors import ModelError
+
+if TYPE_CHECKING:
+    from gguf import GGUFReader
+    from numpy.typing import NDArray
+
+_DECODER = {
+    "max_position_embeddings": "context_length",
+    "hidden_size": "embedding_length",
+    "num_hidden_layers": "block_count",
+    "intermediate_size": "feed_forward_length",
+    "num_attention_heads": "attention.head_count",
+    "num_key_value_heads": "attention.head_count_kv",
+    "head_dim": "attention.key_length",
+    "rms_norm_eps": "attention.layer_norm_rms_epsilon",
+}
+SETTINGS: Mapping[str, Mapping[str, str]] = {
+    "llama": _DECODER,
+    "qwen2": _DECODER,
+    "qwen3": _DECODER,
+    "gemma3": _DECODER | {"sliding_window": "attention.sliding_window"},
+    "t5": {
+        "d_model": "embedding_length",
+        "d_kv": "attention.key_length",
+        "d_ff": "feed_forward_length",
+        "num_layers": "block_count",
+        "num_decoder_layers": "decoder_block_count",
+        "num_heads": "attention.head_count",
+        "layer_norm_epsilon": "attention.layer_norm_rms_epsilon",
+        "relative_attention_num_buckets": "attention.relative_buckets_count",
+        "decoder_start_token_id": "decoder_start_token_id",
+    },
+}
+"""by general.architecture: transformers' settings and llama.cpp's keys"""
+FACTORS = "rope_freqs.weight"
+"""by what each frequency of the positions is divided"""
+WHOLE_WORDS = ("llama3", "llama-v3", "llama-bpe", "tekken")
+"""tokenizer.ggml.pre behind which llama.cpp looks a whole word up before it merges pieces"""
+
+
+def read_gguf(file: Path) -> tuple[Any, Any]:
+    """Model in float32, and tokenizer, from the file alone. Raises ModelError for positions that cannot be told from it."""
+    import torch
+    from gguf import GGUFReader
+    from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
+
+    from fintune.progress import tell
+
+    tell("model", "reading .gguf, step 1 of 2: tokenizer")
+    tokenizer: Any = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
+    reader = GGUFReader(file)
+    config = config_of(reader, file)
+    if config.is_encoder_decoder:
+        _normalise(tokenizer, reader)
+    elif (split := reader.fields.get("tokenizer.ggml.pre")) and split.contents() in WHOLE_WORDS:
+        tokenizer.backend_tokenizer.model.ignore_merges = True
+    tell("model", "reading .gguf, step 2 of 2: weights")
+    auto: Any = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
+    model = auto.from_pretrained(file.parent, gguf_file=file.name, config=config, dtype=torch.float32)
+    for mark in ("hf_quantizer", "quantization_method", "is_quantized"):  # save_pretrained refuses what bears them
+        delattr(model, mark)
+    del model.config.quantization_config
+    model.config._name_or_path = file.stem
+    return model.eval(), tokenizer
+
+
+def config_of(reader: "GGUFReader", file: Path) -> Any:
+    """transformers' config of what the file says. Raises ModelError."""
+    from transformers import AutoConfig
+
+    config: Any = AutoConfig.from_pretrained(file.parent, gguf_file=file.name)
+    said = {key: field.contents() for key, field in reader.fields.items() if not key.startswith("tokenizer.")}
+    architecture = said["general.architecture"]
+    keys = {name: f"{architecture}.{key}" for name, key in SETTINGS.get(architecture, {}).items()}
+    known = {name: said[key] for name, key in keys.items() if key in said}
+    if architecture == "t5":
+        known |= {"feed_forward_proj": "gated-gelu", "is_gated_act": True, "dense_act_fn": "gelu_new"}
+        known |= {"scale_decoder_outputs": False} | {
+            "num_decoder_layers": known.get("num_decoder_layers", known["num_layers"])
+        }
+    elif keys:
+        known.setdefault("head_dim", known["hidden_size"] // known["num_attention_heads"])
+        known |= {"query_pre_attn_scalar": gemma3_scale(known)} if architecture == "gemma3" else {}
+    for name, value in known.items():
+        setattr(config, name, value)
+    _set_positions(config, said, reader, file)
+    return config
+
+
+def factors(rope: Mapping[str, Any], head: int) -> "NDArray[np.float32]":
+    """By what each pair's frequency is divided (LLaMA 3.1; github meta-llama/llama-models, apply_scaling); (head / 2,)."""
+    waves = 2 * np.pi * rope["rope_theta"] ** (np.arange(0, head, 2) / head)
+    low, high, old = rope["low_freq_factor"], rope["high_freq_factor"], rope["original_max_position_embeddings"]
+    smooth = np.clip((old / waves - low) / (high - low), 0, 1)
+    return np.asarray(1 / ((1 - smooth) / rope["factor"] + smooth), dtype=np.float32)
+
+
+def _settings_of(held: "NDArray[np.float32]", theta: float) -> dict[str, float]:
+    """The opposite of factors: smooth is a line over 1 / wave length. All lengths but their ratio are free: the lower factor is 1."""
+    waves = 2 * np.pi * theta ** (np.arange(len(held)) / len(held))
+    most = float(held.max())
+    smooth = (1 / held - 1 / most) / (1 - 1 / most)
+    between = (smooth > 1e-3) & (smooth < 1 - 1e-3)
+    slope, start = np.polyfit(1 / waves[between], smooth[between], 1) if between.sum() > 1 else (1.0, -1.0)
+    high = round(float(1 - 1 / start), 4)
+    old = round(float(slope * (high - 1)))
+    return {"factor": most, "low_freq_factor": 1.0, "high_freq_factor": high, "original_max_position_embeddings": old}
+
+
+def gemma3_scale(known: Mapping[str, int]) -> int:
+    """By the root of what llama.cpp divides Gemma 3's scores: a head's width, but in 27B, known by its blocks, width / heads."""
+    return (
+        known["hidden_size"] // known["num_attention_heads"] if known["num_hidden_layers"] == 62 else known["head_dim"]
+    )
+
+
+def rope_of(config: Any) -> Any:
+    """Settings of the positions; where windows have others, those of full attention."""
+    return config.rope_parameters.get("full_attention", config.rope_parameters)
+
+
+def _set_positions(config: Any, said: Mapping[str, Any], reader: "GGUFReader", file: Path) -> None:
+    """What transformers' reader drops without a word: how positions are stretched, what angles windows have."""
+    prefix = f"{said['general.architecture']}.rope"
+    if window := said.get(f"{prefix}.freq_base_swa"):
+        config.rope_parameters["sliding_attention"]["rope_theta"] = window
+    scaling = said.get(f"{prefix}.scaling.type", "none")
+    held = next((tensor.data for tensor in reader.tensors if tensor.name == FACTORS), None)
+    if (scaling == "none" and held is None) or getattr(config, "rope_parameters", None) is None:
+        return
+    rope = rope_of(config)
+    if scaling == "linear":
+        rope |= {"rope_type": "linear", "factor": said[f"{prefix}.scaling.factor"]}
+        return
+    if held is not None and scaling == "none":
+        known = _settings_of(held, rope["rope_theta"])
+        if np.allclose(factors(rope | known, config.head_dim), held, rtol=1e-4):
+            rope |= {"rope_type": "llama3", **known}
+            return
+    raise ModelError(
+        f"{file}: its positions are stretched in a way that cannot be told from the file",
+        hint="Use the model's Hugging Face folder.",
+    )
+
+
+def _normalise(tokenizer: Any, reader: "GGUFReader") -> None:
+    """What a text is turned into before unigrams are looked up; transformers' reader takes every file for T5's first."""
+    from tokenizers import normalizers, pre_tokenizers
+
+    said = {key.rpartition(".")[2]: field for key, field in reader.fields.items() if key.startswith("tokenizer.ggml.")}
+    backend = tokenizer.backend_tokenizer
+    if "precompiled_charsmap" in said:
+        backend.normalizer = normalizers.Precompiled(bytes(said["precompiled_charsmap"].contents()))
+    flags = {
+        name: name not in said or said[name].contents() for name in ("add_space_prefix", "remove_extra_whitespaces")
+    }
+    marked = pre_tokenizers.Metaspace("▁", prepend_scheme="always" if flags["add_space_prefix"] else "never")
+    words = [pre_tokenizers.WhitespaceSplit()] if flags["remove_extra_whitespaces"] else []
+    backend.pre_tokenizer = pre_tokenizers.Sequence([*words, marked])
