@@ -2,8 +2,8 @@
 
     python -m benchmarks.small_t5 --data ../shared/data/financial_phrasebank/Sentences_AllAgree.txt --folder /tmp/t5
 
-Nothing is downloaded: SentencePiece learns 3,000 pieces from the texts of the train part, weights begin at random. `full` makes a base model of that (its merged
-folder), LoRA adapts it on other seeds of the same texts.
+Nothing is downloaded: SentencePiece learns its pieces from the texts of the train part, weights begin at random. `full` makes a base
+model of that (its merged folder), which LoRA goes on with.
 """
 
 import argparse

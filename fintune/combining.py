@@ -36,6 +36,7 @@ def export_combined(  # noqa: PLR0913
     output: str | Path,
     density: float = 0.5,
     dtype: str | None = None,
+    allow_loss: bool = False,
     overwrite: bool = False,
 ) -> Exported:
     """A merged folder of several runs; task, prompt and validation texts are the first one's.
@@ -48,8 +49,9 @@ def export_combined(  # noqa: PLR0913
     precision = form.chosen(dtype)
     folder = place_of(runs[0], form, precision, output, overwrite)
     return written(
-        runs[0], form, precision, folder, lambda: _combined(runs, weights, how, density), overwrite=overwrite
-    )
+        runs[0], form, precision, folder, lambda: _combined(runs, weights, how, density),
+        allow_loss=allow_loss, overwrite=overwrite,
+    )  # fmt: skip
 
 
 def _need_fit(runs: Sequence[Run], weights: Sequence[float], how: str, density: float) -> None:

@@ -64,6 +64,7 @@ def test_what_does_not_go_together_is_told(runs: list[Run], rows_file: Path, tmp
         ("--weights", "1"): "--weights: 1 for 2 runs",
         ("--weights", "a,b"): "--weights a,b: not numbers",
         ("--density", "0"): "--density 0: must be above 0",
+        ("--weights", "0,0"): "--weights 0.0,0.0: nothing to add",
     }.items():
         refused = fin("merge", *folders, "-o", tmp_path / "x", *flags)
         assert (refused.code, message in refused.err) == (2, True), refused.err
@@ -74,3 +75,12 @@ def test_what_does_not_go_together_is_told(runs: list[Run], rows_file: Path, tmp
         export_combined([folders[0], other.folder], [1, 1], "cat", output=tmp_path / "x")
     with pytest.raises(UsageError):
         export_combined(folders[:1], [1], "cat", output=tmp_path / "x")
+
+
+def test_adapters_of_other_layers_are_refused(runs: list[Run], tmp_path: Path) -> None:
+    more = ["evaluation.baselines=[]", "evaluation.test=false", f"output={tmp_path}", "method.target_modules=[q_proj]"]
+    below = fintune.train(runs[0].config(), [*more, "name=below", "method.layers=[0]"])
+    whole = fintune.train(runs[0].config(), [*more, "name=whole"])
+    with pytest.raises(ModelError, match=r"model\.layers\.1\..*: not every adapter is on this layer"):
+        export_combined([below.folder, whole.folder], [1, 1], "cat", output=tmp_path / "both")
+    assert not (tmp_path / "both").exists()

@@ -13,6 +13,7 @@ from fintune.export.registry import FORMATS
 from fintune.models import load_model
 from tests.families import save
 from tests.models.test_original_llama import ranks, weights, written
+from tests.tiny import unigram_tokenizer
 
 
 @pytest.fixture
@@ -39,6 +40,20 @@ def test_a_gguf_comes_back_as_the_model_it_was_made_from(tmp_path: Path, fin: An
     own, theirs = loaded.model.state_dict(), again.model.state_dict()
     assert all(torch.equal(own[name], theirs[name]) for name in own)
     assert again.tokenizer("Alvex !! ü").input_ids == loaded.tokenizer("Alvex !! ü").input_ids
+
+
+def test_a_t5_in_gguf_comes_back_with_its_gate_its_head_and_its_normalisation(tmp_path: Path) -> None:
+    model = save("flan-t5", tmp_path / "model")
+    unigram_tokenizer().save_pretrained(model)
+    loaded = load_model(str(model), device="cpu")
+    FORMATS["gguf"].write(loaded, tmp_path / "made", "float32")
+    back = load_model(convert(tmp_path / "made" / "model.gguf", output=tmp_path / "back").folder, device="cpu")
+    text = "Ａlvex  of Oslo\nﬁ +"
+    ids = torch.tensor([loaded.tokenizer(text).input_ids])
+    assert back.tokenizer(text).input_ids == ids[0].tolist()
+    with torch.no_grad():
+        own, theirs = (m.model(input_ids=ids, decoder_input_ids=ids[:, :2]).logits for m in (loaded, back))
+    torch.testing.assert_close(own, theirs, atol=1e-5, rtol=0)
 
 
 def test_what_is_no_such_thing_is_refused(original: Path, tmp_path: Path, fin: Any) -> None:

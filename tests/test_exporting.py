@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 import fintune
 from fintune.converting import convert
 from fintune.errors import BrokenEnvironment, ModelError, RunError, UsageError
+from fintune.export import gguf_settings
 from fintune.export.registry import FORMATS
 from fintune.exporting import export
 from fintune.exports import open_export
@@ -289,6 +290,62 @@ def test_a_file_that_was_changed_is_not_run(plain: Run, tmp_path: Path) -> None:
         fintune.load(folder)
 
 
+def test_neither_the_prompt_nor_what_lies_beside_may_change(plain: Run, tmp_path: Path) -> None:
+    folder = export(plain, "merged", output=tmp_path / "out").folder
+    settings = folder / "fintune.yaml"
+    settings.write_text(settings.read_text().replace("{text}{answer}", "no {text}{answer}"))
+    with pytest.raises(ModelError, match=r"fintune\.yaml: is missing, or not the file that was proved"):
+        fintune.load(folder)
+    added = export(plain, "merged", output=tmp_path / "more").folder
+    (added / "adapter_config.json").write_text("{}")
+    with pytest.raises(ModelError, match=r"adapter_config\.json: was not there when it was proved"):
+        fintune.load(added)
+
+
+@pytest.mark.parametrize("family", ["llama", "qwen2", "gemma3", "flan-t5"])
+def test_lora_for_llama_cpp_is_the_difference_between_two_models_in_its_own_layout(
+    family: str, rows_file: Path, tmp_path: Path
+) -> None:
+    run = trained(family, rows_file, tmp_path, name="lora", r=2)
+    FORMATS["gguf"].write(load_model(run.config().model.base, device="cpu"), tmp_path / "base", "float32")
+    whole, alone = export(run, "gguf").folder, export(run, "gguf-lora").folder
+    after, before, update = (
+        {tensor.name: torch.from_numpy(tensor.data.copy()) for tensor in GGUFReader(file).tensors}
+        for file in (whole / "model.gguf", tmp_path / "base" / "model.gguf", alone / "adapter.gguf")
+    )
+    layers = {name.removesuffix(".lora_a") for name in update if name.endswith(".lora_a")}
+    assert any("attn_q" in name for name in layers)
+    for name in after:
+        own = update[f"{name}.lora_b"] @ update[f"{name}.lora_a"] if name in layers else torch.zeros(1)
+        torch.testing.assert_close(after[name] - before[name], own.expand_as(after[name]), atol=1e-5, rtol=0)
+
+
+def test_a_gguf_of_other_settings_is_not_written(plain: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = gguf_settings.settings
+    monkeypatch.setattr(gguf_settings, "settings", lambda *given: original(*given) | {"llama.rope.freq_base": 9999.0})
+    with pytest.raises(ModelError, match=r"rope_parameters is .*9999"):
+        export(plain, "gguf", output=tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("family", "changed", "message"),
+    [
+        ("gemma3", {"final_logit_softcapping": 30.0}, "llama.cpp knows Gemma 3 with"),
+        ("flan-t5", {"relative_attention_max_distance": 64}, "distances up to 128"),
+        ("qwen2", {"layer_types": ["full_attention", "sliding_attention"], "sliding_window": 8}, "has no windows"),
+        ("qwen3", {"rope_parameters": {"rope_type": "yarn", "factor": 4.0, "rope_theta": 1e4}}, "type yarn"),
+    ],
+)
+def test_models_that_llama_cpp_would_run_otherwise_are_refused(
+    family: str, changed: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    loaded = load_model(str(save(family, tmp_path / "model")), device="cpu")
+    loaded.model.config.update(changed)
+    with pytest.raises(ModelError, match=message):
+        FORMATS["gguf"].write(loaded, tmp_path / "made", "float32")
+
+
 def test_stretched_positions_are_written_as_factors(rows_file: Path, tmp_path: Path) -> None:
     model = save("llama", tmp_path / "model")
     settings = json.loads((model / "config.json").read_text())
@@ -303,5 +360,6 @@ def test_stretched_positions_are_written_as_factors(rows_file: Path, tmp_path: P
     plain = load_model(str(model), device="cpu").model.model.rotary_emb.inv_freq
     usual = settings["rope_parameters"]["rope_theta"] ** (-np.arange(0, 16, 2) / 16)
     np.testing.assert_allclose(usual / tensors["rope_freqs.weight"], plain, rtol=1e-5)
-    back = convert(export(run, "state-dict", allow_loss=True).folder, output=tmp_path / "back")
-    assert json.loads((Path(back.folder) / "config.json").read_text())["rope_parameters"]["factor"] == 8.0
+    for number, source in enumerate((folder / "model.gguf", export(run, "state-dict", allow_loss=True).folder)):
+        back = Path(convert(source, output=tmp_path / f"back{number}").folder)
+        assert json.loads((back / "config.json").read_text())["rope_parameters"] == settings["rope_parameters"]

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import fintune.making
+from fintune.atomic import write_atomically
 from fintune.config import validate
 from fintune.errors import RunError, TrainingError
 from fintune.making import being_made, interrupted
@@ -142,12 +143,15 @@ def test_a_stray_file_does_not_keep_a_run_from_going_on(config: RunConfig, tmp_p
     assert (tmp_path / "r" / "notes.txt").read_text() == "mine"
 
 
-@pytest.mark.parametrize("name", ["report.html", "attributions.json", "calibration.json", "engine.int8.json"])
+@pytest.mark.parametrize(
+    "name",
+    ["report.html", "attributions.json", "calibration.json", "engine.int8.json", "exports/gguf/model.gguf"],
+)
 def test_what_later_commands_leave_in_a_run_does_not_keep_it_from_being_replaced(
     config: RunConfig, tmp_path: Path, name: str
 ) -> None:
     finish(config, "first")
-    (tmp_path / "r" / name).write_text("{}")
+    write_atomically(tmp_path / "r" / name, "{}")
     finish(config, "second", overwrite=True)
     assert content(Run.open(tmp_path / "r")) == "second"
     assert not (tmp_path / "r" / name).exists()

@@ -1,12 +1,14 @@
 """Every file of a run is written whole or not at all, and reads back as it was."""
 
 import errno
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from safetensors import SafetensorError
 
-from fintune.atomic import write_atomically
+from fintune.atomic import replacing_folder, write_atomically
 from fintune.config import dump, load
 from fintune.errors import RunError
 from fintune.records import Prediction, Score
@@ -114,3 +116,40 @@ def test_who_is_reading_keeps_the_file_as_it_was(tmp_path: Path) -> None:
     with (tmp_path / "a.txt").open() as reader:
         write_atomically(tmp_path / "a.txt", "new")
         assert (reader.read(), (tmp_path / "a.txt").read_text()) == ("old", "new")
+
+
+def test_a_killed_writer_of_a_folder_leaves_the_former_one_and_nothing_else(tmp_path: Path) -> None:
+    killed = """
+import os, signal, sys
+from pathlib import Path
+from fintune.atomic import replacing_folder
+rename, folder = Path.rename, Path(sys.argv[1])
+def kill(path, target):
+    rename(path, target)
+    os.kill(os.getpid(), signal.SIGKILL)
+Path.rename = kill  # between the former folder's going and the new one's coming
+with replacing_folder(folder, overwrite=True) as place:
+    place.mkdir()
+"""
+    folder = tmp_path / "out [1] 出"
+    folder.mkdir()
+    (folder / "a").write_text("former")
+    assert subprocess.run([sys.executable, "-c", killed, folder], check=False).returncode == -9
+    assert not folder.exists()
+    with pytest.raises(ZeroDivisionError), replacing_folder(folder, overwrite=True):
+        raise ZeroDivisionError
+    assert [path.name for path in tmp_path.iterdir()] == [folder.name]
+    assert (folder / "a").read_text() == "former"
+
+
+def test_who_comes_second_replaces_nothing(tmp_path: Path) -> None:
+    def second() -> None:
+        with replacing_folder(tmp_path / "out") as place:
+            for made, content in ((place, "second"), (tmp_path / "out", "first")):
+                made.mkdir()
+                (made / "a").write_text(content)
+
+    with pytest.raises(RunError, match="another process has made it"):
+        second()
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert (tmp_path / "out" / "a").read_text() == "first"

@@ -56,8 +56,9 @@ def merge(
         else:
             shares = _numbers(weights) if weights else [1 / len(runs)] * len(runs)
             made = export_combined(
-                runs, shares, combine, density=density, output=output, dtype=dtype, overwrite=overwrite
-            )
+                runs, shares, combine, density=density, output=output, dtype=dtype,
+                allow_loss=allow_loss, overwrite=overwrite,
+            )  # fmt: skip
     _show([made], as_json)
 
 

@@ -1,1 +1,1 @@
-"""What a run becomes outside FinTune; so far its model card."""
+"""What a run becomes outside FinTune: formats, each proved, and cards."""

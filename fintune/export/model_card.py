@@ -21,7 +21,8 @@ def model_card(run: Run) -> str:
     """Markdown, fed only from what the run folder stores."""
     config = run.config()
     what = f"A {config.method.name} adapter ({run.data()['task']}) for the base model `{config.model.base}`.\n"
-    return _card(run, what, _licences(run.data()["sources"]), "this adapter", _AGAIN)
+    adapter = {"run": config.name, "adapter_sha256": sha256(min(run.adapter.glob("*.safetensors")))}
+    return _card(run, what, _licences(run.data()["sources"]), "this adapter", _AGAIN, _adapters([adapter]))
 
 
 def export_card(run: Run, facts: Mapping[str, Any], form: Format) -> str:
@@ -29,18 +30,36 @@ def export_card(run: Run, facts: Mapping[str, Any], form: Format) -> str:
     names = " + ".join(_source_name(source, len(facts["sources"])) for source in facts["sources"])
     where = "an adapter alone, to put on the base model" if form.onto is not None else "in the base model's weights"
     texts, kept = facts["texts"], facts["texts"] - facts["changed"]
-    said = "scored" if len(facts["sources"]) == 1 else "given by the adapters together, before they were merged"
+    said = "scored"
+    if facts["beside_the_run"] is not None:
+        said = "the adapter gives on the base model in full precision"
+    elif len(facts["sources"]) > 1:
+        said = "given by the adapters together, before they were merged"
     what = f"""{names}: {where} `{facts["base"]}`, written as {facts["format"]}, {facts["dtype"]} ({form.summary}).
 
 Read back from these files it gave {kept} of the {texts} validation texts the label that was {said}; probabilities differ by
-{facts["largest_difference"]:.1g} at most. Digests of the files: `verification.json`.
+{facts["largest_difference"]:.1g} at most. {_beside(facts["beside_the_run"])}Digests of the files: `verification.json`.
 """
     sources = [one for source in facts["sources"] for one in source["data"]]
     before = "before export" if len(facts["sources"]) == 1 else "the first adapter alone"
-    return _card(run, what, _licences(sources), before, _EXPORT_AGAIN)
+    return _card(run, what, _licences(sources), before, _EXPORT_AGAIN, _adapters(facts["sources"]))
 
 
-def _card(run: Run, what: str, bound: Sequence[str], row: str, again: str) -> str:
+def _beside(facts: Mapping[str, Any] | None) -> str:
+    """How far the full base model is from the rounded one on which the run was scored."""
+    if facts is None:
+        return ""
+    return (
+        f"The run was scored on a rounded base model: {facts['texts'] - facts['changed']} of {facts['texts']} labels are those, and the "
+        f"accuracy is {100 * facts['accuracy']:.1f} where it was {100 * facts['accuracy_of_run']:.1f}. "
+    )
+
+
+def _adapters(sources: Sequence[Mapping[str, Any]]) -> str:
+    return "\n".join(f"| adapter of `{source['run']}` | `{source['adapter_sha256']}` |" for source in sources)
+
+
+def _card(run: Run, what: str, bound: Sequence[str], row: str, again: str, adapters: str) -> str:
     config, data = run.config(), run.data()
     report = data["report"]
     rows = [_row(f"{row}, {part}", of_part) for part, of_part in run.scores().items()]
@@ -57,6 +76,11 @@ def _card(run: Run, what: str, bound: Sequence[str], row: str, again: str) -> st
 
 Brackets: {percent} bootstrap intervals over examples ({config.evaluation.resamples} resamples). The best epoch was chosen on validation, so
 validation figures flatter; the test part was not used for any choice.
+
+## Use
+
+It says which of {", ".join(report["labels"])} a text is, with a probability for each. It knows nothing but the text, and is no advice:
+what hangs on an answer is for a person to check.
 
 ## Data
 
@@ -77,7 +101,7 @@ base model and data apply to the adapter too. Base model: {licence_of(config.mod
 | | sha256 |
 |---|---|
 | base model `{config.model.base}` | `{run.environment().get("base_sha256")}` |
-| adapter | `{sha256(min(run.adapter.glob("*.safetensors")))}` |
+{adapters}
 
 ## Make it again
 

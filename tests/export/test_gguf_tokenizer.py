@@ -108,3 +108,34 @@ def test_one_of_another_sort_is_refused(tmp_path: Path) -> None:
     words = Tokenizer(models.WordLevel({"a": 0, "<eos>": 1}, unk_token="a"))
     with pytest.raises(ModelError, match=r"llama\.cpp has no WordLevel tokenizer"):
         again(PreTrainedTokenizerFast(tokenizer_object=words, eos_token="<eos>"), "llama", tmp_path)
+
+
+def test_no_more_tokens_than_rows(tmp_path: Path) -> None:
+    tokenizer = byte_pieces()
+    again(tokenizer, "qwen2", tmp_path, rows=len(tokenizer) - 1)
+    fields = GGUFReader(tmp_path / "model.gguf").fields
+    assert len(fields["tokenizer.ggml.tokens"].contents()) == len(tokenizer) - 1
+
+
+def test_splits_that_are_not_llama_cpps_are_refused(tmp_path: Path) -> None:
+    for steps in (
+        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)],
+        [pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)],
+        [pre_tokenizers.ByteLevel(add_prefix_space=True)],
+    ):
+        tokenizer = byte_pieces()
+        tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(steps)
+        with pytest.raises(ModelError, match="splits texts in a way"):
+            again(tokenizer, "qwen2", tmp_path)
+
+
+def test_unigrams_say_how_blanks_are_taken(tmp_path: Path) -> None:
+    again(unigram_tokenizer(), "t5", tmp_path)
+    fields = GGUFReader(tmp_path / "model.gguf").fields
+    assert fields["tokenizer.ggml.remove_extra_whitespaces"].contents() is True
+    assert fields["tokenizer.ggml.add_space_prefix"].contents() is True
+    assert len(fields["tokenizer.ggml.precompiled_charsmap"].contents()) > 1000
+    bare = unigram_tokenizer()
+    bare.backend_tokenizer.normalizer = None
+    with pytest.raises(ModelError, match="no SentencePiece normalisation"):
+        again(bare, "t5", tmp_path)
