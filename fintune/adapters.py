@@ -84,6 +84,8 @@ def add(source: str | Path, *, name: str | None = None) -> Kept:
             there = listed()
             if (same := next((kept for kept in there if kept.id == digest), None)) is not None:
                 return same
+            if (_root() / digest).exists():  # its adapter.json is damaged, or it would have been listed
+                (_root() / digest).rename(Path(staging) / "damaged")
             if any(kept.name == chosen for kept in there):
                 raise RunError(
                     f"--name {chosen}: is another adapter's", hint="Give another with --name, or remove that one first."
@@ -109,9 +111,11 @@ def _taken_out(what: str) -> Kept:
     ]
     if len(found) != 1:
         names = [kept.name for kept in listed()]
-        problem = "several ids begin so" if found else "no such adapter"
+        if found:
+            raise RunError(f"{what}: several ids begin so", hint=f"Which? {', '.join(kept.id for kept in found)}")
         raise RunError(
-            f"{what}: {problem}", hint=did_you_mean(what, names) if names else "fintune adapters list: there is none."
+            f"{what}: no such adapter",
+            hint=did_you_mean(what, names) if names else "fintune adapters list: there is none.",
         )
     with tempfile.TemporaryDirectory(dir=_root(), prefix=".removing-") as staging:
         Path(found[0].path).rename(Path(staging) / found[0].id)

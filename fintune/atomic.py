@@ -24,6 +24,8 @@ def need_place(path: Path) -> None:
     """Refuse, before any work, a path at which no file can be written."""
     if path.is_dir():
         raise RunError(f"{path}: is a folder", hint="Name a file in it.")
+    if broken := next((p for p in (path, *path.absolute().parents) if p.is_symlink() and not p.exists()), None):
+        raise RunError(f"{broken}: is a link to nothing", hint="Remove it, or name another.")
     above = next(parent for parent in path.absolute().parents if parent.exists())
     if not above.is_dir():
         raise RunError(f"{above}: is a file, so nothing can be written below it", hint="Name another folder.")
@@ -106,15 +108,15 @@ def _to_disk(place: Path) -> None:
 
 @contextmanager
 def _above(folder: Path) -> Iterator[None]:
-    """The folder above is there; when the block fails, not where it was made for nothing."""
-    there = folder.parent.exists()
+    """The folders above are there; when the block fails, not those that were made for nothing."""
+    made = [parent for parent in folder.parents if not parent.exists()]
     folder.parent.mkdir(parents=True, exist_ok=True)
     try:
         yield
     except BaseException:
-        if not there:
-            with suppress(OSError):  # something else is in it by now
-                folder.parent.rmdir()
+        with suppress(OSError):  # something else is in it by now
+            for parent in made:
+                parent.rmdir()
         raise
 
 

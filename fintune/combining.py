@@ -14,7 +14,7 @@ from fintune.assembly import load_base_of
 from fintune.errors import ModelError, UsageError, did_you_mean
 from fintune.export.registry import format_of
 from fintune.exporting import Exported, place_of, written
-from fintune.merging import Whole, answers, source
+from fintune.merging import Whole, answers, checksums, need_change, source
 from fintune.methods import METHODS
 from fintune.methods.protocol import merge_with_peft
 from fintune.models.load import weight_shapes
@@ -103,7 +103,7 @@ def _combined(runs: Sequence[Run], weights: Sequence[float], how: str, density: 
     from peft import PeftModel
 
     base = load_base_of(runs[0], device="cpu", dtype="float32", quantization="none")
-    names = [f"run{i}" for i in range(len(runs))]
+    names, before = [f"run{i}" for i in range(len(runs))], checksums(base.model)
     with torch.random.fork_rng(devices=[]), loading_errors(str(runs[0].folder)):
         torch.manual_seed(runs[0].config().train.seed)  # dare draws what it drops
         tuned: Any = PeftModel.from_pretrained(base.model, runs[0].adapter, adapter_name=names[0])
@@ -121,8 +121,11 @@ def _combined(runs: Sequence[Run], weights: Sequence[float], how: str, density: 
     _need_everywhere(tuned, names)
     tuned.set_adapter("combined")
     expected = answers(runs[0], replace(base, model=tuned.eval()))
-    sources = [source(run, weight) | {"combined": how} for run, weight in zip(runs, weights, strict=True)]
-    return Whole(replace(base, model=merge_with_peft(tuned).eval()), expected, sources)
+    whole = merge_with_peft(tuned).eval()
+    need_change(whole, before, "--weights: together the adapters change")
+    about = {"combined": how} | more
+    sources = [source(run, weight) | about for run, weight in zip(runs, weights, strict=True)]
+    return Whole(replace(base, model=whole), expected, sources)
 
 
 def _need_everywhere(tuned: Any, names: Sequence[str]) -> None:

@@ -6,22 +6,23 @@
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from fintune.atomic import disk_errors, need_place, replacing_folder
 from fintune.config import dump
-from fintune.errors import BrokenEnvironment, ModelError, RunError
+from fintune.errors import BrokenEnvironment, FintuneError, ModelError, RunError, is_out_of_memory
 from fintune.evaluation.evaluate import predict
-from fintune.export.model_card import export_card
+from fintune.export.export_card import export_card
 from fintune.export.registry import FORMATS, Format, format_of
 from fintune.export.verification import Verification, compare, need_equal
 from fintune.exports import RECORD, SETTINGS, VERSION, digests, opened, read_record
 from fintune.merging import Whole, adapted, merged, scored_in_full
 from fintune.merging import source as source_of
-from fintune.models.references import config_at_hand
+from fintune.models.references import config_at_hand, read_json
 from fintune.models.stack import bare
 from fintune.progress import tell
 from fintune.records import Prediction
@@ -94,7 +95,7 @@ def written(  # noqa: PLR0913
         whole = make()
         form.need(bare(whole.loaded.model).config.model_type, dtype)
         tell("export", f"writing {form.name}, {dtype}")
-        with disk_errors(place):
+        with _of_libraries(f"{form.name}, {dtype}: cannot be written"), disk_errors(place):
             form.write(whole.loaded, place, dtype)
         (place / SETTINGS).write_text(dump(run.config()), encoding="utf-8")
         expected = whole.expected, whole.sources
@@ -135,9 +136,25 @@ def place_of(run: Run, form: Format, dtype: str, output: str | Path | None, over
 
 
 def _with_adapter(run: Run) -> Whole:
-    if run.config().method.no_merge() or not (run.adapter / "adapter_config.json").is_file():
+    settings = run.adapter / "adapter_config.json"
+    plain = settings.is_file() and read_json(settings).get("peft_type") == "LORA"
+    if run.config().method.no_merge() or not plain:
         raise ModelError(f"{run.folder}: {run.config().method.name} is no plain LoRA", hint="Use another format.")
     return adapted(run)[0]
+
+
+@contextmanager
+def _of_libraries(what: str) -> Iterator[None]:
+    """What a format's library cannot do is a refusal of the format, with its own words."""
+    try:
+        yield
+    except (FintuneError, OSError, MemoryError):
+        raise
+    except Exception as error:  # bitsandbytes has sizes its products fail on, CTranslate2 layers it does not know
+        if is_out_of_memory(error):
+            raise
+        told = str(error).partition("\n")[0][:200] or type(error).__name__
+        raise ModelError(f"{what}: {told}", hint="Use another format or --dtype.") from error
 
 
 def _there(run: Run, form: Format, dtype: str, overwrite: bool) -> Exported | None:
@@ -164,9 +181,11 @@ def _verified(  # noqa: PLR0913
     config, what = run.config(), f"{form.name}, {dtype}"
     task = TASKS[config.task.name].build(config.task)
     begun = time.monotonic()
-    running = opened(form, place, config, base_sha256=run.environment().get("base_sha256"))
-    loaded = time.monotonic()
-    found, _ = predict(running, task, [p.text for p in expected], [p.id for p in expected], stage=f"verify {form.name}")
+    with _of_libraries(f"{what}: does not run"):
+        running = opened(form, place, config, base_sha256=run.environment().get("base_sha256"))
+        loaded = time.monotonic()
+        texts, ids = [p.text for p in expected], [p.id for p in expected]
+        found, _ = predict(running, task, texts, ids, stage=f"verify {form.name}")
     seconds = time.monotonic() - loaded
     proved = compare(expected, found)
     need_equal(proved, form.dtypes[dtype], what, allow_loss=allow_loss)

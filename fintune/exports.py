@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
 from fintune.assembly import engine, load_base
 from fintune.config import load
 from fintune.data.sources import sha256
@@ -16,6 +18,36 @@ from fintune.export.registry import Format, format_of
 from fintune.models.references import read_json
 from fintune.run import Run
 from fintune.sections import RunConfig
+
+
+class _Source(BaseModel):
+    run: str
+    weight: float
+    adapter_sha256: str
+    data_fingerprint: str
+    data: list[dict[str, str | None]]
+
+
+class _Record(BaseModel):
+    """What verification.json holds, checked before anything relies on it."""
+
+    model_config = ConfigDict(strict=True)
+    version: int = Field(ge=1)
+    format: str
+    dtype: str
+    base: str
+    base_sha256: str | None
+    sources: list[_Source] = Field(min_length=1)
+    files: dict[str, str] = Field(min_length=1)
+    megabytes: float
+    load_seconds: float
+    texts_per_second: float
+    texts: int = Field(ge=1)
+    changed: int
+    largest_difference: float
+    accuracy: float
+    accuracy_of_run: float
+
 
 RECORD = "verification.json"
 VERSION = 1
@@ -32,8 +64,15 @@ def exports_of(run: Run) -> list[str]:
 
 
 def open_export(run: Run, name: str) -> Engine:
-    """What runs the export of that name. Raises RunError, ModelError when it is damaged."""
-    return open_folder(run.folder / "exports" / name)[0]
+    """What runs the export of that name. Raises ModelError when it is damaged, or made of another adapter than the run has now."""
+    folder = run.folder / "exports" / name
+    made_of, now = [one["adapter_sha256"] for one in read_record(folder)["sources"]], run.adapter_sha256()
+    if made_of != [now]:
+        raise ModelError(
+            f"{folder}: made of another adapter than the run has now",
+            hint="Export it again with --overwrite, or name the folder itself.",
+        )
+    return open_folder(folder)[0]
 
 
 def open_folder(folder: Path) -> tuple[Engine, RunConfig]:
@@ -53,13 +92,19 @@ def read_record(folder: Path) -> dict[str, Any]:
     """verification.json. Raises ModelError for a newer version, or a damaged one."""
     record = read_json(folder / RECORD)
     version = record.get("version")
-    if not isinstance(version, int) or version > VERSION:
+    if isinstance(version, int) and version > VERSION:
         raise ModelError(
             f"{folder / RECORD}: version {version}, and this FinTune reads up to {VERSION}",
             hint="Use a newer FinTune, or export it again.",
         )
-    if missing := {"format", "files", "sources", "base_sha256", "texts"} - record.keys():
-        raise ModelError(f"{folder / RECORD}: damaged: no {min(missing)}", hint="Export it again.")
+    try:
+        _Record.model_validate(record)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise ModelError(
+            f"{folder / RECORD}: damaged: {where}: {first['msg']}", hint="Export it again, with --overwrite."
+        ) from None
     return record
 
 

@@ -138,10 +138,17 @@ def _model(place: Path) -> Facts:
     }
 
 
+def _weight_map(index: Path) -> dict[str, str]:
+    found = read_json(index).get("weight_map")
+    if not isinstance(found, dict):
+        raise ModelError(f"{index}: damaged: no weight_map", hint="Copy the whole model again.")
+    return found
+
+
 def _need_shards(place: Path) -> None:
     index = place / "model.safetensors.index.json"
     if index.is_file():
-        for name in sorted(set(read_json(index)["weight_map"].values())):
+        for name in sorted(set(_weight_map(index).values())):
             if not (place / name).is_file():
                 raise ModelError(f"{place}: no {name}, which {index.name} names", hint="Copy the whole model again.")
 

@@ -7,10 +7,10 @@
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from fintune.assembly import engine, load_base_of
-from fintune.data.sources import sha256
 from fintune.errors import ModelError
 from fintune.evaluation.evaluate import predict
 from fintune.methods import METHODS
@@ -41,8 +41,7 @@ def merged(run: Run) -> Whole:
         method.merged(None, config.method)  # raises, with the reason
     tuned, before = adapted(run)
     whole = method.merged(tuned.loaded.model, config.method).eval()
-    if _checksums(whole) == before:
-        raise ModelError(f"{run.adapter}: the adapter changes no weight", hint="Train it again, with more steps.")
+    need_change(whole, before, f"{run.adapter}: the adapter changes")
     return replace(tuned, loaded=replace(tuned.loaded, model=whole))
 
 
@@ -55,16 +54,29 @@ def adapted(run: Run) -> tuple[Whole, Mapping[str, int]]:
             f"method.name: {run.config().method.name} starts as what {lost} rounds away, and has no place in the full weights",
             hint="Use the adapter, on the base model it was trained on.",
         )
-    stored = run.predictions("validation")
-    if not stored:
-        raise ModelError(
-            f"{run.folder}: no validation texts, and nothing can be proved without", hint="Train it again with some."
-        )
+    stored = stored_answers(run)
     base = load_base_of(run, device="cpu", dtype="float32", quantization="none")
-    before = _checksums(base.model)
+    before = checksums(base.model)
     tuned = load_adapter(base, run.adapter)
     expected = stored if scored_in_full(run) else answers(run, tuned)
     return Whole(tuned, expected, [source(run)]), before
+
+
+def stored_answers(run: Run) -> list[Prediction]:
+    """What the run answered on its validation texts. Raises ModelError when there are none, or not those of data.json."""
+    stored, ids = run.predictions("validation"), run.data()["ids"].get("validation", [])
+    if not ids:
+        raise ModelError(
+            f"{run.folder}: no validation texts, and nothing can be proved without", hint="Train it again with some."
+        )
+    labels = set(TASKS[run.config().task.name].build(run.config().task).labels)
+    whole = all(p.probabilities.keys() == labels and all(map(isfinite, p.probabilities.values())) for p in stored)
+    if [p.id for p in stored] != ids or not whole:
+        raise ModelError(
+            f"{run.folder}/predictions.validation.jsonl: damaged: not the answers to the texts of data.json",
+            hint="Copy the run folder again.",
+        )
+    return stored
 
 
 def scored_in_full(run: Run) -> bool:
@@ -88,13 +100,19 @@ def source(run: Run, weight: float = 1.0) -> dict[str, Any]:
     return {
         "run": run.config().name,
         "weight": weight,
-        "adapter_sha256": sha256(min(run.adapter.glob("*.safetensors"))),
+        "adapter_sha256": run.adapter_sha256(),
         "data_fingerprint": data["fingerprint"],
         "data": [{"name": one["name"], "licence": one["licence"]} for one in data["sources"]],
     }
 
 
-def _checksums(model: Any) -> dict[str, int]:
+def need_change(model: Any, before: Mapping[str, int], what: str) -> None:
+    """Raise ModelError when every parameter is as it was."""
+    if checksums(model) == before:
+        raise ModelError(f"{what} no weight", hint="Train it again with more steps, or give it more weight.")
+
+
+def checksums(model: Any) -> dict[str, int]:
     """Of the bytes of each parameter: enough to see that it changed."""
     import torch
 

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from fintune.assembly import engine, load_tuned
-from fintune.data.sources import sha256
 from fintune.engines import Engine
 from fintune.engines.registry import ENGINES, EngineEntry, entry_of
 from fintune.engines.second_look import SecondLook
@@ -78,7 +77,7 @@ def _stored(run: Run) -> tuple[list[str], Any]:
 def _check(run: Run, entry: EngineEntry, read: Any, expected: Any) -> None:
     """Refuse an engine that answers otherwise than the run; what was found stays in engine.<name>.json."""
     place = run.folder / f"engine.{entry.name}.json"
-    adapter = sha256(min(run.adapter.glob("*.safetensors")))
+    adapter = run.adapter_sha256()
     known = _known(place)
     if (known.get("adapter_sha256"), known.get("version")) != (adapter, entry.version):
         found = read()

@@ -19,6 +19,7 @@ from typing import Any
 from fintune.atomic import disk_errors, write_atomically
 from fintune.config import load
 from fintune.data.cleanup import Dropped
+from fintune.data.sources import sha256
 from fintune.errors import ConfigError, RunError
 from fintune.methods import METHODS
 from fintune.records import Prediction, Score, Scores, lines_of, predictions_in
@@ -41,7 +42,7 @@ class Run:
     @classmethod
     def open(cls, folder: str | Path) -> "Run":
         """A complete run. Raises RunError when there is none, or only half of one."""
-        run = cls(Path(folder))
+        run = cls(Path(folder).expanduser().absolute())
         if not (run.folder / "config.yaml").is_file():
             raise RunError(f"{folder}: not a run folder (no config.yaml)", hint=_others(run.folder))
         if (run.folder / MARK).exists():
@@ -64,6 +65,10 @@ class Run:
     def adapter(self) -> Path:
         """Folder of the adapter, in PEFT's format where PEFT has the method."""
         return self.folder / "adapter"
+
+    def adapter_sha256(self) -> str:
+        """Digest of the adapter's weights."""
+        return sha256(min(self.adapter.glob("*.safetensors")))
 
     @property
     def checkpoints(self) -> Path:

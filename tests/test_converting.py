@@ -72,3 +72,27 @@ def test_what_is_no_such_thing_is_refused(original: Path, tmp_path: Path, fin: A
     with pytest.raises(ModelError, match=r"consolidated\.01\.pth: damaged"):
         convert(original, output=tmp_path / "x")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.gguf", "model", "there", "原 original"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [({"dim": 33}, "not LLaMA's layout"), ({"n_heads": 64}, "not LLaMA's layout"), ({"norm_eps": None}, "not LLaMA's layout"),
+     ({"rope_theta": "x"}, "not LLaMA's layout"), ({"n_kv_heads": "4"}, "not LLaMA's layout")],
+)  # fmt: skip
+def test_wrong_settings_are_told(wrong: dict[str, Any], message: str, original: Path, tmp_path: Path) -> None:
+    file = original / "params.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | wrong))
+    with pytest.raises(ModelError, match=message):
+        convert(original, output=tmp_path / "made")
+    assert not (tmp_path / "made").exists()
+
+
+def test_a_tokenizer_that_is_not_the_checkpoints_is_told(original: Path, tmp_path: Path) -> None:
+    file = original / "tokenizer.model"
+    whole = file.read_text()
+    file.write_text("".join(whole.splitlines(keepends=True)[:-1]))
+    with pytest.raises(ModelError, match=r"tokenizer\.model has 517 tokens, and the weights 518"):
+        convert(original, output=tmp_path / "made")
+    file.write_text("")
+    with pytest.raises(ModelError, match=r"tokenizer\.model: is empty"):
+        convert(original, output=tmp_path / "made")

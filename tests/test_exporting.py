@@ -80,7 +80,7 @@ def test_only_a_plain_lora_goes_alone(rows_file: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"--format gguf-lora: .* trained too"):
         export(dora, "gguf-lora")
     norms = trained("llama", rows_file, tmp_path / "b", name="norms")
-    with pytest.raises(ModelError, match="trained too"):
+    with pytest.raises(ModelError, match="norms is no plain LoRA"):
         export(norms, "gguf-lora")
 
 
@@ -148,7 +148,7 @@ def test_one_that_answers_otherwise_is_not_written(plain: Run, tmp_path: Path, m
     monkeypatch.setitem(FORMATS, "merged", replace(original, write=damaging))
     place = tmp_path / "place"
     with pytest.raises(ModelError, match="merged, float32: not the model that was evaluated"):
-        export(plain, "merged", output=place / "out")
+        export(plain, "merged", output=place / "deep" / "out", allow_loss=True)
     assert not place.exists()
     monkeypatch.setitem(FORMATS, "merged", replace(original, write=damaging, dtypes={"float32": None}))
     with pytest.raises(ModelError, match="validation texts get another label"):
@@ -300,6 +300,89 @@ def test_neither_the_prompt_nor_what_lies_beside_may_change(plain: Run, tmp_path
     (added / "adapter_config.json").write_text("{}")
     with pytest.raises(ModelError, match=r"adapter_config\.json: was not there when it was proved"):
         fintune.load(added)
+
+
+def test_an_export_of_an_adapter_the_run_no_longer_has_is_no_engine(plain: Run, tmp_path: Path) -> None:
+    run = Run(Path(shutil.copytree(plain.folder, tmp_path / "run")))
+    export(run, "merged", overwrite=True)
+    file = run.adapter / "adapter_model.safetensors"
+    save_file({name: 2 * tensor for name, tensor in load_file(file).items()}, file)
+    with pytest.raises(ModelError, match="made of another adapter than the run has now"):
+        fintune.load(run, engine_name="merged")
+
+
+@pytest.mark.parametrize(
+    ("edit", "where"),
+    [({"files": {}}, "files"), ({"sources": []}, "sources"), ({"sources": [{}]}, r"sources\.0\.run"), ({"version": 0}, "version"),
+     ({"largest_difference": None}, "largest_difference"), ({"megabytes": "many"}, "megabytes")],
+)  # fmt: skip
+def test_a_damaged_record_is_named(plain: Run, tmp_path: Path, edit: dict[str, Any], where: str) -> None:
+    folder = export(plain, "merged", output=tmp_path / "out").folder
+    record = json.loads((folder / "verification.json").read_text())
+    (folder / "verification.json").write_text(json.dumps(record | edit))
+    with pytest.raises(ModelError, match=rf"verification\.json: damaged: {where}: "):
+        fintune.load(folder)
+
+
+@pytest.mark.parametrize("damage", ["fewer", "other labels", "no number"])
+def test_nothing_is_proved_on_damaged_answers(damage: str, plain: Run, tmp_path: Path) -> None:
+    run = Run(Path(shutil.copytree(plain.folder, tmp_path / "run")))
+    stored = run.predictions("validation")
+    values = dict.fromkeys(stored[0].probabilities, float("nan"))
+    changed = {
+        "fewer": stored[1:],
+        "other labels": [replace(stored[0], probabilities={"up": 1.0}), *stored[1:]],
+        "no number": [replace(stored[0], probabilities=values), *stored[1:]],
+    }
+    run.write_predictions("validation", changed[damage])
+    with pytest.raises(ModelError, match=r"predictions\.validation\.jsonl: damaged"):
+        export(run, "merged", output=tmp_path / "out")
+
+
+def test_texts_above_a_window_are_refused_where_ctranslate2_fails_on_them(rows_file: Path, tmp_path: Path) -> None:
+    model = save("gemma3", tmp_path / "model", sliding_window=64)
+    run = fintune.train(config_for(model, rows_file, tmp_path), ["train.epochs=1", "evaluation.baselines=[]"])
+    with pytest.raises(ModelError, match=r"above the 64 tokens of a window, and model\.max_length is 96"):
+        export(run, "ctranslate2")
+    assert not (run.folder / "exports").exists()
+
+
+def test_only_lora_goes_alone_to_llama_cpp(rows_file: Path, tmp_path: Path) -> None:
+    run = trained("llama", rows_file, tmp_path, name="prompt")
+    with pytest.raises(ModelError, match="prompt is no plain LoRA"):
+        export(run, "gguf-lora")
+
+
+def test_what_a_library_cannot_do_is_a_refusal_of_one_format(
+    plain: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fin: Any
+) -> None:
+    def failing(*_: Any) -> None:
+        raise RuntimeError("shape '[32, 0]' is invalid")
+
+    run = Run(Path(shutil.copytree(plain.folder, tmp_path / "run", ignore=shutil.ignore_patterns("exports"))))
+    (run.folder / "exports" / "merged-float16").mkdir(parents=True)  # somebody's own
+    only = {n: replace(FORMATS[n], dtypes=dict.fromkeys(FORMATS[n].dtypes)) for n in ("merged", "state-dict")}
+    only["merged"] = replace(FORMATS["merged"], write=failing, dtypes={"float32": 1e-4})
+    only["state-dict"] = replace(FORMATS["state-dict"], dtypes={"float32": 1e-4})
+    for name in list(FORMATS):
+        monkeypatch.delitem(FORMATS, name)
+    for name, form in only.items():
+        monkeypatch.setitem(FORMATS, name, form)
+    shown = fin("export", run.folder, "--all")
+    assert shown.code == 0
+    assert "merged, float32: cannot be written: shape '[32, 0]' is invalid" in shown.out
+    assert (run.folder / "exports" / "state-dict" / "verification.json").is_file()
+    monkeypatch.delitem(FORMATS, "state-dict")
+    assert fin("export", run.folder, "--all").code == 2
+
+
+def test_a_refusal_leaves_no_folder_and_a_link_to_nothing_is_told(plain: Run, tmp_path: Path, fin: Any) -> None:
+    (tmp_path / "broken").symlink_to(tmp_path / "nowhere")
+    shown = fin("merge", plain.folder, "-o", tmp_path / "broken")
+    assert (shown.code, "broken: is a link to nothing" in shown.err) == (2, True)
+    for flags in (("--combine", "ties"), ("--density", "0.3"), ("--weights", "1")):
+        shown = fin("merge", plain.folder, *flags)
+        assert (shown.code, f"{flags[0]}: there is one run" in shown.err) == (2, True)
 
 
 @pytest.mark.parametrize("family", ["llama", "qwen2", "gemma3", "flan-t5"])

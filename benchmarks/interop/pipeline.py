@@ -1,9 +1,12 @@
 """The merged folder, unchanged, in transformers' pipeline("text-generation"): what it writes behind the run's own prompts.
 
 fintune merge RUN && python -m benchmarks.interop.pipeline RUN
+
+A run with `train.objective: candidates` has learnt to choose among its answers and nothing else, so its tokens are restricted to those.
 """
 
 import sys
+from typing import Any
 
 from fintune.run import Run
 from fintune.tasks import TASKS
@@ -17,11 +20,12 @@ def main(folder: str) -> None:
     task = TASKS[run.config().task.name].build(run.config().task)
     stored = run.predictions("validation")
     generate = pipeline("text-generation", model=str(run.folder / "exports" / "merged"), device="cpu")
-    prompts = [str(task.prompt(p.text)) for p in stored]
-    said = [
-        generate(prompt, max_new_tokens=4, do_sample=False, return_full_text=False)[0]["generated_text"]
-        for prompt in prompts
-    ]
+    more: dict[str, Any] = {"max_new_tokens": 4, "do_sample": False, "return_full_text": False}
+    if run.config().train.objective == "candidates":
+        answers = generate.tokenizer([str(answer) for answer in task.candidates()], add_special_tokens=False).input_ids
+        first = [ids[0] for ids in answers]
+        more |= {"prefix_allowed_tokens_fn": lambda batch, ids: first, "max_new_tokens": 1}
+    said = [generate(str(task.prompt(p.text)), **more)[0]["generated_text"] for p in stored]
     same = sum(task.parse_answer(answer) == p.label for answer, p in zip(said, stored, strict=True))
     print(f"transformers pipeline: {same} of {len(stored)} validation texts get the run's label")
 

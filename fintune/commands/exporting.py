@@ -34,8 +34,12 @@ def merge(
     output: Output = None,
     dtype: Dtype = None,
     weights: Annotated[str | None, typer.Option(metavar="W,...", help="Of several runs; left out: equal ones.")] = None,
-    combine: Annotated[str, typer.Option(help=f"How several become one: {', '.join(get_args(How))}.")] = "cat",
-    density: Annotated[float, typer.Option(help="Share of the values that ties and dare keep.")] = 0.5,
+    combine: Annotated[
+        str | None, typer.Option(help=f"How several become one: {', '.join(get_args(How))}; left out: cat.")
+    ] = None,
+    density: Annotated[
+        float | None, typer.Option(help="Share of the values that ties and dare keep; left out: 0.5.")
+    ] = None,
     allow_loss: AllowLoss = False,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
@@ -48,15 +52,19 @@ def merge(
 
     with working():
         if len(runs) == 1:
-            if weights:
-                raise UsageError("--weights: there is one run", hint="Name several runs, or leave it out.")
+            if given := [
+                f
+                for f, there in {"--weights": weights, "--combine": combine, "--density": density}.items()
+                if there is not None
+            ]:
+                raise UsageError(f"{given[0]}: there is one run", hint="Name several runs, or leave it out.")
             made = make(runs[0], "merged", dtype=dtype, output=output, allow_loss=allow_loss, overwrite=overwrite)
         elif output is None:
             raise UsageError("--output: is needed for several runs", hint="Name a folder: -o FOLDER")
         else:
             shares = _numbers(weights) if weights else [1 / len(runs)] * len(runs)
             made = export_combined(
-                runs, shares, combine, density=density, output=output, dtype=dtype,
+                runs, shares, combine or "cat", density=0.5 if density is None else density, output=output, dtype=dtype,
                 allow_loss=allow_loss, overwrite=overwrite,
             )  # fmt: skip
     _show([made], as_json)
@@ -129,11 +137,12 @@ def _show(made: "Sequence[Exported | Refused]", as_json: bool, markdown: bool = 
     if as_json:
         print_json(records[0] if len(made) == 1 else records)
         return
-    out.print(
-        Text(export_tables.markdown(export_tables.exports(records))) if markdown else export_tables.exports(records)
-    )
+    table = export_tables.exports(records)
+    out.print(Text(export_tables.markdown(table)) if markdown else table, soft_wrap=markdown)
     for one in records:
         if "refused" in one:
-            out.print(Text(one["refused"]))
+            out.print(Text(one["refused"]), soft_wrap=True)
+    if not any("folder" in one for one in records):
+        raise typer.Exit(2)
     if folders := [typed(Path(one["folder"])) for one in records if "folder" in one]:
-        out.print(Text(f"in {', '.join(folders)}"))
+        out.print(Text(f"in {', '.join(folders)}"), soft_wrap=True)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fintune.cores import fastest_threads
 from fintune.engines.protocol import Ranking
 from fintune.errors import ModelError
 from fintune.progress import advance
@@ -20,21 +21,21 @@ _BATCHES = {"max_batch_size": 2048, "batch_type": "tokens"}
 """padding counted"""
 _WHOLE = {"max_input_length": 0}
 """left to itself it cuts at 1,024 tokens"""
-_PROMPTS = 256
-"""prompts handed over at a time; it makes its own batches of them"""
+_PROMPTS = 1024
+"""prompts handed over at a time"""
 
 
 class CTranslate2Engine:
     """See Engine. With `first` the first tokens of the answers are compared and nothing else of them is read."""
 
-    def __init__(self, folder: Path, encoder: PromptEncoder, *, first: bool, threads: int = 0) -> None:
-        """`threads` 0: as many as OMP_NUM_THREADS, or the machine, has. Raises ModelError when the folder cannot be read."""
+    def __init__(self, folder: Path, encoder: PromptEncoder, *, first: bool) -> None:
+        """Raises ModelError when the folder cannot be read."""
         import ctranslate2
 
         self._encoder, self._first = encoder, first
         make = ctranslate2.Generator if encoder.kind == "causal" else ctranslate2.Translator
         try:
-            self._model: Any = make(str(folder), device="cpu", intra_threads=threads)
+            self._model: Any = make(str(folder), device="cpu", intra_threads=fastest_threads())
         except (RuntimeError, ValueError) as error:
             raise ModelError(f"{folder}: {error}", hint="Export it again.") from None
 
@@ -59,15 +60,22 @@ class CTranslate2Engine:
             options |= {"beam_size": 1, "max_decoding_length": 1, **_WHOLE}
             found = self._model.translate_batch(self._names(ids), **options)
         else:
-            found = self._model.generate_batch(
-                self._names(ids), max_length=1, include_prompt_in_result=False, **options
-            )
+            found = self._continued(self._names(ids), options)
         rows = [answer[0] for answer in answers]
-        last = [
-            np.asarray(one.logits[0][-1]) for one in found
-        ]  # in a batch, one for each token it had to begin with too
-        logits = np.array([row[rows] for row in last], dtype=np.float64)
+        logits = np.array([np.asarray(one.logits[0][-1])[rows] for one in found], dtype=np.float64)
         return np.asarray(logits - np.logaddexp.reduce(logits, axis=1, keepdims=True))
+
+    def _continued(self, prompts: list[list[str]], options: dict[str, Any]) -> list[Any]:
+        """One token more, prompts of a length at a time: of others it reads together what all have, and the rest token by token."""
+        lengths = [len(prompt) for prompt in prompts]
+        found: dict[int, Any] = {}
+        for length in sorted(set(lengths)):
+            places = [i for i, own in enumerate(lengths) if own == length]
+            made = self._model.generate_batch(
+                [prompts[i] for i in places], max_length=1, include_prompt_in_result=False, **options
+            )
+            found |= dict(zip(places, made, strict=True))
+        return [found[i] for i in range(len(prompts))]
 
     def _whole(self, ids: list[list[int]], answers: list[list[int]]) -> NDArray[np.float64]:
         """Summed log-probabilities of the answers, (prompts, answers)."""

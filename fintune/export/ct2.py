@@ -90,9 +90,21 @@ def run(folder: Path, config: RunConfig) -> CTranslate2Engine:
     with loading_errors(str(folder)):
         tokenizer = AutoTokenizer.from_pretrained(folder / _BESIDE, local_files_only=True)
         kind: Kind = "seq2seq" if AutoConfig.from_pretrained(folder / _BESIDE).is_encoder_decoder else "causal"
+    _need_within_window(AutoConfig.from_pretrained(folder / _BESIDE), config.model.max_length)
     encoder = PromptEncoder(tokenizer, kind, config.model.max_length)
     first = first_tokens(config, TASKS[config.task.name].build(config.task), encoder) is not None
     return CTranslate2Engine(folder, encoder, first=first)
+
+
+def _need_within_window(config: Any, longest: int) -> None:
+    """CTranslate2 4.8 fails on texts longer than the window of any block."""
+    windows = getattr(config, "layer_types", None) is None or "sliding_attention" in config.layer_types
+    window = getattr(config, "sliding_window", None) if windows else None
+    if window is not None and longest > window:
+        raise ModelError(
+            f"--format ctranslate2: it fails on texts above the {window} tokens of a window, and model.max_length is {longest}",
+            hint=f"Use another format, or train with model.max_length at most {window}.",
+        )
 
 
 def _as_long(merged: LoadedModel) -> Any:

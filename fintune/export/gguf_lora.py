@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fintune.errors import ModelError
+from fintune.export import gguf_settings
 from fintune.export.gguf import ARCHITECTURES, names_of
 from fintune.models import LoadedModel
 
@@ -27,6 +28,7 @@ def write(tuned: LoadedModel, folder: Path, dtype: str) -> None:
 
     bare = tuned.model.get_base_model()
     architecture = ARCHITECTURES[bare.config.model_type]
+    gguf_settings.need_runnable(architecture.name, bare.config)
     names = names_of(bare, architecture)
     folder.mkdir()
     writer = GGUFWriter(folder / FILE, architecture.name)

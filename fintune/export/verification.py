@@ -5,6 +5,7 @@
 (0, 2.4e-07)
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -66,7 +67,8 @@ def need_equal(found: Verification, tolerance: float | None, what: str, *, allow
     But for EXACT, weights were rounded, which may cost that much: `allow_loss` accepts it.
     """
     if tolerance is None:
-        lost = "" if found.agreement >= AGREEMENT else f"{AGREEMENT:.1%} of the labels must stay"
+        kept = found.agreement >= AGREEMENT and math.isfinite(found.largest_difference)
+        lost = "" if kept else f"{AGREEMENT:.1%} of the labels must stay"
     else:
         close = not found.changed and found.largest_difference <= tolerance
         lost = "" if close else f"All labels must stay, and no probability differ by more than {tolerance:g}"

@@ -32,6 +32,8 @@ def read(path: Path, *, stretched: bool = False) -> Any:
         raise ModelError(
             f"{path.parent}: no {path.name}", hint="Copy it too: it lies beside the weights, or one folder up."
         )
+    if not path.stat().st_size:
+        raise ModelError(f"{path}: is empty", hint="Copy it again.")
     ranks = _ranks(path)
     return _sentencepiece(path) if ranks is None else _tiktoken(ranks, _LLAMA_3_1 if stretched else _LLAMA_3_0)
 

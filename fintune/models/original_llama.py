@@ -34,23 +34,30 @@ def is_original(folder: Path) -> bool:
 def convert(source: Path, folder: Path) -> None:
     """Write `source` to the new folder. Raises ModelError for a file that is missing, damaged, or no plain tensors."""
     import torch
+    from huggingface_hub.errors import StrictDataclassError
     from transformers import GenerationConfig, LlamaForCausalLM
 
     settings = _params(source / PARAMS)
-    tensors = _whole(_parts(source), int(settings["dim"]), source)
     try:
+        tensors = _whole(_parts(source), int(settings["dim"]), source)
         config = _config(settings, tensors)
         named = from_original(tensors, config.num_attention_heads, config.num_key_value_heads)
-    except (KeyError, RuntimeError, ZeroDivisionError) as error:
-        raise ModelError(f"{source}: not LLaMA's layout: {error}", hint="Only LLaMA 1, 2 and 3 are read so.") from None
-    with torch.device("meta"):
-        model: Any = LlamaForCausalLM(config)
+        with torch.device("meta"):
+            model: Any = LlamaForCausalLM(config)
+    except (LookupError, RuntimeError, ArithmeticError, ValueError, TypeError, StrictDataclassError) as error:
+        told = " ".join(str(error).split())[:200]
+        raise ModelError(f"{source}: not LLaMA's layout: {told}", hint="Only LLaMA 1, 2 and 3 are read so.") from None
     if config.tie_word_embeddings:
         named["lm_head.weight"] = named["model.embed_tokens.weight"]
     _need_all({n: t.shape for n, t in named.items()}, {n: t.shape for n, t in model.state_dict().items()}, source)
     model.load_state_dict(named, assign=True)
     model.tie_weights()
     tokenizer = llama_tokenizer.read(source / "tokenizer.model", stretched=bool(settings.get("use_scaled_rope")))
+    if len(tokenizer) != config.vocab_size:
+        raise ModelError(
+            f"{source}: tokenizer.model has {len(tokenizer):,} tokens, and the weights {config.vocab_size:,}",
+            hint="Copy tokenizer.model again; it is each checkpoint's own.",
+        )
     config.bos_token_id, config.eos_token_id = tokenizer.bos_token_id, tokenizer.eos_token_id
     config.dtype = named["model.embed_tokens.weight"].dtype
     generation: Any = GenerationConfig

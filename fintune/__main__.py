@@ -1,0 +1,5 @@
+"""`python -m fintune`: the command line."""
+
+from fintune.cli import main
+
+main()

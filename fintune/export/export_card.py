@@ -1,0 +1,68 @@
+"""The README.md of an export: the run's, with how it was proved, from its verification.json."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from fintune.export.model_card import Words, card, licence_said, licences
+from fintune.export.registry import Format
+from fintune.run import Run
+
+_AGAIN = """    fintune train fintune.yaml --set name=again        # then: fintune export, or merge
+
+Settings are in `fintune.yaml`; what is in it, how it was found equal, and digests, in `verification.json`.
+"""
+
+
+def export_card(run: Run, facts: Mapping[str, Any], form: Format) -> str:
+    """Markdown; `run` is the first of those in it."""
+    sources = facts["sources"]
+    names = " + ".join(f"{s['weight']:g} x `{s['run']}`" if len(sources) > 1 else f"`{s['run']}`" for s in sources)
+    where = "an adapter alone, to put on the base model" if form.onto is not None else "in the base model's weights"
+    what = f"""{names}: {where} `{facts["base"]}`, written as {facts["format"]}, {facts["dtype"]} ({form.summary}).
+
+{_proof(facts)} Digests of the files: `verification.json`.
+"""
+    words = Words(what, "before export", _AGAIN, sources)
+    if len(sources) > 1:
+        others = [
+            f"| {one['name']} | of `{s['run']}` | | {licence_said(one)} |" for s in sources[1:] for one in s["data"]
+        ]
+        words = Words(what + _combined(facts), "the first adapter alone", _again(facts), sources, others)
+    return card(run, words, licences([one for source in sources for one in source["data"]]))
+
+
+def _proof(facts: Mapping[str, Any]) -> str:
+    beside, texts, said = facts["beside_the_run"], facts["texts"], "scored"
+    if beside is not None:
+        said = "the adapter gives on the base model in full precision"
+    elif len(facts["sources"]) > 1:
+        said = "given by the adapters together, before they were merged"
+    proof = f"""Read back from these files it gave {texts - facts["changed"]} of the {texts} validation texts the label that was {said};
+probabilities differ by {facts["largest_difference"]:.1g} at most."""
+    if beside is None:
+        return proof
+    was, now = 100 * beside["accuracy_of_run"], 100 * beside["accuracy"]
+    return f"""{proof} The run was scored on a rounded base model: {texts - beside["changed"]} of the labels are those,
+probabilities differ by {beside["largest_difference"]:.1g} at most, and the accuracy is {now:.1f} where it was {was:.1f}."""
+
+
+def _combined(facts: Mapping[str, Any]) -> str:
+    name, accuracy = facts["sources"][0]["run"], 100 * facts["accuracy"]
+    return f"""
+Combined by {_how(facts)}. On the validation texts of `{name}` its accuracy is {accuracy:.1f}; how good it is on the others'
+`fintune evaluate` says. Scores below are of `{name}` alone, and so is what is said of rows, splits and duplicates.
+"""
+
+
+def _how(facts: Mapping[str, Any]) -> str:
+    first = facts["sources"][0]
+    return f"{first['combined']} --density {first['density']:g}" if "density" in first else str(first["combined"])
+
+
+def _again(facts: Mapping[str, Any]) -> str:
+    runs = " ".join(source["run"] for source in facts["sources"])
+    weights = ",".join(f"{source['weight']:g}" for source in facts["sources"])
+    return f"""    fintune merge {runs} --weights {weights} --combine {_how(facts)} -o again
+
+of runs with the adapters above. `fintune.yaml` has the settings of the first; those of the others are in their own folders.
+"""
