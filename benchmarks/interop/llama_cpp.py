@@ -45,7 +45,7 @@ width = L.llama_vocab_n_tokens(vocabulary)
 if adapter:
     lora = L.llama_adapter_lora_init(model, adapter.encode())
     assert lora, "llama.cpp does not load the adapter"
-    loras, scales = (ctypes.c_void_p * 1)(lora), (ctypes.c_float * 1)(1.0)
+    loras, scales = (L.llama_adapter_lora_p_ctypes * 1)(lora), (ctypes.c_float * 1)(1.0)
     assert L.llama_set_adapters_lora(context, loras, 1, scales) == 0
 
 def tokenized(text):
@@ -68,8 +68,11 @@ def logits(i):
 scores, tokens = [], []
 for row in rows:
     tokens.append(tokenized(row["prompt"]) == row["ids"])
-    each = []
-    for answer in row["answers"]:
+    each, single = [], all(len(answer) == 1 for answer in row["answers"])
+    for number, answer in enumerate(row["answers"]):
+        if single and number:  # behind the same prompt
+            each.append(float(logits(len(begin) - 1)[answer[0]]))
+            continue
         L.llama_memory_clear(L.llama_get_memory(context), True)
         begin = row["ids"]
         if L.llama_model_has_encoder(model):
