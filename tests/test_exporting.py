@@ -212,7 +212,8 @@ def test_an_export_is_an_engine(name: str, plain: Run, rows_file: Path, tmp_path
     assert fintune.load(moved)(texts) == found
     scores = json.loads(fin("evaluate", plain.folder, "--data", rows_file, "--engine", name, "--json").out)
     assert scores["accuracy"]["n"] == 90
-    assert fin("predict", plain.folder, "--engine", name, texts[0]).code == 0
+    shown = fin("predict", plain.folder, "--engine", name, texts[0])
+    assert (shown.code, "it/s" in shown.err) == (0, False)
     unknown = fin("predict", plain.folder, "--engine", "nothing", "a text")
     assert unknown.code == 2
     assert name in unknown.err

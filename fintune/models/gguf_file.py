@@ -3,7 +3,10 @@
 >>> model, tokenizer = read_gguf(Path("model.gguf"))
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,12 +70,25 @@ def read_gguf(file: Path) -> tuple[Any, Any]:
         tokenizer.backend_tokenizer.model.ignore_merges = True
     tell("model", "reading .gguf, step 2 of 2: weights")
     auto: Any = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
-    model = auto.from_pretrained(file.parent, gguf_file=file.name, config=config, dtype=torch.float32)
+    with _without_bar():
+        model = auto.from_pretrained(file.parent, gguf_file=file.name, config=config, dtype=torch.float32)
     for mark in ("hf_quantizer", "quantization_method", "is_quantized"):  # save_pretrained refuses what bears them
         delattr(model, mark)
     del model.config.quantization_config
     model.config._name_or_path = file.stem
     return model.eval(), tokenizer
+
+
+@contextmanager
+def _without_bar() -> Iterator[None]:
+    """The reader draws one on every stream, whatever transformers' switch for them says."""
+    module: Any = import_module("transformers.modeling_gguf_pytorch_utils")
+    drawn = module.tqdm
+    module.tqdm = partial(drawn, disable=True)
+    try:
+        yield
+    finally:
+        module.tqdm = drawn
 
 
 def config_of(reader: "GGUFReader", file: Path) -> Any:
