@@ -128,7 +128,7 @@ def _root() -> Path:
 
 def _read() -> Iterator[Kept]:
     for file in _root().glob(f"*/{ABOUT}"):
-        with suppress(OSError, ValueError, KeyError):  # removed meanwhile, or not ours
+        with suppress(OSError, ValueError, KeyError, TypeError):  # removed meanwhile, damaged, or not ours
             about = json.loads(file.read_text("utf-8")) | {"path": str(file.parent)}
             yield Kept(**{field.name: about[field.name] for field in fields(Kept)})
 

@@ -90,6 +90,10 @@ def _mend(folder: Path, own: str) -> None:
 
 
 def _runs(pid: int) -> bool:
+    """Whether there is such a process, and not only its number."""
+    with suppress(OSError):
+        if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+            return False
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -4,7 +4,6 @@
 0
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +24,8 @@ How = Literal["cat", "linear", "ties", "dare_linear", "dare_ties"]
 """cat: the weighted sum of the updates, exactly; linear: of their factors, roughly; ties: Yadav et al. 2023, arXiv:2306.01708, section 3;
 dare: Yu et al. 2023, arXiv:2311.03099, section 3"""
 SETTINGS = "adapter_config.json"
+_MOST = 1000
+"""weight of an adapter, far beyond any of use"""
 _PRUNING = ("ties", "dare_linear", "dare_ties")
 
 
@@ -61,8 +62,9 @@ def _need_fit(runs: Sequence[Run], weights: Sequence[float], how: str, density: 
         raise UsageError(
             f"--weights: {len(weights)} for {len(runs)} runs", hint="Give one for each, and two runs at least."
         )
-    if not any(weights) or not all(map(math.isfinite, weights)):
-        raise UsageError(f"--weights {','.join(map(str, weights))}: nothing to add", hint="Such as: --weights 0.7,0.3")
+    if not any(weights) or not all(abs(weight) <= _MOST for weight in weights):
+        told = "nothing to add" if not any(weights) else f"each must be a number from -{_MOST} to {_MOST}"
+        raise UsageError(f"--weights {','.join(map(str, weights))}: {told}", hint="Such as: --weights 0.7,0.3")
     if not 0 < density <= 1:
         raise UsageError(f"--density {density:g}: must be above 0 and at most 1", hint="It is a share; 0.5 is usual.")
     first = runs[0]

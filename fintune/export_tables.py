@@ -15,7 +15,7 @@ def exports(found: Sequence[Mapping[str, Any]]) -> Table:
         table.add_column(column, justify="left" if column == "format" else "right")
     for one in found:
         if "refused" in one:
-            table.add_row(f"{one['format']}, {one['dtype']}", *[""] * 6)
+            table.add_row(f"{one['format']}, {one['dtype']}", *[""] * 4, "refused", "")
             continue
         change = 100 * (one["accuracy"] - one["accuracy_of_run"])
         table.add_row(
@@ -23,11 +23,20 @@ def exports(found: Sequence[Mapping[str, Any]]) -> Table:
             f"{one['megabytes']:,.1f}",
             f"{one['load_seconds']:.1f} s",
             f"{one['texts_per_second']:.1f}",
-            f"{one['largest_difference']:.1g}",
-            f"{one['texts'] - one['changed']} of {one['texts']}",
+            f"{one['largest_difference']:.1g}{_beside(one, 'largest_difference', '.1g')}",
+            f"{one['texts'] - one['changed']} of {one['texts']}{_beside(one, 'kept', 'd')}",
             f"{100 * one['accuracy']:.1f} ({change:+.1f})",
         )
     return table
+
+
+def _beside(one: Mapping[str, Any], what: str, digits: str) -> str:
+    """The same beside a rounded base model, on which the run was scored."""
+    beside = one.get("beside_the_run")
+    if beside is None:
+        return ""
+    value = beside["texts"] - beside["changed"] if what == "kept" else beside[what]
+    return f" (as scored, on a rounded base: {value:{digits}})"
 
 
 def markdown(table: Table) -> str:

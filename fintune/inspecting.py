@@ -140,7 +140,7 @@ def _model(place: Path) -> Facts:
 
 def _weight_map(index: Path) -> dict[str, str]:
     found = read_json(index).get("weight_map")
-    if not isinstance(found, dict):
+    if not isinstance(found, dict) or not found:
         raise ModelError(f"{index}: damaged: no weight_map", hint="Copy the whole model again.")
     return found
 

@@ -67,8 +67,10 @@ class Run:
         return self.folder / "adapter"
 
     def adapter_sha256(self) -> str:
-        """Digest of the adapter's weights."""
-        return sha256(min(self.adapter.glob("*.safetensors")))
+        """Digest of the adapter's weights. Raises RunError when there are none."""
+        if not (files := sorted(self.adapter.glob("*.safetensors"))):
+            raise RunError(f"{self.adapter}: no weights", hint="Copy the run folder again.")
+        return sha256(files[0])
 
     @property
     def checkpoints(self) -> Path:

@@ -80,7 +80,7 @@ def test_two_processes_at_once_leave_nothing_half_done(run: Run, tmp_path: Path)
 
 def test_a_damaged_entry_is_replaced_by_adding_it_again(run: Run) -> None:
     kept = add(run.folder, name="mine")
-    (Path(kept.path) / "adapter.json").write_text("{")
+    (Path(kept.path) / "adapter.json").write_text("[]")
     assert listed() == []
     assert add(run.folder, name="mine").id == kept.id
     assert [one.name for one in listed()] == ["mine"]

@@ -65,6 +65,8 @@ def test_what_does_not_go_together_is_told(runs: list[Run], rows_file: Path, tmp
         ("--weights", "a,b"): "--weights a,b: not numbers",
         ("--density", "0"): "--density 0: must be above 0",
         ("--weights", "0,0"): "--weights 0.0,0.0: nothing to add",
+        ("--weights", "nan,1"): "--weights nan,1.0: each must be a number from",
+        ("--weights", "1e308,1"): "each must be a number from -1000 to 1000",
     }.items():
         refused = fin("merge", *folders, "-o", tmp_path / "x", *flags)
         assert (refused.code, message in refused.err) == (2, True), refused.err

@@ -76,8 +76,9 @@ def test_what_is_no_such_thing_is_refused(original: Path, tmp_path: Path, fin: A
 
 @pytest.mark.parametrize(
     ("wrong", "message"),
-    [({"dim": 33}, "not LLaMA's layout"), ({"n_heads": 64}, "not LLaMA's layout"), ({"norm_eps": None}, "not LLaMA's layout"),
-     ({"rope_theta": "x"}, "not LLaMA's layout"), ({"n_kv_heads": "4"}, "not LLaMA's layout")],
+    [({"dim": 33}, "not LLaMA's layout"), ({"n_heads": 64}, "not LLaMA's layout"), ({"norm_eps": None}, "norm_eps is None"),
+     ({"rope_theta": "x"}, "rope_theta is 'x', should be a number above 0"), ({"rope_theta": 0}, "rope_theta is 0"),
+     ({"n_kv_heads": "4"}, "n_kv_heads is '4'"), ({"norm_eps": -1.0}, "norm_eps is -1.0")],
 )  # fmt: skip
 def test_wrong_settings_are_told(wrong: dict[str, Any], message: str, original: Path, tmp_path: Path) -> None:
     file = original / "params.json"

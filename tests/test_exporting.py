@@ -310,6 +310,9 @@ def test_an_export_of_an_adapter_the_run_no_longer_has_is_no_engine(plain: Run, 
     save_file({name: 2 * tensor for name, tensor in load_file(file).items()}, file)
     with pytest.raises(ModelError, match="made of another adapter than the run has now"):
         fintune.load(run, engine_name="merged")
+    file.unlink()
+    with pytest.raises(RunError, match="adapter: no weights"):
+        fintune.load(run, engine_name="merged")
 
 
 @pytest.mark.parametrize(

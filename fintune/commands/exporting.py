@@ -141,7 +141,9 @@ def _show(made: "Sequence[Exported | Refused]", as_json: bool, markdown: bool = 
     out.print(Text(export_tables.markdown(table)) if markdown else table, soft_wrap=markdown)
     for one in records:
         if "refused" in one:
-            out.print(Text(one["refused"]), soft_wrap=True)
+            what = f"{one['format']}, {one['dtype']}"
+            told = one["refused"]
+            out.print(Text(told if told.startswith(what) else f"{what}: {told}"), soft_wrap=True)
     if not any("folder" in one for one in records):
         raise typer.Exit(2)
     if folders := [typed(Path(one["folder"])) for one in records if "folder" in one]:

@@ -34,7 +34,7 @@ def export_card(run: Run, facts: Mapping[str, Any], form: Format) -> str:
 def _proof(facts: Mapping[str, Any]) -> str:
     beside, texts, said = facts["beside_the_run"], facts["texts"], "scored"
     if beside is not None:
-        said = "the adapter gives on the base model in full precision"
+        said = "given by the adapter on the base model in full precision"
     elif len(facts["sources"]) > 1:
         said = "given by the adapters together, before they were merged"
     proof = f"""Read back from these files it gave {texts - facts["changed"]} of the {texts} validation texts the label that was {said};

@@ -78,10 +78,8 @@ def _sentencepiece(path: Path) -> Any:
         raise BrokenEnvironment(f"{path}: needs {missing[0]} to be read", hint="pip install 'fintune[llama]'")
     try:
         return LlamaTokenizer.from_pretrained(path.parent, local_files_only=True, add_bos_token=True)
-    except (ValueError, RuntimeError, OSError, TypeError) as error:
-        raise ModelError(
-            f"{path}: no tokenizer of a LLaMA: {str(error).splitlines()[0]}", hint="Copy it again."
-        ) from None
+    except (ValueError, RuntimeError, OSError, TypeError):  # what it says is of tiktoken, which it tries last
+        raise ModelError(f"{path}: damaged, or no tokenizer of a LLaMA", hint="Copy it again.") from None
 
 
 def _is_there(package: str) -> bool:

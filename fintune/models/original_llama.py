@@ -86,6 +86,12 @@ def _params(path: Path) -> dict[str, Any]:
         raise ModelError(f"{path}: cannot be read: {error}", hint="Copy it again.") from None
     if missing:
         raise ModelError(f"{path}: no {missing[0]}", hint="Copy it again.")
+    for key in ("dim", "n_layers", "n_heads", "n_kv_heads", "norm_eps", "rope_theta"):
+        value = found.get(key, 1)
+        if key == "n_kv_heads" and value is None:  # as many as heads
+            continue
+        if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+            raise ModelError(f"{path}: {key} is {value!r}, should be a number above 0", hint="Copy it again.")
     return dict(found)
 
 
