@@ -49,6 +49,7 @@ LAYERS = [
     {"terminal"},
     {"commands"},
     {"cli", "exits"},
+    {"__main__"},
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 FILES = sorted(PACKAGE.rglob("*.py"))
