@@ -201,7 +201,7 @@ def test_the_commands_print_what_was_found(plain: Run, tmp_path: Path, fin: Any)
     assert "unknown format" in refused.err
 
 
-@pytest.mark.parametrize("name", ["merged", "gguf", "ctranslate2-int8"])
+@pytest.mark.parametrize("name", ["merged", "gguf", "ctranslate2-int8", "onnx"])
 def test_an_export_is_an_engine(name: str, plain: Run, rows_file: Path, tmp_path: Path, fin: Any) -> None:
     form, _, dtype = name.partition("-")
     export(plain, form, dtype=dtype or None, overwrite=True)
@@ -279,6 +279,22 @@ def test_first_tokens_and_whole_answers_in_ctranslate2(
     exact = open_engine(run).rank(prompts, task.candidates()).log_probability
     np.testing.assert_allclose(alone, exact, atol=1e-4)
     assert len(engine.generate(prompts, max_new_tokens=3)) == 3
+
+
+@pytest.mark.parametrize("objective", ["candidates", "tokens"])
+@pytest.mark.parametrize(("family", "sizes"), [("llama", {}), ("gemma3", {"sliding_window": 16})])
+def test_first_tokens_and_whole_answers_in_onnx(
+    family: str, sizes: dict[str, int], objective: str, rows_file: Path, tmp_path: Path
+) -> None:
+    config = config_for(save(family, tmp_path / "model", **sizes), rows_file, tmp_path)
+    answers = "task.answers={negative: Oslo, neutral: Lima, positive: Turin}"
+    run = fintune.train(config, ["train.epochs=1", "evaluation.baselines=[]", f"train.objective={objective}", answers])
+    assert export(run, "onnx").verification.changed == 0
+    engine, task = open_export(run, "onnx"), TASKS["sentiment"].build(run.config().task)
+    prompts = [task.prompt(text) for text in ("Alvex +", "Bortun of Lima and Turin and Accra =", "Cyrit of Oslo -")]
+    found, exact = (e.rank(prompts, task.candidates()).log_probability for e in (engine, open_engine(run)))
+    np.testing.assert_allclose(found, exact, atol=1e-4)
+    assert engine.generate(prompts, max_new_tokens=3) == open_engine(run).generate(prompts, max_new_tokens=3)
 
 
 def test_a_file_that_was_changed_is_not_run(plain: Run, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from fintune.engines import Engine
 from fintune.errors import BrokenEnvironment, ModelError, UsageError, did_you_mean
-from fintune.export import ct2, gguf, gguf_lora, plain, quantized, state_dict
+from fintune.export import ct2, gguf, gguf_lora, onnx_graph, plain, quantized, state_dict
 from fintune.export.verification import EXACT, ROUNDED
 from fintune.models import LoadedModel
 from fintune.models.families import OVERFLOW_IN_HALF
@@ -137,6 +137,16 @@ FORMATS = {
             package="ctranslate2",
             extra="ctranslate2",
             families=ct2.FAMILIES,
+        ),
+        Format(
+            "onnx",
+            "a graph for onnxruntime: the quickest in 8-bit integers, at more rounding",
+            {"float32": EXACT, "int8": None},
+            onnx_graph.write,
+            run=onnx_graph.run,
+            package="onnxruntime",
+            extra="onnx",
+            families=onnx_graph.FAMILIES,
         ),
     )
 }
