@@ -65,11 +65,13 @@ def _trace(model: Any, file: Path) -> None:
 
         def __init__(self) -> None:
             super().__init__()
-            self.body, self.head = model.model, model.get_output_embeddings()
+            self.body = model.model
+            head = model.get_output_embeddings().weight  # its own copy: one that is the embedding's would stay in float
+            self.head = torch.nn.Parameter(head.detach().T.contiguous())
 
         def forward(self, ids: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
             states = self.body(input_ids=ids, use_cache=False).last_hidden_state
-            logits: torch.Tensor = self.head(states[:, places])
+            logits: torch.Tensor = states[:, places] @ self.head
             return logits
 
     model.set_attn_implementation("eager")
