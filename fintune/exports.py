@@ -54,7 +54,7 @@ VERSION = 1
 """of the folder's layout"""
 SETTINGS = "fintune.yaml"
 """the run's config: how texts are put to the model, and answers read"""
-_READ = (".json", ".safetensors", ".model", ".jinja", ".txt", ".bin", ".pth", ".gguf", ".yaml")
+_READ = (".json", ".onnx", ".data", ".safetensors", ".model", ".jinja", ".txt", ".bin", ".pth", ".gguf", ".yaml")
 """files a model may be read from"""
 
 
