@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import log_softmax
 
 from fintune.cores import fastest_threads
-from fintune.engines.protocol import Ranking
+from fintune.engines.protocol import Ranking, asked
 from fintune.errors import ModelError
 from fintune.progress import advance
 from fintune.prompts import PromptEncoder
@@ -41,17 +42,15 @@ class CTranslate2Engine:
 
     def rank(self, prompts: Sequence[Prompt], candidates: Sequence[str], *, stage: str = "score") -> Ranking:
         """See Engine."""
-        answers = [self._encoder.answer_ids(candidate) for candidate in candidates]
-        if self._first:
-            answers = [ids[:1] for ids in answers]
-        ids, cut = self._encoder.encode_prompts(prompts, reserve=max(map(len, answers)))
-        scores = np.zeros((len(prompts), len(candidates)))
+        question = asked(self._encoder, prompts, candidates, first=self._first)
+        ids, answers = question.prompts, question.answers
+        scores = np.zeros((len(ids), len(answers)))
         score = self._first_tokens if self._first else self._whole
         for start in range(0, len(ids), _PROMPTS):
             some = slice(start, start + _PROMPTS)
             scores[some] = score(ids[some], answers)
             advance(stage, min(start + _PROMPTS, len(ids)), len(ids))
-        return Ranking(scores, np.array([len(answer) for answer in answers]), np.array(cut, dtype=np.int64))
+        return question.ranking(scores)
 
     def _first_tokens(self, ids: list[list[int]], answers: list[list[int]]) -> NDArray[np.float64]:
         """Log-probabilities among the answers' first tokens, (prompts, answers)."""
@@ -63,7 +62,7 @@ class CTranslate2Engine:
             found = self._continued(self._names(ids), options)
         rows = [answer[0] for answer in answers]
         logits = np.array([np.asarray(one.logits[0][-1])[rows] for one in found], dtype=np.float64)
-        return np.asarray(logits - np.logaddexp.reduce(logits, axis=1, keepdims=True))
+        return np.asarray(log_softmax(logits, axis=-1))
 
     def _continued(self, prompts: list[list[str]], options: dict[str, Any]) -> list[Any]:
         """One token more, prompts of a length at a time: of others it reads together what all have, and the rest token by token."""

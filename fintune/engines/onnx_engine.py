@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import log_softmax
 
 from fintune.cores import fastest_threads
-from fintune.engines.protocol import Ranking
+from fintune.engines.protocol import Ranking, asked
 from fintune.errors import ModelError
 from fintune.progress import advance
 from fintune.prompts import PromptEncoder
@@ -42,27 +43,26 @@ class OnnxEngine:
 
     def rank(self, prompts: Sequence[Prompt], candidates: Sequence[str], *, stage: str = "score") -> Ranking:
         """See Engine."""
-        answers = [self._encoder.answer_ids(candidate) for candidate in candidates]
-        if self._first:
-            answers = [ids[:1] for ids in answers]
-        ids, cut = self._encoder.encode_prompts(prompts, reserve=max(map(len, answers)))
+        question = asked(self._encoder, prompts, candidates, first=self._first)
+        ids, answers = question.prompts, question.answers
         scores = np.zeros((len(ids), len(answers)))
         for done, places in _batches(ids):
             rows = np.array([ids[i] for i in places])
             scores[places] = self._first_tokens(rows, answers) if self._first else self._whole(rows, answers)
             advance(stage, done, len(ids))
-        return Ranking(scores, np.array([len(answer) for answer in answers]), np.array(cut, dtype=np.int64))
+        return question.ranking(scores)
 
     def _first_tokens(self, rows: NDArray[np.int64], answers: list[list[int]]) -> NDArray[np.float64]:
         """Log-probabilities among the answers' first tokens, (texts, answers)."""
-        return _normalised(self._logits(rows, 1)[:, 0, [answer[0] for answer in answers]])
+        first = self._logits(rows, 1)[:, 0, [answer[0] for answer in answers]]
+        return np.asarray(log_softmax(first, axis=-1))
 
     def _whole(self, rows: NDArray[np.int64], answers: list[list[int]]) -> NDArray[np.float64]:
         """Summed log-probabilities of the answers, (texts, answers)."""
         found = np.zeros((len(rows), len(answers)))
         for number, answer in enumerate(answers):
             said = np.tile(np.array(answer[:-1], dtype=np.int64), (len(rows), 1))
-            each = _normalised(self._logits(np.concatenate([rows, said], axis=1), len(answer)))
+            each = log_softmax(self._logits(np.concatenate([rows, said], axis=1), len(answer)), axis=-1)
             found[:, number] = each[:, range(len(answer)), answer].sum(axis=1)
         return found
 
@@ -93,7 +93,3 @@ def _batches(ids: list[list[int]]) -> Iterator[tuple[int, list[int]]]:
         for start in range(0, len(places), size):
             done += len(places[start : start + size])
             yield done, places[start : start + size]
-
-
-def _normalised(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(logits - np.logaddexp.reduce(logits, axis=-1, keepdims=True))

@@ -7,6 +7,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from fintune.prompts import PromptEncoder
 from fintune.records import Prompt
 
 
@@ -26,6 +27,26 @@ class Ranking:
         """Normalised over the candidates: each row adds up to 1."""
         weights = np.exp(self.log_probability - self.log_probability.max(axis=1, keepdims=True))
         return np.asarray(weights / weights.sum(axis=1, keepdims=True))
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Token ids of prompts and of candidate answers, and the tokens left out of each prompt's text."""
+
+    prompts: list[list[int]]
+    answers: list[list[int]]
+    cut: list[int]
+
+    def ranking(self, scores: NDArray[np.float64]) -> Ranking:
+        """Scores (nats) of shape `(prompts, answers)` as an engine hands them back."""
+        return Ranking(scores, np.array([len(answer) for answer in self.answers]), np.array(self.cut, dtype=np.int64))
+
+
+def asked(encoder: PromptEncoder, prompts: Sequence[Prompt], candidates: Sequence[str], *, first: bool) -> Asked:
+    """What an engine is asked to rank; with `first` only the first tokens of the answers. Raises ModelError as Engine.rank does."""
+    answers = [encoder.answer_ids(candidate)[: 1 if first else None] for candidate in candidates]
+    ids, cut = encoder.encode_prompts(prompts, reserve=max(map(len, answers)))
+    return Asked(ids, answers, cut)
 
 
 class Engine(Protocol):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fintune.engines.prefix import Prefix, allowed, read, shared
-from fintune.engines.protocol import Ranking
+from fintune.engines.protocol import Ranking, asked
 from fintune.engines.together import appended, fits
 from fintune.models import LoadedModel
 from fintune.models.head import of_rows
@@ -58,13 +58,12 @@ class TorchEngine:
         """See Engine. Prompts are read in batches of like length; the order of the result is the order given."""
         import torch
 
-        answers = [self._encoder.answer_ids(candidate) for candidate in candidates]
-        if self._shortcuts.rows is not None:
-            answers = [ids[:1] for ids in answers]
-        ids, cut = self._encoder.encode_prompts(prompts, reserve=max(map(len, answers)))
-        scores = np.zeros((len(prompts), len(candidates)))
+        first = self._shortcuts.rows is not None
+        question = asked(self._encoder, prompts, candidates, first=first)
+        ids, answers = question.prompts, question.answers
+        scores = np.zeros((len(ids), len(answers)))
         order = sorted(range(len(ids)), key=lambda i: -len(ids[i]))
-        score = self._first_tokens if self._shortcuts.rows is not None else self._batch
+        score = self._first_tokens if first else self._batch
         size = self._rows(answers)
         with torch.inference_mode():
             self._prefix = self._shared(ids, max(map(len, answers)))
@@ -72,7 +71,7 @@ class TorchEngine:
                 rows = order[start : start + size]
                 scores[rows] = score([ids[i] for i in rows], answers).double().cpu().numpy()
                 advance(stage, min(start + size, len(order)), len(order))
-        return Ranking(scores, np.array([len(answer) for answer in answers]), np.array(cut, dtype=np.int64))
+        return question.ranking(scores)
 
     def generate(self, prompts: Sequence[Prompt], *, max_new_tokens: int = 16) -> list[str]:
         """See Engine: the most probable token each time."""
