@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from fintune.assembly import engine, load_base
 from fintune.config import load
 from fintune.data.sources import sha256
 from fintune.engines import Engine
 from fintune.errors import ModelError
-from fintune.export.registry import Format, format_of
+from fintune.export.registry import FORMATS, Format, format_of
 from fintune.models.references import read_json
 from fintune.run import Run
 from fintune.sections import RunConfig
@@ -37,6 +37,7 @@ class _Record(BaseModel):
     dtype: str
     base: str
     base_sha256: str | None
+    method: str
     sources: list[_Source] = Field(min_length=1)
     files: dict[str, str] = Field(min_length=1)
     megabytes: float
@@ -47,6 +48,12 @@ class _Record(BaseModel):
     largest_difference: float
     accuracy: float
     accuracy_of_run: float
+
+    @model_validator(mode="after")
+    def _is_a_format(self) -> "_Record":
+        if self.format not in FORMATS or self.dtype not in FORMATS[self.format].dtypes:
+            raise ValueError(f"no format {self.format}, {self.dtype}")
+        return self
 
 
 RECORD = "verification.json"
@@ -101,10 +108,8 @@ def read_record(folder: Path) -> dict[str, Any]:
         _Record.model_validate(record)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise ModelError(
-            f"{folder / RECORD}: damaged: {where}: {first['msg']}", hint="Export it again, with --overwrite."
-        ) from None
+        told = f"{folder / RECORD}: damaged", ".".join(map(str, first["loc"])), first["msg"]
+        raise ModelError(": ".join(filter(None, told)), hint="Export it again, with --overwrite.") from None
     return record
 
 

@@ -7,6 +7,8 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 
+from pydantic import TypeAdapter, ValidationError
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -105,8 +107,16 @@ def lines_of(predictions: Iterable[Prediction]) -> str:
 
 
 def predictions_in(lines: str) -> list[Prediction]:
-    """The opposite. Raises ValueError, TypeError when a line is none."""
-    return [Prediction(**json.loads(line)) for line in lines.split("\n") if line]
+    """The opposite. Raises ValueError, which names the first line that is none."""
+    found, read = [], TypeAdapter(Prediction).validate_json
+    for number, line in enumerate(lines.split("\n"), start=1):
+        try:
+            found += [read(line, strict=True)] if line else []
+        except ValidationError as error:
+            first = error.errors()[0]
+            told = f"line {number}", ".".join(map(str, first["loc"])), first["msg"]
+            raise ValueError(": ".join(filter(None, told))) from None
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,7 +124,7 @@ class Run:
         name = _predictions_file(part, baseline)
         try:
             return predictions_in(self._read_text(name))
-        except (ValueError, TypeError) as error:
+        except ValueError as error:
             raise RunError(f"{self.folder / name}: damaged: {error}", hint="Copy the run folder again.") from None
 
     def write_predictions(self, part: str, predictions: Sequence[Prediction], baseline: str | None = None) -> None:

@@ -334,13 +334,14 @@ def test_an_export_of_an_adapter_the_run_no_longer_has_is_no_engine(plain: Run, 
 @pytest.mark.parametrize(
     ("edit", "where"),
     [({"files": {}}, "files"), ({"sources": []}, "sources"), ({"sources": [{}]}, r"sources\.0\.run"), ({"version": 0}, "version"),
-     ({"largest_difference": None}, "largest_difference"), ({"megabytes": "many"}, "megabytes")],
+     ({"largest_difference": None}, "largest_difference"), ({"megabytes": "many"}, "megabytes"),
+     ({"dtype": "q9"}, "Value error, no format merged, q9")],
 )  # fmt: skip
 def test_a_damaged_record_is_named(plain: Run, tmp_path: Path, edit: dict[str, Any], where: str) -> None:
     folder = export(plain, "merged", output=tmp_path / "out").folder
     record = json.loads((folder / "verification.json").read_text())
     (folder / "verification.json").write_text(json.dumps(record | edit))
-    with pytest.raises(ModelError, match=rf"verification\.json: damaged: {where}: "):
+    with pytest.raises(ModelError, match=rf"verification\.json: damaged: {where}"):
         fintune.load(folder)
 
 

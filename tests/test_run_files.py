@@ -71,6 +71,22 @@ def test_predictions_are_a_json_object_a_line(run: Run) -> None:
     assert (run.folder / "predictions.test.jsonl").read_text(encoding="utf-8") == line * 2
 
 
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        ("[]", "Input should be an object"),
+        ('{"id": 1}', "id: Input should be a valid string"),
+        ('{"id"', "Invalid JSON"),
+    ],
+)
+def test_a_damaged_prediction_is_named_by_line(line: str, what: str, run: Run) -> None:
+    run.write_predictions("test", [Prediction("f:1", "涨", " up", "up", {"up": 1.0})])
+    with (run.folder / "predictions.test.jsonl").open("a") as file:
+        file.write(line + "\n")
+    with pytest.raises(RunError, match=rf"predictions\.test\.jsonl: damaged: line 2: {what}"):
+        run.predictions("test")
+
+
 def test_json_and_log_round_trip(run: Run) -> None:
     run.write_json("data.json", {"ids": {"涨": [1, None]}, "fingerprint": ""})
     run.write_json("environment.json", {"seed": 3})
