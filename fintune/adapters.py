@@ -99,6 +99,13 @@ def listed() -> list[Kept]:
     return sorted(_read(), key=lambda kept: (kept.added, kept.name))
 
 
+def damaged() -> list[Path]:
+    """Folders in their place that cannot be read as one of them."""
+    there = sorted(path for path in _root().glob("[!.]*") if path.is_dir())
+    whole = {kept.path for kept in _read()}
+    return [path for path in there if str(path) not in whole and path.exists()]
+
+
 def remove(what: str) -> Kept:
     """Take one out, by its name, or by the beginning of its id. Raises RunError."""
     with FileLock(_root() / ".lock") if _root().is_dir() else nullcontext():

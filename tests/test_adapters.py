@@ -78,9 +78,11 @@ def test_two_processes_at_once_leave_nothing_half_done(run: Run, tmp_path: Path)
     assert Run.open(listed()[0].path).predictions("validation") == run.predictions("validation")
 
 
-def test_a_damaged_entry_is_replaced_by_adding_it_again(run: Run) -> None:
+def test_a_damaged_entry_is_told_and_replaced_by_adding_it_again(run: Run, fin: Any) -> None:
     kept = add(run.folder, name="mine")
     (Path(kept.path) / "adapter.json").write_text("[]")
     assert listed() == []
+    assert f"damaged: {kept.path} (add" in fin("adapters", "list").err
     assert add(run.folder, name="mine").id == kept.id
     assert [one.name for one in listed()] == ["mine"]
+    assert fin("adapters", "list").err == ""

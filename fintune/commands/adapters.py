@@ -8,7 +8,7 @@ from rich.text import Text
 
 from fintune.commands.options import AsJson, Code, Debug
 from fintune.run import typed
-from fintune.terminal import out, print_json, show_list
+from fintune.terminal import err, out, print_json, show_list
 
 app = typer.Typer(name="adapters", help="Keep adapters in one place of this machine, by content.", no_args_is_help=True)
 
@@ -36,8 +36,10 @@ def add(
 @app.command(name="list")
 def list_all(as_json: AsJson = False, debug: Debug = False) -> None:
     """List them."""
-    from fintune.adapters import listed
+    from fintune.adapters import damaged, listed
 
+    for path in damaged():
+        err.print(Text(f"damaged: {path} (add the adapter again, or delete the folder)"), soft_wrap=True)
     found = [kept.record() for kept in listed()]
     if as_json or found:
         show_list(
