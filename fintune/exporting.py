@@ -17,7 +17,7 @@ from fintune.config import dump
 from fintune.errors import BrokenEnvironment, FintuneError, ModelError, RunError, is_out_of_memory
 from fintune.evaluation.evaluate import predict
 from fintune.export.export_card import export_card
-from fintune.export.registry import FORMATS, Format, format_of
+from fintune.export.registry import FORMATS, Format, OntoBase, format_of
 from fintune.export.verification import Verification, compare, need_equal
 from fintune.exports import RECORD, SETTINGS, VERSION, digests, opened, read_record
 from fintune.merging import Whole, adapted, merged, scored_in_full
@@ -76,7 +76,7 @@ def export(
     precision = form.chosen(dtype)
     folder = place_of(run, form, precision, output, overwrite)
     form.need((config_at_hand(run.config().model.base) or {}).get("model_type"), precision)
-    make = merged if form.onto is None else _with_adapter
+    make = _with_adapter if isinstance(form.back, OntoBase) else merged
     return written(run, form, precision, folder, lambda: make(run), allow_loss=allow_loss, overwrite=overwrite)
 
 

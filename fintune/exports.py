@@ -14,7 +14,8 @@ from fintune.config import load
 from fintune.data.sources import sha256
 from fintune.engines import Engine
 from fintune.errors import ModelError
-from fintune.export.registry import FORMATS, Format, format_of
+from fintune.export.registry import FORMATS, AsEngine, AsModel, Format, OntoBase, format_of
+from fintune.models import LoadedModel
 from fintune.models.references import read_json
 from fintune.run import Run
 from fintune.sections import RunConfig
@@ -115,22 +116,26 @@ def read_record(folder: Path) -> dict[str, Any]:
 
 def opened(form: Format, folder: Path, config: RunConfig, *, base_sha256: str | None) -> Engine:
     """What runs an export, for the run's task. Raises ModelError when it cannot be read, or its base is not that of the digest."""
-    if form.run is not None:
-        return form.run(folder, config)
-    if form.onto is not None:
-        whole = config.model.model_copy(update={"quantization": "none", "dtype": "float32", "device": "cpu"})
-        base = load_base(config.model_copy(update={"model": whole}))
-        if base.sha256 != base_sha256:
-            raise ModelError(
-                f"{config.model.base}: not the model the adapter was trained on (sha256 differs)",
-                hint="Restore that model.",
-            )
-        found = form.onto(base, folder)
-    else:
-        assert form.read is not None
-        found = form.read(folder)
+    match form.back:
+        case AsEngine(run):
+            return run(folder, config)
+        case OntoBase(put):
+            found = put(_clean_base(config, base_sha256), folder)
+        case AsModel(read):
+            found = read(folder)
     running: Engine = engine(config, found)
     return running
+
+
+def _clean_base(config: RunConfig, base_sha256: str | None) -> LoadedModel:
+    whole = config.model.model_copy(update={"quantization": "none", "dtype": "float32", "device": "cpu"})
+    base = load_base(config.model_copy(update={"model": whole}))
+    if base.sha256 != base_sha256:
+        raise ModelError(
+            f"{config.model.base}: not the model the adapter was trained on (sha256 differs)",
+            hint="Restore that model.",
+        )
+    return base
 
 
 def digests(folder: Path) -> Mapping[str, str]:

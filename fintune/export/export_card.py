@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fintune.export.model_card import Words, card, licence_said, licences
-from fintune.export.registry import Format
+from fintune.export.registry import Format, OntoBase
 from fintune.run import Run
 
 _AGAIN = """    fintune train fintune.yaml --set name=again        # then: fintune export, or merge
@@ -17,7 +17,8 @@ def export_card(run: Run, facts: Mapping[str, Any], form: Format) -> str:
     """Markdown; `run` is the first of those in it."""
     sources = facts["sources"]
     names = " + ".join(f"{s['weight']:g} x `{s['run']}`" if len(sources) > 1 else f"`{s['run']}`" for s in sources)
-    where = "an adapter alone, to put on the base model" if form.onto is not None else "in the base model's weights"
+    alone = isinstance(form.back, OntoBase)
+    where = "an adapter alone, to put on the base model" if alone else "in the base model's weights"
     what = f"""{names}: {where} `{facts["base"]}`, written as {facts["format"]}, {facts["dtype"]} ({form.summary}).
 
 {_proof(facts)} Digests of the files: `verification.json`.

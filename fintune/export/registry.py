@@ -18,6 +18,30 @@ from fintune.sections import RunConfig
 
 
 @dataclass(frozen=True)
+class AsModel:
+    """Read again as a model for torch."""
+
+    read: Callable[[Path], LoadedModel]
+    """from the folder alone"""
+
+
+@dataclass(frozen=True)
+class OntoBase:
+    """The adapter alone was written, and is put on the base model for torch."""
+
+    put: Callable[[LoadedModel, Path], LoadedModel]
+    """(clean base model, folder)"""
+
+
+@dataclass(frozen=True)
+class AsEngine:
+    """Run by a library of its own."""
+
+    run: Callable[[Path, RunConfig], Engine]
+    """(folder, the run's config)"""
+
+
+@dataclass(frozen=True)
 class Format:
     """A way to write a merged model."""
 
@@ -26,13 +50,9 @@ class Format:
     dtypes: Mapping[str, float | None]
     """precisions it is written in, the default first -> by how much a probability may differ; None: rounded so much that labels decide"""
     write: Callable[[LoadedModel, Path, str], None]
-    """(merged model in float32, or with `onto` the model with its adapter; folder to make; dtype)"""
-    read: Callable[[Path], LoadedModel] | None = None
-    """what was written, as a model for torch again, from the folder alone; None where `run` is there"""
-    onto: Callable[[LoadedModel, Path], LoadedModel] | None = None
-    """where the adapter alone is written: (clean base model, folder) -> the base model with what was written"""
-    run: Callable[[Path, RunConfig], Engine] | None = None
-    """(folder, the run's config) -> what runs it"""
+    """(merged model in float32, or for OntoBase the model with its adapter; folder to make; dtype)"""
+    back: AsModel | OntoBase | AsEngine
+    """how what was written is read again"""
     package: str | None = None
     """what must be installed, and the extra that brings it"""
     extra: str = ""
@@ -88,7 +108,7 @@ FORMATS = {
             "a plain Hugging Face folder",
             {"float32": EXACT, "bfloat16": ROUNDED, "float16": ROUNDED},
             plain.write,
-            plain.read,
+            AsModel(plain.read),
             half_overflows=True,
         ),
         Format(
@@ -96,7 +116,7 @@ FORMATS = {
             "a PyTorch .pth: LLaMA's in Meta's layout with params.json, all others under plain names",
             {"float32": EXACT, "bfloat16": ROUNDED, "float16": ROUNDED},
             state_dict.write,
-            state_dict.read,
+            AsModel(state_dict.read),
             half_overflows=True,
         ),
         Format(
@@ -104,7 +124,7 @@ FORMATS = {
             "a Hugging Face folder in 4 or 8 bits",
             {"nf4": None, "int8": None},
             quantized.write,
-            plain.read,
+            AsModel(plain.read),
             package="bitsandbytes",
             extra="quantization",
         ),
@@ -113,7 +133,7 @@ FORMATS = {
             "one file for llama.cpp",
             {"float32": EXACT, "float16": ROUNDED, "q8_0": None},
             gguf.write,
-            gguf.read,
+            AsModel(gguf.read),
             package="gguf",
             extra="embedded",
             families=tuple(gguf.ARCHITECTURES),
@@ -123,7 +143,7 @@ FORMATS = {
             "the adapter alone for llama.cpp, to put on the base model's .gguf",
             {"float32": EXACT, "float16": ROUNDED},
             gguf_lora.write,
-            onto=gguf_lora.onto,
+            OntoBase(gguf_lora.onto),
             package="gguf",
             extra="embedded",
             families=tuple(gguf.ARCHITECTURES),
@@ -133,7 +153,7 @@ FORMATS = {
             "a CTranslate2 folder: quick on every CPU, in 8-bit integers above all",
             {"float32": EXACT, "int8": None},
             ct2.write,
-            run=ct2.run,
+            AsEngine(ct2.run),
             package="ctranslate2",
             extra="ctranslate2",
             families=ct2.FAMILIES,
@@ -143,7 +163,7 @@ FORMATS = {
             "a graph for onnxruntime: the quickest in 8-bit integers, at more rounding",
             {"float32": EXACT, "int8": None},
             onnx_graph.write,
-            run=onnx_graph.run,
+            AsEngine(onnx_graph.run),
             package="onnxruntime",
             extra="onnx",
             families=onnx_graph.FAMILIES,
