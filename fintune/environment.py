@@ -22,6 +22,10 @@ _REPRODUCIBLE = {
 }
 """what makes MKL, OpenMP and cuBLAS add numbers in one order (their manuals on reproducibility)"""
 
+_BRIEFLY = "2000"
+"""rounds a thread of GNU OpenMP spins for the others before it sleeps; its 300,000 take the core, beside a busy program, from
+the thread that is waited for (benchmarks/shared_cores.py)"""
+
 _too_late: list[bool] = []
 _ALONE = threading.Lock()
 
@@ -29,7 +33,7 @@ PACKAGES = ("fintune", "torch", "transformers", "peft", "accelerate", "tokenizer
 
 
 def settle() -> None:
-    """Before torch first computes: kernels that add in the same order every time. What the user has set stays.
+    """Before torch first computes: kernels that add in the same order every time, threads that wait briefly. What the user has set stays.
 
     MKL reads its setting once, when it first multiplies: where torch has computed before, it comes too late.
     """
@@ -37,6 +41,8 @@ def settle() -> None:
         _too_late.append(True)
     for name, value in _REPRODUCIBLE.items():
         os.environ.setdefault(name, value)
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", _BRIEFLY)
 
 
 def kernels() -> dict[str, str | None]:

@@ -16,7 +16,9 @@ _WANTED = {"MKL_CBWR": "AUTO", "MKL_DYNAMIC": "FALSE", "OMP_DYNAMIC": "FALSE", "
 
 
 def asked(code: str, **environment: str) -> dict[str, str]:
-    clean = {name: value for name, value in os.environ.items() if name not in _WANTED}
+    clean = {
+        name: value for name, value in os.environ.items() if name not in (*_WANTED, "OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
+    }
     done = subprocess.run(
         [sys.executable, "-c", code], env=clean | environment, capture_output=True, text=True, check=True
     )
@@ -30,6 +32,13 @@ def test_importing_fintune_makes_them() -> None:
 
 def test_what_the_user_set_stays() -> None:
     assert asked(_ASK, MKL_CBWR="AVX2") == _WANTED | {"MKL_CBWR": "AVX2"}
+
+
+def test_threads_spin_briefly_unless_told_otherwise() -> None:
+    ask = "import json, os, fintune; print(json.dumps({'spins': os.environ.get('GOMP_SPINCOUNT')}))"
+    assert asked(ask) == {"spins": "2000"}
+    assert asked(ask, GOMP_SPINCOUNT="7") == {"spins": "7"}
+    assert asked(ask, OMP_WAIT_POLICY="ACTIVE") == {"spins": None}
 
 
 def test_too_late_is_recorded() -> None:
