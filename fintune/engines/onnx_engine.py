@@ -33,6 +33,7 @@ class OnnxEngine:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = fastest_threads()
         options.log_severity_level = 3
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # of threads beside a busy program
         self._encoder, self._first = encoder, first
         try:
             self._session: Any = onnxruntime.InferenceSession(

@@ -13,6 +13,7 @@ from typing import Any
 from fintune.engines.ct2 import CTranslate2Engine
 from fintune.errors import ModelError
 from fintune.models import LoadedModel
+from fintune.models.families import beyond_gemma3
 from fintune.models.gguf_file import rope_of
 from fintune.models.references import loading_errors
 from fintune.preparation import first_tokens
@@ -31,7 +32,7 @@ def write(merged: LoadedModel, folder: Path, dtype: str) -> None:
     """Convert it; the tokenizer and config.json of transformers lie beside, in `tokenizer/`. Raises ModelError."""
     from ctranslate2.converters import TransformersConverter
 
-    _need_positions(merged.model.config)
+    _need_published(merged.model.config)
 
     class Converter(TransformersConverter):  # type: ignore[misc]
         """Its hooks for loading give what is in memory."""
@@ -56,8 +57,10 @@ def write(merged: LoadedModel, folder: Path, dtype: str) -> None:
     merged.tokenizer.save_pretrained(folder / _BESIDE)
 
 
-def _need_positions(config: Any) -> None:
-    """Its converter looks for Gemma's angles where transformers 5 has them no more, and takes the published ones."""
+def _need_published(config: Any) -> None:
+    """Its converter takes Gemma's published settings: it looks for angles where transformers 5 has them no more."""
+    if beyond := beyond_gemma3(config):
+        raise ModelError(f"--format ctranslate2: it does not know {beyond[0]}", hint="Use --format merged.")
     if config.model_type in _ANGLES:
         whole = rope_of(config)
         both = [

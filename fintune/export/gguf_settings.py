@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from fintune.errors import ModelError
+from fintune.models.families import beyond_gemma3
 from fintune.models.gguf_file import SETTINGS, factors, gemma3_scale, rope_of
 
 Value = int | float | str
@@ -72,13 +73,8 @@ def _decoders(architecture: str, config: Any) -> Iterator[str]:
         if windows:
             yield f"llama.cpp's {architecture} has no windows"
         return
-    others = ("attn_logit_softcapping", "final_logit_softcapping", "use_bidirectional_attention")
     every_sixth = [i for i in range(config.num_hidden_layers) if i % 6 != 5]
-    if (
-        windows != every_sixth
-        or config.query_pre_attn_scalar != gemma3_scale(vars(config))
-        or any(getattr(config, o, None) for o in others)
-    ):
+    if windows != every_sixth or config.query_pre_attn_scalar != gemma3_scale(vars(config)) or beyond_gemma3(config):
         yield "llama.cpp knows Gemma 3 with full attention in every sixth block and scores scaled as its published sizes have it"
 
 

@@ -5,15 +5,19 @@
 
 import io
 import logging
+import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from fintune.engines.onnx_engine import FILE, OnnxEngine
+from fintune.errors import ModelError
 from fintune.models import LoadedModel
+from fintune.models.families import beyond_gemma3
 from fintune.models.references import loading_errors
 from fintune.preparation import first_tokens
 from fintune.prompts import PromptEncoder
@@ -22,34 +26,46 @@ from fintune.tasks import TASKS
 
 FAMILIES = ("llama", "qwen2", "qwen3", "gemma3_text")
 """decoders whose graph takes texts of every length (tests)"""
+_BLOCK = 128
+"""weights that share a scale: 32 and 64 are slower, 256 rounds more (docs/log.md)"""
+_INTEGERS = 4
+"""what onnxruntime's MatMulNBits calls integers on both sides"""
 
 
 def write(merged: LoadedModel, folder: Path, dtype: str) -> None:
-    """Trace it; for int8 the matrices become integers, a scale a column, and what goes into them when it does."""
-    from onnxruntime.quantization import QuantType, quantize_dynamic
-
+    """Trace it; for int8 the matrices become integers in blocks. Raises ModelError for a head that does more than multiply."""
+    if beyond := beyond_gemma3(merged.model.config):
+        raise ModelError(f"--format onnx: its graph leaves out {beyond[0]}", hint="Use --format merged.")
     folder.mkdir()
-    with _quietly(), tempfile.TemporaryDirectory(dir=folder.parent) as place:
-        if dtype == "float32":
-            _trace(merged.model, folder / FILE)
-        else:
-            _trace(merged.model, Path(place) / FILE)
-            quantize_dynamic(
-                Path(place) / FILE,
-                folder / FILE,
-                per_channel=True,
-                weight_type=QuantType.QInt8,
-                use_external_data_format=True,
-            )
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".onnx-") as place, _quietly(place):
+        _trace(merged.model, (folder if dtype == "float32" else Path(place)) / FILE)
+        if dtype == "int8":
+            _quantise(Path(place), folder / FILE)
     merged.tokenizer.save_pretrained(folder)
 
 
+def _quantise(place: Path, target: Path) -> None:
+    """Matrices in blocks of 8-bit integers, and with them what is multiplied, row by row: no text's answer hangs on its batch."""
+    from onnxruntime.quantization import QuantType, quant_utils, quantize_dynamic
+    from onnxruntime.quantization.matmul_nbits_quantizer import DefaultWeightOnlyQuantConfig, MatMulNBitsQuantizer
+
+    embedding: dict[str, Any] = {"op_types_to_quantize": ["Gather"], "weight_type": QuantType.QInt8}
+    quantize_dynamic(place / FILE, place / "embedding.onnx", use_external_data_format=True, **embedding)
+    how = DefaultWeightOnlyQuantConfig(
+        block_size=_BLOCK, is_symmetric=True, accuracy_level=_INTEGERS, bits=8, op_types_to_quantize=("MatMul",)
+    )
+    made = MatMulNBitsQuantizer(quant_utils.load_model_with_shape_infer(place / "embedding.onnx"), algo_config=how)
+    made.process()
+    made.model.save_model_to_file(str(target), use_external_data_format=True)
+    shutil.copymode(target, f"{target}.data")  # it is made for the owner alone
+
+
 @contextmanager
-def _quietly() -> Iterator[None]:
-    """Without what the exporter says of packages it would look at, and steps it takes."""
+def _quietly(place: str) -> Iterator[None]:
+    """Without what the exporters say of steps they take; their temporary files lie in `place`, beside the export."""
     logging.disable(logging.WARNING)
     try:
-        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()), mock.patch("tempfile.tempdir", place):
             warnings.simplefilter("ignore")
             yield
     finally:

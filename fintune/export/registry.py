@@ -53,7 +53,7 @@ class Format:
     """(merged model in float32, or for OntoBase the model with its adapter; folder to make; dtype)"""
     back: AsModel | OntoBase | AsEngine
     """how what was written is read again"""
-    package: str | None = None
+    packages: tuple[str, ...] = ()
     """what must be installed, and the extra that brings it"""
     extra: str = ""
     half_overflows: bool = False
@@ -73,10 +73,7 @@ class Format:
 
     def need(self, model_type: str | None, dtype: str) -> None:
         """Raise ModelError when it is not for such models (None: not known yet), BrokenEnvironment when its package is not there."""
-        if self.package is not None and find_spec(self.package) is None:
-            raise BrokenEnvironment(
-                f"--format {self.name}: {self.package} is not installed", hint=f"pip install 'fintune[{self.extra}]'"
-            )
+        self.need_package()
         if model_type is None:
             return
         if dtype == "float16" and self.half_overflows and model_type in OVERFLOW_IN_HALF:
@@ -89,6 +86,17 @@ class Format:
                 f"--format {self.name}: is for {', '.join(self.families)}, and this model is {model_type}",
                 hint="Use --format merged.",
             )
+
+    def need_package(self) -> None:
+        """Raise BrokenEnvironment when one is not installed."""
+        if missing := [package for package in self.packages if find_spec(package) is None]:
+            raise BrokenEnvironment(
+                f"--format {self.name}: {missing[0]} is not installed", hint=f"pip install 'fintune[{self.extra}]'"
+            )
+
+    def folder_name(self, dtype: str) -> str:
+        """What an export is called in its run."""
+        return self.name if dtype == self.chosen(None) else f"{self.name}-{dtype}"
 
     def chosen(self, dtype: str | None) -> str:
         """The precision to write in. Raises UsageError."""
@@ -125,7 +133,7 @@ FORMATS = {
             {"nf4": None, "int8": None},
             quantized.write,
             AsModel(plain.read),
-            package="bitsandbytes",
+            packages=("bitsandbytes",),
             extra="quantization",
         ),
         Format(
@@ -134,7 +142,7 @@ FORMATS = {
             {"float32": EXACT, "float16": ROUNDED, "q8_0": None},
             gguf.write,
             AsModel(gguf.read),
-            package="gguf",
+            packages=("gguf",),
             extra="embedded",
             families=tuple(gguf.ARCHITECTURES),
         ),
@@ -144,7 +152,7 @@ FORMATS = {
             {"float32": EXACT, "float16": ROUNDED},
             gguf_lora.write,
             OntoBase(gguf_lora.onto),
-            package="gguf",
+            packages=("gguf",),
             extra="embedded",
             families=tuple(gguf.ARCHITECTURES),
         ),
@@ -154,17 +162,17 @@ FORMATS = {
             {"float32": EXACT, "int8": None},
             ct2.write,
             AsEngine(ct2.run),
-            package="ctranslate2",
+            packages=("ctranslate2",),
             extra="ctranslate2",
             families=ct2.FAMILIES,
         ),
         Format(
             "onnx",
-            "a graph for onnxruntime: the quickest in 8-bit integers, at more rounding",
+            "a graph for onnxruntime: in 8-bit integers quick and close to the full model",
             {"float32": EXACT, "int8": None},
             onnx_graph.write,
             AsEngine(onnx_graph.run),
-            package="onnxruntime",
+            packages=("onnx", "onnxruntime", "onnxscript"),
             extra="onnx",
             families=onnx_graph.FAMILIES,
         ),

@@ -1,7 +1,7 @@
 """The model families that are tried out here, each as data; others that transformers loads may work and are not refused."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,14 @@ FAMILIES: tuple[Family, ...] = (
 
 OVERFLOW_IN_HALF = ("umt5", "longt5", *(family.model_type for family in FAMILIES if not family.half_precision))
 """types of models whose activations pass float16's range (github huggingface/transformers #5651)"""
+
+
+_LEFT_OFF = ("attn_logit_softcapping", "final_logit_softcapping", "use_bidirectional_attention")
+
+
+def beyond_gemma3(config: Any) -> list[str]:
+    """What a config switches on of Gemma 3's code that its published models leave off: other programs do not know it."""
+    return [f"{name}={value}" for name in _LEFT_OFF if (value := getattr(config, name, None))]
 
 
 def families() -> list[dict[str, str]]:
