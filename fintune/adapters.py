@@ -64,10 +64,14 @@ def add(source: str | Path, *, name: str | None = None) -> Kept:
     place = Path(source).expanduser()
     facts = inspect(place)
     if facts["kind"] not in ("run", "adapter"):
+        article = "an" if facts["kind"][0] in "aeiou" else "a"
         raise RunError(
-            f"{place}: a {facts['kind']}, and no adapter", hint="Name a run folder, or the adapter folder in it."
+            f"{place}: {article} {facts['kind']}, and no adapter",
+            hint="Name a run folder, or the adapter folder in it.",
         )
     files, chosen = _files(place, facts["kind"]), name or place.resolve().name
+    if not chosen.isprintable():
+        raise RunError(f"--name {chosen!r}: has characters that cannot be seen", hint="Give another with --name.")
     _root().mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=_root(), prefix=".adding-") as staging, disk_errors(_root() / chosen):
         made = Path(staging) / "made"

@@ -18,7 +18,9 @@ from fintune.atomic import locked, need_place, replacing
 from fintune.data.readers import Reading, open_source, records
 from fintune.data.sources import expand, sha256
 from fintune.errors import DataError, RunError
+from fintune.exports import RECORD, Export
 from fintune.gathering import reading_like
+from fintune.opening import open_trained
 from fintune.predictor import Predictor, load
 from fintune.progress import advance, listening, tell
 from fintune.records import Fault, Row
@@ -52,7 +54,7 @@ class Bulk:
 
 
 def predict_file(
-    run: Run | str | Path,
+    run: Run | Export | str | Path,
     path: str | Sequence[str],
     output: str | Path,
     *,
@@ -60,7 +62,7 @@ def predict_file(
     **layout: Unpack[Layout],
 ) -> Bulk:
     """Label every record of `path` (as data.path names files) into a csv, jsonl or parquet file. Raises FintuneError's kinds."""
-    opened, target = (run if isinstance(run, Run) else Run.open(run)), Path(output)
+    opened, target = (open_trained(run) if isinstance(run, (str, Path)) else run), Path(output)
     check_output(target)
     first = path if isinstance(path, str) else path[0]
     data = opened.config().data
@@ -81,7 +83,7 @@ def predict_file(
     task = TASKS[opened.config().task.name].build(opened.config().task)
     partial = target.with_name(f".{target.name}.partial")
     with locked(partial, hint="Wait for it, or name another output."):
-        done = _resume(partial, _identity(opened, path, how) | {"engine": engine_name})
+        done = _resume(partial, _identity(opened, path, how, engine_name))
         _label(load(opened, engine_name=engine_name), islice(chain(head, found), done, None), partial, done)
         finished = _finish(partial, target, task.labels)
         partial.with_name(f".{partial.name}.lock").unlink()
@@ -100,11 +102,16 @@ def _records(path: str | Sequence[str], how: Reading) -> Iterator[Row | Fault]:
         yield from records(open_source(source, how), how)
 
 
-def _identity(run: Run, path: str | Sequence[str], how: Reading) -> dict[str, Any]:
+def _identity(source: Run | Export, path: str | Sequence[str], how: Reading, engine: str) -> dict[str, Any]:
     """What must be the same for a job to go on."""
-    inputs = [None if source.hub else sha256(source.path) for source in expand(path)]
-    adapter = sha256(run.adapter / "adapter_model.safetensors")
-    return {"chunk": CHUNK, "inputs": inputs, "adapter": adapter, "reading": json.loads(json.dumps(asdict(how)))}
+    engine = sha256(source.folder / RECORD) if isinstance(source, Export) else engine
+    inputs = [None if one.hub else sha256(one.path) for one in expand(path)]
+    return {
+        "chunk": CHUNK,
+        "inputs": inputs,
+        "adapter": source.adapter_sha256(),
+        "reading": json.loads(json.dumps(asdict(how))),
+    }
 
 
 def _resume(partial: Path, identity: Mapping[str, Any]) -> int:

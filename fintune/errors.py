@@ -64,6 +64,11 @@ class BrokenEnvironment(FintuneError):
     exit_code = 1
 
 
+def not_installed(what: str, error: ModuleNotFoundError) -> BrokenEnvironment:
+    """The error for something that needs a package which is not there."""
+    return BrokenEnvironment(f"{what}: {error.name} is not installed", hint=f"pip install {error.name}")
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether memory ran out, which torch says in a RuntimeError of its own on CPU and on GPU."""
     told = isinstance(error, RuntimeError) and re.search("can't allocate memory|out of memory", str(error))

@@ -9,16 +9,17 @@ from collections.abc import Sequence
 from fintune.atomic import need_place
 from fintune.errors import RunError
 from fintune.evaluation.attribution import Attribution, attribute, telling
+from fintune.exports import Export
 from fintune.opening import open_engine
 from fintune.run import Run
 from fintune.tasks import TASKS
 
 
-def explain(run: Run, texts: Sequence[str], ids: Sequence[str] | None = None) -> list[Attribution]:
-    """Attributions of a run's answers to texts; ids count from 1 when left out."""
-    config = run.config()
+def explain(source: Run | Export, texts: Sequence[str], ids: Sequence[str] | None = None) -> list[Attribution]:
+    """Attributions of the answers of a run, or an export, to texts; ids count from 1 when left out."""
+    config = source.config()
     names = [str(i) for i in range(1, len(texts) + 1)] if ids is None else ids
-    return attribute(open_engine(run), TASKS[config.task.name].build(config.task), texts, names)
+    return attribute(open_engine(source), TASKS[config.task.name].build(config.task), texts, names)
 
 
 def explain_run(run: Run) -> list[Attribution]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from fintune.atomic import disk_errors, need_place, replacing_folder
 from fintune.config import dump
-from fintune.errors import BrokenEnvironment, FintuneError, ModelError, RunError, is_out_of_memory
+from fintune.errors import BrokenEnvironment, FintuneError, ModelError, RunError, is_out_of_memory, not_installed
 from fintune.evaluation.evaluate import predict
 from fintune.export.export_card import export_card
 from fintune.export.registry import FORMATS, Format, OntoBase, format_of
@@ -28,6 +28,8 @@ from fintune.progress import tell
 from fintune.records import Prediction
 from fintune.run import Run
 from fintune.tasks import TASKS
+
+_ANOTHER = "Name another with --output, or give --overwrite (replaces an export)."
 
 
 @dataclass(frozen=True)
@@ -125,13 +127,13 @@ def export_all(
 
 def place_of(run: Run, form: Format, dtype: str, output: str | Path | None, overwrite: bool) -> Path:
     """Where an export goes. Raises RunError when something else is there."""
-    name = form.name if dtype == form.chosen(None) else f"{form.name}-{dtype}"
-    folder = (run.folder / "exports" / name if output is None else Path(output).expanduser()).absolute()
+    folder = (
+        run.folder / "exports" / form.folder_name(dtype) if output is None else Path(output).expanduser()
+    ).absolute()
     need_place(folder / RECORD)
     if folder.exists() and not (overwrite and (folder / RECORD).is_file()):
-        raise RunError(
-            f"{folder}: is there already", hint="Name another with --output, or give --overwrite (replaces an export)."
-        )
+        hint = "Delete it, or name another with --output." if overwrite else _ANOTHER
+        raise RunError(f"{folder}: is there already{', and no finished export' if overwrite else ''}", hint=hint)
     return folder
 
 
@@ -150,6 +152,8 @@ def _of_libraries(what: str) -> Iterator[None]:
         yield
     except (FintuneError, OSError, MemoryError):
         raise
+    except ModuleNotFoundError as error:
+        raise not_installed(what, error) from None
     except Exception as error:  # bitsandbytes has sizes its products fail on, CTranslate2 layers it does not know
         if is_out_of_memory(error):
             raise

@@ -1,9 +1,10 @@
 """Exports as engines: a finished one is checked to the byte and opened for the task it was made for.
 
->>> running, config = open_folder(Path("runs/phrasebank-lora/exports/gguf-q8_0"))
+>>> running = Export(Path("runs/phrasebank-lora/exports/gguf-q8_0")).engine()
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from fintune.config import load
 from fintune.data.sources import sha256
 from fintune.engines import Engine
 from fintune.errors import ModelError
-from fintune.export.registry import FORMATS, AsEngine, AsModel, Format, OntoBase, format_of
+from fintune.export.registry import FORMATS, AsEngine, AsModel, Format, OntoBase
 from fintune.models import LoadedModel
 from fintune.models.references import read_json
 from fintune.run import Run
@@ -66,34 +67,63 @@ _READ = (".json", ".onnx", ".data", ".safetensors", ".model", ".jinja", ".txt", 
 """files a model may be read from"""
 
 
+@dataclass(frozen=True)
+class Export:
+    """An export's folder, wherever it has been copied to: it answers as what it was made of."""
+
+    folder: Path
+
+    def config(self) -> RunConfig:
+        """Of the run it was made of; the first of several. Raises ConfigError."""
+        return load(self.folder / SETTINGS)
+
+    def adapter_sha256(self) -> str:
+        """Digests of the adapters in it. Raises ModelError for a damaged record."""
+        return " ".join(one["adapter_sha256"] for one in read_record(self.folder)["sources"])
+
+    def engine(self) -> Engine:
+        """What runs it. Raises ConfigError, ModelError when damaged, BrokenEnvironment when the package it takes is not there."""
+        folder, record, config = self.folder, read_record(self.folder), self.config()
+        form = self.need_package()
+        here = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.suffix in _READ}
+        if added := here - record["files"].keys() - {RECORD}:
+            raise ModelError(
+                f"{folder / min(added)}: was not there when it was proved", hint="Remove it, or export again."
+            )
+        for name, digest in record["files"].items():
+            if not (folder / name).is_file() or sha256(folder / name) != digest:
+                raise ModelError(
+                    f"{folder / name}: is missing, or not the file that was proved", hint="Export it again."
+                )
+        return opened(form, folder, config, base_sha256=record["base_sha256"])
+
+    def need_package(self) -> Format:
+        """Its format. Raises BrokenEnvironment when what runs it is not installed, ModelError for a damaged record."""
+        form = FORMATS[read_record(self.folder)["format"]]
+        form.need_package()
+        return form
+
+
 def exports_of(run: Run) -> list[str]:
     """Names of a run's finished exports: engines to ask."""
     return sorted(path.parent.name for path in run.folder.glob(f"exports/*/{RECORD}"))
 
 
-def open_export(run: Run, name: str) -> Engine:
-    """What runs the export of that name. Raises ModelError when it is damaged, or made of another adapter than the run has now."""
-    folder = run.folder / "exports" / name
-    made_of, now = [one["adapter_sha256"] for one in read_record(folder)["sources"]], run.adapter_sha256()
-    if made_of != [now]:
+def export_of(run: Run, name: str) -> Export:
+    """The run's export of that name. Raises ModelError when it is damaged, or made of another adapter than the run has now."""
+    found = Export(run.folder / "exports" / name)
+    record = read_record(found.folder)
+    if [one["adapter_sha256"] for one in record["sources"]] != [run.adapter_sha256()]:
         raise ModelError(
-            f"{folder}: made of another adapter than the run has now",
+            f"{found.folder}: made of another adapter than the run has now",
             hint="Export it again with --overwrite, or name the folder itself.",
         )
-    return open_folder(folder)[0]
-
-
-def open_folder(folder: Path) -> tuple[Engine, RunConfig]:
-    """What runs an export, wherever it has been copied to, and the config of its run. Raises ConfigError, ModelError when damaged."""
-    record, config = read_record(folder), load(folder / SETTINGS)
-    form = format_of(str(record["format"]))
-    here = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.suffix in _READ}
-    if added := here - record["files"].keys() - {RECORD}:
-        raise ModelError(f"{folder / min(added)}: was not there when it was proved", hint="Remove it, or export again.")
-    for name, digest in record["files"].items():
-        if not (folder / name).is_file() or sha256(folder / name) != digest:
-            raise ModelError(f"{folder / name}: is missing, or not the file that was proved", hint="Export it again.")
-    return opened(form, folder, config, base_sha256=record["base_sha256"]), config
+    names = {form.folder_name(dtype) for form in FORMATS.values() for dtype in form.dtypes}
+    if name in names and name != (made := FORMATS[record["format"]].folder_name(record["dtype"])):
+        raise ModelError(
+            f"{found.folder}: holds the export {made}", hint="Give the folder its name back, or export again."
+        )
+    return found
 
 
 def read_record(folder: Path) -> dict[str, Any]:

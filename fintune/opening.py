@@ -16,9 +16,9 @@ from fintune.assembly import engine, load_tuned
 from fintune.engines import Engine
 from fintune.engines.registry import ENGINES, EngineEntry, entry_of
 from fintune.engines.second_look import SecondLook
-from fintune.errors import ModelError
+from fintune.errors import ModelError, UsageError
 from fintune.export.verification import AGREEMENT
-from fintune.exports import exports_of, open_export
+from fintune.exports import SETTINGS, Export, export_of, exports_of
 from fintune.methods import METHODS
 from fintune.progress import tell
 from fintune.run import Run
@@ -28,13 +28,23 @@ _FEW = 64
 """texts a model reads to be prepared"""
 
 
-def open_engine(run: Run, name: str = "torch", *, device: str = "auto") -> Engine:
+def open_trained(folder: str | Path) -> Run | Export:
+    """A run, or an export wherever it lies. Raises RunError when it is neither."""
+    place = Path(folder).expanduser()
+    if (place / SETTINGS).is_file() and not (place / "config.yaml").is_file():
+        return Export(place.absolute())
+    return Run.open(folder)
+
+
+def open_engine(source: Run | Export, name: str = "torch", *, device: str = "auto") -> Engine:
     """The engine `name` on a run's model. Raises UsageError, ModelError when it disagrees with what the run has stored."""
     import torch
 
-    need_engine(run, name)
+    need_engine(source, name)
+    if isinstance(run := source, Export):
+        return run.engine()
     if name not in ENGINES:
-        return open_export(run, name)
+        return export_of(run, name).engine()
     entry, config = ENGINES[name], run.config()
     loaded = load_tuned(run, device=device)
     entry.need(loaded)
@@ -56,10 +66,21 @@ def open_engine(run: Run, name: str = "torch", *, device: str = "auto") -> Engin
     return both
 
 
-def need_engine(run: Run, name: str) -> None:
-    """Refuse an engine there is not, or that this machine is not made for, before anything is read. Raises UsageError, ModelError."""
-    if name in ENGINES or name not in exports_of(run):
-        entry_of(name, exports_of(run)).need_machine()
+def need_engine(source: Run | Export, name: str) -> None:
+    """Refuse an engine there is not, or that this machine is not made for, before anything is read.
+
+    Raises UsageError, ModelError, BrokenEnvironment.
+    """
+    if isinstance(source, Export):
+        if name != "torch":
+            raise UsageError(
+                f"--engine {name}: {source.folder} is an export, and an engine", hint="Leave --engine out."
+            )
+        source.need_package()
+    elif name in ENGINES or name not in exports_of(source):
+        entry_of(name, exports_of(source)).need_machine()
+    else:
+        export_of(source, name).need_package()
 
 
 def _sharing(model: Any) -> Any:

@@ -37,6 +37,7 @@ from fintune.environment import describe, deterministic
 from fintune.errors import DataError, UsageError
 from fintune.evaluation import Evaluation, evaluate
 from fintune.export.model_card import model_card
+from fintune.exports import Export
 from fintune.gathering import reading_like
 from fintune.making import being_made, interrupted
 from fintune.methods import METHODS
@@ -116,16 +117,23 @@ def score_part(run: Run, part: str, running: Engine | None = None) -> Evaluation
 
 
 def score_file(
-    run: Run, path: str, *, name: str | None = None, encoding: str | None = None, running: Engine | None = None
+    source: Run | Export,
+    path: str,
+    *,
+    name: str | None = None,
+    encoding: str | None = None,
+    running: Engine | None = None,
 ) -> Evaluation:
-    """Score a run's adapter on a labelled file of its task, its format and encoding as in training unless told; stores nothing."""
-    config = run.config()
+    """Score a run or an export on a labelled file of its task, read as in training unless told; stores nothing."""
+    config = source.config()
     task = TASKS[config.task.name].build(config.task)
     rows = read(path, reading_like(config.data, path, name=name, encoding=encoding))
     examples = [_example(task, row) for row in rows if row.text]
     if not examples:
         raise DataError(f"{path}: no labelled texts", hint="Give it at least one row.")
-    return _evaluate(config, task, examples, running or engine(config, load_tuned(run)), Path(path).name)
+    if running is None:
+        running = source.engine() if isinstance(source, Export) else engine(config, load_tuned(source))
+    return _evaluate(config, task, examples, running, Path(path).name)
 
 
 def _example(task: Task, row: Row) -> Example:

@@ -15,7 +15,7 @@ from fintune.data.readers import need_text
 from fintune.engines import Engine
 from fintune.errors import DataError, RunError
 from fintune.evaluation.evaluate import predict
-from fintune.exports import SETTINGS, open_folder
+from fintune.exports import SETTINGS, Export
 from fintune.progress import tell
 from fintune.records import Prediction
 from fintune.run import Run
@@ -50,24 +50,23 @@ class Predictor:
 
 
 def load(
-    source: Run | str | Path, *, task: Mapping[str, Any] | None = None, device: str = "auto", engine_name: str = "torch"
+    source: Run | Export | str | Path,
+    *,
+    task: Mapping[str, Any] | None = None,
+    device: str = "auto",
+    engine_name: str = "torch",
 ) -> Predictor:
     """A predictor from a run, an export, or a model folder with the settings of its `task`. Raises RunError or ModelError.
 
     `engine_name` is an engine of fintune.engines.registry; of a model folder, torch alone.
     """
     from fintune.models import load_model
-    from fintune.opening import open_engine
+    from fintune.opening import open_engine, open_trained
 
-    folder = source.folder if isinstance(source, Run) else Path(source)
-    if (folder / "config.yaml").is_file():
-        run = Run.open(folder)
-        return _predictor(run.config(), open_engine(run, engine_name, device=device))
-    if (folder / SETTINGS).is_file():
-        running, config = open_folder(folder)
-        return _predictor(config, running)
-    if not (folder / "config.json").is_file():
-        Run.open(folder)  # raises, naming the runs nearby
+    folder = Path(source) if isinstance(source, (str, Path)) else source.folder
+    if not (folder / "config.json").is_file() or (folder / SETTINGS).is_file():
+        found = open_trained(folder)
+        return _predictor(found.config(), open_engine(found, engine_name, device=device))
     if task is None:
         raise RunError(f"{folder}: a model folder does not say its task", hint='Pass task={"name": "sentiment"}.')
     config = load_config({"model": {"base": str(folder), "device": device}, "task": dict(task)})

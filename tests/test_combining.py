@@ -1,5 +1,6 @@
 """Several adapters become one, which answers as they did together."""
 
+import json
 from pathlib import Path
 from typing import Any, get_args
 
@@ -41,6 +42,27 @@ def test_cat_is_the_weighted_sum_of_the_updates(runs: list[Run], tmp_path: Path)
         wanted += weight * (8 / len(a)) * b @ a
     found = load_model(str(made.folder), device="cpu").model.state_dict()[f"{name}.weight"]
     torch.testing.assert_close(found, wanted, atol=1e-6, rtol=1e-5)
+
+
+def test_what_was_combined_is_asked_and_scored_by_its_folder(
+    runs: list[Run], rows_file: Path, tmp_path: Path, fin: Any
+) -> None:
+    both = export_combined([run.folder for run in runs], [0.7, 0.2], "cat", output=tmp_path / "both").folder
+    texts = [p.text for p in runs[0].predictions("validation")]
+    wanted = fintune.load(both)(texts)
+    rows = [json.loads(line) for line in fin("predict", both, *texts, "--json").out.splitlines()]
+    assert [row["label"] for row in rows] == [p.label for p in wanted]
+    scores = json.loads(fin("evaluate", both, "--data", rows_file, "--json").out)
+    assert scores["accuracy"]["n"] == 90
+    (tmp_path / "texts.txt").write_text("\n".join(texts))
+    assert fin("predict", both, "--file", tmp_path / "texts.txt", "--output", tmp_path / "out.jsonl").code == 0
+    written = [json.loads(line)["label"] for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert written == [p.label for p in wanted]
+    refused = [fin("evaluate", both), fin("predict", both, "a", "--engine", "int8")]
+    assert [one.code for one in refused] == [2, 2]
+    assert "--data FILE" in refused[0].err
+    assert "Leave --engine out" in refused[1].err
+    assert fin("explain", both, texts[0]).code == 0
 
 
 @pytest.mark.parametrize("how", [how for how in get_args(How) if how != "cat"])

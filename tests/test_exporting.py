@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,9 @@ from fintune.errors import BrokenEnvironment, ModelError, RunError, UsageError
 from fintune.export import gguf_settings, state_dict
 from fintune.export.registry import FORMATS, AsModel
 from fintune.exporting import export
-from fintune.exports import open_export
+from fintune.exports import export_of
 from fintune.merging import merged
-from fintune.models import load_model
+from fintune.models import llama_layout, load_model
 from fintune.opening import open_engine
 from fintune.run import Run
 from fintune.tasks import TASKS
@@ -254,6 +255,74 @@ def test_a_missing_package_is_named(plain: Run, monkeypatch: pytest.MonkeyPatch)
     assert refused.value.hint == "pip install 'fintune[ctranslate2]'"
 
 
+def test_an_engine_whose_package_is_missing_is_named(plain: Run, monkeypatch: pytest.MonkeyPatch, fin: Any) -> None:
+    export(plain, "onnx", overwrite=True)
+    monkeypatch.setattr("fintune.export.registry.find_spec", lambda name: None if name == "onnxruntime" else "there")
+    asked = [fin("predict", plain.folder, "--engine", "onnx", "a"), fin("predict", plain.folder / "exports/onnx", "a")]
+    assert [one.code for one in asked] == [1, 1]
+    assert all("onnxruntime is not installed" in one.err and "pip install 'fintune[onnx]'" in one.err for one in asked)
+
+
+def test_a_reader_whose_package_is_missing_is_named(
+    plain: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = export(plain, "gguf", output=tmp_path / "g").folder
+    monkeypatch.setitem(sys.modules, "gguf", None)
+    with pytest.raises(BrokenEnvironment, match="gguf is not installed"):
+        convert(folder / "model.gguf", output=tmp_path / "back")
+
+
+def test_exports_under_each_others_names_are_no_engines(plain: Run) -> None:
+    float32, int8 = (export(plain, "ctranslate2", dtype=dtype, overwrite=True).folder for dtype in ("float32", "int8"))
+    float32.rename(float32.with_name("aside"))
+    int8.rename(float32)
+    with pytest.raises(ModelError, match="holds the export ctranslate2-int8"):
+        fintune.load(plain, engine_name="ctranslate2")
+    float32.rename(int8)
+    float32.with_name("aside").rename(float32)
+    fintune.load(plain, engine_name="ctranslate2")
+
+
+@pytest.mark.parametrize("form", ["onnx", "ctranslate2"])
+@pytest.mark.parametrize("dtype", ["float32", "int8"])
+def test_what_a_graph_would_leave_out_is_refused(form: str, dtype: str, tmp_path: Path) -> None:
+    loaded = load_model(str(save("gemma3", tmp_path / "model", final_logit_softcapping=2.0)))
+    with pytest.raises(ModelError, match=rf"--format {form}: .* final_logit_softcapping=2\.0"):
+        FORMATS[form].write(loaded, tmp_path / "made", dtype)
+    assert not (tmp_path / "made").exists()
+
+
+def test_an_answer_in_8_bits_does_not_hang_on_the_batch(plain: Run) -> None:
+    export(plain, "onnx", dtype="int8", overwrite=True)
+    engine, task = export_of(plain, "onnx-int8").engine(), TASKS["sentiment"].build(plain.config().task)
+    prompts = [task.prompt(text) for text in ("Alvex +", "Bortu -", "Cyrit =")]
+    alone = [engine.rank([prompt], task.candidates()).log_probability[0] for prompt in prompts]
+    np.testing.assert_allclose(engine.rank(prompts, task.candidates()).log_probability, alone, atol=1e-5)
+
+
+def test_stretched_positions_of_metas_own_sort_come_back(tmp_path: Path) -> None:
+    stretched = {"rope_type": "llama3", "rope_theta": 5e5, "factor": 8.0, **llama_layout.STRETCHED}
+    loaded = load_model(str(save("llama", tmp_path / "model", rope_parameters=stretched)))
+    FORMATS["state-dict"].write(loaded, tmp_path / "made", "float32")
+    back = Path(convert(tmp_path / "made", output=tmp_path / "back").folder)
+    assert json.loads((back / "config.json").read_text())["rope_parameters"] == stretched
+
+
+def test_a_truncated_state_dict_is_named(rows_file: Path, tmp_path: Path) -> None:
+    made = export(trained("llama", rows_file, tmp_path, name="lora", r=2), "state-dict").folder
+    file = made / "consolidated.00.pth"
+    file.write_bytes(file.read_bytes()[:20_000])
+    with pytest.raises(ModelError, match=r"consolidated\.00\.pth: damaged"):
+        convert(made, output=tmp_path / "back")
+
+
+def test_what_is_no_finished_export_is_not_replaced(plain: Run, tmp_path: Path) -> None:
+    (export(plain, "merged", output=tmp_path / "out").folder / "verification.json").unlink()
+    with pytest.raises(RunError, match="is there already, and no finished export") as refused:
+        export(plain, "merged", output=tmp_path / "out", overwrite=True)
+    assert refused.value.hint == "Delete it, or name another with --output."
+
+
 def test_a_folder_of_a_newer_version_is_refused(plain: Run, tmp_path: Path) -> None:
     folder = export(plain, "merged", output=tmp_path / "out").folder
     record = json.loads((folder / "verification.json").read_text())
@@ -271,7 +340,7 @@ def test_first_tokens_and_whole_answers_in_ctranslate2(
     run = trained(family, rows_file, tmp_path, f"train.objective={objective}", answers, name="lora", r=2)
     made = export(run, "ctranslate2")
     assert made.verification.changed == 0
-    engine = open_export(run, "ctranslate2")
+    engine = export_of(run, "ctranslate2").engine()
     task = TASKS["sentiment"].build(run.config().task)
     prompts = [task.prompt(text) for text in ("Alvex +", "Bortun of Lima and Turin and Accra =", "Cyrit of Oslo -")]
     alone = [engine.rank([prompt], task.candidates()).log_probability[0] for prompt in prompts]
@@ -290,7 +359,7 @@ def test_first_tokens_and_whole_answers_in_onnx(
     answers = "task.answers={negative: Oslo, neutral: Lima, positive: Turin}"
     run = fintune.train(config, ["train.epochs=1", "evaluation.baselines=[]", f"train.objective={objective}", answers])
     assert export(run, "onnx").verification.changed == 0
-    engine, task = open_export(run, "onnx"), TASKS["sentiment"].build(run.config().task)
+    engine, task = export_of(run, "onnx").engine(), TASKS["sentiment"].build(run.config().task)
     prompts = [task.prompt(text) for text in ("Alvex +", "Bortun of Lima and Turin and Accra =", "Cyrit of Oslo -")]
     found, exact = (e.rank(prompts, task.candidates()).log_probability for e in (engine, open_engine(run)))
     np.testing.assert_allclose(found, exact, atol=1e-4)
@@ -464,6 +533,7 @@ def test_stretched_positions_are_written_as_factors(rows_file: Path, tmp_path: P
     plain = load_model(str(model), device="cpu").model.model.rotary_emb.inv_freq
     usual = settings["rope_parameters"]["rope_theta"] ** (-np.arange(0, 16, 2) / 16)
     np.testing.assert_allclose(usual / tensors["rope_freqs.weight"], plain, rtol=1e-5)
-    for number, source in enumerate((folder / "model.gguf", export(run, "state-dict", allow_loss=True).folder)):
-        back = Path(convert(source, output=tmp_path / f"back{number}").folder)
-        assert json.loads((back / "config.json").read_text())["rope_parameters"] == settings["rope_parameters"]
+    back = Path(convert(folder / "model.gguf", output=tmp_path / "back").folder)
+    assert json.loads((back / "config.json").read_text())["rope_parameters"] == settings["rope_parameters"]
+    with pytest.raises(ModelError, match="Meta's layout has no original_max_position_embeddings 64"):
+        export(run, "state-dict", allow_loss=True)

@@ -28,6 +28,8 @@ def add(
     if as_json:
         print_json(kept.record())
         return
+    if name not in (None, kept.name):
+        err.print(Text(f"the same is there already, as {kept.name}"))
     out.print(Text(f"{kept.id}  {kept.name}"))
     if kept.kind == "run":
         out.print(Text(f'next: fintune predict {typed(Path(kept.path))} "a text"'))

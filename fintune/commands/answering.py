@@ -38,12 +38,11 @@ def predict(
     """Label texts, with a probability for every label; a file into a file is streamed, and resumed after a kill."""
     from fintune.bulk import check_output, predict_file
     from fintune.gathering import reading_like
-    from fintune.opening import need_engine
+    from fintune.opening import need_engine, open_trained
     from fintune.predictor import load
-    from fintune.run import Run
     from fintune.table_files import json_line, read_texts, write_predictions
 
-    opened = Run.open(run)
+    opened = open_trained(run)
     need_engine(opened, engine)
     data = opened.config().data
     if output is not None:
@@ -90,17 +89,18 @@ def explain(
     from fintune.explaining import explain as explain_texts
     from fintune.explaining import explain_run
     from fintune.gathering import reading_like
+    from fintune.opening import open_trained
     from fintune.run import Run
     from fintune.table_files import read_texts
 
-    opened = Run.open(run)
+    opened = open_trained(run)
     ids: list[str] = []
     given: list[str] = []
     if texts or file is not None:
         how = _texts_alone(reading_like(opened.config().data, file or "", need_label=False))
         ids, given = read_texts(texts or [], file, how)
     with working():
-        found = explain_texts(opened, given, ids) if given else explain_run(opened)
+        found = explain_texts(opened, given, ids) if given else explain_run(Run.open(run))
     if as_json:
         print_json([attribution.record() for attribution in found])
         return

@@ -14,6 +14,7 @@ from fintune.terminal import out, print_json, show_labels, working
 
 if TYPE_CHECKING:
     from fintune.engines import Engine
+    from fintune.exports import Export
     from fintune.run import Run
 
 
@@ -28,18 +29,21 @@ def evaluate(
     code: Code = None,
     debug: Debug = False,
 ) -> None:
-    """Score a run's adapter on one of its parts, or on another labelled file; with another engine nothing is stored."""
+    """Score a run on one of its parts or on another labelled file, an export on a file; with another engine nothing is stored."""
+    from fintune.opening import open_trained
     from fintune.pipeline import score_file, score_part
     from fintune.run import Run
 
-    opened = Run.open(run)
-    if split not in opened.data()["ids"]:
+    opened = open_trained(run)
+    if isinstance(opened, Run) and split not in opened.data()["ids"]:
         raise RunError(f"--split {split}: not a part of this run", hint=f"Parts: {', '.join(opened.data()['ids'])}.")
     with working():
         if data is not None:
             found = score_file(opened, data, name=name, encoding=encoding, running=_running(opened, engine))
-        else:
+        elif isinstance(opened, Run):
             found = score_part(opened, split, running=_running(opened, engine))
+        else:
+            raise RunError(f"{run}: an export, and no data in it", hint="Score it on a labelled file: --data FILE.")
     if as_json:
         print_json({name: asdict(score) for name, score in found.scores.items()})
         return
@@ -47,11 +51,12 @@ def evaluate(
     show_labels(found.scores, list(found.predictions[0].probabilities))
 
 
-def _running(run: "Run", engine: str) -> "Engine | None":
+def _running(source: "Run | Export", engine: str) -> "Engine | None":
     """The engine to score with; None: the run's own, the adapter as it was saved."""
-    from fintune.opening import open_engine
+    from fintune.opening import need_engine, open_engine
 
-    return None if engine == "torch" else open_engine(run, engine)
+    need_engine(source, engine)
+    return None if engine == "torch" else open_engine(source, engine)
 
 
 def report(

@@ -65,5 +65,6 @@ def _again(facts: Mapping[str, Any]) -> str:
     weights = ",".join(f"{source['weight']:g}" for source in facts["sources"])
     return f"""    fintune merge {runs} --weights {weights} --combine {_how(facts)} -o again
 
-of runs with the adapters above. `fintune.yaml` has the settings of the first; those of the others are in their own folders.
+in the folder of these runs, with the adapters above. `fintune.yaml` has the settings of the first;
+those of the others are in their own folders.
 """

@@ -11,7 +11,7 @@ from fintune.data.sources import sha256
 from fintune.errors import ModelError
 from fintune.models import LoadedModel
 from fintune.models.llama_layout import from_original, params, to_original
-from fintune.models.original_llama import PARAMS
+from fintune.models.original_llama import PARAMS, tensors_of
 from fintune.models.references import loading_errors
 from fintune.prompts import Kind
 
@@ -51,7 +51,7 @@ def read(folder: Path, *, held: bool = False) -> LoadedModel:
     file = folder / (_ORIGINAL if original else _PLAIN)
     with loading_errors(str(folder)):
         config: Any = AutoConfig.from_pretrained(folder, local_files_only=True)
-        tensors = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
+        tensors = tensors_of(file)
         if original:
             tensors = from_original(tensors, config.num_attention_heads, config.num_key_value_heads)
         architecture: Any = getattr(transformers, config.architectures[0])

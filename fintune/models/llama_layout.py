@@ -36,6 +36,8 @@ _WHOLE = {
 _BACK_LAYER, _BACK_WHOLE = ({theirs: ours for ours, theirs in names.items()} for names in (_LAYER, _WHOLE))
 FACTOR = "rope_scale_factor"
 """our addition to params.json: by what positions are stretched, which Meta's code has as a constant"""
+STRETCHED = {"low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 8192}
+"""how LLaMA 3.1 and later stretch positions, constants in Meta's code"""
 SHARDED_BY = {"wq": 0, "wk": 0, "wv": 0, "wo": 1, "w1": 0, "w2": 1, "w3": 0, "output": 0}
 """the dimension along which model-parallel checkpoints are cut; norms are whole in each"""
 
@@ -107,6 +109,8 @@ def params(config: Any) -> dict[str, Any]:
         "head_dim": config.head_dim * config.num_attention_heads != width,
         f"rope_type {kind}": kind not in ("default", "llama3"),
     }
+    if kind == "llama3":
+        odd |= {f"{name} {rope[name]}": rope[name] != value for name, value in STRETCHED.items()}
     if found := [name for name, there in odd.items() if there]:
         raise ModelError(f"--format state-dict: Meta's layout has no {found[0]}", hint="Use --format merged.")
     stretched = {"use_scaled_rope": True, FACTOR: rope["factor"]} if kind == "llama3" else {}

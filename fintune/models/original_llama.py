@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from fintune.atomic import disk_errors
 from fintune.errors import ModelError
 from fintune.models import llama_tokenizer
-from fintune.models.llama_layout import FACTOR, SHARDED_BY, from_original
+from fintune.models.llama_layout import FACTOR, SHARDED_BY, STRETCHED, from_original
 from fintune.progress import advance
 
 if TYPE_CHECKING:
@@ -95,25 +95,31 @@ def _params(path: Path) -> dict[str, Any]:
     return dict(found)
 
 
-def _parts(source: Path) -> "list[dict[str, torch.Tensor]]":
+def tensors_of(path: Path) -> "dict[str, torch.Tensor]":
+    """What a .pth holds, read as tensors alone. Raises ModelError for one that is damaged, or holds anything else."""
     import torch
 
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+    except pickle.UnpicklingError:
+        raise ModelError(
+            f"{path}: holds more than tensors, and is not read", hint="Get it from its makers again."
+        ) from None
+    except (RuntimeError, EOFError, OSError, ValueError) as error:
+        raise ModelError(f"{path}: damaged: {_said(error)}", hint="Copy it again.") from None
+    if not isinstance(found, dict) or not all(isinstance(value, torch.Tensor) for value in found.values()):
+        raise ModelError(f"{path}: holds no tensors by name", hint="Get it from its makers again.")
+    return found
+
+
+def _parts(source: Path) -> "list[dict[str, torch.Tensor]]":
     paths, parts = sorted(source.glob("consolidated.*.pth")), []
     for number, path in enumerate(paths):
         if path.name != f"consolidated.{number:02d}.pth":
             raise ModelError(
                 f"{source}: no consolidated.{number:02d}.pth, though {paths[-1].name} is there", hint="Copy it too."
             )
-        try:
-            parts.append(torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path)))
-        except pickle.UnpicklingError:
-            raise ModelError(
-                f"{path}: holds more than tensors, and is not read", hint="Get it from its makers again."
-            ) from None
-        except (RuntimeError, EOFError, OSError, ValueError) as error:
-            raise ModelError(f"{path}: damaged: {_said(error)}", hint="Copy it again.") from None
-        if not isinstance(parts[-1], dict) or not all(isinstance(value, torch.Tensor) for value in parts[-1].values()):
-            raise ModelError(f"{path}: holds no tensors by name", hint="Get it from its makers again.")
+        parts.append(tensors_of(path))
         advance("read", number + 1, len(paths))
     return parts
 
@@ -153,9 +159,8 @@ def _config(settings: Mapping[str, Any], tensors: "Mapping[str, torch.Tensor]") 
     positions = positions if rope["rope_theta"] == 10_000 else 8192
     if settings.get("use_scaled_rope"):
         positions = 131_072
-        rope |= {"rope_type": "llama3", "low_freq_factor": 1.0, "high_freq_factor": 4.0}
-        rope["factor"] = float(settings.get(FACTOR, _TIED.get((width, heads), 8.0)))
-        rope["original_max_position_embeddings"] = 8192
+        factor = float(settings.get(FACTOR, _TIED.get((width, heads), 8.0)))
+        rope |= {"rope_type": "llama3", "factor": factor, **STRETCHED}
     return LlamaConfig(
         vocab_size=len(embedding),
         hidden_size=width,

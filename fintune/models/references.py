@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fintune.data.sources import sha256
-from fintune.errors import BrokenEnvironment, FintuneError, ModelError, is_out_of_memory
+from fintune.errors import BrokenEnvironment, FintuneError, ModelError, is_out_of_memory, not_installed
 from fintune.models.embedded import EMBEDDED, LICENCE, cache_folder, convert_gguf, embedded_folder, need_package
 from fintune.models.families import FAMILIES
 from fintune.prompts import Kind
@@ -183,6 +183,8 @@ def loading_errors(what: str, *, local: bool = True) -> Iterator[None]:
         yield
     except FintuneError:
         raise
+    except ModuleNotFoundError as error:  # gguf, bitsandbytes: extras
+        raise not_installed(what, error) from None
     except SafetensorError as error:
         raise ModelError(f"{what}: damaged weights: {error}", hint="Copy or download the model again.") from error
     except Exception as error:  # a damaged file makes the loading libraries raise nearly anything
