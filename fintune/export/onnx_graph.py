@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 from fintune.engines.onnx_engine import FILE, OnnxEngine
 from fintune.errors import ModelError
@@ -64,11 +63,13 @@ def _quantise(place: Path, target: Path) -> None:
 def _quietly(place: str) -> Iterator[None]:
     """Without what the exporters say of steps they take; their temporary files lie in `place`, beside the export."""
     logging.disable(logging.WARNING)
+    before, tempfile.tempdir = tempfile.tempdir, place
     try:
-        with warnings.catch_warnings(), redirect_stdout(io.StringIO()), mock.patch("tempfile.tempdir", place):
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:
+        tempfile.tempdir = before
         logging.disable(logging.NOTSET)
 
 
