@@ -16,7 +16,7 @@ from fintune.data.sources import sha256
 from fintune.errors import ModelError
 from fintune.export import gguf_settings, gguf_tokenizer
 from fintune.models import LoadedModel
-from fintune.models.gguf_file import FACTORS, SETTINGS, config_of, read_gguf
+from fintune.models.gguf_file import FACTORS, SETTINGS, config_of, parsed_once, read_gguf
 from fintune.models.llama_layout import halves, pairs
 from fintune.models.references import loading_errors
 from fintune.progress import advance
@@ -187,10 +187,8 @@ def read(folder: Path) -> LoadedModel:
 
 def _need_told(file: Path, config: Any) -> None:
     """Refuse a file of which another model would be made, though short texts may not show it. Raises ModelError."""
-    from gguf import GGUFReader
-
-    reader = GGUFReader(file)
-    there = config_of(reader, file)
+    with parsed_once() as parse:
+        there = config_of(parse(file), file)
     names = {*SETTINGS[ARCHITECTURES[config.model_type].name], "rope_parameters", "layer_types", "tie_word_embeddings"}
     for name in sorted(names):
         ours, theirs = getattr(config, name, None), getattr(there, name, None)

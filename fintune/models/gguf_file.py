@@ -3,9 +3,10 @@
 >>> model, tokenizer = read_gguf(Path("model.gguf"))
 """
 
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,28 +56,46 @@ WHOLE_WORDS = ("llama3", "llama-v3", "llama-bpe", "tekken")
 def read_gguf(file: Path) -> tuple[Any, Any]:
     """Model in float32, and tokenizer, from the file alone. Raises ModelError for positions that cannot be told from it."""
     import torch
-    from gguf import GGUFReader
     from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
 
     from fintune.progress import tell
 
-    tell("model", "reading .gguf, step 1 of 2: tokenizer")
-    tokenizer: Any = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
-    reader = GGUFReader(file)
-    config = config_of(reader, file)
-    if config.is_encoder_decoder:
-        _normalise(tokenizer, reader)
-    elif (split := reader.fields.get("tokenizer.ggml.pre")) and split.contents() in WHOLE_WORDS:
-        tokenizer.backend_tokenizer.model.ignore_merges = True
-    tell("model", "reading .gguf, step 2 of 2: weights")
-    auto: Any = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
-    with _without_bar():
-        model = auto.from_pretrained(file.parent, gguf_file=file.name, config=config, dtype=torch.float32)
+    with parsed_once() as parse:
+        tell("model", "reading .gguf, step 1 of 2: tokenizer")
+        tokenizer: Any = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
+        reader = parse(file)
+        config = config_of(reader, file)
+        if config.is_encoder_decoder:
+            _normalise(tokenizer, reader)
+        elif (split := reader.fields.get("tokenizer.ggml.pre")) and split.contents() in WHOLE_WORDS:
+            tokenizer.backend_tokenizer.model.ignore_merges = True
+        tell("model", "reading .gguf, step 2 of 2: weights")
+        auto: Any = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
+        with _without_bar():
+            model = auto.from_pretrained(file.parent, gguf_file=file.name, config=config, dtype=torch.float32)
     for mark in ("hf_quantizer", "quantization_method", "is_quantized"):  # save_pretrained refuses what bears them
         delattr(model, mark)
     del model.config.quantization_config
     model.config._name_or_path = file.stem
     return model.eval(), tokenizer
+
+
+@contextmanager
+def parsed_once() -> "Iterator[Callable[[Path], GGUFReader]]":
+    """What parses a file, transformers' reader too: it goes through all tokens in Python for config, tokenizer and weights each."""
+    package: Any = import_module("gguf")
+    parse = package.GGUFReader
+    kept = cache(parse)
+
+    def once(path: str | Path) -> "GGUFReader":
+        found: GGUFReader = kept(os.path.realpath(path))
+        return found
+
+    package.GGUFReader = once
+    try:
+        yield once
+    finally:
+        package.GGUFReader = parse
 
 
 @contextmanager
