@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from unicodedata import category
 
 from filelock import FileLock
 
@@ -70,8 +71,8 @@ def add(source: str | Path, *, name: str | None = None) -> Kept:
             hint="Name a run folder, or the adapter folder in it.",
         )
     files, chosen = _files(place, facts["kind"]), name or place.resolve().name
-    if not chosen.isprintable():
-        raise RunError(f"--name {chosen!r}: has characters that cannot be seen", hint="Give another with --name.")
+    if any(category(character) == "Cc" for character in chosen):
+        raise RunError(f"{chosen!r}: has control characters, and is no name", hint="Give another with --name.")
     _root().mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=_root(), prefix=".adding-") as staging, disk_errors(_root() / chosen):
         made = Path(staging) / "made"

@@ -20,7 +20,7 @@ from fintune.data.sources import expand, sha256
 from fintune.errors import DataError, RunError
 from fintune.exports import RECORD, Export
 from fintune.gathering import reading_like
-from fintune.opening import open_trained
+from fintune.opening import need_engine, open_trained
 from fintune.predictor import Predictor, load
 from fintune.progress import advance, listening, tell
 from fintune.records import Fault, Row
@@ -63,6 +63,7 @@ def predict_file(
 ) -> Bulk:
     """Label every record of `path` (as data.path names files) into a csv, jsonl or parquet file. Raises FintuneError's kinds."""
     opened, target = (open_trained(run) if isinstance(run, (str, Path)) else run), Path(output)
+    need_engine(opened, engine_name)
     check_output(target)
     first = path if isinstance(path, str) else path[0]
     data = opened.config().data
@@ -104,12 +105,14 @@ def _records(path: str | Sequence[str], how: Reading) -> Iterator[Row | Fault]:
 
 def _identity(source: Run | Export, path: str | Sequence[str], how: Reading, engine: str) -> dict[str, Any]:
     """What must be the same for a job to go on."""
-    engine = sha256(source.folder / RECORD) if isinstance(source, Export) else engine
+    export = (source.folder if isinstance(source, Export) else source.folder / "exports" / engine) / RECORD
+    engine = sha256(export) if export.is_file() else engine
     inputs = [None if one.hub else sha256(one.path) for one in expand(path)]
     return {
         "chunk": CHUNK,
         "inputs": inputs,
         "adapter": source.adapter_sha256(),
+        "engine": engine,
         "reading": json.loads(json.dumps(asdict(how))),
     }
 

@@ -66,7 +66,8 @@ class BrokenEnvironment(FintuneError):
 
 def not_installed(what: str, error: ModuleNotFoundError) -> BrokenEnvironment:
     """The error for something that needs a package which is not there."""
-    return BrokenEnvironment(f"{what}: {error.name} is not installed", hint=f"pip install {error.name}")
+    package = (error.name or str(error)).partition(".")[0]
+    return BrokenEnvironment(f"{what}: {package} is not installed", hint=f"pip install {package}")
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -167,8 +167,9 @@ def _there(run: Run, form: Format, dtype: str, overwrite: bool) -> Exported | No
     if overwrite or not folder.exists():
         return None
     facts = read_record(folder)
-    now = source_of(run)["adapter_sha256"]
-    return Exported(folder, facts, Verification.of(facts)) if facts["sources"][0]["adapter_sha256"] == now else None
+    asked = form.name, form.version, dtype, source_of(run)["adapter_sha256"]
+    there = facts["format"], facts.get("format_version", 1), facts["dtype"], facts["sources"][0]["adapter_sha256"]
+    return Exported(folder, facts, Verification.of(facts)) if there == asked else None
 
 
 def _verified(  # noqa: PLR0913
@@ -200,6 +201,7 @@ def _verified(  # noqa: PLR0913
     facts = {
         "version": VERSION,
         "format": form.name,
+        "format_version": form.version,
         "dtype": dtype,
         "base": config.model.base,
         "base_sha256": run.environment().get("base_sha256"),

@@ -14,7 +14,7 @@ from fintune.assembly import engine, load_base
 from fintune.config import load
 from fintune.data.sources import sha256
 from fintune.engines import Engine
-from fintune.errors import ModelError
+from fintune.errors import ConfigError, ModelError, RunError
 from fintune.export.registry import FORMATS, AsEngine, AsModel, Format, OntoBase
 from fintune.models import LoadedModel
 from fintune.models.references import read_json
@@ -50,6 +50,7 @@ class _Record(BaseModel):
     largest_difference: float
     accuracy: float
     accuracy_of_run: float
+    format_version: int = 1
 
     @model_validator(mode="after")
     def _is_a_format(self) -> "_Record":
@@ -74,8 +75,14 @@ class Export:
     folder: Path
 
     def config(self) -> RunConfig:
-        """Of the run it was made of; the first of several. Raises ConfigError."""
-        return load(self.folder / SETTINGS)
+        """Of the run it was made of; the first of several. Raises RunError when it cannot be read."""
+        try:
+            return load(self.folder / SETTINGS)
+        except ConfigError as error:
+            raise RunError(
+                f"{self.folder / SETTINGS}: {error.problems[0]}",
+                hint="Is a task or method your own? Name its file: --code FILE.",
+            ) from None
 
     def adapter_sha256(self) -> str:
         """Digests of the adapters in it. Raises ModelError for a damaged record."""
@@ -98,8 +105,14 @@ class Export:
         return opened(form, folder, config, base_sha256=record["base_sha256"])
 
     def need_package(self) -> Format:
-        """Its format. Raises BrokenEnvironment when what runs it is not installed, ModelError for a damaged record."""
-        form = FORMATS[read_record(self.folder)["format"]]
+        """Its format. Raises BrokenEnvironment when what runs it is not installed, ModelError for a record damaged or outdated."""
+        record = read_record(self.folder)
+        form = FORMATS[record["format"]]
+        if record.get("format_version", 1) < form.version:
+            raise ModelError(
+                f"{self.folder}: written by an earlier FinTune, whose {form.name} is not to be trusted",
+                hint="Export it again, with --overwrite.",
+            )
         form.need_package()
         return form
 

@@ -18,7 +18,7 @@ from fintune.engines.registry import ENGINES, EngineEntry, entry_of
 from fintune.engines.second_look import SecondLook
 from fintune.errors import ModelError, UsageError
 from fintune.export.verification import AGREEMENT
-from fintune.exports import SETTINGS, Export, export_of, exports_of
+from fintune.exports import RECORD, SETTINGS, Export, export_of, exports_of
 from fintune.methods import METHODS
 from fintune.progress import tell
 from fintune.run import Run
@@ -31,7 +31,7 @@ _FEW = 64
 def open_trained(folder: str | Path) -> Run | Export:
     """A run, or an export wherever it lies. Raises RunError when it is neither."""
     place = Path(folder).expanduser()
-    if (place / SETTINGS).is_file() and not (place / "config.yaml").is_file():
+    if all((place / name).is_file() for name in (SETTINGS, RECORD)) and not (place / "config.yaml").is_file():
         return Export(place.absolute())
     return Run.open(folder)
 

@@ -58,13 +58,13 @@ def load(
 ) -> Predictor:
     """A predictor from a run, an export, or a model folder with the settings of its `task`. Raises RunError or ModelError.
 
-    `engine_name` is an engine of fintune.engines.registry; of a model folder, torch alone.
+    `engine_name` is an engine of fintune.engines.registry; of an export or a model folder, torch alone.
     """
     from fintune.models import load_model
     from fintune.opening import open_engine, open_trained
 
     folder = Path(source) if isinstance(source, (str, Path)) else source.folder
-    if not (folder / "config.json").is_file() or (folder / SETTINGS).is_file():
+    if not (folder / "config.json").is_file() or any((folder / n).is_file() for n in (SETTINGS, "config.yaml")):
         found = open_trained(folder)
         return _predictor(found.config(), open_engine(found, engine_name, device=device))
     if task is None:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +87,7 @@ class TooLong:
 class Prediction:
     """What a model answered: `label` is None when the answer could not be read."""
 
+    __pydantic_config__ = ConfigDict(extra="forbid")
     id: str
     text: str
     answer: str

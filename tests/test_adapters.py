@@ -49,7 +49,7 @@ def test_names_are_of_one_each_and_wrong_ones_are_told(run: Run, tmp_path: Path,
     with pytest.raises(RunError, match=r"minne: no such adapter"):
         remove("minne")
     assert "Did you mean 'mine'?" in fin("adapters", "remove", "minne").err
-    with pytest.raises(RunError, match="characters that cannot be seen"):
+    with pytest.raises(RunError, match="has control characters"):
         add(other, name="two\nlines")
     assert "as mine" in fin("adapters", "add", run.folder, "--name", "yours").err
     with pytest.raises(RunError, match="a model folder, and no adapter"):

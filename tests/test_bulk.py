@@ -16,6 +16,8 @@ import fintune
 from fintune import bulk
 from fintune.bulk import predict_file
 from fintune.errors import DataError, RunError
+from fintune.exporting import export
+from fintune.exports import Export
 from fintune.records import Prediction
 
 ROWS = 40
@@ -94,7 +96,7 @@ def test_an_interrupted_job_goes_on_to_the_same_bytes(
 
 
 @pytest.mark.usefixtures("small_chunks")
-@pytest.mark.parametrize("change", ["input", "column", "adapter"])
+@pytest.mark.parametrize("change", ["input", "column", "adapter", "engine", "export", "folder"])
 def test_another_job_begins_anew(
     trained: fintune.Run, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
 ) -> None:
@@ -107,7 +109,14 @@ def test_another_job_begins_anew(
     every = Interrupted(fintune.load(trained), chunks=100)
     monkeypatch.setattr(bulk, "load", lambda run, **_: every)
     run, options = trained, {}
-    if change == "input":
+    if change == "engine":
+        options = {"engine_name": "int8"}
+        monkeypatch.setattr(bulk, "need_engine", lambda *_: None)  # on every CPU
+    elif change == "export":
+        options = {"engine_name": export(trained, "merged", overwrite=True).folder.name}
+    elif change == "folder":
+        run = Export(export(trained, "merged", output=tmp_path / "merged").folder)
+    elif change == "input":
         table.write_text(table.read_text().replace("Oslo 0", "Oslo zero"))
     elif change == "column":
         options = {"text_column": "label"}

@@ -58,8 +58,9 @@ def test_what_was_combined_is_asked_and_scored_by_its_folder(
     assert fin("predict", both, "--file", tmp_path / "texts.txt", "--output", tmp_path / "out.jsonl").code == 0
     written = [json.loads(line)["label"] for line in (tmp_path / "out.jsonl").read_text().splitlines()]
     assert written == [p.label for p in wanted]
-    refused = [fin("evaluate", both), fin("predict", both, "a", "--engine", "int8")]
-    assert [one.code for one in refused] == [2, 2]
+    refused = [fin("evaluate", both), fin("predict", both, "a", "--engine", "int8"), fin("explain", both)]
+    assert [one.code for one in refused] == [2, 2, 2]
+    assert "an export, and no answers in it" in refused[2].err
     assert "--data FILE" in refused[0].err
     assert "Leave --engine out" in refused[1].err
     assert fin("explain", both, texts[0]).code == 0

@@ -14,6 +14,7 @@ from gguf import GGUFReader
 from safetensors.torch import load_file, save_file
 
 import fintune
+from fintune import exporting
 from fintune.converting import convert
 from fintune.errors import BrokenEnvironment, ModelError, RunError, UsageError
 from fintune.export import gguf_settings, state_dict
@@ -22,6 +23,7 @@ from fintune.exporting import export
 from fintune.exports import export_of
 from fintune.merging import merged
 from fintune.models import llama_layout, load_model
+from fintune.models.gguf_file import read_gguf
 from fintune.opening import open_engine
 from fintune.run import Run
 from fintune.tasks import TASKS
@@ -261,6 +263,37 @@ def test_an_engine_whose_package_is_missing_is_named(plain: Run, monkeypatch: py
     asked = [fin("predict", plain.folder, "--engine", "onnx", "a"), fin("predict", plain.folder / "exports/onnx", "a")]
     assert [one.code for one in asked] == [1, 1]
     assert all("onnxruntime is not installed" in one.err and "pip install 'fintune[onnx]'" in one.err for one in asked)
+
+
+def test_what_writes_a_format_is_not_needed_to_run_it(plain: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    export(plain, "onnx", overwrite=True)
+    monkeypatch.setattr("fintune.export.registry.find_spec", lambda name: name == "onnxruntime" or None)
+    assert fintune.load(plain, engine_name="onnx")(["a"])
+    with pytest.raises(BrokenEnvironment, match="onnx is not installed"):
+        export(plain, "onnx", overwrite=True)
+
+
+def test_what_an_earlier_writer_made_and_is_not_trusted_is_made_again(plain: Run) -> None:
+    record = export(plain, "onnx", overwrite=True).folder / "verification.json"
+    record.write_text(json.dumps(json.loads(record.read_text()) | {"format_version": 1}))
+    with pytest.raises(ModelError, match="written by an earlier FinTune"):
+        fintune.load(plain, engine_name="onnx")
+    assert exporting._there(plain, FORMATS["onnx"], "float32", False) is None
+    export(plain, "onnx", overwrite=True)
+    assert exporting._there(plain, FORMATS["onnx"], "float32", False) is not None
+
+
+def test_a_gguf_is_parsed_once(plain: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = export(plain, "gguf", output=tmp_path / "g").folder / "model.gguf"
+    parsed: list[str] = []
+
+    def counted(path: str, *mode: str) -> GGUFReader:
+        parsed.append(path)
+        return GGUFReader(path, *mode)
+
+    monkeypatch.setattr("gguf.GGUFReader", counted)
+    read_gguf(file)
+    assert parsed == [str(file.resolve())]
 
 
 def test_a_reader_whose_package_is_missing_is_named(

@@ -75,6 +75,10 @@ def test_predictions_are_a_json_object_a_line(run: Run) -> None:
     ("line", "what"),
     [
         ("[]", "Input should be an object"),
+        (
+            '{"id": "a", "text": "t", "answer": "x", "label": null, "probabilities": {}, "golds": "up"}',
+            "golds: Unexpected keyword argument",
+        ),
         ('{"id": 1}', "id: Input should be a valid string"),
         ('{"id"', "Invalid JSON"),
     ],

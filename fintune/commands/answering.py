@@ -9,7 +9,8 @@ import typer
 from rich.text import Text
 
 from fintune import display
-from fintune.commands.options import AsJson, Code, Debug, Encoding, EngineName, Format, RunFolder
+from fintune.commands.options import AsJson, Code, Debug, Encoding, EngineName, Format, RunOrExport
+from fintune.errors import RunError
 from fintune.terminal import err, out, print_json, say_bulk, working
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def predict(
-    run: RunFolder,
+    run: RunOrExport,
     texts: Annotated[list[str] | None, typer.Argument(help="Texts; left out: lines of standard input.")] = None,
     file: Annotated[
         str | None, typer.Option(help="Read texts from a file, of any format that data.path takes.")
@@ -73,7 +74,7 @@ def _texts_alone(how: "Reading", text_column: str | None = None) -> "Reading":
 
 
 def explain(
-    run: RunFolder,
+    run: RunOrExport,
     texts: Annotated[
         list[str] | None,
         typer.Argument(help="Texts; left out, without --file: the run's confident mistakes and uncertain texts."),
@@ -99,8 +100,10 @@ def explain(
     if texts or file is not None:
         how = _texts_alone(reading_like(opened.config().data, file or "", need_label=False))
         ids, given = read_texts(texts or [], file, how)
+    elif not isinstance(opened, Run):
+        raise RunError(f"{run}: an export, and no answers in it", hint="Give texts, or a --file of them.")
     with working():
-        found = explain_texts(opened, given, ids) if given else explain_run(Run.open(run))
+        found = explain_run(opened) if isinstance(opened, Run) and not given else explain_texts(opened, given, ids)
     if as_json:
         print_json([attribution.record() for attribution in found])
         return

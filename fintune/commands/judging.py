@@ -8,7 +8,7 @@ import typer
 from rich.text import Text
 
 from fintune import display
-from fintune.commands.options import AsJson, Code, Debug, Encoding, EngineName, Format, RunFolder
+from fintune.commands.options import AsJson, Code, Debug, Encoding, EngineName, Format, RunOrExport
 from fintune.errors import RunError
 from fintune.terminal import out, print_json, show_labels, working
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    run: RunFolder,
+    run: RunOrExport,
     split: Annotated[str, typer.Option(help="Part of the run's own data: train, validation or test.")] = "test",
     data: Annotated[str | None, typer.Option(help="Score another labelled file instead; nothing is stored.")] = None,
     name: Format = None,

@@ -9,6 +9,9 @@ from fintune import terminal
 
 ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="A YAML config; fintune init writes one.")]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, such as runs/phrasebank-lora.")]
+RunOrExport = Annotated[
+    Path, typer.Argument(metavar="RUN", help="A run folder, such as runs/phrasebank-lora, or an export's.")
+]
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override a setting; may be repeated.")
 ]

@@ -55,9 +55,13 @@ class Format:
     """how what was written is read again"""
     packages: tuple[str, ...] = ()
     """what must be installed, and the extra that brings it"""
+    to_write: tuple[str, ...] = ()
+    """what writing takes besides"""
     extra: str = ""
     half_overflows: bool = False
     """whether float16 is what programs then compute in"""
+    version: int = 1
+    """raised when what is written changes so that what was written before must not be run"""
     families: tuple[str, ...] = ()
     """config.model_type it is for; any if empty"""
 
@@ -73,7 +77,7 @@ class Format:
 
     def need(self, model_type: str | None, dtype: str) -> None:
         """Raise ModelError when it is not for such models (None: not known yet), BrokenEnvironment when its package is not there."""
-        self.need_package()
+        self.need_package(*self.to_write)
         if model_type is None:
             return
         if dtype == "float16" and self.half_overflows and model_type in OVERFLOW_IN_HALF:
@@ -87,9 +91,9 @@ class Format:
                 hint="Use --format merged.",
             )
 
-    def need_package(self) -> None:
+    def need_package(self, *besides: str) -> None:
         """Raise BrokenEnvironment when one is not installed."""
-        if missing := [package for package in self.packages if find_spec(package) is None]:
+        if missing := [package for package in (*self.packages, *besides) if find_spec(package) is None]:
             raise BrokenEnvironment(
                 f"--format {self.name}: {missing[0]} is not installed", hint=f"pip install 'fintune[{self.extra}]'"
             )
@@ -172,7 +176,9 @@ FORMATS = {
             {"float32": EXACT, "int8": None},
             onnx_graph.write,
             AsEngine(onnx_graph.run),
-            packages=("onnx", "onnxruntime", "onnxscript"),
+            packages=("onnxruntime",),
+            to_write=("onnx", "onnxscript"),
+            version=2,
             extra="onnx",
             families=onnx_graph.FAMILIES,
         ),

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -52,6 +53,9 @@ FACTORS = "rope_freqs.weight"
 WHOLE_WORDS = ("llama3", "llama-v3", "llama-bpe", "tekken")
 """tokenizer.ggml.pre behind which llama.cpp looks a whole word up before it merges pieces"""
 
+_ALONE = RLock()
+"""the reader of transformers is exchanged for a while, for all threads"""
+
 
 def read_gguf(file: Path) -> tuple[Any, Any]:
     """Model in float32, and tokenizer, from the file alone. Raises ModelError for positions that cannot be told from it."""
@@ -84,6 +88,11 @@ def read_gguf(file: Path) -> tuple[Any, Any]:
 def parsed_once() -> "Iterator[Callable[[Path], GGUFReader]]":
     """What parses a file, transformers' reader too: it goes through all tokens in Python for config, tokenizer and weights each."""
     package: Any = import_module("gguf")
+    with _ALONE:
+        yield from _parsed_once(package)
+
+
+def _parsed_once(package: Any) -> "Iterator[Callable[[Path], GGUFReader]]":
     parse = package.GGUFReader
     kept = cache(parse)
 

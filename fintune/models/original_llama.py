@@ -5,6 +5,7 @@ LLaMA 1, 2 and 3, whole or cut into model-parallel parts. Parts are read with to
 >>> convert("Llama-2-7b", Path("llama-2-7b-hf"))
 """
 
+import errno
 import json
 import pickle
 import zipfile
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fintune.atomic import disk_errors
-from fintune.errors import ModelError
+from fintune.errors import ModelError, is_out_of_memory
 from fintune.models import llama_tokenizer
 from fintune.models.llama_layout import FACTOR, SHARDED_BY, STRETCHED, from_original
 from fintune.progress import advance
@@ -105,7 +106,9 @@ def tensors_of(path: Path) -> "dict[str, torch.Tensor]":
         raise ModelError(
             f"{path}: holds more than tensors, and is not read", hint="Get it from its makers again."
         ) from None
-    except (RuntimeError, EOFError, OSError, ValueError) as error:
+    except (RuntimeError, EOFError, OSError, ValueError, IndexError) as error:
+        if is_out_of_memory(error) or getattr(error, "errno", None) not in (None, errno.EINVAL):
+            raise
         raise ModelError(f"{path}: damaged: {_said(error)}", hint="Copy it again.") from None
     if not isinstance(found, dict) or not all(isinstance(value, torch.Tensor) for value in found.values()):
         raise ModelError(f"{path}: holds no tensors by name", hint="Get it from its makers again.")
