@@ -85,26 +85,21 @@ def read_gguf(file: Path) -> tuple[Any, Any]:
 
 
 @contextmanager
-def parsed_once() -> "Iterator[Callable[[Path], GGUFReader]]":
+def parsed_once() -> "Iterator[Callable[[str | Path], GGUFReader]]":
     """What parses a file, transformers' reader too: it goes through all tokens in Python for config, tokenizer and weights each."""
     package: Any = import_module("gguf")
     with _ALONE:
-        yield from _parsed_once(package)
+        parse = package.GGUFReader
+        package.GGUFReader = once = _remembering(parse)
+        try:
+            yield once
+        finally:
+            package.GGUFReader = parse
 
 
-def _parsed_once(package: Any) -> "Iterator[Callable[[Path], GGUFReader]]":
-    parse = package.GGUFReader
+def _remembering(parse: "Callable[[str], GGUFReader]") -> "Callable[[str | Path], GGUFReader]":
     kept = cache(parse)
-
-    def once(path: str | Path) -> "GGUFReader":
-        found: GGUFReader = kept(os.path.realpath(path))
-        return found
-
-    package.GGUFReader = once
-    try:
-        yield once
-    finally:
-        package.GGUFReader = parse
+    return lambda path: kept(os.path.realpath(path))
 
 
 @contextmanager
