@@ -113,7 +113,8 @@ def test_another_job_begins_anew(
         options = {"engine_name": "int8"}
         monkeypatch.setattr(bulk, "need_engine", lambda *_: None)  # on every CPU
     elif change == "export":
-        options = {"engine_name": export(trained, "merged", overwrite=True).folder.name}
+        run = fintune.Run(Path(shutil.copytree(trained.folder, tmp_path / "same")))
+        options = {"engine_name": export(run, "merged").folder.name}
     elif change == "folder":
         run = Export(export(trained, "merged", output=tmp_path / "merged").folder)
     elif change == "input":
