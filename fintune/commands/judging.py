@@ -53,9 +53,8 @@ def evaluate(
 
 def _running(source: "Run | Export", engine: str) -> "Engine | None":
     """The engine to score with; None: the run's own, the adapter as it was saved."""
-    from fintune.opening import need_engine, open_engine
+    from fintune.opening import open_engine
 
-    need_engine(source, engine)
     return None if engine == "torch" else open_engine(source, engine)
 
 
