@@ -133,6 +133,7 @@ def _facts(found: Examination) -> Table:
         "sources": ", ".join(f"{s['name']} ({s['format']}, {s['rows']:,})" for s in found.sources[:5]),
         "rows": f"{report.rows:,}" + (f", {report.unusable:,} unusable" if report.unusable else ""),
         "labels": _counts(report.labels),
+        **({"label map": _label_map(report.label_map)} if report.label_map else {}),
         "dropped": _counts(report.dropped) or "none",
         "exact duplicates": report.exact_duplicates,
         "texts with two labels": report.conflicting_texts,
@@ -151,6 +152,15 @@ def _facts(found: Examination) -> Table:
     for name, value in facts.items():
         table.add_row(name, Text(str(value)))
     return table
+
+
+def _label_map(applied: Mapping[str, Mapping[str, int]]) -> str:
+    """As it was applied: `0 -> negative 30`, `positive as it is 2`, `9 -> neutral never`."""
+    return " · ".join(
+        f"{old} {'as it is' if old == new else f'-> {new}'} {f'{rows:,}' if rows else 'never'}"
+        for old, counts in applied.items()
+        for new, rows in counts.items()
+    )
 
 
 def _tokens(tokens: Mapping[str, float]) -> str:

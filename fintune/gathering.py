@@ -6,6 +6,7 @@
 """
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -47,6 +48,8 @@ class Gathered:
     """records that could not become examples and that data.drop does not name"""
     dropped: list[Dropped] = field(default_factory=list)
     rows: int = 0
+    labels: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """rows by their label in the file and what data.label_map made of it"""
 
 
 def gather(config: RunConfig, *, tolerant: bool = False) -> Gathered:
@@ -77,6 +80,8 @@ def _gather_one(gathered: Gathered, part: str, source: Source, data: DataSection
         gathered.rows += 1
         if gathered.rows % _TICK == 0:
             advance("read", gathered.rows, 0)
+        if row.original is not None and row.label is not None:
+            gathered.labels[row.original, row.label] += 1
         parsed = _dated(gathered.task.parse(row), data)
         if isinstance(parsed, Fault):
             sort_out.take(parsed)

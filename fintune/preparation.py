@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from fintune.baselines import BASELINES
 from fintune.data.cleanup import Dropped
 from fintune.data.duplicates import clusters
+from fintune.data.labels import LabelMap
 from fintune.data.material import Material
 from fintune.data.report import DataReport, label_samples, report, token_lengths
 from fintune.data.sources import expand
@@ -124,6 +125,7 @@ def material(
         by=config.data.split.by,
         near_duplicates=near_duplicates,
         sources=gathered.sources,
+        label_map=LabelMap(config.data.label_map).applied(gathered.labels),
         samples=label_samples(
             [e for part in gathered.parts.values() for e in part], config.data.label_map, gathered.task.labels
         ),

@@ -20,6 +20,8 @@ class Row:
     label: str | None
     date: str | None = None
     group: str | None = None
+    original: str | None = None
+    """the label as the file has it, where data.label_map was applied"""
 
 
 @dataclass(frozen=True, slots=True)

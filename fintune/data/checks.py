@@ -69,6 +69,13 @@ def _licence(m: Material) -> list[Finding]:
     return finding("licence", "note", "sources without a licence: {n}; set data.licence", unsaid)
 
 
+def _label_map(m: Material) -> list[Finding]:
+    """A key nobody bears may be a slip of the pen, and the label that was meant stand as it is."""
+    unmet = [old for old, counts in m.label_map.items() if not any(counts.values())]
+    message = f"keys of data.label_map that no row bears: {', '.join(unmet)}"
+    return finding("label-map", "warning", message, unmet)
+
+
 def _dictionaries(m: Material) -> list[Finding]:
     labels = [(f.where, f.value) for f in m.faults if is_dictionary(f.value)]
     labels += [(e.id, e.label) for e in m.kept if is_dictionary(e.label)]
@@ -170,6 +177,7 @@ CHECKS: dict[str, Callable[[Material], list[Finding]]] = {
     "mojibake": _mojibake,
     "encoding": _encoding,
     "licence": _licence,
+    "label-map": _label_map,
     "label-dictionaries": _dictionaries,
     "exact-duplicates": _exact,
     "conflicts": _conflicts,

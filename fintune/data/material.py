@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from fintune.data.cleanup import Dropped, conflicts
 from fintune.data.dates import as_dates, moment
 from fintune.data.duplicates import twins
+from fintune.data.labels import Applied
 from fintune.data.text_quality import normalised
 from fintune.records import Example, Fault
 
@@ -38,6 +39,8 @@ class Material:
     near_duplicates: bool = True
     """whether they are looked for"""
     samples: Mapping[str, list[str]] = field(default_factory=dict)
+    label_map: Applied = field(default_factory=dict)
+    """data.label_map with the rows each of its keys was met by"""
     sources: Sequence[Mapping[str, Any]] = ()
     """as data.json has them"""
 

@@ -12,6 +12,7 @@ from importlib.util import find_spec
 
 from fintune.data.encodings import check_encoding, find_encoding
 from fintune.data.formats import FORMATS, Format
+from fintune.data.labels import LabelMap
 from fintune.data.opening import Broken, Columns, Fields, Opening, by_position, column_problem
 from fintune.data.sources import Source, expand
 from fintune.errors import BrokenEnvironment, DataError, did_you_mean
@@ -109,7 +110,7 @@ class _RowMaker:
 
     def __init__(self, opened: Opened, reading: Reading) -> None:
         self._columns, self._encoding = opened.opening.columns, opened.opening.encoding
-        self._map, self._redact = reading.label_map, tuple(reading.redact)
+        self._map, self._redact = LabelMap(reading.label_map), tuple(reading.redact)
         self._numbered = self._columns.by_number()
         self._wanted = tuple(self._columns.wanted().values())
 
@@ -132,19 +133,18 @@ class _RowMaker:
         if (problem := _no_text(text, self._encoding) or _no_text(label or "", self._encoding)) is not None:
             hint = "Mend the file, or set data.encoding, for example to latin-1 or gb18030."
             return Fault(where, problem, hint, "unreadable", label or "", text)
-        if label and self._map and label not in self._map.values():
-            old = label if label in self._map else label.removesuffix(".0")
-            if old not in self._map:
-                allowed = ", ".join(f"{name}: {new}" for name, new in self._map.items())
-                problem = f"label '{label}' is not in data.label_map ({allowed})"
-                return Fault(where, problem, "Add it there.", "unknown-label", label, text)
-            label = self._map[old]
+        original = None
+        if label is not None and (label or self._map.key("") is not None) and self._map:
+            original, label = label, self._map.apply(label)
+            if label is None:
+                problem = f"label '{original}' is not in data.label_map ({self._map})"
+                return Fault(where, problem, self._map.hint(original), "unknown-label", original, text)
         if self._redact:
             from fintune.data.pii import redact
 
             text = redact(text, self._redact)
         date, group = (_plain(fields.get(column)) if column else None for column in (columns.date, columns.group))
-        return Row(where, text.strip(), label, date, group)
+        return Row(where, text.strip(), label, date, group, original)
 
 
 def _plain(value: object) -> str | None:

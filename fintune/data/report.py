@@ -9,6 +9,7 @@ import numpy as np
 
 from fintune.data.checks import CHECKS
 from fintune.data.findings import Finding, by_weight
+from fintune.data.labels import Applied
 from fintune.data.material import Material
 from fintune.records import Example
 
@@ -43,6 +44,8 @@ class DataReport:
     """rows of each other part with a near-duplicate in train"""
     dates: dict[str, list[str]] = field(default_factory=dict)
     """earliest and latest date of each part"""
+    label_map: Applied = field(default_factory=dict)
+    """data.label_map as it was applied: label in the file, label of the task, rows read"""
     label_samples: dict[str, list[str]] = field(default_factory=dict)
     """where labels are numbers: a few texts of each, to compare with the chosen names"""
     findings: list[Finding] = field(default_factory=list)
@@ -71,6 +74,7 @@ def report(material: Material) -> DataReport:
         dropped=dict(reasons.most_common()),
         twins_in_train=material.twins,
         dates={name: [str(np.nanmin(found)), str(np.nanmax(found))] for name, found in material.dates.items()},
+        label_map=material.label_map,
         label_samples=dict(material.samples),
         findings=by_weight(f for check in CHECKS.values() for f in check(material)),
     )

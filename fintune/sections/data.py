@@ -1,5 +1,7 @@
 """Section `data`: the labelled text, how it is read, and how it is split."""
 
+from collections import Counter
+from collections.abc import Mapping
 from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -54,7 +56,8 @@ class DataSection(Section):
     text_column: str = Field("text", description="Column that holds the text; 1 is the first, -1 the last.")
     label_column: str = Field("label", description="Column that holds the label.")
     label_map: dict[str, str] = Field(
-        {}, description="Label in the file: label of the task, for example {0: negative}."
+        {},
+        description="Label in the file: label of the task, for example {0: negative}; a key goes before a name of the task.",
     )
     date_column: str | None = Field(None, description="Column that holds a date.")
     date_format: str | list[str] | None = Field(None, description="Such as '%d/%m/%Y', or several; null: ISO 8601.")
@@ -88,6 +91,19 @@ class DataSection(Section):
         if given not in ("auto", "\\t") and len(given) != 1:
             raise ValueError("must be one character, \\t, or auto")
         return given
+
+    @field_validator("label_map", mode="before")
+    @classmethod
+    def _keys_as_labels(cls, given: object) -> object:
+        """Keys as a file's labels are read: truth values in words, nothing around them; no two the same."""
+        if not isinstance(given, Mapping):
+            return given
+        keys = ["" if key is None else str(key).lower() if isinstance(key, bool) else str(key).strip() for key in given]
+        for key, count in Counter(keys).items():
+            if count > 1:
+                raise ValueError(f"the key '{key}' stands there twice")
+        values = (value.strip() if isinstance(value, str) else value for value in given.values())
+        return dict(zip(keys, values, strict=True))
 
     @field_validator("drop")
     @classmethod
