@@ -5,7 +5,6 @@
 {'train': 2259}
 """
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,6 +14,7 @@ from typing import Any
 from fintune.data.cleanup import LEAKS, Dropped, clean
 from fintune.data.dates import moment
 from fintune.data.duplicates import twins
+from fintune.data.licenses import License
 from fintune.data.opening import Columns
 from fintune.data.readers import Reading, open_source, rows
 from fintune.data.sources import BUILTIN, Source, expand, sha256
@@ -24,14 +24,6 @@ from fintune.records import Example, Fault
 from fintune.sections import DataSection, RunConfig
 from fintune.tasks import TASKS, Task
 
-_FORBIDS = re.compile(
-    r"\bnc\b|bync|non-?commercial|no commercial|not for commercial|research|academic|evaluation|personal", re.IGNORECASE
-)
-_ALLOWS = re.compile(
-    r"granted: ?\S.*|(the )?(mit|apache|bsd|isc|unlicense|public domain|cc0|cc-?by(-?sa)?|odc-by|odbl|pddl|openmdw)\b.*",
-    re.IGNORECASE,
-)
-"""licences known to allow commercial use, or what the owners granted in words"""
 _TICK = 10_000
 
 
@@ -149,19 +141,15 @@ def address(source: Source) -> str:
 
 def _need_permission(data: DataSection, reference: str, licence: str | None) -> None:
     """For commercial use: a licence that is known to allow it, or a grant."""
-    if not data.commercial:
+    found = License.parse(licence)
+    if not data.commercial or found.commerce == "allows":
         return
-    plain = re.sub(r"[\s_]+", " ", licence or "").strip()
-    dashed = plain.replace(" ", "-")
-    if not plain or plain.lower() == "unknown":
+    if found.text is None:
         raise DataError(f"{reference}: data.commercial is true, but its licence is not said", hint="Set data.licence.")
-    if plain.lower().startswith("granted:"):
-        return
-    if _FORBIDS.search(plain) or _FORBIDS.search(dashed) or not (_ALLOWS.fullmatch(plain) or _ALLOWS.fullmatch(dashed)):
-        raise DataError(
-            f"{reference}: data.commercial is true, but '{licence}' is not known to allow commercial use",
-            hint="Use other data, or write what its owners granted: data.licence: 'granted: ...'.",
-        )
+    raise DataError(
+        f"{reference}: data.commercial is true, but '{licence}' is not known to allow commercial use",
+        hint="Use other data, or write what its owners granted: data.licence: 'granted: ...'.",
+    )
 
 
 def _need_known_names(data: DataSection, sources: Sequence[Mapping[str, Any]]) -> None:

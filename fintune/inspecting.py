@@ -5,7 +5,7 @@
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from math import prod
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from fintune.config import load
+from fintune.data.licenses import commerce, license_of
 from fintune.data.sources import sha256
 from fintune.errors import BrokenEnvironment, ModelError
 from fintune.exports import RECORD, SETTINGS, exports_of, read_record
@@ -59,7 +60,8 @@ def _run(place: Path) -> Facts:
         "task": config.task.name,
         "labels": list(data["report"]["labels"]),
         "data_fingerprint": data["fingerprint"],
-        "data_licences": _licences(data),
+        "data_licences": _licences(data["sources"]),
+        "commercial_use": commerce(data["sources"]),
         "trainable_parameters": environment.get("trainable_parameters"),
         "scores": {
             part: {m: round(s[m].value, 4) for m in ("accuracy", "macro_f1")} for part, s in run.scores().items()
@@ -68,23 +70,17 @@ def _run(place: Path) -> Facts:
     } | {f"adapter_{key}": value for key, value in _adapter(run.adapter).items() if key in ("sha256", "rank", "bytes")}
 
 
-def _licences(data: Mapping[str, Any]) -> list[str]:
-    return sorted({_licence(source) for source in data["sources"]})
+def _licences(sources: Iterable[Mapping[str, Any]]) -> list[str]:
+    return sorted({str(license_of(source)) for source in sources})
 
 
 def _export(place: Path) -> Facts:
     record, method = read_record(place), load(place / SETTINGS).method
     inner = next((sort.facts(place) for sort in (_MODEL, _GGUF, _CT2) if sort.fits(place)), {})
-    own = {
-        "rank": getattr(method, "r", None),
-        "licences": sorted({_licence(d) for s in record["sources"] for d in s["data"]}),
-    }
+    data = [one for source in record["sources"] for one in source["data"]]
+    own = {"rank": getattr(method, "r", None), "licences": _licences(data), "commercial_use": commerce(data)}
     found: Facts = record | own | {"model": inner}
     return found
-
-
-def _licence(source: Mapping[str, Any]) -> str:
-    return str(source["licence"] or "not said")
 
 
 def _original(place: Path) -> Facts:

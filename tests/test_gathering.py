@@ -112,6 +112,8 @@ def test_duplicates_stay_when_nobody_drops_them(files: dict[str, Any], tmp_path:
         ("cc_by_nc_4.0", "not known to allow"),
         ("CCBYNC", "not known to allow"),
         ("Proprietary: ours", "not known to allow"),
+        ("CC_BY_NC_SA", "'CC_BY_NC_SA' is not known to allow"),
+        ("house rules", "'house rules' is not known to allow"),
         ("unknown", "its licence is not said"),
         (" ", "its licence is not said"),
         ({"dev.jsonl": "CC0"}, "its licence is not said"),

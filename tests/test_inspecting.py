@@ -31,7 +31,7 @@ def test_a_run_says_method_base_data_and_licence(run: Run, fin: Any) -> None:
     found = json.loads(fin("inspect", run.folder, "--json").out)
     assert (found["kind"], found["method"], found["adapter_rank"]) == ("run", "lora", 3)
     assert found["data_fingerprint"] == run.data()["fingerprint"]
-    assert found["data_licences"] == ["CC BY-NC-SA 3.0"]
+    assert (found["data_licences"], found["commercial_use"]) == (["CC BY-NC-SA 3.0"], "forbids")
     assert found["exports"] == ["ctranslate2-int8", "gguf-q8_0", "merged", "state-dict"]
     shown = fin("inspect", run.folder).out
     assert "CC BY-NC-SA 3.0" in shown
@@ -47,6 +47,9 @@ def test_an_export_says_how_it_was_proved(name: str, run: Run) -> None:
     assert found["texts"] == record["texts"] == 9
     assert found["files"] == record["files"]
     assert (found["method"], found["rank"], found["licences"]) == ("lora", 3, ["CC BY-NC-SA 3.0"])
+    assert found["commercial_use"] == "forbids"
+    card = (place / "README.md").read_text()
+    assert "**Not for commercial use**: trained on rows.jsonl (CC BY-NC-SA 3.0)" in card
 
 
 def test_adapters_models_and_files_of_others(run: Run, tmp_path: Path) -> None:

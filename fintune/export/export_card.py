@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from fintune.export.model_card import Words, card, licence_said, licences
+from fintune.data.licenses import license_of
+from fintune.export.model_card import Words, card
 from fintune.export.registry import Format, OntoBase
 from fintune.run import Run
 
@@ -26,10 +27,10 @@ def export_card(run: Run, facts: Mapping[str, Any], form: Format) -> str:
     words = Words(what, "before export", _AGAIN, sources)
     if len(sources) > 1:
         others = [
-            f"| {one['name']} | of `{s['run']}` | | {licence_said(one)} |" for s in sources[1:] for one in s["data"]
+            f"| {one['name']} | of `{s['run']}` | | {license_of(one)} |" for s in sources[1:] for one in s["data"]
         ]
         words = Words(what + _combined(facts), "the first adapter alone", _again(facts), sources, others)
-    return card(run, words, licences([one for source in sources for one in source["data"]]))
+    return card(run, words, [one for source in sources for one in source["data"]])
 
 
 def _proof(facts: Mapping[str, Any]) -> str:

@@ -1,10 +1,10 @@
 """The README.md of a run: what it is for, what it scored, against what, and how to make it again; export_card.py has the export's."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from fintune.data.licenses import Commerce, license_of
 from fintune.models.references import licence_of
 from fintune.records import Score, Scores
 from fintune.run import Run
@@ -35,21 +35,20 @@ def model_card(run: Run) -> str:
     config = run.config()
     what = f"A {config.method.name} adapter ({run.data()['task']}) for the base model `{config.model.base}`.\n"
     own = {"run": config.name, "adapter_sha256": run.adapter_sha256()}
-    return card(run, Words(what, "this adapter", _AGAIN, [own]), licences(run.data()["sources"]))
+    return card(run, Words(what, "this adapter", _AGAIN, [own]), run.data()["sources"])
 
 
-def card(run: Run, words: Words, bound: Sequence[str]) -> str:
-    """The whole of it; `bound`: data that must not be used commercially."""
+def card(run: Run, words: Words, sources: Sequence[Mapping[str, Any]]) -> str:
+    """The whole of it; `sources`: all data that what it describes was trained on."""
     config, data = run.config(), run.data()
     report = data["report"]
     rows = [_row(f"{words.row}, {part}", of_part) for part, of_part in run.scores().items()]
     rows += [_row(f"{name}, {part}", s) for name, parts in run.baselines().items() for part, s in parts.items()]
     labels = ", ".join(f"{label} {count:,}" for label, count in report["labels"].items())
     percent = f"{100 * config.evaluation.confidence:g}%"
-    warning = f"\n> **Not for commercial use**: trained on {', '.join(bound)}.\n" if bound else ""
     return f"""# {config.name}
 
-{words.what}{warning}
+{words.what}{_commerce(sources)}
 | model, part | {" | ".join(HEADLINE)} |
 |---|{"---|" * len(HEADLINE)}
 {chr(10).join(rows)}
@@ -94,16 +93,22 @@ Settings are in `config.yaml`, versions and hardware in `environment.json`, the 
 """
 
 
-def licences(sources: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Data whose licence forbids commercial use."""
-    return [f"{source['name']} ({source['licence']})" for source in sources if forbids_commerce(source["licence"])]
+def _commerce(sources: Sequence[Mapping[str, Any]]) -> str:
+    """What the data's licenses say of commercial use, where that is no plain yes."""
+    said: dict[Commerce, str] = {
+        "forbids": "**Not for commercial use**: trained on",
+        "unknown": "**Not known to be free for commercial use**: trained on",
+    }
+    lines = []
+    for kind, warning in said.items():
+        named = dict.fromkeys(_named(source) for source in sources if license_of(source).commerce == kind)
+        lines += [f"> {warning} {', '.join(named)}.\n"] if named else []
+    return "".join(f"\n{line}" for line in lines)
 
 
-def forbids_commerce(licence: str | None) -> bool:
-    """Whether a licence's name says so: CC BY-NC-SA, non-commercial, research only."""
-    return (
-        licence is not None and re.search(r"\bNC\b|non-?commercial|research only", licence, re.IGNORECASE) is not None
-    )
+def _named(source: Mapping[str, Any]) -> str:
+    found = license_of(source)
+    return f"{source['name']} ({found if found.text else f'license {found}'})"
 
 
 def interval(metric: str, score: Score) -> str:
@@ -114,12 +119,7 @@ def interval(metric: str, score: Score) -> str:
 
 
 def _source(source: Mapping[str, Any]) -> str:
-    return f"| {source['name']} | {source['part']} | {source['rows']:,} | {licence_said(source)} |"
-
-
-def licence_said(source: Mapping[str, Any]) -> str:
-    """The licence of data, if anybody said."""
-    return str(source["licence"] or "not said")
+    return f"| {source['name']} | {source['part']} | {source['rows']:,} | {license_of(source)} |"
 
 
 def _row(name: str, scores: Scores) -> str:

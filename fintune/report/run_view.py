@@ -12,6 +12,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from fintune.data.licenses import License
 from fintune.records import Prediction
 from fintune.report import confidence, summary
 from fintune.report.reading import RunFiles
@@ -161,8 +162,10 @@ def _finding(found: Mapping[str, Any], texts: bool) -> dict[str, Any]:
 
 
 def _source(found: Mapping[str, Any]) -> dict[str, str]:
-    names = ("name", "part", "format", "encoding", "licence", "sha256")
-    return {name: str(found.get(name) or "") for name in names} | {"rows": count(found.get("rows"))}
+    names = ("name", "part", "format", "encoding", "sha256")
+    said = License.parse(found.get("licence"))
+    told = {"rows": count(found.get("rows")), "license": said.text or "", "commerce": said.commerce}
+    return {name: str(found.get(name) or "") for name in names} | told
 
 
 def _environment(run: RunFiles) -> list[tuple[Markup, str]]:

@@ -65,6 +65,18 @@ def test_every_chart_of_a_whole_run_is_there_in_both_languages(run: Run) -> None
     assert per_class[0]["value"] == run.scores()["test"]["precision/negative"].value
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [("CC_BY_NC_SA", "CC_BY_NC_SA not for commercial use"), (None, "not said not known to be free"), ("MIT", "MIT ab")],
+)
+def test_a_license_says_what_it_means_for_commercial_use(run: Run, text: str | None, shown: str) -> None:
+    data = run.data()
+    run.write_json("data.json", data | {"sources": [data["sources"][0] | {"licence": text}]})
+    page = write_report([run.folder]).read_text().replace("<br>", " ").replace("</td><td>", " ")
+    run.folder.joinpath("plain.html").write_text(page)
+    assert shown in plain(run.folder / "plain.html")
+
+
 def test_the_command_that_makes_it_again(run: Run) -> None:
     page = plain(write_report([run.folder]))
     assert f"fintune train {run.folder}/config.yaml --set name=first-again" in page
