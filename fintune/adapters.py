@@ -99,6 +99,13 @@ def add(source: str | Path, *, name: str | None = None) -> Kept:
     return about
 
 
+def place_of(source: str | Path) -> Path:
+    """The folder a path names, or an adapter's name or id here; what is neither stays a path."""
+    place = Path(source).expanduser()
+    kept = () if place.exists() else (one for one in listed() if str(source) in (one.name, one.id))
+    return next((Path(one.path) for one in kept), place)
+
+
 def listed() -> list[Kept]:
     """All of them, the newest last."""
     return sorted(_read(), key=lambda kept: (kept.added, kept.name))

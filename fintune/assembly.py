@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from fintune.cores import multiplies_bfloat16
 from fintune.errors import ModelError
+from fintune.foreign import ForeignAdapter
 from fintune.methods import METHODS, own_format
+from fintune.models.stack import bare
 from fintune.preparation import Prepared, first_tokens, need_fit, need_positions, prompts_of
 from fintune.progress import tell
 from fintune.records import Encoded
@@ -65,17 +67,22 @@ def _how(model: ModelSection, device: str) -> dict[str, Any]:
     }
 
 
-def load_tuned(run: Run, *, device: str = "auto") -> "LoadedModel":
-    """A run's adapter on its base model."""
+def load_tuned(source: Run | ForeignAdapter, *, device: str = "auto") -> "LoadedModel":
+    """A run's adapter, or one trained elsewhere, on its base model."""
     from fintune.models import load_adapter
 
-    return load_adapter(load_base_of(run, device=device), run.adapter)
+    return load_adapter(load_base_of(source, device=device), source.adapter)
 
 
-def load_base_of(run: Run, *, device: str = "auto", **other: str) -> "LoadedModel":
-    """The base model a run was trained on, `other` settings of section `model` than the run's aside. Raises ModelError for another one."""
+def load_base_of(source: Run | ForeignAdapter, *, device: str = "auto", **other: str) -> "LoadedModel":
+    """The base model of an adapter, `other` settings of section `model` than the run's aside. Raises ModelError for another one."""
     from fintune.models import load_model
+    from fintune.models.peft_files import with_own_tokenizer
 
+    if isinstance(run := source, ForeignAdapter):
+        model = run.config().model
+        where = model.device if device == "auto" else device
+        return with_own_tokenizer(load_model(model.base, **_how(model, where) | other), run.adapter)
     _need_own_adapter(run)
     model, trained_on = run.config().model, run.environment().get("base_sha256")
     base = load_model(model.base, **_how(model, device) | other)
@@ -177,8 +184,13 @@ def trunk_cache(
 
 def engine(config: RunConfig, loaded: "LoadedModel", shortcuts: "Shortcuts | None" = None) -> Any:
     """The engine a config asks for, around a loaded model."""
+    from fintune.engines.one_length import OneLengthEngine
     from fintune.engines.torch_engine import TorchEngine
 
+    if config.method.one_length_at_a_time() and bare(loaded.model) is not loaded.model:
+        first = first_tokens(config, TASKS[config.task.name].build(config.task), loaded) is not None
+        size = config.evaluation.batch_size
+        return OneLengthEngine(loaded, max_length=config.model.max_length, batch_size=size, first=first)
     return TorchEngine(
         loaded,
         max_length=config.model.max_length,

@@ -6,6 +6,7 @@ Finished chunks are kept beside the output in `.<output>.partial`; the same call
 Bulk(labelled=1000000, unreadable=3, output=PosixPath('labels.parquet'), errors=PosixPath('labels.parquet.errors.jsonl'))
 """
 
+import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,16 +16,16 @@ from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
 from fintune.atomic import locked, need_place, replacing
+from fintune.config import dump
 from fintune.data.readers import Reading, open_source, records
 from fintune.data.sources import expand, sha256
 from fintune.errors import DataError, RunError
 from fintune.exports import RECORD, Export
 from fintune.gathering import reading_like
-from fintune.opening import need_engine, open_trained
+from fintune.opening import Trained, need_engine, open_trained
 from fintune.predictor import Predictor, load
 from fintune.progress import advance, listening, tell
 from fintune.records import Fault, Row
-from fintune.run import Run
 from fintune.table_files import WRITERS, json_line
 from fintune.tasks import TASKS
 
@@ -54,7 +55,7 @@ class Bulk:
 
 
 def predict_file(
-    run: Run | Export | str | Path,
+    run: Trained | str | Path,
     path: str | Sequence[str],
     output: str | Path,
     *,
@@ -103,7 +104,7 @@ def _records(path: str | Sequence[str], how: Reading) -> Iterator[Row | Fault]:
         yield from records(open_source(source, how), how)
 
 
-def _identity(source: Run | Export, path: str | Sequence[str], how: Reading, engine: str) -> dict[str, Any]:
+def _identity(source: Trained, path: str | Sequence[str], how: Reading, engine: str) -> dict[str, Any]:
     """What must be the same for a job to go on."""
     export = (source.folder if isinstance(source, Export) else source.folder / "exports" / engine) / RECORD
     engine = sha256(export) if export.is_file() else engine
@@ -113,6 +114,7 @@ def _identity(source: Run | Export, path: str | Sequence[str], how: Reading, eng
         "inputs": inputs,
         "adapter": source.adapter_sha256(),
         "engine": engine,
+        "settings": hashlib.sha256(dump(source.config()).encode()).hexdigest(),
         "reading": json.loads(json.dumps(asdict(how))),
     }
 

@@ -9,14 +9,13 @@ from collections.abc import Sequence
 from fintune.atomic import need_place
 from fintune.errors import RunError
 from fintune.evaluation.attribution import Attribution, attribute, telling
-from fintune.exports import Export
-from fintune.opening import open_engine
+from fintune.opening import Trained, open_engine
 from fintune.run import Run
 from fintune.tasks import TASKS
 
 
-def explain(source: Run | Export, texts: Sequence[str], ids: Sequence[str] | None = None) -> list[Attribution]:
-    """Attributions of the answers of a run, or an export, to texts; ids count from 1 when left out."""
+def explain(source: Trained, texts: Sequence[str], ids: Sequence[str] | None = None) -> list[Attribution]:
+    """Attributions of the answers of a run, an export or an adapter to texts; ids count from 1 when left out."""
     config = source.config()
     names = [str(i) for i in range(1, len(texts) + 1)] if ids is None else ids
     return attribute(open_engine(source), TASKS[config.task.name].build(config.task), texts, names)

@@ -16,6 +16,7 @@ from fintune.data.sources import sha256
 from fintune.engines import Engine
 from fintune.errors import ConfigError, ModelError, RunError
 from fintune.export.registry import FORMATS, AsEngine, AsModel, Format, OntoBase
+from fintune.foreign import ForeignAdapter
 from fintune.models import LoadedModel
 from fintune.models.references import read_json
 from fintune.run import Run
@@ -117,12 +118,12 @@ class Export:
         return form
 
 
-def exports_of(run: Run) -> list[str]:
+def exports_of(run: Run | ForeignAdapter) -> list[str]:
     """Names of a run's finished exports: engines to ask."""
     return sorted(path.parent.name for path in run.folder.glob(f"exports/*/{RECORD}"))
 
 
-def export_of(run: Run, name: str) -> Export:
+def export_of(run: Run | ForeignAdapter, name: str) -> Export:
     """The run's export of that name. Raises ModelError when it is damaged, or made of another adapter than the run has now."""
     found = Export(run.folder / "exports" / name)
     record = read_record(found.folder)

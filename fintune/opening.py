@@ -8,10 +8,11 @@ from copy import deepcopy
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
+from fintune.adapters import place_of
 from fintune.assembly import engine, load_tuned
 from fintune.engines import Engine
 from fintune.engines.registry import ENGINES, EngineEntry, entry_of
@@ -19,24 +20,35 @@ from fintune.engines.second_look import SecondLook
 from fintune.errors import ModelError, UsageError
 from fintune.export.verification import AGREEMENT
 from fintune.exports import RECORD, SETTINGS, Export, export_of, exports_of
+from fintune.foreign import ForeignAdapter, Use, is_adapter, need_none
 from fintune.methods import METHODS
 from fintune.progress import tell
 from fintune.run import Run
 from fintune.tasks import TASKS
 
+Trained = Run | Export | ForeignAdapter
+"""what answers texts"""
 _FEW = 64
 """texts a model reads to be prepared"""
 
 
-def open_trained(folder: str | Path) -> Run | Export:
-    """A run, or an export wherever it lies. Raises RunError when it is neither."""
-    place = Path(folder).expanduser()
+def open_trained(folder: str | Path, **use: Unpack[Use]) -> Trained:
+    """A run, an export wherever it lies, or an adapter trained elsewhere with what it is used for. Raises RunError when it is none."""
+    place = place_of(folder)
+    if is_adapter(place):
+        return ForeignAdapter.open(place, **use)
+    need_none(folder, use)
     if all((place / name).is_file() for name in (SETTINGS, RECORD)) and not (place / "config.yaml").is_file():
         return Export(place.absolute())
-    return Run.open(folder)
+    return Run.open(place)
 
 
-def open_engine(source: Run | Export, name: str = "torch", *, device: str = "auto") -> Engine:
+def called(source: Trained) -> str:
+    """What it is, as a sentence has it."""
+    return {Run: "a run", Export: "an export", ForeignAdapter: "an adapter"}[type(source)]
+
+
+def open_engine(source: Trained, name: str = "torch", *, device: str = "auto") -> Engine:
     """The engine `name` on a run's model. Raises UsageError, ModelError when it disagrees with what the run has stored."""
     import torch
 
@@ -45,6 +57,9 @@ def open_engine(source: Run | Export, name: str = "torch", *, device: str = "aut
         return run.engine()
     if name not in ENGINES:
         return export_of(run, name).engine()
+    if isinstance(run, ForeignAdapter):  # as PEFT has it: there is nothing to prove merged weights on
+        adapter: Engine = engine(run.config(), load_tuned(run, device=device))
+        return adapter
     entry, config = ENGINES[name], run.config()
     loaded = load_tuned(run, device=device)
     entry.need(loaded)
@@ -66,7 +81,7 @@ def open_engine(source: Run | Export, name: str = "torch", *, device: str = "aut
     return both
 
 
-def need_engine(source: Run | Export, name: str) -> None:
+def need_engine(source: Trained, name: str) -> None:
     """Refuse an engine there is not, or that this machine is not made for, before anything is read.
 
     Raises UsageError, ModelError, BrokenEnvironment.
@@ -77,6 +92,11 @@ def need_engine(source: Run | Export, name: str) -> None:
                 f"--engine {name}: {source.folder} is an export, and an engine", hint="Leave --engine out."
             )
         source.need_package()
+    elif isinstance(source, ForeignAdapter) and name in ENGINES and not ENGINES[name].exact:
+        raise UsageError(
+            f"--engine {name}: is checked on stored answers, and an adapter trained elsewhere has none",
+            hint="Use --engine torch, or export it with texts to prove it on: fintune export ADAPTER --data FILE",
+        )
     elif name in ENGINES or name not in exports_of(source):
         entry_of(name, exports_of(source)).need_machine()
     else:

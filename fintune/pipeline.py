@@ -38,6 +38,7 @@ from fintune.errors import DataError, UsageError
 from fintune.evaluation import Evaluation, evaluate
 from fintune.export.model_card import model_card
 from fintune.exports import Export
+from fintune.foreign import ForeignAdapter
 from fintune.gathering import reading_like
 from fintune.making import being_made, interrupted
 from fintune.methods import METHODS
@@ -117,14 +118,14 @@ def score_part(run: Run, part: str, running: Engine | None = None) -> Evaluation
 
 
 def score_file(
-    source: Run | Export,
+    source: Run | Export | ForeignAdapter,
     path: str,
     *,
     name: str | None = None,
     encoding: str | None = None,
     running: Engine | None = None,
 ) -> Evaluation:
-    """Score a run or an export on a labelled file of its task, read as in training unless told; stores nothing."""
+    """Score a run, an export or an adapter on a labelled file of its task, read as in training unless told; stores nothing."""
     config = source.config()
     task = TASKS[config.task.name].build(config.task)
     rows = read(path, reading_like(config.data, path, name=name, encoding=encoding))

@@ -7,20 +7,24 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Unpack
 
+from fintune.adapters import place_of
 from fintune.assembly import engine
 from fintune.config import load as load_config
 from fintune.data.readers import need_text
 from fintune.engines import Engine
 from fintune.errors import DataError, RunError
 from fintune.evaluation.evaluate import predict
-from fintune.exports import SETTINGS, Export
+from fintune.exports import SETTINGS
+from fintune.foreign import Use, is_adapter
 from fintune.progress import tell
 from fintune.records import Prediction
-from fintune.run import Run
 from fintune.sections import RunConfig
 from fintune.tasks import TASKS, Task
+
+if TYPE_CHECKING:
+    from fintune.opening import Trained
 
 
 class Predictor:
@@ -50,24 +54,35 @@ class Predictor:
 
 
 def load(
-    source: Run | Export | str | Path,
+    source: "Trained | str | Path",
     *,
-    task: Mapping[str, Any] | None = None,
     device: str = "auto",
     engine_name: str = "torch",
+    **use: Unpack[Use],
 ) -> Predictor:
-    """A predictor from a run, an export, or a model folder with the settings of its `task`. Raises RunError or ModelError.
+    """A predictor from a run, an export, an adapter with its base and task, or a model folder with its task.
 
-    `engine_name` is an engine of fintune.engines.registry; of an export or a model folder, torch alone.
+    `engine_name` is an engine of fintune.engines.registry; of an export or a model folder, torch alone. Raises RunError or ModelError.
     """
-    from fintune.models import load_model
     from fintune.opening import open_engine, open_trained
 
-    folder = Path(source) if isinstance(source, (str, Path)) else source.folder
-    if not (folder / "config.json").is_file() or any((folder / n).is_file() for n in (SETTINGS, "config.yaml")):
-        found = open_trained(folder)
-        return _predictor(found.config(), open_engine(found, engine_name, device=device))
-    if task is None:
+    if isinstance(source, (str, Path)) and _is_model(folder := place_of(source)):
+        return _zero_shot(folder, device, use.get("task"))
+    found = open_trained(source, **use) if isinstance(source, (str, Path)) else source
+    return _predictor(found.config(), open_engine(found, engine_name, device=device))
+
+
+def _is_model(folder: Path) -> bool:
+    """Whether a plain model lies there, and no run, export or adapter."""
+    return (folder / "config.json").is_file() and not (
+        is_adapter(folder) or any((folder / name).is_file() for name in (SETTINGS, "config.yaml"))
+    )
+
+
+def _zero_shot(folder: Path, device: str, task: Any) -> Predictor:
+    from fintune.models import load_model
+
+    if not isinstance(task, Mapping):
         raise RunError(f"{folder}: a model folder does not say its task", hint='Pass task={"name": "sentiment"}.')
     config = load_config({"model": {"base": str(folder), "device": device}, "task": dict(task)})
     return _predictor(config, engine(config, load_model(str(folder), device=device)))

@@ -23,6 +23,7 @@ def add(
 ) -> None:
     """Copy a run's adapter, with what it takes to use it; the same content is kept once."""
     from fintune.adapters import add as keep
+    from fintune.models.references import at_hand
 
     kept = keep(source, name=name)
     if as_json:
@@ -31,8 +32,9 @@ def add(
     if name not in (None, kept.name):
         err.print(Text(f"the same is there already, as {kept.name}"))
     out.print(Text(f"{kept.id}  {kept.name}"))
-    if kept.kind == "run":
-        out.print(Text(f'next: fintune predict {typed(Path(kept.path))} "a text"'))
+    base = f" --base {typed(Path(kept.base)) if kept.base and at_hand(kept.base) else 'FOLDER'}"
+    use = "" if kept.kind == "run" else f"{base} --task sentiment"
+    out.print(Text(f"next: fintune predict {typed(Path(kept.name))} 'a text'{use}"), soft_wrap=True)
 
 
 @app.command(name="list")

@@ -9,7 +9,18 @@ import typer
 from rich.text import Text
 
 from fintune import display
-from fintune.commands.options import AsJson, Code, Debug, Encoding, EngineName, Format, RunOrExport
+from fintune.commands.options import (
+    AsJson,
+    Base,
+    Code,
+    Debug,
+    Encoding,
+    EngineName,
+    Format,
+    Settings,
+    Source,
+    TaskOption,
+)
 from fintune.errors import RunError
 from fintune.terminal import err, out, print_json, say_bulk, working
 
@@ -18,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def predict(
-    run: RunOrExport,
+    run: Source,
     texts: Annotated[list[str] | None, typer.Argument(help="Texts; left out: lines of standard input.")] = None,
     file: Annotated[
         str | None, typer.Option(help="Read texts from a file, of any format that data.path takes.")
@@ -32,6 +43,9 @@ def predict(
         Path | None, typer.Option(help="Write to FILE.csv, .jsonl or .parquet instead of the screen.")
     ] = None,
     engine: EngineName = "torch",
+    base: Base = None,
+    task: TaskOption = None,
+    settings: Settings = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object a line.")] = False,
     code: Code = None,
     debug: Debug = False,
@@ -43,7 +57,7 @@ def predict(
     from fintune.predictor import load
     from fintune.table_files import json_line, read_texts, write_predictions
 
-    opened = open_trained(run)
+    opened = open_trained(run, base=base, task=task, overrides=settings or ())
     need_engine(opened, engine)
     data = opened.config().data
     if output is not None:
@@ -51,14 +65,14 @@ def predict(
     if file is not None and output is not None and not texts:
         with working():
             done = predict_file(
-                run, file, output, text_column=text_column, name=name, encoding=encoding, engine_name=engine
+                opened, file, output, text_column=text_column, name=name, encoding=encoding, engine_name=engine
             )
         say_bulk(done)
         return
     how = reading_like(data, file or "", name=name, encoding=encoding, need_label=False)
     ids, given = read_texts(texts or [], file, _texts_alone(how, text_column))
     with working():
-        predictions = load(run, engine_name=engine)(given, ids)
+        predictions = load(opened, engine_name=engine)(given, ids)
     if output is not None:
         write_predictions(output, predictions)
         err.print(Text(f"predictions written to {output}: {len(predictions):,}"))
@@ -74,7 +88,7 @@ def _texts_alone(how: "Reading", text_column: str | None = None) -> "Reading":
 
 
 def explain(
-    run: RunOrExport,
+    run: Source,
     texts: Annotated[
         list[str] | None,
         typer.Argument(help="Texts; left out, without --file: the run's confident mistakes and uncertain texts."),
@@ -82,6 +96,9 @@ def explain(
     file: Annotated[
         str | None, typer.Option(help="Read texts from a file, of any format that data.path takes.")
     ] = None,
+    base: Base = None,
+    task: TaskOption = None,
+    settings: Settings = None,
     as_json: AsJson = False,
     code: Code = None,
     debug: Debug = False,
@@ -90,18 +107,18 @@ def explain(
     from fintune.explaining import explain as explain_texts
     from fintune.explaining import explain_run
     from fintune.gathering import reading_like
-    from fintune.opening import open_trained
+    from fintune.opening import called, open_trained
     from fintune.run import Run
     from fintune.table_files import read_texts
 
-    opened = open_trained(run)
+    opened = open_trained(run, base=base, task=task, overrides=settings or ())
     ids: list[str] = []
     given: list[str] = []
     if texts or file is not None:
         how = _texts_alone(reading_like(opened.config().data, file or "", need_label=False))
         ids, given = read_texts(texts or [], file, how)
     elif not isinstance(opened, Run):
-        raise RunError(f"{run}: an export, and no answers in it", hint="Give texts, or a --file of them.")
+        raise RunError(f"{run}: {called(opened)}, and no answers in it", hint="Give texts, or a --file of them.")
     with working():
         found = explain_run(opened) if isinstance(opened, Run) and not given else explain_texts(opened, given, ids)
     if as_json:

@@ -8,33 +8,46 @@ import typer
 from rich.text import Text
 
 from fintune import display
-from fintune.commands.options import AsJson, Code, Debug, Encoding, EngineName, Format, RunOrExport
+from fintune.commands.options import (
+    AsJson,
+    Base,
+    Code,
+    Debug,
+    Encoding,
+    EngineName,
+    Format,
+    Settings,
+    Source,
+    TaskOption,
+)
 from fintune.errors import RunError
 from fintune.terminal import out, print_json, show_labels, working
 
 if TYPE_CHECKING:
     from fintune.engines import Engine
-    from fintune.exports import Export
-    from fintune.run import Run
+    from fintune.opening import Trained
 
 
 def evaluate(
-    run: RunOrExport,
+    run: Source,
     split: Annotated[str, typer.Option(help="Part of the run's own data: train, validation or test.")] = "test",
     data: Annotated[str | None, typer.Option(help="Score another labelled file instead; nothing is stored.")] = None,
     name: Format = None,
     encoding: Encoding = None,
     engine: EngineName = "torch",
+    base: Base = None,
+    task: TaskOption = None,
+    settings: Settings = None,
     as_json: AsJson = False,
     code: Code = None,
     debug: Debug = False,
 ) -> None:
-    """Score a run on one of its parts or on another labelled file, an export on a file; with another engine nothing is stored."""
-    from fintune.opening import open_trained
+    """Score a run on one of its parts or on a labelled file, an export or an adapter on a file; another engine's scores are not stored."""
+    from fintune.opening import called, open_trained
     from fintune.pipeline import score_file, score_part
     from fintune.run import Run
 
-    opened = open_trained(run)
+    opened = open_trained(run, base=base, task=task, overrides=settings or ())
     if isinstance(opened, Run) and split not in opened.data()["ids"]:
         raise RunError(f"--split {split}: not a part of this run", hint=f"Parts: {', '.join(opened.data()['ids'])}.")
     with working():
@@ -43,7 +56,9 @@ def evaluate(
         elif isinstance(opened, Run):
             found = score_part(opened, split, running=_running(opened, engine))
         else:
-            raise RunError(f"{run}: an export, and no data in it", hint="Score it on a labelled file: --data FILE.")
+            raise RunError(
+                f"{run}: {called(opened)}, and no data in it", hint="Score it on a labelled file: --data FILE."
+            )
     if as_json:
         print_json({name: asdict(score) for name, score in found.scores.items()})
         return
@@ -51,7 +66,7 @@ def evaluate(
     show_labels(found.scores, list(found.predictions[0].probabilities))
 
 
-def _running(source: "Run | Export", engine: str) -> "Engine | None":
+def _running(source: "Trained", engine: str) -> "Engine | None":
     """The engine to score with; None: the run's own, the adapter as it was saved."""
     from fintune.opening import open_engine
 

@@ -9,8 +9,26 @@ from fintune import terminal
 
 ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="A YAML config; fintune init writes one.")]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, such as runs/phrasebank-lora.")]
-RunOrExport = Annotated[
-    Path, typer.Argument(metavar="RUN", help="A run folder, such as runs/phrasebank-lora, or an export's.")
+Source = Annotated[
+    Path,
+    typer.Argument(
+        metavar="RUN",
+        help="A run folder, such as runs/phrasebank-lora, an export's, an adapter's (with --base and --task), or a kept adapter's name.",
+    ),
+]
+Base = Annotated[
+    str | None,
+    typer.Option(help="Of an adapter trained elsewhere: the base model it is put on; left out: the one it names."),
+]
+TaskOption = Annotated[
+    str | None,
+    typer.Option(
+        "--task", metavar="TASK", help="Of such an adapter: a task's name, or a YAML file with a section task."
+    ),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Of such an adapter: a setting; may be repeated."),
 ]
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override a setting; may be repeated.")

@@ -1,6 +1,7 @@
 """What is trained: the registry METHODS, one entry per parameter-efficient method, capabilities as data."""
 
 from fintune.methods import bottleneck, lora_variants, peft_methods, prefix, soft_prompts, subsets
+from fintune.methods.foreign import FOREIGN
 from fintune.methods.lora import LORA
 from fintune.methods.probe import LINEAR_PROBE
 from fintune.methods.protocol import Method, MethodOptions
@@ -31,6 +32,7 @@ METHODS: dict[str, Method] = {
         subsets.FREEZE,
         subsets.FULL,
         LINEAR_PROBE,
+        FOREIGN,
     )
 }
 

@@ -42,6 +42,10 @@ class MethodOptions(BaseModel):
         """Why these settings make something that cannot become plain weights, where the method as such could."""
         return ""
 
+    def one_length_at_a_time(self) -> bool:
+        """Whether answers depend on what a text is padded with, so that only texts of one length are read together."""
+        return False
+
 
 def _as_attached(model: Any, options: Any, losses: Sequence[Callable[[], Any]]) -> None:
     """Leave the start that `attach` gave."""
@@ -92,6 +96,8 @@ class Method:
     """whether the base model may be in 4 or 8 bits"""
     only: str | None = None
     """the one model.quantization it makes sense with"""
+    trains: bool = True
+    """whether it can be trained here, or only opened"""
     checkpointing: bool = True
     """whether activations may be computed again instead of being kept"""
     virtual_tokens: bool = False
@@ -126,6 +132,11 @@ class Method:
 
         `quantisation` is model.quantization.
         """
+        if not self.trains:
+            raise ModelError(
+                f"method.name: {self.name} is an adapter trained elsewhere, and is not trained here",
+                hint="Choose another: fintune methods lists them.",
+            )
         if kind is not None and kind not in self.kinds:
             raise ModelError(
                 f"method.name: {self.name} works on {', '.join(self.kinds)} models, and this one is {kind}",
@@ -165,7 +176,7 @@ class Method:
             "virtual tokens": "yes" if self.virtual_tokens else "no",
             "lower-block cache": "yes" if self.trunk else "no",
             "of its own": "work after each step" if self.steps else "learning rates" if self.rates else "",
-            "learning rate": f"{self.learning_rate:g} ({self.learning_rate_source})",
+            "learning rate": f"{self.learning_rate:g} ({self.learning_rate_source})" if self.trains else "not trained",
             "saved as": self.saved_format,
         }
 
@@ -175,7 +186,7 @@ class Method:
             "name": self.name,
             "summary": self.summary,
             "merges": "yes" if self.mergeable else "no",
-            "learning rate": f"{self.learning_rate:g}",
+            "learning rate": f"{self.learning_rate:g}" if self.trains else "",
         }
 
     def settings(self) -> list[dict[str, str]]:

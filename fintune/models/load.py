@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 from warnings import catch_warnings, filterwarnings
 
 from fintune.errors import ModelError
+from fintune.models import peft_files
 from fintune.models.families import OVERFLOW_IN_HALF
+from fintune.models.peft_files import misfit_error
 from fintune.models.quantization import keep_packing, quantized, unpacked
 from fintune.models.references import (
     at_hand,
@@ -174,15 +176,17 @@ def _load_own(base: LoadedModel, folder: Path) -> LoadedModel:
     with torch.random.fork_rng(devices=[]):
         model = method.attach(base.model, options, base.kind)
     if (wrong := own_format.fill(model, folder)) is not None:
-        raise _misfit(folder, base.reference, wrong)
+        raise misfit_error(folder, base.reference, wrong)
     return replace(base, model=model.eval())
 
 
 def _load_peft(base: LoadedModel, folder: Path) -> LoadedModel:
     import torch
-    from peft import PeftModel, get_peft_model_state_dict
+    from peft import PeftModel
 
-    shapes = _adapter_shapes(folder)
+    settings, shapes = read_json(folder / peft_files.SETTINGS), weight_shapes(folder / peft_files.WEIGHTS)
+    config = peft_files.peft_config(folder, settings, base.kind)
+    peft_files.resize(base.model, shapes)
     with (
         torch.random.fork_rng(devices=[]),
         loading_errors(str(folder)),
@@ -190,20 +194,12 @@ def _load_peft(base: LoadedModel, folder: Path) -> LoadedModel:
     ):  # PEFT initialises, then loads
         filterwarnings("ignore", message="|".join(_SAID_IN_VAIN))
         try:
-            model = PeftModel.from_pretrained(base.model, folder)
+            model = PeftModel.from_pretrained(base.model, folder, config=config)
         except (RuntimeError, ValueError) as error:
-            raise _misfit(folder, base.reference, str(error).strip().splitlines()[0]) from None
-        own = {name: tuple(tensor.shape) for name, tensor in get_peft_model_state_dict(model).items()}
-    for name in sorted(shapes.keys() | own.keys()):
-        if shapes.get(name) != own.get(name):
-            there, here = shapes.get(name, "absent"), own.get(name, "absent")
-            raise _misfit(folder, base.reference, f"{name} is {there} there, {here} here")
+            raise misfit_error(folder, base.reference, str(error).strip().splitlines()[0]) from None
+        if wrong := peft_files.misfit(model, shapes):
+            raise misfit_error(folder, base.reference, wrong)
     return replace(base, model=model.eval())
-
-
-def _adapter_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
-    read_json(folder / "adapter_config.json")
-    return weight_shapes(folder / "adapter_model.safetensors")
 
 
 def weight_shapes(weights: Path) -> dict[str, tuple[int, ...]]:
@@ -218,10 +214,3 @@ def weight_shapes(weights: Path) -> dict[str, tuple[int, ...]]:
             return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise ModelError(f"{weights}: damaged: {error}", hint="Copy the file again, or train again.") from None
-
-
-def _misfit(folder: Path, reference: str, detail: str) -> ModelError:
-    return ModelError(
-        f"{folder}: the adapter does not fit base model '{reference}': {detail}",
-        hint="Use the base model it was trained on, or copy the adapter again.",
-    )

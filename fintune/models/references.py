@@ -21,7 +21,7 @@ from fintune.prompts import Kind
 if TYPE_CHECKING:
     import torch
 
-_TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt", "tekken.json")
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt", "tekken.json")
 _KINDS = f"Name a folder, a .gguf file, a hub id, {' or '.join(EMBEDDED)}."
 
 
@@ -209,7 +209,7 @@ def folder_sha256(folder: Path) -> str:
     """One digest over the files that decide what a model answers: weights, config, tokenizer."""
     digest = hashlib.sha256()
     for file in sorted(folder.iterdir()):
-        if file.suffix == ".safetensors" or file.name == "config.json" or file.name in _TOKENIZER_FILES:
+        if file.suffix == ".safetensors" or file.name == "config.json" or file.name in TOKENIZER_FILES:
             digest.update(f"{file.name} {sha256(file)}\n".encode())
     return digest.hexdigest()
 
@@ -241,7 +241,7 @@ def _check_folder(folder: Path) -> None:
         raise ModelError(
             f"model.base: no .safetensors in '{folder}'", hint="Pickled weights are not read; convert them first."
         )
-    if not any((folder / name).is_file() for name in _TOKENIZER_FILES):
+    if not any((folder / name).is_file() for name in TOKENIZER_FILES):
         raise ModelError(f"model.base: no tokenizer in '{folder}'", hint="Copy its tokenizer.json there too.")
     for file in folder.iterdir():
         need_readable(file)

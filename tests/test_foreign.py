@@ -1,0 +1,147 @@
+"""Adapters trained elsewhere answer as PEFT has them answer, or are refused before weights are loaded."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import fintune
+from fintune.errors import ModelError
+from fintune.foreign import ForeignAdapter
+from tests.families import save
+from tests.foreign import TASK, TEXTS, answers_of_peft, configs, log_probabilities, make, rewrite
+from tests.tiny import tiny_rows
+
+NAMES = list(configs("causal"))
+
+
+@pytest.mark.filterwarnings("ignore:`past_key_values` is deprecated:FutureWarning")  # PEFT's, in the plain half
+@pytest.mark.parametrize("name", NAMES)
+def test_answers_are_those_of_plain_peft(name: str, tiny_model: Path, tmp_path: Path) -> None:
+    folder = make(tiny_model, tmp_path / "adapter", configs("seq2seq" if "seq" in tiny_model.name else "causal")[name])
+    found = log_probabilities(fintune.load(folder, base=str(tiny_model), task=TASK, device="cpu"))
+    np.testing.assert_allclose(found, answers_of_peft(tiny_model, folder), atol=1e-4)
+    before = log_probabilities(fintune.load(tiny_model, task=TASK, device="cpu"))
+    assert np.abs(found - before).max() > 0.1
+
+
+@pytest.fixture(scope="module")
+def adapter(tiny_causal: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A LoRA of the tiny causal model; tests must not change it."""
+    return make(tiny_causal, tmp_path_factory.mktemp("foreign") / "adapter", configs("causal")["lora"])
+
+
+def test_commands_take_it_with_base_and_task(
+    adapter: Path, tiny_causal: Path, rows_file: Path, tmp_path: Path, fin: Any
+) -> None:
+    task = tmp_path / "task.yaml"
+    task.write_text(json.dumps({"task": TASK, "model": {"device": "cpu", "max_length": 96}}))
+    use = ("--base", tiny_causal, "--task", task)
+    expected = fintune.load(adapter, base=str(tiny_causal), task=TASK, device="cpu")(TEXTS)
+    lines = fin("predict", adapter, *TEXTS, "--json", *use).out.splitlines()
+    assert [json.loads(line)["label"] for line in lines] == [p.label for p in expected]
+    done = fin("predict", adapter, "--file", rows_file, "--output", tmp_path / "out.jsonl", *use)
+    assert "90" in done.err
+    given = ("--set", "task.prompt={text}{answer}", "--set", f"model.base={tiny_causal}", "--task", "sentiment")
+    again = fin("predict", adapter, *TEXTS, "--json", *given).out.splitlines()
+    assert again == lines
+    scores = json.loads(fin("evaluate", adapter, "--data", rows_file, "--json", *use).out)
+    labels = [row["label"] for row in tiny_rows()]
+    answered = [json.loads(line)["label"] for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert scores["accuracy"]["value"] == pytest.approx(
+        np.mean([a == b for a, b in zip(labels, answered, strict=True)])
+    )
+    explained = json.loads(fin("explain", adapter, TEXTS[0], "--json", *use).out)
+    assert [word["text"] for word in explained[0]["words"]] == ["Alvex", "of", "Oslo"]
+
+
+def test_a_kept_adapter_is_used_by_its_name(
+    adapter: Path, tiny_causal: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fin: Any
+) -> None:
+    monkeypatch.setenv("FINTUNE_CACHE", str(tmp_path / "cache"))
+    added = fin("adapters", "add", adapter, "--name", "theirs").out
+    assert f"next: fintune predict theirs 'a text' --base {tiny_causal} --task sentiment" in added
+    by_name = fintune.load("theirs", base=str(tiny_causal), task=TASK, device="cpu")(TEXTS)
+    assert by_name == fintune.load(adapter, base=str(tiny_causal), task=TASK, device="cpu")(TEXTS)
+
+
+def test_the_base_it_names_is_taken_where_it_is_at_hand(adapter: Path, tiny_causal: Path, tmp_path: Path) -> None:
+    assert ForeignAdapter.open(adapter, task="sentiment").config().model.base == str(tiny_causal)
+    gone = Path(shutil.copytree(adapter, tmp_path / "gone"))
+    rewrite(gone, base_model_name_or_path="meta-llama/Llama-2-7b-hf")
+    with pytest.raises(ModelError, match="trained on 'meta-llama/Llama-2-7b-hf', which is not at hand"):
+        ForeignAdapter.open(gone, task="sentiment")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"peft_type": None}, "no peft_type: not an adapter as PEFT saves it"),
+        ({"peft_type": "LOAR"}, "peft_type 'LOAR' is unknown to PEFT"),
+        ({"peft_type": "XLORA"}, "XLORA is a mixture of several adapters"),
+        ({"task_type": "SEQ_CLS"}, "task_type SEQ_CLS: for a model with a head of its own"),
+        ({"task_type": "SEQ_2_SEQ_LM"}, "task_type SEQ_2_SEQ_LM, and the base model is causal"),
+        ({"task_type": "SINGING"}, "task_type 'SINGING' is unknown"),
+        ({"auto_map": {"AutoModel": "code.py"}}, "auto_map: code of its own, which is never run"),
+        ({"megatron_config": {"a": 1}}, "megatron_config: Megatron's layers"),
+        ({"use_newest_trick": True}, "use_newest_trick: a setting that PEFT .* does not know"),
+        ({"r": "many"}, r"adapter: .*"),
+        ({"target_modules": ["c_attn"]}, "does not fit base model .*c_attn"),
+        ({"r": 8}, r"does not fit base model .*lora_A.weight is \(4, 48\) there, \(8, 48\) here"),
+        ({"target_modules": ["q_proj"]}, "down_proj.lora_A.weight is .* there, absent here"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_before_weights_are_loaded(
+    settings: dict[str, Any], message: str, adapter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fin: Any
+) -> None:
+    folder = Path(shutil.copytree(adapter, tmp_path / "adapter"))
+    rewrite(folder, **settings)
+    monkeypatch.setattr("fintune.models.load_model", None)
+    refused = fin("predict", folder, "a text", "--task", "sentiment")
+    assert refused.code == 2
+    assert re.search(message, refused.err), refused.err
+    assert len(refused.err.splitlines()) == 2
+
+
+def test_an_adapter_of_another_base_is_refused_with_the_first_difference(
+    adapter: Path, tmp_path: Path, fin: Any
+) -> None:
+    other = save("gemma3", tmp_path / "other", hidden_size=48)
+    refused = fin("predict", adapter, "a text", "--task", "sentiment", "--base", other)
+    assert "base_model.model.model.layers.0.mlp.down_proj.lora_B.weight is (32, 4) there, (48, 4) here" in refused.err
+
+
+def test_pickled_weights_are_refused_with_the_way_to_convert_them(
+    adapter: Path, tiny_causal: Path, tmp_path: Path, fin: Any
+) -> None:
+    folder = Path(shutil.copytree(adapter, tmp_path / "adapter"))
+    torch.save(load_file(folder / "adapter_model.safetensors"), folder / "adapter_model.bin")
+    (folder / "adapter_model.safetensors").unlink()
+    refused = fin("predict", folder, "a text", "--task", "sentiment")
+    assert "its weights are a pickle (adapter_model.bin), which is not read" in refused.err
+    command = refused.err.partition('python -c "')[2].partition('"')[0]
+    subprocess.run([sys.executable, "-c", command], cwd=folder, check=True)
+    (folder / "adapter_model.bin").unlink()
+    assert (
+        log_probabilities(fintune.load(folder, task=TASK)).tolist()
+        == log_probabilities(fintune.load(adapter, task=TASK)).tolist()
+    )
+
+
+def test_what_is_missing_is_told(adapter: Path, trained: fintune.Run, fin: Any) -> None:
+    assert "an adapter does not say its task" in fin("predict", adapter, "a text").err
+    assert "an adapter, and no data in it" in fin("evaluate", adapter, "--task", "sentiment").err
+    assert (
+        "an adapter trained elsewhere has none"
+        in fin("predict", adapter, "x", "--task", "sentiment", "--engine", "int8").err
+    )
+    told = fin("predict", trained.folder, "a text", "--base", "embedded").err
+    assert f"--base: {trained.folder} is no bare adapter" in told
