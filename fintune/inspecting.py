@@ -15,13 +15,14 @@ from typing import Any
 from fintune.config import load
 from fintune.data.licenses import commerce, license_of
 from fintune.data.sources import sha256
-from fintune.errors import BrokenEnvironment, ModelError
+from fintune.errors import BrokenEnvironment, ModelError, UsageError
 from fintune.exports import RECORD, SETTINGS, exports_of, read_record
 from fintune.methods import own_format
 from fintune.models import original_llama
 from fintune.models.families import FAMILIES
 from fintune.models.load import weight_shapes
-from fintune.models.references import need_readable, read_json
+from fintune.models.peft_files import need_fit, peft_settings
+from fintune.models.references import check_reference, need_readable, read_json, sha256_at_hand
 from fintune.run import Run
 
 Facts = dict[str, Any]
@@ -36,12 +37,15 @@ class Sort:
     facts: Callable[[Path], Facts]
 
 
-def inspect(path: str | Path) -> Facts:
-    """Facts by name. Raises ModelError where nothing known lies, or what lies there is damaged."""
+def inspect(path: str | Path, *, base: str | None = None) -> Facts:
+    """Facts by name; of an adapter also whether it fits `base`. Raises ModelError where nothing known lies, or what lies is damaged."""
     place = Path(path).expanduser()
     for sort in SORTS:
         if sort.fits(place):
-            return {"kind": sort.name, "path": str(place)} | sort.facts(place)
+            if base is not None and sort.name != "adapter":
+                raise UsageError(f"--base: {place} is no bare adapter", hint="Leave it out.")
+            facts = {"kind": sort.name, "path": str(place)} | sort.facts(place)
+            return facts if base is None else facts | _on(place, base)
     what = (
         "nothing there"
         if not place.exists()
@@ -114,6 +118,22 @@ def _adapter(place: Path) -> Facts:
         "bytes": weights.stat().st_size,
         "sha256": sha256(weights),
     }
+
+
+def _on(place: Path, base: str) -> Facts:
+    """Whether an adapter fits a base model, found without its weights."""
+    check_reference(base, "cpu")
+    if (digest := sha256_at_hand(base)) is None:
+        fits = "not known: that base model is not at hand"
+    elif (place / own_format.SETTINGS).is_file():
+        fits = "not known: FinTune's own format is compared when it is loaded"
+    else:
+        try:
+            need_fit(place, peft_settings(place), base)
+            fits = "yes: names and shapes of its layers are those of the base model"
+        except ModelError as error:
+            fits = f"no: {error.message}"
+    return {"put_on": base, "put_on_sha256": digest, "fits": fits}
 
 
 def _model(place: Path) -> Facts:

@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import load_file
 
 import fintune
+import fintune.models
 from fintune.errors import ModelError
 from fintune.foreign import ForeignAdapter
 from tests.families import save
@@ -145,3 +146,18 @@ def test_what_is_missing_is_told(adapter: Path, trained: fintune.Run, fin: Any) 
     )
     told = fin("predict", trained.folder, "a text", "--base", "embedded").err
     assert f"--base: {trained.folder} is no bare adapter" in told
+
+
+def test_inspect_says_whether_it_fits(adapter: Path, tiny_causal: Path, tmp_path: Path, fin: Any) -> None:
+    facts = json.loads(fin("inspect", adapter, "--base", tiny_causal, "--json").out)
+    assert (facts["method"], facts["rank"], facts["base"]) == ("lora", 4, str(tiny_causal))
+    assert facts["fits"].startswith("yes")
+    assert facts["put_on_sha256"] == fintune.models.load_model(str(tiny_causal), device="cpu").sha256
+    other = json.loads(fin("inspect", adapter, "--base", save("gpt2", tmp_path / "other"), "--json").out)
+    assert other["fits"].startswith("no: ")
+    assert "--base" in fin("inspect", tiny_causal, "--base", tiny_causal).err
+
+
+def test_it_is_not_trained(tiny_config: dict[str, Any]) -> None:
+    with pytest.raises(ModelError, match="peft is an adapter trained elsewhere"):
+        fintune.train(tiny_config | {"method": {"name": "peft"}})

@@ -55,14 +55,18 @@ def models(as_json: AsJson = False, debug: Debug = False) -> None:
 
 
 def inspect(
-    path: Annotated[Path, typer.Argument(help="A run, an export, an adapter, a model folder, a .gguf file.")],
+    path: Annotated[
+        Path, typer.Argument(help="A run, an export, an adapter (or a kept one's name), a model folder, a .gguf file.")
+    ],
+    base: Annotated[str | None, typer.Option(help="Of an adapter: say whether it fits this base model.")] = None,
     as_json: AsJson = False,
     code: Code = None,
     debug: Debug = False,
 ) -> None:
     """Show what a path holds: base, method, ranks, sizes, hashes, data, licences; no weights are loaded."""
+    from fintune.adapters import place_of
     from fintune.inspecting import inspect as read
     from fintune.inspecting import lines
 
-    found = read(path)
+    found = read(place_of(path), base=base)
     show_list([{"": name, " ": value} for name, value in lines(found)]) if not as_json else print_json(found)
