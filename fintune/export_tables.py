@@ -24,10 +24,19 @@ def exports(found: Sequence[Mapping[str, Any]]) -> Table:
             f"{one['load_seconds']:.1f} s",
             f"{one['texts_per_second']:.1f}",
             f"{one['largest_difference']:.1g}{_beside(one, 'largest_difference', '.1g')}",
-            f"{one['texts'] - one['changed']} of {one['texts']}{_beside(one, 'kept', 'd')}",
+            f"{_kept(one)} of {one['texts']}{_ties(one)}{_beside(one, 'kept', 'd')}",
             f"{100 * one['accuracy']:.1f} ({change:+.1f})",
         )
     return table
+
+
+def _kept(one: Mapping[str, Any]) -> int:
+    """Texts with the very label of before."""
+    return int(one["texts"] - one["changed"] - one.get("near_ties", 0))
+
+
+def _ties(one: Mapping[str, Any]) -> str:
+    return f", {one['near_ties']} near tie{'s' * (one['near_ties'] > 1)}" if one.get("near_ties") else ""
 
 
 def _beside(one: Mapping[str, Any], what: str, digits: str) -> str:
@@ -35,7 +44,7 @@ def _beside(one: Mapping[str, Any], what: str, digits: str) -> str:
     beside = one.get("beside_the_run")
     if beside is None:
         return ""
-    value = beside["texts"] - beside["changed"] if what == "kept" else beside[what]
+    value = _kept(beside) if what == "kept" else beside[what]
     return f" (as scored, on a rounded base: {value:{digits}})"
 
 

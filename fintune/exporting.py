@@ -26,7 +26,7 @@ from fintune.models.references import config_at_hand, read_json
 from fintune.models.stack import bare
 from fintune.progress import tell
 from fintune.records import Prediction
-from fintune.run import Run
+from fintune.run import Run, typed
 from fintune.tasks import TASKS
 
 _ANOTHER = "Name another with --output, or give --overwrite (replaces an export)."
@@ -192,10 +192,12 @@ def _verified(  # noqa: PLR0913
         texts, ids = [p.text for p in expected], [p.id for p in expected]
         found, _ = predict(running, task, texts, ids, stage=f"verify {form.name}")
     seconds = time.monotonic() - loaded
-    proved = compare(expected, found)
-    need_equal(proved, form.dtypes[dtype], what, allow_loss=allow_loss)
-    rounded = len(sources) == 1 and not scored_in_full(run)
-    to_run = compare(run.predictions("validation"), found) if rounded else None
+    tolerance, as_stored = form.dtypes[dtype], len(sources) == 1 and scored_in_full(run)
+    proved = compare(expected, found, tolerance)
+    rescore = f"fintune evaluate {typed(run.folder)} --split validation" if as_stored else None
+    need_equal(proved, tolerance, what, allow_loss=allow_loss, rescore=rescore)
+    rounded = len(sources) == 1 and not as_stored
+    to_run = compare(run.predictions("validation"), found, None) if rounded else None
     if to_run is not None:
         need_equal(to_run, None, f"{what}, beside the rounded base", allow_loss=allow_loss)
     facts = {

@@ -51,6 +51,7 @@ class _Record(BaseModel):
     largest_difference: float
     accuracy: float
     accuracy_of_run: float
+    near_ties: int = Field(0, ge=0)
     format_version: int = 1
 
     @model_validator(mode="after")

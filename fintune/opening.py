@@ -4,13 +4,12 @@
 """
 
 import json
+from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import replace
+from dataclasses import fields, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, Unpack
-
-import numpy as np
 
 from fintune.adapters import place_of
 from fintune.assembly import engine, load_tuned
@@ -18,9 +17,11 @@ from fintune.engines import Engine
 from fintune.engines.registry import ENGINES, EngineEntry, entry_of
 from fintune.engines.second_look import SecondLook
 from fintune.errors import ModelError, UsageError
-from fintune.export.verification import AGREEMENT
+from fintune.evaluation.evaluate import predict
+from fintune.export.verification import AGREEMENT, Verification, compare
 from fintune.exports import RECORD, SETTINGS, Export, export_of, exports_of
 from fintune.foreign import ForeignAdapter, Use, is_adapter, need_none
+from fintune.merging import stored_answers
 from fintune.methods import METHODS
 from fintune.progress import tell
 from fintune.run import Run
@@ -30,6 +31,7 @@ Trained = Run | Export | ForeignAdapter
 """what answers texts"""
 _FEW = 64
 """texts a model reads to be prepared"""
+_COUNTS = {field.name for field in fields(Verification)}
 
 
 def open_trained(folder: str | Path, **use: Unpack[Use]) -> Trained:
@@ -70,14 +72,14 @@ def open_engine(source: Trained, name: str = "torch", *, device: str = "auto") -
     running: Engine = engine(config, loaded)
     if entry.exact:
         return running
-    texts, expected = _stored(run)
-    task = TASKS[config.task.name].build(config.task)
-    prompts, candidates = [task.prompt(text) for text in texts], task.candidates()
+    stored, task = stored_answers(run), TASKS[config.task.name].build(config.task)
+    texts, ids = [p.text for p in stored], [p.id for p in stored]
+    prompts, candidates = [task.prompt(text) for text in texts[:_FEW]], task.candidates()
     other = replace(loaded, model=_sharing(loaded.model))
     quick = engine(config, other)
-    entry.prepare(other, lambda: quick.rank(prompts[:_FEW], candidates, stage=f"prepare {name}"))
+    entry.prepare(other, lambda: quick.rank(prompts, candidates, stage=f"prepare {name}"))
     both = SecondLook(quick, running, entry.margin)
-    _check(run, entry, lambda: both.rank(prompts, candidates, stage=f"check {name}").probabilities(), expected)
+    _check(run, entry, lambda: compare(stored, predict(both, task, texts, ids, stage=f"check {name}")[0], None))
     return both
 
 
@@ -109,32 +111,18 @@ def _sharing(model: Any) -> Any:
     return deepcopy(model, held)
 
 
-def _stored(run: Run) -> tuple[list[str], Any]:
-    """Texts of the validation part and the probabilities the run was scored with, `(texts, labels)`."""
-    stored = run.predictions("validation")
-    return [p.text for p in stored], np.array([list(p.probabilities.values()) for p in stored])
-
-
-def _check(run: Run, entry: EngineEntry, read: Any, expected: Any) -> None:
+def _check(run: Run, entry: EngineEntry, compared: Callable[[], Verification]) -> None:
     """Refuse an engine that answers otherwise than the run; what was found stays in engine.<name>.json."""
     place = run.folder / f"engine.{entry.name}.json"
     adapter = run.adapter_sha256()
     known = _known(place)
     if (known.get("adapter_sha256"), known.get("version")) != (adapter, entry.version):
-        found = read()
-        changed = int((found.argmax(axis=1) != expected.argmax(axis=1)).sum())
-        known = {
-            "adapter_sha256": adapter,
-            "version": entry.version,
-            "texts": len(expected),
-            "changed": changed,
-            "largest_difference": float(np.abs(found - expected).max()),
-        }
+        known = {"adapter_sha256": adapter, "version": entry.version, **compared().record()}
         run.write_json(place.name, known)
-        tell(entry.name, f"{changed} of {len(expected)} validation texts have another label than with torch")
+        tell(entry.name, f"{Verification.of(known).said()} than with torch")
     if known["changed"] > (1 - AGREEMENT) * known["texts"] + 1e-9 and known["changed"] > 1:
         raise ModelError(
-            f"--engine {entry.name}: {known['changed']} of {known['texts']} validation texts get another label than with torch",
+            f"--engine {entry.name}: {Verification.of(known).said()} than with torch",
             hint=f"{AGREEMENT:.1%} must keep theirs; use --engine torch.",
         )
 
@@ -142,6 +130,6 @@ def _check(run: Run, entry: EngineEntry, read: Any, expected: Any) -> None:
 def _known(place: Path) -> dict[str, Any]:
     try:
         found = json.loads(place.read_text("utf-8"))
-        return found if isinstance(found, dict) and "changed" in found and "texts" in found else {}
+        return found if isinstance(found, dict) and found.keys() >= _COUNTS else {}
     except (OSError, ValueError):
         return {}

@@ -102,7 +102,7 @@ ENGINES = {
             _as_it_is,
             quantised=True,
         ),
-        EngineEntry("int8", _INT8, _BOTH, ("cpu",), False, True, _int8, margin=0.5, hindered=_integers_pay, version=4),
+        EngineEntry("int8", _INT8, _BOTH, ("cpu",), False, True, _int8, margin=0.5, hindered=_integers_pay, version=5),
     )
 }
 

@@ -34,18 +34,24 @@ def export_card(run: Run, facts: Mapping[str, Any], form: Format) -> str:
 
 
 def _proof(facts: Mapping[str, Any]) -> str:
-    beside, texts, said = facts["beside_the_run"], facts["texts"], "scored"
+    beside, said = facts["beside_the_run"], "scored"
     if beside is not None:
         said = "given by the adapter on the base model in full precision"
     elif len(facts["sources"]) > 1:
         said = "given by the adapters together, before they were merged"
-    proof = f"""Read back from these files it gave {texts - facts["changed"]} of the {texts} validation texts the label that was {said};
+    proof = f"""Read back from these files it gave {_kept(facts)} the label that was {said};
 probabilities differ by {facts["largest_difference"]:.1g} at most."""
     if beside is None:
         return proof
     was, now = 100 * beside["accuracy_of_run"], 100 * beside["accuracy"]
-    return f"""{proof} The run was scored on a rounded base model: {texts - beside["changed"]} of the labels are those,
+    return f"""{proof} The run was scored on a rounded base model: {_kept(beside)} have the label of then,
 probabilities differ by {beside["largest_difference"]:.1g} at most, and the accuracy is {now:.1f} where it was {was:.1f}."""
+
+
+def _kept(found: Mapping[str, Any]) -> str:
+    ties = found["near_ties"]
+    kept = f"{found['texts'] - found['changed'] - ties} of the {found['texts']} validation texts"
+    return f"{kept} (and of {ties} one of two labels that were as good as equal)" if ties else kept
 
 
 def _combined(facts: Mapping[str, Any]) -> str:
