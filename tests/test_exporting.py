@@ -113,12 +113,31 @@ def test_llamas_state_dict_is_metas_and_comes_back_bit_by_bit(rows_file: Path, t
         ("gpt2", {"name": "bitfit"}),
         ("llama", {"name": "norms"}),
         ("gemma3", {"name": "freeze", "blocks": 1}),
+        ("gpt2", {"name": "lora", "r": 2, "target_modules": ["wte", "c_attn"]}),
+        ("t5gemma2", {"name": "dora", "r": 2, "target_modules": ["embed_tokens", "q_proj"]}),
+        ("gemma3", {"name": "ia3", "target_modules": ["lm_head", "v_proj"]}),
     ],
 )
 def test_every_sort_of_merge_is_proved(family: str, method: dict[str, Any], rows_file: Path, tmp_path: Path) -> None:
     run = trained(family, rows_file, tmp_path, **method)
     assert export(run, "merged").verification.changed == 0
     assert (run.folder / "exports" / "merged" / "model.safetensors").is_file()
+
+
+@pytest.mark.parametrize("family", ["gemma3", "mt5"])
+def test_an_embedding_that_is_no_longer_the_head_is_written_apart_or_refused(
+    family: str, rows_file: Path, tmp_path: Path
+) -> None:
+    layers = ["embed_tokens", "q_proj" if family == "gemma3" else "q"]
+    run = trained(family, rows_file, tmp_path, "train.learning_rate=3e-2", name="lora", r=2, target_modules=layers)
+    if family == "mt5":
+        with pytest.raises(ModelError, match=r"coder\.embed_tokens\.weight is not the embedding of the rest"):
+            export(run, "gguf", dtype="float16", allow_loss=True)
+        return
+    made = export(run, "gguf")
+    names = {tensor.name for tensor in GGUFReader(made.folder / "model.gguf").tensors}
+    assert {"output.weight", "token_embd.weight"} <= names
+    assert made.verification.largest_difference < 1e-4
 
 
 def test_what_cannot_be_merged_says_why_and_writes_nothing(rows_file: Path, tmp_path: Path) -> None:

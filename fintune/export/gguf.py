@@ -163,6 +163,11 @@ def _named(model: Any, architecture: Architecture) -> "Iterator[tuple[str, torch
     head, embedding = model.get_output_embeddings(), model.get_input_embeddings()
     for name, tensor in model.state_dict().items():
         tied = name == "lm_head.weight" and head.weight is embedding.weight
+        if name in architecture.left_out and not torch.equal(tensor, embedding.weight):
+            raise ModelError(
+                f"--format gguf: {name} is not the embedding of the rest, and llama.cpp's {architecture.name} has one for all",
+                hint="Use --format merged, or train without embed_tokens.",
+            )
         if tied or name in architecture.left_out:
             continue
         theirs = names.get_name(name, try_suffixes=(".weight", ".bias"))

@@ -68,13 +68,12 @@ def need_whole(tuned: Any, options: LoraOptions) -> None:
     from peft.utils.other import ModulesToSaveWrapper
 
     modules = dict(tuned.named_modules())
-    if "shared" in options.modules_to_save and any(
-        isinstance(modules[n], ModulesToSaveWrapper) for n in modules if n.endswith(".shared")
-    ):
-        raise ModelError(
-            "method.modules_to_save: encoder and decoder read their own embed_tokens, and a copy of shared would train unread",
-            hint="Name embed_tokens instead.",
-        )
+    for setting, kind in (("modules_to_save", ModulesToSaveWrapper), ("target_modules", Embedding)):
+        if any(name.endswith(".shared") and isinstance(module, kind) for name, module in modules.items()):
+            raise ModelError(
+                f"method.{setting}: encoder and decoder read their own embed_tokens, and what shared learns would stand unread",
+                hint="Name embed_tokens instead.",
+            )
     _need_chosen_blocks(tuned, options)
     start = str(options.init_lora_weights)
     if start.startswith(_FROM_DIFFERENCES) and any(isinstance(m, Embedding) for m in modules.values()):

@@ -2,7 +2,9 @@
 
 import json
 import warnings
+from collections import Counter
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -13,6 +15,10 @@ from fintune.errors import ModelError
 from fintune.methods import saving
 from fintune.models.quantization import is_quantized
 from fintune.models.stack import bare
+
+
+_SAID_IN_VAIN = "Input and output embeddings are no longer tied|Model with `tie_word_embeddings=True`"
+"""warnings of PEFT at merging: what was tied has been untied by then"""
 
 
 class MethodOptions(BaseModel):
@@ -52,10 +58,23 @@ def _as_attached(model: Any, options: Any, losses: Sequence[Callable[[], Any]]) 
 
 
 def merge_with_peft(model: Any) -> Any:
-    """The base model with a PeftModel's update in its weights."""
+    """The base model with a PeftModel's update in its weights; what was tied to one that is updated keeps its own."""
+    _untie(model)
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Input and output embeddings are no longer tied")  # it unties them
+        warnings.filterwarnings("ignore", message=_SAID_IN_VAIN)
         return model.merge_and_unload()
+
+
+def _untie(model: Any) -> None:
+    """Give every adapted layer a weight of its own where other layers read the same: the update is of that layer alone.
+
+    A head tied to its embedding, an encoder's embedding that is the decoder's too: merging would change all of them.
+    """
+    layers = [module for _, module in model.named_modules(remove_duplicate=False)]
+    readers = Counter(id(weight) for layer in layers if (weight := layer._parameters.get("weight")) is not None)
+    for layer in {id(layer): layer for layer in layers if "base_layer" in layer._modules}.values():
+        if readers[id(layer.base_layer._parameters.get("weight"))] > 1:
+            layer.base_layer = deepcopy(layer.base_layer)
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,10 @@ def save(model: Any, folder: Path) -> None:
             model.peft_config[name] = _doubled(_in_order(config)) if starts else _in_order(config)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Adapter .* have invalid shape")  # AdaLoRA's layers of rank 0
-            model.save_pretrained(folder, **({"state_dict": _differences(model, starts)} if starts else {}))
+            given = {"state_dict": _differences(model, starts)} if starts else {}
+            model.save_pretrained(
+                folder, save_embedding_layers=False, **given
+            )  # an adapted embedding stands in the base
     finally:
         model.peft_config.update(configs)
 

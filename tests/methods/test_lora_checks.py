@@ -56,8 +56,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Any:
         ("llama", {"target_modules": ["embed_tokens", "q_proj"], "trainable_tokens": [65]}, "method.target_modules: "),
         ("llama", {"init_lora_weights": "eva", "rank_pattern": {"q_proj": 40}}, "eva takes 40 directions"),
         ("gemma", {"modules_to_save": ["lm_head"]}, "method.modules_to_save: the head of this model is its embedding"),
-        ("t5", {"modules_to_save": ["shared"]}, "a copy of shared would train unread"),
-        ("bart", {"modules_to_save": ["shared"]}, "a copy of shared would train unread"),
+        (
+            "t5",
+            {"modules_to_save": ["shared"]},
+            "method.modules_to_save: encoder and decoder read their own embed_tokens",
+        ),
+        ("bart", {"modules_to_save": ["shared"]}, "method.modules_to_save: encoder and decoder read their own"),
+        ("t5", {"target_modules": ["shared", "q"]}, "method.target_modules: encoder and decoder read their own"),
     ],
 )
 def test_what_would_do_nothing_or_something_else_is_refused(
