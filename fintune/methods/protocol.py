@@ -16,7 +16,6 @@ from fintune.methods import saving
 from fintune.models.quantization import is_quantized
 from fintune.models.stack import bare
 
-
 _SAID_IN_VAIN = "Input and output embeddings are no longer tied|Model with `tie_word_embeddings=True`"
 """warnings of PEFT at merging: what was tied has been untied by then"""
 
