@@ -1,24 +1,31 @@
-"""csv and tsv: the delimiter is found, a header line is used where columns have names, quoted fields may hold line breaks."""
+"""csv and tsv: the delimiter is found, a header line is used where columns have names, quoted fields may hold line breaks.
+
+Between tabs quotes are characters as any other, unless they enclose fields throughout the file.
+"""
 
 import csv
 import itertools
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 from fintune.data.opening import LONGEST, Broken, Fields, Opening, cells, lines, need_columns
+from fintune.data.quotation import RowShape, are_enclosed, shape_of
 
 DELIMITERS = (",", "\t", ";", "|")
 _SAMPLE = 50
 """lines looked at to find the delimiter"""
+_FIRST = 1000
+"""lines looked at to find what a row looks like"""
 
 
 def read_csv(path: Path, opening: Opening) -> Iterator[tuple[int, Fields | Broken]]:
     """Rows with a header line, or without one where columns are numbers (or `header: false`)."""
     csv.field_size_limit(LONGEST)
-    records = _records(path, opening, opening.delimiter or find_delimiter(path, opening))
+    records = _records_of(path, opening)
     numbered = opening.columns.by_number()
-    if opening.header is False or (opening.header is None and numbered):
+    if not _has_header(opening):
         for line, record in records:
             yield line, record if isinstance(record, Broken) else cells(record)
         return
@@ -73,6 +80,10 @@ def _header(sample: list[str], delimiter: str) -> list[str]:
         return []
 
 
+def _has_header(opening: Opening) -> bool:
+    return not opening.columns.by_number() if opening.header is None else opening.header
+
+
 class _Feed:
     """Lines for csv.reader, which remembers those of the record at hand and can give all but the first of them again."""
 
@@ -80,6 +91,8 @@ class _Feed:
         self._source = lines(path, opening.encoding, newline="")
         self._given: deque[tuple[int, str | Broken]] = deque()
         self._again: deque[tuple[int, str | Broken]] = deque()
+        self.record: list[str] = []
+        """lines of the record that was read last"""
 
     def __iter__(self) -> "_Feed":
         return self
@@ -96,7 +109,18 @@ class _Feed:
 
     def forget(self) -> None:
         """The next record starts with the next line."""
+        self.record = self.lines
         self._given.clear()
+
+    @property
+    def lines(self) -> list[str]:
+        """The lines of the record at hand."""
+        return [content for _, content in self._given if isinstance(content, str)]
+
+    @property
+    def last(self) -> int:
+        """The number of the line on which the record at hand ends."""
+        return self._given[-1][0]
 
     def rewind(self) -> None:
         """Give the lines of the record at hand again, but for the first."""
@@ -105,16 +129,48 @@ class _Feed:
         self._given.clear()
 
 
-def _records(path: Path, opening: Opening, delimiter: str) -> Iterator[tuple[int, list[str] | Broken]]:
+def _records_of(path: Path, opening: Opening) -> Iterator[tuple[int, list[str] | Broken]]:
+    """The records of a file, its delimiter, the shape of its rows and its use of quotes found out before."""
+    delimiter = opening.delimiter or find_delimiter(path, opening)
+    shape = _shape(path, opening, delimiter)
+    literal = delimiter == "\t" and not _enclose(path, opening, shape)
+    return _records(_Feed(path, opening), delimiter, shape, csv.QUOTE_NONE if literal else csv.QUOTE_MINIMAL)
+
+
+def _shape(path: Path, opening: Opening, delimiter: str) -> RowShape:
+    """What rows look like, from the header and the first records that stand on one line."""
+    feed = _Feed(path, opening)
+    found = itertools.takewhile(lambda record: record[0] <= _FIRST, _records(feed, delimiter))
+    records = [record for _, record in found if isinstance(record, list) and len(feed.record) == 1]
+    names = records.pop(0) if records and _has_header(opening) else None
+    return shape_of(records, delimiter, opening.columns, names)
+
+
+def _enclose(path: Path, opening: Opening, shape: RowShape) -> bool:
+    """Whether quotes enclose fields throughout a file: in more of the records that hold any than not."""
+    feed, sound, other = _Feed(path, opening), 0, 0
+    for _, record in _records(feed, "\t", shape):
+        if isinstance(record, Broken):
+            other += 1
+        elif any('"' in line for line in feed.record):
+            sound, other = (sound + 1, other) if are_enclosed("".join(feed.record)) else (sound, other + 1)
+    return sound > other
+
+
+def _records(
+    feed: _Feed, delimiter: str, shape: RowShape | None = None, quoting: Literal[0, 3] = csv.QUOTE_MINIMAL
+) -> Iterator[tuple[int, list[str] | Broken]]:
     """Each record that is not blank, with the line on which it starts.
 
-    Reading goes on with the line behind the one on which a broken record starts: a quote that is never closed costs one row.
+    Reading goes on with the line behind the one on which a broken record starts: a quote that is never closed, or closed
+    rows below, costs one row.
     """
-    feed = _Feed(path, opening)
     while True:
         try:
-            for fields in csv.reader(feed, delimiter=delimiter, strict=True):
+            for fields in csv.reader(feed, delimiter=delimiter, strict=True, quoting=quoting):
                 line = feed.first[0]
+                if shape is not None:
+                    _need_one_row(feed, fields, shape)
                 feed.forget()
                 if fields:
                     yield line, fields
@@ -124,3 +180,12 @@ def _records(path: Path, opening: Opening, delimiter: str) -> Iterator[tuple[int
             told = Broken(f"not readable as csv: {error}", "Check quotes and line ends around that line.")
             feed.rewind()
             yield line, content if isinstance(content, Broken) else told
+
+
+def _need_one_row(feed: _Feed, fields: list[str], shape: RowShape) -> None:
+    """Refuse a record that has swallowed others; learn from one that stands on one line."""
+    lines = feed.lines
+    if len(lines) == 1:
+        shape.learn(fields)
+    elif shape.swallows(lines):
+        raise csv.Error(f"a quote opened here ends on line {feed.last}, over lines that look like rows of their own")
