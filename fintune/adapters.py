@@ -26,6 +26,7 @@ from fintune.errors import RunError, did_you_mean
 from fintune.inspecting import inspect
 from fintune.models.embedded import cache_folder
 from fintune.run import Run
+from fintune.untrusted import parse_json, read_text
 
 ABOUT = "adapter.json"
 _OF_A_RUN = (
@@ -148,7 +149,7 @@ def _root() -> Path:
 def _read() -> Iterator[Kept]:
     for file in _root().glob(f"*/{ABOUT}"):
         with suppress(OSError, ValueError, KeyError, TypeError):  # removed meanwhile, damaged, or not ours
-            about = json.loads(file.read_text("utf-8")) | {"path": str(file.parent)}
+            about = parse_json(read_text(file)) | {"path": str(file.parent)}
             yield Kept(**{field.name: about[field.name] for field in fields(Kept)})
 
 

@@ -9,19 +9,19 @@ All problems are reported at once, each with the nearest valid name. YAML 1.2 is
 
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
-from fintune.errors import ConfigError, did_you_mean
+from fintune.errors import ConfigError, did_you_mean, shortened
 from fintune.methods import METHODS
 from fintune.sections import CompareSection, DataSection, EvaluationSection, ModelSection, RunConfig, TrainSection
 from fintune.tasks import TASKS
+from fintune.untrusted import LARGEST_CONFIG, BrokenYaml, need_whole_characters, parse_yaml, read_text
 
 _BRANCH = re.compile(r"(str|int|float|bool)$|(list|dict|literal)\[")
 """what pydantic adds to a place where a setting may be one thing or another"""
@@ -55,7 +55,7 @@ def unchecked(source: str | Path | Mapping[str, Any] | RunConfig, overrides: Seq
 
 def validate(raw: Mapping[str, Any]) -> RunConfig:
     """Check every section against its class or registry entry; raises one ConfigError that lists all problems."""
-    problems: list[str] = []
+    problems = list(_unwritable(raw))
     parts: dict[str, Any] = {}
     for name, section in _sections(raw, problems).items():
         try:
@@ -77,6 +77,24 @@ def validate(raw: Mapping[str, Any]) -> RunConfig:
     if problems:
         raise ConfigError(problems, hint="All settings with their defaults: fintune init.")
     return config
+
+
+def _unwritable(value: Any, where: str = "") -> Iterator[str]:
+    """Names and values that no file could hold, or be called by."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _unwritable(str(key), where)
+            yield from _unwritable(inner, f"{where}.{key}".strip("."))
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _unwritable(inner, where)
+    elif isinstance(value, str):
+        try:
+            need_whole_characters(value)
+        except ValueError as error:
+            yield f"{where or 'config'}: {error}; a name that is not UTF-8? Rename the file"
+        if "\0" in value:
+            yield f"{where or 'config'}: holds a zero character"
 
 
 def _unknown_targets(parts: Mapping[str, Any]) -> list[str]:
@@ -113,20 +131,16 @@ def _read(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise ConfigError([f"{path}: no such config file"], hint="Write one with: fintune init")
     try:
-        raw = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+        raw = parse_yaml(read_text(path, most=LARGEST_CONFIG))
     except UnicodeDecodeError:
         raise ConfigError(
             [f"{path}: not UTF-8 text"], hint="A config is a YAML file: fintune init writes one."
         ) from None
-    except MarkedYAMLError as error:
-        line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise ConfigError(
-            [f"{path}{line}: not YAML: {error.problem}"], hint="Check indentation and quotes there."
-        ) from None
-    except (YAMLError, ValueError, KeyError, RecursionError) as error:
-        raise ConfigError(
-            [f"{path}: not YAML: {str(error).splitlines()[0]}"], hint="fintune init writes a good one."
-        ) from None
+    except BrokenYaml as error:
+        line = f":{error.line}" if error.line else ""
+        raise ConfigError([f"{path}{line}: not YAML: {error}"], hint="Check indentation and quotes there.") from None
+    except ValueError as error:
+        raise ConfigError([f"{path}: {error}"], hint="fintune init writes a good one.") from None
     if not isinstance(raw, dict):
         raise ConfigError([f"{path}: holds {type(raw).__name__}, not sections"], hint="Write one with: fintune init")
     return raw
@@ -139,8 +153,8 @@ def _override(raw: dict[str, Any], override: str) -> dict[str, Any]:
             [f"--set {override}: not of the form section.key=value"], hint="Example: --set train.epochs=3"
         )
     try:
-        value: Any = YAML(typ="safe", pure=True).load(text)
-    except (YAMLError, ValueError, KeyError, RecursionError):
+        value: Any = parse_yaml(text)
+    except BrokenYaml:
         value = text
     for part in reversed(key.strip().split(".")):
         value = {part: value}
@@ -202,7 +216,7 @@ def _line(problem: Any, section: type[BaseModel], prefix: str) -> str:
         message = "holds settings, one a line, not a value"
     if problem["type"] == "string_type" and not isinstance(found, dict | list):
         message += '; put it in quotes: "null"' if found is None else f'; put it in quotes: "{str(found).lower()}"'
-    return f"{where}: {message}" + ("" if isinstance(found, dict) else f" (found {found!r})")
+    return f"{where}: {message}" + ("" if isinstance(found, dict) else f" (found {shortened(repr(found))})")
 
 
 def _names(section: type[BaseModel], path: Sequence[str]) -> list[str]:

@@ -16,7 +16,17 @@ Every error carries a hint: what to type or change next.
 
 import difflib
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
+
+_MESSAGE, _HINT = 3_000, 900
+"""bytes on a screen"""
+_LINES = 60
+_LINE, _VALUE = 900, 200
+"""characters"""
+_UNBROKEN = re.compile(rf"\S{{{_VALUE + 60},}}")
+"""a value, or a long path"""
 
 
 class FintuneError(Exception):
@@ -25,9 +35,9 @@ class FintuneError(Exception):
     exit_code = 2
 
     def __init__(self, message: str, *, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message = bounded(_UNBROKEN.sub(lambda value: shortened(value[0]), message), _MESSAGE)
+        self.hint = bounded(hint, _HINT)  # may be a command with a long path, to be copied
+        super().__init__(self.message)
 
 
 class ConfigError(FintuneError):
@@ -35,7 +45,7 @@ class ConfigError(FintuneError):
 
     def __init__(self, problems: Sequence[str], *, hint: str = "") -> None:
         super().__init__("\n".join(problems), hint=hint)
-        self.problems = list(problems)
+        self.problems = self.message.split("\n")
 
 
 class DataError(FintuneError):
@@ -70,6 +80,29 @@ def not_installed(what: str, error: ModuleNotFoundError) -> BrokenEnvironment:
     return BrokenEnvironment(f"{what}: {package} is not installed", hint=f"pip install {package}")
 
 
+def shortened(text: str, most: int = _VALUE) -> str:
+    """The text, without its middle where it is longer."""
+    if len(text) <= most:
+        return text
+    head, tail = 2 * most // 3, most // 5
+    return f"{text[:head]} … {len(text) - head - tail:,} characters … {text[-tail:]}"
+
+
+def bounded(text: str, most: int) -> str:
+    """What is shown of an error: long lines without their middle, `most` bytes in all."""
+    lines = [shortened(line, min(_LINE, most)) for line in text.split("\n", _LINES)[:_LINES]]
+    whole = bisect_right(list(accumulate(sum(map(_width, line)) + 1 for line in lines)), most)
+    if not whole:  # characters that take several bytes each
+        return shortened(lines[0], most // 12)
+    left = text.count("\n") + 1 - whole
+    return "\n".join([*lines[:whole], *([f"… and {left:,} more"] if left else [])])
+
+
+def _width(character: str) -> int:
+    """Bytes on a screen; what is not printable is written as an escape there."""
+    return len(character.encode()) if character.isprintable() else 10
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether memory ran out, which torch says in a RuntimeError of its own on CPU and on GPU."""
     told = isinstance(error, RuntimeError) and re.search("can't allocate memory|out of memory", str(error))
@@ -79,7 +112,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 def first_line(error: BaseException) -> str:
     """The first line of what an error of another library says, or its kind when it says nothing."""
     said = str(error).strip()
-    return said.splitlines()[0][:200] if said else type(error).__name__
+    return shortened(said.splitlines()[0]) if said else type(error).__name__
 
 
 def did_you_mean(word: str, allowed: Iterable[str]) -> str:

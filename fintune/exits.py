@@ -11,7 +11,7 @@ import typer
 
 from fintune.errors import BrokenEnvironment, FintuneError, RunError, UsageError, is_out_of_memory
 
-_MISTAKEN_PATHS = (errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR)
+_MISTAKEN_PATHS = (errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EINVAL, errno.ELOOP)
 
 
 def as_error(failure: BaseException) -> FintuneError | None:

@@ -3,7 +3,6 @@
 >>> running = open_engine(Run.open("runs/phrasebank-lora"), "int8")
 """
 
-import json
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import fields, replace
@@ -26,6 +25,7 @@ from fintune.methods import METHODS
 from fintune.progress import tell
 from fintune.run import Run
 from fintune.tasks import TASKS
+from fintune.untrusted import parse_object, read_text
 
 Trained = Run | Export | ForeignAdapter
 """what answers texts"""
@@ -129,7 +129,7 @@ def _check(run: Run, entry: EngineEntry, compared: Callable[[], Verification]) -
 
 def _known(place: Path) -> dict[str, Any]:
     try:
-        found = json.loads(place.read_text("utf-8"))
-        return found if isinstance(found, dict) and found.keys() >= _COUNTS else {}
+        found = parse_object(read_text(place))
+        return found if found.keys() >= _COUNTS else {}
     except (OSError, ValueError):
         return {}

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from fintune.atomic import write_atomically
 from fintune.models.embedded import cache_folder
+from fintune.untrusted import parse_json, read_text
 
 N = TypeVar("N", int, float)
 
@@ -38,7 +39,7 @@ def key_of(facts: Sequence[object]) -> str:
 
 def _known(place: Path) -> dict[str, Any]:
     try:
-        found = json.loads(place.read_text("utf-8"))
+        found = parse_json(read_text(place))
         return {key: value for key, value in found.items() if isinstance(value, int | float) and value > 0}
     except (OSError, ValueError, AttributeError):
         return {}

@@ -10,27 +10,25 @@ Every file is written beside its place and renamed. While a run is being made th
 import json
 import shlex
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from fintune.atomic import disk_errors, write_atomically
 from fintune.config import load
 from fintune.data.cleanup import Dropped
 from fintune.data.sources import sha256
-from fintune.errors import ConfigError, RunError
+from fintune.errors import ConfigError, RunError, first_line
 from fintune.methods import METHODS
 from fintune.records import Prediction, Score, Scores, lines_of, predictions_in
+from fintune.run_files import problem_of
 from fintune.sections import RunConfig
+from fintune.untrusted import LARGEST_LIST, parse_object, read_bytes, read_text
 
 MARK = "INCOMPLETE"
-_HOLDS = {
-    "scores.json": {"splits", "baselines"},
-    "data.json": {"ids", "fingerprint"},
-}
-"""what readers of a file rely on"""
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -56,7 +54,7 @@ class Run:
                 else "Train it again with the same config; a finished run replaces it."
             )
             raise RunError(
-                f"{folder}: unfinished run: {(run.folder / MARK).read_text().strip()}",
+                f"{folder}: unfinished run: {read_bytes(run.folder / MARK).decode(errors='replace').strip()}",
                 hint=f"{kept} {onward}".strip(),
             )
         return run
@@ -96,7 +94,7 @@ class Run:
 
     def log(self) -> list[dict[str, Any]]:
         """Lines of log.jsonl."""
-        return [json.loads(line) for line in self._read_text("log.jsonl").splitlines()]
+        return self._read("log.jsonl", lambda text: [parse_object(line) for line in text.splitlines()])
 
     def raw_scores(self) -> dict[str, Any]:
         """scores.json as it stands: task, splits, baselines."""
@@ -121,11 +119,7 @@ class Run:
 
     def predictions(self, part: str, baseline: str | None = None) -> list[Prediction]:
         """What the run's model, or a baseline, answered on a part. Raises RunError when that was not scored."""
-        name = _predictions_file(part, baseline)
-        try:
-            return predictions_in(self._read_text(name))
-        except ValueError as error:
-            raise RunError(f"{self.folder / name}: damaged: {error}", hint="Copy the run folder again.") from None
+        return self._read(_predictions_file(part, baseline), predictions_in)
 
     def write_predictions(self, part: str, predictions: Sequence[Prediction], baseline: str | None = None) -> None:
         """Write predictions.<part>.jsonl, or predictions.<part>.<baseline>.jsonl."""
@@ -161,7 +155,7 @@ class Run:
 
     def write_costs(self, seconds_per_1000: float) -> None:
         """Add to environment.json what the run cost, as a comparison shows it."""
-        peak = max(line.get("peak_memory_bytes", 0) for line in self.log())
+        peak = max((line.get("peak_memory_bytes", 0) for line in self.log()), default=0)
         costs = {"train_seconds": self.train_seconds(), "peak_memory_bytes": peak, "seconds_per_1000": seconds_per_1000}
         self.write_json("environment.json", self.environment() | costs)
 
@@ -187,7 +181,7 @@ class Run:
         """Forget all but the first lines of log.jsonl."""
         path = self.folder / "log.jsonl"
         if path.exists():
-            kept = path.read_bytes().splitlines(keepends=True)[:lines]
+            kept = read_bytes(path, most=LARGEST_LIST).splitlines(keepends=True)[:lines]
             self.write_text(path.name, b"".join(kept).decode(errors="replace"))
 
     def exists(self) -> bool:
@@ -220,22 +214,25 @@ class Run:
         """Whether training left nothing here that is worth keeping."""
         return not self.adapter.exists() and not (self.folder / "log.jsonl").exists()
 
-    def _read_json(self, name: str) -> dict[str, Any]:
-        try:
-            content = json.loads(self._read_text(name))
-        except ValueError as error:
-            raise RunError(f"{self.folder / name}: damaged: {error}", hint="Copy the run folder again.") from None
-        if not isinstance(content, dict) or not _HOLDS.get(name, set()) <= content.keys():
-            raise RunError(f"{self.folder / name}: damaged: not what a run holds", hint="Copy the run folder again.")
-        return content
+    def forgetting(self) -> dict[str, float] | None:
+        """Perplexity on general text before and after; None where it was not measured."""
+        return self._read_json("forgetting.json") if (self.folder / "forgetting.json").exists() else None
 
-    def _read_text(self, name: str) -> str:
+    def _read_json(self, name: str) -> dict[str, Any]:
+        return self._read(name, parse_object)
+
+    def _read(self, name: str, parse: Callable[[str], T]) -> T:
+        """What a file holds. Raises RunError where it is missing or damaged."""
+        place = self.folder / name
         try:
-            return (self.folder / name).read_text(encoding="utf-8")
-        except (FileNotFoundError, UnicodeDecodeError) as error:
-            raise RunError(
-                f"{self.folder / name}: cannot be read: {error}", hint="Copy the run folder again."
-            ) from None
+            content = parse(read_text(place, most=LARGEST_LIST))
+        except FileNotFoundError as error:
+            raise RunError(f"{place}: cannot be read: {error}", hint="Copy the run folder again.") from None
+        except ValueError as error:
+            raise RunError(f"{place}: damaged: {first_line(error)}", hint="Copy the run folder again.") from None
+        if (problem := problem_of(name, content)) is not None:
+            raise RunError(f"{place}: damaged: {problem}", hint="Copy the run folder again.")
+        return content
 
 
 def need_same_data(runs: Sequence[Run]) -> str:

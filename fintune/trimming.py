@@ -17,6 +17,7 @@ from fintune.errors import DataError, RunError
 from fintune.preparation import Prepared, prepare
 from fintune.progress import tell
 from fintune.sections import RunConfig
+from fintune.untrusted import LARGEST_LIST, read_text
 
 RECORD = "trim.json"
 
@@ -130,8 +131,11 @@ def _texts(prepared: Prepared) -> list[str]:
 
 def _lines(path: str) -> list[str]:
     try:
-        return [line for line in Path(path).expanduser().read_text(encoding="utf-8").splitlines() if line.strip()]
+        text = read_text(Path(path).expanduser(), most=LARGEST_LIST)
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}", hint="Name a text file, a text a line.") from None
     except UnicodeDecodeError:
         raise DataError(f"{path}: is not UTF-8 text", hint="Save it as UTF-8.") from None
+    except ValueError as error:
+        raise DataError(f"{path}: {error}", hint="Name a smaller one.") from None
+    return [line for line in text.splitlines() if line.strip()]

@@ -7,12 +7,13 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "fintune"
 LAYERS = [
-    {"errors", "records", "metrics", "progress", "atomic", "signals", "durations"},
+    {"errors", "records", "metrics", "progress", "atomic", "signals", "durations", "untrusted"},
     {
         "config",
         "sections",
         "prompts",
         "run",
+        "run_files",
         "data",
         "tasks",
         "methods",

@@ -92,12 +92,12 @@ def test_a_damaged_prediction_is_named_by_line(line: str, what: str, run: Run) -
 
 
 def test_json_and_log_round_trip(run: Run) -> None:
-    run.write_json("data.json", {"ids": {"涨": [1, None]}, "fingerprint": ""})
+    run.write_json("data.json", {"ids": {"涨": ["1", "2"]}, "fingerprint": ""})
     run.write_json("environment.json", {"seed": 3})
     run.append_log({"epoch": 1})
     run.append_log({"epoch": 2})
     assert (run.data(), run.environment(), run.log()) == (
-        {"ids": {"涨": [1, None]}, "fingerprint": ""},
+        {"ids": {"涨": ["1", "2"]}, "fingerprint": ""},
         {"seed": 3},
         [{"epoch": 1}, {"epoch": 2}],
     )

@@ -5,11 +5,9 @@
 ((3, 226), 1898496)
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -91,6 +89,5 @@ def _mean(values: Sequence[float | None]) -> float | None:
 
 def _forgetting(runs: Sequence[Run]) -> dict[str, float] | None:
     """Mean of the runs' forgetting.json, where they have one."""
-    files = [run.folder / "forgetting.json" for run in runs]
-    found: list[dict[str, Any]] = [json.loads(file.read_text(encoding="utf-8")) for file in files if file.is_file()]
+    found = [one for run in runs if (one := run.forgetting()) is not None]
     return {when: float(np.mean([one[when] for one in found])) for when in ("before", "after")} if found else None

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from fintune.data.saved_sets import HUB, is_saved, parse_reference
 from fintune.errors import DataError
+from fintune.untrusted import open_plain
 
 BUILTIN = "builtin:"
 """prefix of `data.path` for the sets that ship with the package"""
@@ -49,7 +50,7 @@ def sha256(file: Path) -> str:
     if file.is_dir():
         listed = (f"{p.relative_to(file)} {sha256(p)}\n" for p in sorted(file.rglob("*")) if p.is_file())
         return hashlib.sha256("".join(listed).encode()).hexdigest()
-    with file.open("rb") as stream:
+    with open_plain(file) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fintune.errors import ModelError
+from fintune.untrusted import parse_json, read_text
 
 SETTINGS, WEIGHTS = "fintune_adapter.json", "fintune_adapter.safetensors"
 VERSION = 1
@@ -54,7 +55,7 @@ def settings(folder: Path) -> dict[str, Any]:
     """What SETTINGS of a folder says. Raises ModelError when it is damaged, or from a newer version."""
     path = folder / SETTINGS
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = parse_json(read_text(path))
         version, method, _ = found["version"], found["method"], found["options"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         told = f"no {error}" if isinstance(error, KeyError) else error

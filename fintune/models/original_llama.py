@@ -6,7 +6,6 @@ LLaMA 1, 2 and 3, whole or cut into model-parallel parts. Parts are read with to
 """
 
 import errno
-import json
 import pickle
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -18,6 +17,7 @@ from fintune.errors import ModelError, is_out_of_memory
 from fintune.models import llama_tokenizer
 from fintune.models.llama_layout import FACTOR, SHARDED_BY, STRETCHED, from_original
 from fintune.progress import advance
+from fintune.untrusted import parse_json, read_text
 
 if TYPE_CHECKING:
     import torch
@@ -81,7 +81,7 @@ def _need_all(found: Mapping[str, Any], wanted: Mapping[str, Any], source: Path)
 
 def _params(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text("utf-8"))
+        found = parse_json(read_text(path))
         missing = [key for key in ("dim", "n_layers", "n_heads") if not isinstance(found.get(key), int)]
     except (OSError, ValueError, AttributeError) as error:
         raise ModelError(f"{path}: cannot be read: {error}", hint="Copy it again.") from None

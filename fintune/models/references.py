@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fintune.data.sources import sha256
-from fintune.errors import BrokenEnvironment, FintuneError, ModelError, is_out_of_memory, not_installed
+from fintune.errors import BrokenEnvironment, FintuneError, ModelError, first_line, is_out_of_memory, not_installed
 from fintune.models.embedded import EMBEDDED, LICENCE, cache_folder, convert_gguf, embedded_folder, need_package
 from fintune.models.families import FAMILIES
 from fintune.prompts import Kind
+from fintune.untrusted import parse_object, read_text
 
 if TYPE_CHECKING:
     import torch
@@ -164,14 +165,11 @@ def weight_count(reference: str) -> int | None:
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object that came with a model or an adapter. Raises ModelError."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        return parse_object(read_text(path))
     except FileNotFoundError:
         raise ModelError(f"{path.parent}: no {path.name}", hint="Name a run folder, or train again.") from None
-    except (ValueError, RecursionError):
-        content = None
-    if not isinstance(content, dict):
-        raise ModelError(f"{path}: damaged JSON", hint="Copy that folder again.")
-    return content
+    except ValueError as error:
+        raise ModelError(f"{path}: damaged JSON: {first_line(error)}", hint="Copy that folder again.") from None
 
 
 @contextlib.contextmanager
@@ -200,7 +198,9 @@ def loading_errors(what: str, *, local: bool = True) -> Iterator[None]:
 
 
 def need_readable(file: Path) -> None:
-    """Raise BrokenEnvironment when this user may not read a file: the loading libraries would call it missing."""
+    """Refuse what the loading libraries would call missing, as this user may not read it, or would read without end."""
+    if file.exists() and not (file.is_file() or file.is_dir()):
+        raise ModelError(f"{file}: not a plain file", hint="Copy that folder again, without it.")
     if file.exists() and not os.access(file, os.R_OK):
         raise BrokenEnvironment(f"{file}: this user may not read it", hint="Check its permissions.")
 
