@@ -21,26 +21,29 @@ _FIRST = 1000
 
 
 def read_csv(path: Path, opening: Opening) -> Iterator[tuple[int, Fields | Broken]]:
-    """Rows with a header line, or without one where columns are numbers (or `header: false`)."""
+    """Rows with a header line, or without one where columns are numbers (or `header: false`); all of one width."""
     csv.field_size_limit(LONGEST)
-    records = _records_of(path, opening)
-    numbered = opening.columns.by_number()
-    if not _has_header(opening):
-        for line, record in records:
-            yield line, record if isinstance(record, Broken) else cells(record)
-        return
-    line, header = next(records, (1, []))
-    names = [] if isinstance(header, Broken) else header
-    if not numbered:
-        need_columns(opening, line, names)
+    delimiter = opening.delimiter or find_delimiter(path, opening)
+    shape = _shape(path, opening, delimiter)
+    records, width, told = _records_of(path, opening, delimiter, shape), shape.width, "most rows have"
+    names: list[str] | None = None
+    if _has_header(opening):
+        line, header = next(records, (1, []))
+        header = [] if isinstance(header, Broken) else header
+        width, told = len(header), "the header has"
+        if not opening.columns.by_number():
+            need_columns(opening, line, header)
+            names = header
     for line, record in records:
-        if isinstance(record, Broken):
-            yield line, record
-        elif len(record) != len(names):
-            problem = f"{len(record)} fields where the header has {len(names)}"
-            yield line, Broken(problem, "Put fields that contain the delimiter into double quotes.")
-        else:
-            yield line, cells(record) if numbered else dict(zip(names, record, strict=True))
+        yield line, record if isinstance(record, Broken) else _row(record, names, width, told)
+
+
+def _row(record: list[str], names: list[str] | None, width: int, told: str) -> Fields | Broken:
+    """A record under its names or numbers; one of another width would be read at the wrong places."""
+    if len(record) != width:
+        problem = f"{len(record)} fields where {told} {width}"
+        return Broken(problem, "Put fields that contain the delimiter into double quotes.")
+    return cells(record) if names is None else dict(zip(names, record, strict=True))
 
 
 def read_tsv(path: Path, opening: Opening) -> Iterator[tuple[int, Fields | Broken]]:
@@ -129,21 +132,25 @@ class _Feed:
         self._given.clear()
 
 
-def _records_of(path: Path, opening: Opening) -> Iterator[tuple[int, list[str] | Broken]]:
-    """The records of a file, its delimiter, the shape of its rows and its use of quotes found out before."""
-    delimiter = opening.delimiter or find_delimiter(path, opening)
-    shape = _shape(path, opening, delimiter)
+def _records_of(
+    path: Path, opening: Opening, delimiter: str, shape: RowShape
+) -> Iterator[tuple[int, list[str] | Broken]]:
+    """The records of a file, its use of quotes found out before."""
     literal = delimiter == "\t" and not _enclose(path, opening, shape)
     return _records(_Feed(path, opening), delimiter, shape, csv.QUOTE_NONE if literal else csv.QUOTE_MINIMAL)
 
 
 def _shape(path: Path, opening: Opening, delimiter: str) -> RowShape:
-    """What rows look like, from the header and the first records that stand on one line."""
+    """What rows look like, from the header and the first records."""
     feed = _Feed(path, opening)
     found = itertools.takewhile(lambda record: record[0] <= _FIRST, _records(feed, delimiter))
-    records = [record for _, record in found if isinstance(record, list) and len(feed.record) == 1]
-    names = records.pop(0) if records and _has_header(opening) else None
-    return shape_of(records, delimiter, opening.columns, names)
+    sample = [(fields, len(feed.record) == 1) for _, fields in found if isinstance(fields, list)]
+    names = sample.pop(0)[0] if sample and _has_header(opening) else None
+    shape = shape_of([fields for fields, _ in sample], delimiter, opening.columns, names)
+    for fields, on_one_line in sample:
+        if on_one_line:
+            shape.learn(fields)
+    return shape
 
 
 def _enclose(path: Path, opening: Opening, shape: RowShape) -> bool:

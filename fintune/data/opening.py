@@ -45,6 +45,10 @@ class Columns:
         """Whether all of them are numbers: the file has no header line."""
         return all(column.lstrip("-").isdigit() for column in self.wanted().values())
 
+    def backwards(self) -> bool:
+        """Whether one of them is counted from the end."""
+        return self.by_number() and any(column.startswith("-") for column in self.wanted().values())
+
 
 @dataclass(frozen=True)
 class Opening:

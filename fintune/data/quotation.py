@@ -23,12 +23,12 @@ class RowShape:
     """What a row of a file looks like: so many fields, and at the label's place a label that other rows bear."""
 
     def __init__(self, delimiter: str, *, width: int, label: int | None) -> None:
-        self._delimiter, self._width, self._label = delimiter, width, label
+        self._delimiter, self.width, self._label = delimiter, width, label
         self._labels: set[str] = set()
 
     def learn(self, fields: Sequence[str]) -> None:
         """Remember the label of a row that stands on one line."""
-        if self._label is not None and len(fields) == self._width and len(self._labels) < _MOST_LABELS:
+        if self._label is not None and len(fields) == self.width and len(self._labels) < _MOST_LABELS:
             self._labels.add(fields[self._label])  # blanks around it too: prose has one behind a comma
 
     def swallows(self, lines: Sequence[str]) -> bool:
@@ -40,7 +40,7 @@ class RowShape:
 
     def _is_like_a_row(self, line: str) -> bool:
         fields = line.rstrip("\r\n").split(self._delimiter)
-        if len(fields) != self._width or self._width < 2:
+        if len(fields) != self.width or self.width < 2:
             return False
         if self._label is None:
             return self._delimiter != ","  # which stands in any sentence
@@ -51,16 +51,13 @@ class RowShape:
 def shape_of(
     sample: Sequence[Sequence[str]], delimiter: str, columns: Columns, names: Sequence[str] | None
 ) -> RowShape:
-    """The shape of rows, from the header's names, or from rows on one line each where columns are numbers."""
+    """The shape of rows, from the header's names, or from the width most rows have where columns are numbers."""
     if names is not None and not columns.by_number():
-        label = names.index(columns.label) if columns.label in names else None
-        shape = RowShape(delimiter, width=len(names), label=label)
-    else:
-        width = Counter(map(len, sample)).most_common(1)[0][0] if sample else 0
-        shape = RowShape(delimiter, width=width, label=_place(columns, width))
-    for fields in sample:
-        shape.learn(fields)
-    return shape
+        return RowShape(
+            delimiter, width=len(names), label=names.index(columns.label) if columns.label in names else None
+        )
+    width = Counter(map(len, sample)).most_common(1)[0][0] if sample else 0
+    return RowShape(delimiter, width=width, label=_place(columns, width))
 
 
 def are_enclosed(record: str) -> bool:

@@ -113,11 +113,18 @@ class _RowMaker:
         self._map, self._redact = LabelMap(reading.label_map), tuple(reading.redact)
         self._numbered = self._columns.by_number()
         self._wanted = tuple(self._columns.wanted().values())
+        self._width: int | None = None if self._columns.backwards() else -1
+        """fields of the first record, where columns are counted from the end"""
 
     def make(self, where: str, fields: Fields | Broken) -> Row | Fault:
         """A Row, or what is wrong with the record."""
         if isinstance(fields, Broken):
             return Fault(where, fields.problem, fields.hint, fields.kind)
+        if self._width is None:
+            self._width = len(fields)
+        if len(fields) != self._width != -1:
+            problem = f"{len(fields)} fields where the first record has {self._width}"
+            return Fault(where, problem, "Mend the row, or count columns from the first.")
         columns = by_position(self._columns, len(fields)) if self._numbered else self._columns
         if self._numbered or not all(column in fields for column in self._wanted):
             missing = column_problem(columns, list(fields))

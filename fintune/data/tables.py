@@ -39,14 +39,21 @@ def read_xlsx(path: Path, opening: Opening) -> Iterator[tuple[int, Fields | Brok
     _refuse_bombs(path, opening)
     rows = _sheet(path, opening)
     if opening.header is False or (opening.header is None and opening.columns.by_number()):
-        for line, row in rows:
-            yield line, cells(row)
+        yield from _by_number(rows)
         return
     line, header = next(rows, (1, ()))
     names = ["" if name is None else str(name).strip() for name in header]
     need_columns(opening, line, [name for name in names if name])
     for line, row in rows:
         yield line, dict(itertools.zip_longest(names, row[: len(names)]))  # a row ends with its last full cell
+
+
+def _by_number(rows: Iterator[tuple[int, tuple[Any, ...]]]) -> Iterator[tuple[int, Fields]]:
+    """Rows filled up to the last column of the first thousand, for a row ends with its last full cell."""
+    first = list(itertools.islice(rows, _BATCH))
+    width = max((len(row) for _, row in first), default=0)
+    for line, row in itertools.chain(first, rows):
+        yield line, cells([*row, *[None] * (width - len(row))])
 
 
 def _sheet(path: Path, opening: Opening) -> Iterator[tuple[int, tuple[Any, ...]]]:
@@ -61,7 +68,8 @@ def _sheet(path: Path, opening: Opening) -> Iterator[tuple[int, tuple[Any, ...]]
         sheet.reset_dimensions()
         for line, row in enumerate(sheet.iter_rows(values_only=True), start=1):
             if any(cell is not None for cell in row):
-                yield line, tuple(None if cell in _ERRORS else cell for cell in row)
+                full = max(i for i, cell in enumerate(row, start=1) if cell is not None)
+                yield line, tuple(None if cell in _ERRORS else cell for cell in row[:full])
         book.close()
     except DataError:
         raise
