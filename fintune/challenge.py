@@ -14,9 +14,9 @@ from fintune.errors import ModelError
 from fintune.evaluation import Evaluation
 from fintune.evaluation.baselines import compete
 from fintune.models.stack import bare
-from fintune.preparation import Prepared
+from fintune.preparation import Prepared, answers_of
 from fintune.prompts import PromptEncoder
-from fintune.records import TooLong
+from fintune.records import Prompt, TooLong
 from fintune.sections import RunConfig
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def challenge(prepared: Prepared, base: "LoadedModel", part: str) -> dict[str, E
             entry,
             contest,
             prepared.splits[part],
-            lambda before: _behind(config, base, before),
+            lambda shown: _behind(config, base, shown),
             resamples=evaluation.resamples,
             confidence=evaluation.confidence,
         )
@@ -52,13 +52,12 @@ def need_room(prepared: Prepared, base: "LoadedModel") -> None:
     """Raise ModelError when what a baseline shows the base model, with a prompt behind it, is more than that can read."""
     contest = contest_of(prepared, "validation")
     for entry in _taking_part(prepared):
-        before = entry.ask(contest) if entry.ask is not None else ""
-        if not before:
+        shown = entry.ask(contest) if entry.ask is not None else ()
+        if not shown:
             continue
-        encoder = PromptEncoder(base.tokenizer, base.kind, _length(prepared.config, base, before))
-        reserve = max(len(encoder.answer_ids(answer)) for answer in contest.task.candidates())
-        prompt = contest.task.prompt("?")
-        found = encoder.encode_prompt(replace(prompt, before=before + prompt.before), reserve=reserve)
+        encoder = PromptEncoder(base.tokenizer, base.kind, _length(prepared.config, base, shown))
+        reserve = max(map(len, answers_of(encoder, contest.task)))
+        found = encoder.encode_prompt(replace(contest.task.prompt("?"), shown=shown), reserve=reserve)
         if isinstance(found, TooLong):
             raise ModelError(
                 f"evaluation.baselines: {entry.name} shows {found.needed} tokens, and the base model reads {found.limit}",
@@ -71,16 +70,16 @@ def _taking_part(prepared: Prepared) -> list[Baseline]:
     return [entry for entry in chosen if entry.left_out(prepared.task.labels) is None]
 
 
-def _behind(config: RunConfig, base: "LoadedModel", before: str) -> Engine:
-    """The base model's engine, which may read as much of a text behind `before` as without it."""
-    model = config.model.model_copy(update={"max_length": _length(config, base, before)})
+def _behind(config: RunConfig, base: "LoadedModel", shown: tuple[Prompt, ...]) -> Engine:
+    """The base model's engine, which may read as much of a text behind `shown` as without it."""
+    model = config.model.model_copy(update={"max_length": _length(config, base, shown)})
     running: Engine = engine(config.model_copy(update={"model": model}), base)
     return running
 
 
-def _length(config: RunConfig, base: "LoadedModel", before: str) -> int:
-    """model.max_length and the tokens of `before`, but no more than the model has positions for."""
-    longer = len(base.tokenizer(before, add_special_tokens=False)["input_ids"])
+def _length(config: RunConfig, base: "LoadedModel", shown: tuple[Prompt, ...]) -> int:
+    """model.max_length and the tokens of `shown`, but no more than the model has positions for."""
+    longer = PromptEncoder(base.tokenizer, base.kind, config.model.max_length).length(shown)
     most = getattr(bare(base.model).config.get_text_config(), "max_position_embeddings", None)
     wanted = config.model.max_length + longer
     return wanted if most is None or not longer else max(config.model.max_length, min(wanted, most))

@@ -157,7 +157,7 @@ def prompts_of(prepared: Prepared, loaded: LoadedModel, part: str) -> list[list[
     """Token ids of the prompts of a part, as an engine reads them (those that fit)."""
     encoder = _encoder(prepared, loaded)
     task, first = prepared.task, first_tokens(prepared.config, prepared.task, loaded)
-    reserve = 1 if first else max(len(encoder.answer_ids(answer)) for answer in task.candidates())
+    reserve = 1 if first else max(map(len, answers_of(encoder, task)))
     found = [encoder.encode_prompt(task.prompt(e.text), reserve=reserve) for e in prepared.splits[part]]
     return [ids.input_ids for ids in found if not isinstance(ids, TooLong)]
 
@@ -171,6 +171,11 @@ def _encoder(prepared: Prepared, loaded: LoadedModel) -> PromptEncoder:
     return PromptEncoder(loaded.tokenizer, loaded.kind, prepared.config.model.max_length, tuple(before))
 
 
+def answers_of(encoder: PromptEncoder, task: Task) -> list[list[int]]:
+    """Ids of a task's answers, in the order of its labels."""
+    return [encoder.answer_ids(answer, task.prompt("").after) for answer in task.candidates()]
+
+
 def first_tokens(config: RunConfig, task: Task, reader: LoadedModel | PromptEncoder) -> list[int] | None:
     """Ids of the answers' first tokens where these alone are learned and compared (train.objective), else None.
 
@@ -180,14 +185,14 @@ def first_tokens(config: RunConfig, task: Task, reader: LoadedModel | PromptEnco
         return None
     encoder = PromptEncoder(reader.tokenizer, reader.kind, config.model.max_length)
     found: dict[int, str] = {}
-    for answer in task.candidates():
-        other = found.setdefault(encoder.answer_ids(answer)[0], answer)
+    for answer, ids in zip(task.candidates(), answers_of(encoder, task), strict=True):
+        other = found.setdefault(ids[0], answer)
         if other != answer and config.train.objective == "auto":
             return None
         if other != answer:
             raise ModelError(
                 f"train.objective: candidates needs answers that differ in their first token, and '{other.strip()}' and "
-                f"'{answer.strip()}' do not",
+                f"'{answer.strip()}' both begin with {reader.tokenizer.convert_ids_to_tokens(ids[0])!r}",
                 hint="Use train.objective: tokens, or other words in task.answers.",
             )
     return list(found)

@@ -57,9 +57,11 @@ class Prompt:
     before: str
     text: str
     after: str
+    shown: "tuple[Prompt, ...]" = ()
+    """what the model reads before it: prompts, and answers as the text of prompts without a template"""
 
     def __str__(self) -> str:
-        return self.before + self.text + self.after
+        return "".join(map(str, self.shown)) + self.before + self.text + self.after
 
 
 @dataclass(frozen=True, slots=True)

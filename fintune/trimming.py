@@ -16,6 +16,7 @@ from fintune.config import load
 from fintune.errors import DataError, RunError
 from fintune.preparation import Prepared, prepare
 from fintune.progress import tell
+from fintune.records import Prompt
 from fintune.sections import RunConfig
 from fintune.untrusted import LARGEST_LIST, read_text
 
@@ -53,14 +54,14 @@ def trim(
     Nothing is written unless the result is proved equal on those texts: same tokens, same logits. Raises ModelError,
     RunError when the folder is there already.
     """
-    from fintune.trim.folder import choose
+    from fintune.trim.folder import choose, read_whole
 
     folder = _place(output, overwrite)
     lines = [line for path in corpus for line in _lines(path)]
     prepared = prepare(load(source, overrides))
-    texts = [*_texts(prepared), *lines]
+    texts = [*_texts(prepared), *(Prompt("", line, "") for line in lines)]
     loaded = load_base(prepared.config)
-    sequences = [loaded.tokenizer(text)["input_ids"] for text in texts]
+    sequences = read_whole(loaded, texts)
     kept = choose(loaded, sequences)
     before = len(kept.rules.ids)
     tell("trim", f"{len(kept.ids):,} of {before:,} tokens are needed by {len(texts):,} texts")
@@ -121,12 +122,12 @@ def _made(config: RunConfig, loaded: Any, kept: Any, material: Any, place: Path,
     )
 
 
-def _texts(prepared: Prepared) -> list[str]:
-    """Every prompt of the data, with each possible answer behind one of them, as the model reads them."""
+def _texts(prepared: Prepared) -> list[Prompt]:
+    """Every prompt of the data, and each possible answer: behind one of them, and by itself."""
     task = prepared.task
-    prompts = [str(task.prompt(e.text)) for part in prepared.splits.parts.values() for e in part]
-    answers = [answer for candidate in task.candidates() for answer in (candidate, candidate.strip())]
-    return [*prompts, *answers]
+    prompts = [task.prompt(e.text) for part in prepared.splits.parts.values() for e in part]
+    answers = [Prompt("", answer, "", shown) for answer in task.candidates() for shown in ((), (task.prompt("."),))]
+    return [*prompts, *answers, *(Prompt("", answer.strip(), "") for answer in task.candidates())]
 
 
 def _lines(path: str) -> list[str]:

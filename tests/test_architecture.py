@@ -12,6 +12,7 @@ LAYERS = [
         "config",
         "sections",
         "prompts",
+        "letters",
         "run",
         "run_files",
         "data",

@@ -1,4 +1,4 @@
-"""Truncation touches the source text alone; prompt and answer have the same tokens however they are reached."""
+"""Truncation touches the source text alone; an answer goes on where the prompt ends."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ def decode(tokenizer: Any, ids: list[int]) -> str:
     return str(tokenizer.decode(ids, skip_special_tokens=True))
 
 
-def test_prompt_and_answer_are_tokenised_apart(tokenizer: Any) -> None:
+def test_an_answer_goes_on_where_the_prompt_ends(tokenizer: Any) -> None:
     encoded = PromptEncoder(tokenizer, "causal", 64).encode(Prompt("Q: ", "up", "\nA:"), " yes")
     assert isinstance(encoded, Encoded)
     assert encoded.input_ids[0] == BOS
@@ -30,7 +30,7 @@ def test_prompt_and_answer_are_tokenised_apart(tokenizer: Any) -> None:
 
 
 def test_seq2seq_answers_start_without_the_blank(tokenizer: Any) -> None:
-    assert decode(tokenizer, PromptEncoder(tokenizer, "seq2seq", 64).answer_ids(" yes")[:-1]) == "yes"
+    assert decode(tokenizer, PromptEncoder(tokenizer, "seq2seq", 64).answer_ids(" yes", "")[:-1]) == "yes"
 
 
 @pytest.mark.parametrize("kind", ["causal", "seq2seq"])

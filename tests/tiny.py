@@ -42,7 +42,7 @@ def byte_tokenizer() -> Any:
 
 
 @cache
-def _charsmap() -> bytes:
+def charsmap() -> bytes:
     """SentencePiece's table of its usual normalisation (NFKC and blanks), which it writes into every model."""
     import io
 
@@ -68,7 +68,7 @@ def unigram_tokenizer() -> Any:
     pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), *((p, -4.0 - 0.01 * i) for i, p in enumerate(letters))]
     pieces += [(f"<extra_id_{i}>", 0.0) for i in reversed(range(259 - len(pieces)))]
     tokenizer = T5TokenizerFast(vocab=pieces, extra_ids=0)
-    tokenizer.backend_tokenizer.normalizer = Precompiled(_charsmap())
+    tokenizer.backend_tokenizer.normalizer = Precompiled(charsmap())
     return tokenizer
 
 

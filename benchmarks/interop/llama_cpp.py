@@ -18,7 +18,7 @@ import numpy as np
 
 from fintune.assembly import load_base_of
 from fintune.export.registry import FORMATS
-from fintune.preparation import first_tokens
+from fintune.preparation import answers_of, first_tokens
 from fintune.prompts import PromptEncoder
 from fintune.run import Run
 from fintune.tasks import TASKS
@@ -106,7 +106,7 @@ def main() -> None:
     kind = "seq2seq" if AutoConfig.from_pretrained(merged).is_encoder_decoder else "causal"
     encoder = PromptEncoder(AutoTokenizer.from_pretrained(merged), kind, config.model.max_length)
     first = first_tokens(config, task, encoder) is not None
-    answers = [encoder.answer_ids(candidate)[: 1 if first else None] for candidate in task.candidates()]
+    answers = [ids[: 1 if first else None] for ids in answers_of(encoder, task)]
     ids, _ = encoder.encode_prompts([task.prompt(p.text) for p in stored], reserve=max(map(len, answers)))
     rows = [
         {"prompt": str(task.prompt(p.text)), "ids": row, "answers": answers} for p, row in zip(stored, ids, strict=True)

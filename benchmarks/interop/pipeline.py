@@ -8,6 +8,8 @@ A run with `train.objective: candidates` has learnt to choose among its answers 
 import sys
 from typing import Any
 
+from fintune.preparation import answers_of
+from fintune.prompts import PromptEncoder
 from fintune.run import Run
 from fintune.tasks import TASKS
 
@@ -22,8 +24,8 @@ def main(folder: str) -> None:
     generate = pipeline("text-generation", model=str(run.folder / "exports" / "merged"), device="cpu")
     more: dict[str, Any] = {"max_new_tokens": 4, "do_sample": False, "return_full_text": False}
     if run.config().train.objective == "candidates":
-        answers = generate.tokenizer([str(answer) for answer in task.candidates()], add_special_tokens=False).input_ids
-        first = [ids[0] for ids in answers]
+        encoder = PromptEncoder(generate.tokenizer, "causal", run.config().model.max_length)
+        first = [ids[0] for ids in answers_of(encoder, task)]
         more |= {"prefix_allowed_tokens_fn": lambda batch, ids: first, "max_new_tokens": 1}
     said = [generate(str(task.prompt(p.text)), **more)[0]["generated_text"] for p in stored]
     same = sum(task.parse_answer(answer) == p.label for answer, p in zip(said, stored, strict=True))

@@ -47,8 +47,9 @@ def embed(texts: Sequence[str]) -> NDArray[np.float32]:
         for start in range(0, len(order), _BATCH):
             rows = order[start : start + _BATCH]
             batch = tokenizer(
-                [texts[i] for i in rows], padding=True, truncation=True, max_length=_LENGTH, return_tensors="pt"
-            )
+                [texts[i] for i in rows], padding=True, truncation=True, max_length=_LENGTH, return_tensors="pt",
+                split_special_tokens=True,
+            )  # fmt: skip
             states, mask = model(**batch).last_hidden_state, batch["attention_mask"][..., None]
             found[rows] = normalize((states * mask).sum(dim=1) / mask.sum(dim=1)).numpy()
             advance("embed", min(start + _BATCH, len(order)), len(order))

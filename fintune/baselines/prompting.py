@@ -1,20 +1,21 @@
 """Baselines that put the task to the base model, without training: as it is, or behind examples from the training part.
 
->>> few_shot(contest)
+>>> "".join(map(str, few_shot(contest)))
 'Sales rose.\\nSentiment: positive\\n\\nThe meeting is on 4 May.\\nSentiment: neutral\\n\\n'
 """
 
 import numpy as np
 
 from fintune.baselines.protocol import Contest
+from fintune.records import Prompt
 
 
-def zero_shot(contest: Contest) -> str:
+def zero_shot(contest: Contest) -> tuple[Prompt, ...]:
     """Nothing before the prompt."""
-    return ""
+    return ()
 
 
-def few_shot(contest: Contest) -> str:
+def few_shot(contest: Contest) -> tuple[Prompt, ...]:
     """`shots` training examples of each label (all there are, if fewer), drawn and shuffled by the seed, as prompt and answer."""
     random = np.random.default_rng(contest.seed)
     chosen = []
@@ -22,4 +23,5 @@ def few_shot(contest: Contest) -> str:
         own = [e for e in contest.train if e.label == label]
         chosen += [own[i] for i in random.permutation(len(own))[: contest.shots]]
     shown = [chosen[i] for i in random.permutation(len(chosen))]
-    return "".join(f"{contest.task.prompt(e.text)}{contest.task.answer(e.label)}\n\n" for e in shown)
+    task = contest.task
+    return tuple(one for e in shown for one in (task.prompt(e.text), Prompt("", task.answer(e.label), "\n\n")))

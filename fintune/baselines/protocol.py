@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fintune.records import Example
+from fintune.records import Example, Prompt
 from fintune.tasks import Task
 
 
@@ -43,8 +43,8 @@ class Baseline:
     learns: bool
     """whether it looks at the training part"""
     answer: Callable[[Contest], Answers] | None = None
-    ask: Callable[[Contest], str] | None = None
-    """what the base model reads before every prompt"""
+    ask: Callable[[Contest], tuple[Prompt, ...]] | None = None
+    """what the base model reads before every prompt (Prompt.shown)"""
     labels: tuple[str, ...] = ()
     """the only label set it knows; empty: any"""
     package: str | None = None

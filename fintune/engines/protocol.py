@@ -44,7 +44,8 @@ class Asked:
 
 def asked(encoder: PromptEncoder, prompts: Sequence[Prompt], candidates: Sequence[str], *, first: bool) -> Asked:
     """What an engine is asked to rank; with `first` only the first tokens of the answers. Raises ModelError as Engine.rank does."""
-    answers = [encoder.answer_ids(candidate)[: 1 if first else None] for candidate in candidates]
+    after = prompts[0].after if prompts else ""  # the template's, the same in all
+    answers = [encoder.answer_ids(candidate, after)[: 1 if first else None] for candidate in candidates]
     ids, cut = encoder.encode_prompts(prompts, reserve=max(map(len, answers)))
     return Asked(ids, answers, cut)
 

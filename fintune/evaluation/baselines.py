@@ -11,24 +11,24 @@ from typing import Any
 from fintune.baselines import Answers, Baseline, Contest
 from fintune.engines import Engine
 from fintune.evaluation.evaluate import Evaluation, evaluate, score
-from fintune.records import Example, Prediction
+from fintune.records import Example, Prediction, Prompt
 
 
 def compete(
     entry: Baseline,
     contest: Contest,
     scored: Sequence[Example],
-    engine_behind: Callable[[str], Engine],
+    engine_behind: Callable[[tuple[Prompt, ...]], Engine],
     **options: Any,
 ) -> Evaluation:
     """Answer and score `scored`, whose texts the contest holds; `options` are those of classification_scores.
 
-    `engine_behind` gives the base model with room for a beginning, which the prompts are then put behind.
+    `engine_behind` gives the base model with room for what is shown, which the prompts are then put behind.
     """
     if entry.ask is not None:
-        before = entry.ask(contest)
-        running = engine_behind(before)
-        return evaluate(running, contest.task, scored, before=before, stage=f"score {entry.name}", **options)
+        shown = entry.ask(contest)
+        running = engine_behind(shown)
+        return evaluate(running, contest.task, scored, shown=shown, stage=f"score {entry.name}", **options)
     assert entry.answer is not None
     predictions = _predictions(entry.answer(contest), contest, scored)
     return Evaluation(predictions, score(predictions, contest.task, **options), cut=0)

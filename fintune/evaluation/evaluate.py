@@ -13,7 +13,7 @@ import numpy as np
 
 from fintune.engines import Engine, Ranking
 from fintune.metrics import UNPARSED, classification_scores
-from fintune.records import Example, Prediction, Scores
+from fintune.records import Example, Prediction, Prompt, Scores
 from fintune.tasks import Task
 
 
@@ -27,12 +27,18 @@ class Evaluation:
 
 
 def predict(
-    engine: Engine, task: Task, texts: Sequence[str], ids: Sequence[str], *, before: str = "", stage: str = "predict"
+    engine: Engine,
+    task: Task,
+    texts: Sequence[str],
+    ids: Sequence[str],
+    *,
+    shown: tuple[Prompt, ...] = (),
+    stage: str = "predict",
 ) -> tuple[list[Prediction], Ranking]:
-    """The most probable candidate for each text, and the ranking behind it; the model reads `before` before every prompt."""
+    """The most probable candidate for each text, and the ranking behind it; the model reads `shown` before every prompt."""
     candidates = list(task.candidates())
     prompts = [task.prompt(text) for text in texts]
-    ranking = engine.rank([replace(p, before=before + p.before) for p in prompts], candidates, stage=stage)
+    ranking = engine.rank([replace(p, shown=shown) for p in prompts], candidates, stage=stage)
     predictions = []
     for name, text, row in zip(ids, texts, ranking.probabilities(), strict=True):
         answer = candidates[int(row.argmax())]
@@ -46,13 +52,13 @@ def evaluate(
     task: Task,
     examples: Sequence[Example],
     *,
-    before: str = "",
+    shown: tuple[Prompt, ...] = (),
     stage: str = "score",
     **options: Any,
 ) -> Evaluation:
     """Score `engine` on labelled examples; `options` (resamples, confidence) are those of classification_scores."""
     texts, ids = [e.text for e in examples], [e.id for e in examples]
-    found, ranking = predict(engine, task, texts, ids, before=before, stage=stage)
+    found, ranking = predict(engine, task, texts, ids, shown=shown, stage=stage)
     predictions = [replace(p, gold=e.label) for p, e in zip(found, examples, strict=True)]
     gold = _indices(task.labels, [e.label for e in examples])
     loss = -ranking.log_probability[np.arange(len(gold)), gold]

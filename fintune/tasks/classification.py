@@ -89,7 +89,8 @@ class SentimentOptions(ClassificationOptions):
 class Classification:
     """The task behind both registry entries; see Task for what its methods promise."""
 
-    version = 1
+    version = 2
+    """2: answers have the tokens they have behind their prompt; control tokens in a text are letters"""
 
     def __init__(self, options: ClassificationOptions) -> None:
         self.name: str = options.name

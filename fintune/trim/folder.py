@@ -1,6 +1,7 @@
 """A trimmed model as a folder, and the proof that it is the model it was made from."""
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,8 @@ import numpy as np
 
 from fintune.errors import ModelError
 from fintune.progress import advance
+from fintune.prompts import PromptEncoder
+from fintune.records import Prompt
 from fintune.trim.tokenizer_file import renumbered, trimmed
 from fintune.trim.vocabulary import Rules, needed, parse
 from fintune.trim.weights import cut
@@ -79,6 +82,11 @@ def _renumber_tokens(path: Path, ids: Mapping[int, int]) -> None:
         path.write_text(json.dumps(settings, indent=2, ensure_ascii=False), encoding="utf-8")
 
 
+def read_whole(loaded: "LoadedModel", texts: Sequence[Prompt]) -> list[list[int]]:
+    """Token ids of texts as training reads them, none cut."""
+    return PromptEncoder(loaded.tokenizer, loaded.kind, sys.maxsize).encode_prompts(texts, reserve=0)[0]
+
+
 def logits_of(loaded: "LoadedModel", sequences: Sequence[Sequence[int]]) -> list[Any]:
     """Logits at the last position of each sequence (of an encoder-decoder: of its first answer token)."""
     import torch
@@ -95,13 +103,13 @@ def logits_of(loaded: "LoadedModel", sequences: Sequence[Sequence[int]]) -> list
 
 
 def prove(
-    made: "LoadedModel", kept: Kept, texts: Sequence[str], sequences: Sequence[Sequence[int]], logits: Sequence[Any]
+    made: "LoadedModel", kept: Kept, texts: Sequence[Prompt], sequences: Sequence[Sequence[int]], logits: Sequence[Any]
 ) -> dict[str, float]:
     """Largest differences between the trimmed model and the whole one. Raises ModelError when they are not the same model."""
-    for number, (text, ids) in enumerate(zip(texts, sequences, strict=True)):
-        if [kept.ids.get(i) for i in ids] != made.tokenizer(text, add_special_tokens=True)["input_ids"]:
+    for number, (ids, own) in enumerate(zip(sequences, read_whole(made, texts), strict=True)):
+        if [kept.ids.get(i) for i in ids] != own:
             raise ModelError(
-                f"text {number + 1} is cut into other tokens than before: {text[:60]!r}",
+                f"text {number + 1} is cut into other tokens than before: {str(texts[number])[:60]!r}",
                 hint="This tokenizer has rules FinTune does not know: use the whole model.",
             )
         advance("verify", number + 1, len(texts))

@@ -8,6 +8,7 @@ import pytest
 from fintune.baselines import BASELINES, Answers, Baseline
 from fintune.engines import Ranking
 from fintune.evaluation.baselines import compete
+from fintune.records import Prompt
 from tests.baselines.contests import LABELS, contest, rows
 
 
@@ -26,7 +27,7 @@ class Recorder:
         raise NotImplementedError
 
 
-def nobody(before: str) -> Any:
+def nobody(shown: tuple[Prompt, ...]) -> Any:
     raise AssertionError("this baseline needs no model")
 
 
@@ -63,8 +64,8 @@ def test_options_reach_the_intervals() -> None:
 def test_the_model_reads_examples_before_each_prompt() -> None:
     scored, asked, engine = rows("s", 2), [], Recorder()
 
-    def behind(before: str) -> Recorder:
-        asked.append(before)
+    def behind(shown: tuple[Prompt, ...]) -> Recorder:
+        asked.append("".join(map(str, shown)))
         return engine
 
     found = compete(BASELINES["few-shot"], contest(rows("a", 3), [], scored, shots=1), scored, behind)
