@@ -29,7 +29,10 @@ def reference(loaded: LoadedModel, prompts: Sequence[Prompt], candidates: Sequen
     scores = np.zeros((len(prompts), len(candidates)))
     for i, prompt in enumerate(prompts):
         for j, candidate in enumerate(candidates):
-            ids, answer = encoder.encode_prompt(prompt, reserve=0).input_ids, encoder.answer_ids(candidate)  # type: ignore[union-attr]
+            ids, answer = (
+                encoder.encode_prompt(prompt, reserve=0).input_ids,
+                encoder.answer_ids(candidate, prompt.after),
+            )  # type: ignore[union-attr]
             with torch.inference_mode():
                 if loaded.kind == "causal":
                     logits = loaded.model(torch.tensor([ids + answer])).logits[0, len(ids) - 1 : -1]

@@ -122,7 +122,7 @@ def test_scores_of_first_tokens_are_the_same_from_the_trunk(folders: dict[str, P
     prompts = [Prompt("", text, ":") for text in ("Alvex of Oslo +", "Bormas of Lima and more words -", "Cyrit =")]
     answers = ["up", "down", "sideways"]
     plain = TorchEngine(loaded, max_length=96)
-    rows = torch.tensor([plain._encoder.answer_ids(answer)[0] for answer in answers])
+    rows = torch.tensor([plain._encoder.answer_ids(answer, "")[0] for answer in answers])
     ids, _ = plain._encoder.encode_prompts(prompts, reserve=1)
     cache = filled(loaded, ids)
 
