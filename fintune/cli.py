@@ -10,6 +10,8 @@ import typer
 
 from fintune import exits, signals, terminal
 from fintune.commands import COMMANDS, adapters
+from fintune.errors import FintuneError
+from fintune.screen import guard_streams
 from fintune.terminal import out, say
 
 app = typer.Typer(
@@ -22,6 +24,7 @@ for command in COMMANDS:
     app.command()(command)
 app.add_typer(adapters.app)
 INTERRUPTED = 130
+_AGAIN = "Run it again (train: with --resume to go on where it was); nothing finished is lost."
 
 
 @app.callback(invoke_without_command=True)
@@ -34,21 +37,22 @@ def _without_command(context: typer.Context) -> None:
 def main() -> None:
     """Entry point: runs a command and turns foreseeable failures into two lines and an exit code."""
     exits.speak_utf8()
+    guard_streams()
     signals.heed_signals()
     try:
         code = app(standalone_mode=False)
         if code == INTERRUPTED:
-            say("interrupted", "Run it again (train: with --resume to go on where it was); nothing finished is lost.")
+            say(FintuneError("interrupted", hint=_AGAIN))
         sys.exit(code)
     except signals.Stopped as stopped:
-        say("told to stop", "Run it again (train: with --resume to go on where it was); nothing finished is lost.")
+        say(FintuneError("told to stop", hint=_AGAIN))
         sys.exit(stopped.exit_code)
     except BrokenPipeError:
         sys.exit(1)
     except Exception as failure:
         if terminal.debugging() or (error := exits.as_error(failure)) is None:
             raise
-        say(error.message, error.hint)
+        say(error)
         sys.exit(error.exit_code)
 
 

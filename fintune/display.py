@@ -16,6 +16,7 @@ from fintune.data.suspicion import Suspicion
 from fintune.durations import duration
 from fintune.examination import Examination
 from fintune.export.model_card import HEADLINE, interval
+from fintune.printable import one_line
 from fintune.progress import Progress as Event
 from fintune.progress import listening
 from fintune.records import Prediction, Scores
@@ -33,10 +34,10 @@ _STRONGEST = 6
 def progress_bars(console: Console) -> Iterator[None]:
     """Draw what the library reports inside the block: a bar a stage, a line a message."""
     bars = Progress(
-        TextColumn("{task.description:<17}"),
+        TextColumn("{task.description:<17}", markup=False),
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[note]}"),
+        TextColumn("{task.fields[note]}", markup=False),
         TimeRemainingColumn(),
         console=console,
         transient=True,
@@ -46,11 +47,11 @@ def progress_bars(console: Console) -> Iterator[None]:
 
     def listen(event: Event) -> None:
         if event.note and event.total == 0:
-            console.print(Text(f"{event.stage:<11}{event.note}"), soft_wrap=True)
+            console.print(Text(f"{event.stage:<11}{one_line(event.note)}"), soft_wrap=True)
             return
         if event.stage not in shown:
             shown[event.stage] = bars.add_task(event.stage, total=event.total or None, note="")
-        bars.update(shown[event.stage], completed=event.done, total=event.total or None, note=event.note)
+        bars.update(shown[event.stage], completed=event.done, total=event.total or None, note=one_line(event.note))
         if event.done >= event.total > 0:
             bars.remove_task(shown.pop(event.stage))
 

@@ -12,6 +12,7 @@ from typing import Any
 from fintune.atomic import replacing
 from fintune.data.readers import Reading, need_text, read
 from fintune.errors import BrokenEnvironment, DataError
+from fintune.printable import json_text
 from fintune.records import Prediction, Row
 
 _KEYS = ("id", "text", "label", "confidence", "probabilities")
@@ -41,7 +42,7 @@ def read_texts(texts: Sequence[str], file: str | None, reading: Reading | None =
 def json_line(prediction: Prediction) -> str:
     """A JSON object and a line end: id, text, label, confidence, probabilities."""
     row = asdict(prediction) | {"confidence": prediction.confidence}
-    return json.dumps({key: row[key] for key in _KEYS}, ensure_ascii=False) + "\n"
+    return json_text({key: row[key] for key in _KEYS}) + "\n"
 
 
 def write_predictions(path: Path, predictions: Sequence[Prediction]) -> None:
@@ -55,7 +56,7 @@ def write_jsonl(path: Path, rows: Rows, labels: Sequence[str]) -> None:
     """One object a line, as json_line has them."""
     with path.open("w", encoding="utf-8") as file:
         for row in rows:
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+            file.write(json_text(row) + "\n")
 
 
 def write_csv(path: Path, rows: Rows, labels: Sequence[str]) -> None:

@@ -5,7 +5,6 @@
 >>> show_scores(run)
 """
 
-import json
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -13,16 +12,17 @@ from contextlib import contextmanager
 from logging import getLogger
 from typing import Any
 
-from rich.console import Console
 from rich.text import Text
 
 from fintune import display
 from fintune.comparison_tables import comparison_tables
-from fintune.errors import DataError, UsageError
+from fintune.errors import ConfigError, DataError, FintuneError, UsageError
+from fintune.printable import json_text, one_line
 from fintune.records import Scores
 from fintune.run import typed
+from fintune.screen import Screen
 
-out, err = Console(), Console(stderr=True)
+out, err = Screen(), Screen(stderr=True)
 _debug = False
 
 
@@ -37,11 +37,14 @@ def debugging() -> bool:
     return _debug
 
 
-def say(message: str, hint: str) -> None:
-    """The two lines of an error."""
-    err.print(Text(f"error: {message}", style="bold red"), soft_wrap=True)
-    if hint:
-        err.print(Text(f"next:  {hint}"), soft_wrap=True)
+def say(error: FintuneError) -> None:
+    """The two lines of an error: what and where, then what to type; a line for each problem of a config."""
+    problems = error.problems if isinstance(error, ConfigError) else [error.message]
+    err.print(
+        Text("\n".join(["error: " + one_line(problems[0]), *map(one_line, problems[1:])]), "bold red"), soft_wrap=True
+    )
+    if error.hint:
+        err.print(Text(f"next:  {one_line(error.hint)}"), soft_wrap=True)
 
 
 @contextmanager
@@ -129,4 +132,4 @@ def show_list(rows: list[dict[str, str]], as_json: bool = False) -> None:
 
 def print_json(content: Any) -> None:
     """For programs."""
-    sys.stdout.write(json.dumps(content, ensure_ascii=False, indent=1) + "\n")
+    sys.stdout.write(json_text(content, indent=1) + "\n")

@@ -7,7 +7,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "fintune"
 LAYERS = [
-    {"errors", "records", "metrics", "progress", "atomic", "signals", "durations", "untrusted"},
+    {"errors", "records", "metrics", "progress", "atomic", "signals", "durations", "untrusted", "printable"},
     {
         "config",
         "sections",
@@ -50,6 +50,7 @@ LAYERS = [
         "inspecting",
     },
     {"predictor", "explaining", "display", "comparison_tables", "export_tables", "table_files", "bulk"},
+    {"screen"},
     {"terminal"},
     {"commands"},
     {"cli", "exits"},

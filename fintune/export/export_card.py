@@ -1,11 +1,13 @@
 """The README.md of an export: the run's, with how it was proved, from its verification.json."""
 
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
 from fintune.data.licenses import license_of
 from fintune.export.model_card import Words, card
 from fintune.export.registry import Format, OntoBase
+from fintune.printable import markdown, markdown_code, one_line
 from fintune.run import Run
 
 _AGAIN = """    fintune train fintune.yaml --set name=again        # then: fintune export, or merge
@@ -17,17 +19,21 @@ Settings are in `fintune.yaml`; what is in it, how it was found equal, and diges
 def export_card(run: Run, facts: Mapping[str, Any], form: Format) -> str:
     """Markdown; `run` is the first of those in it."""
     sources = facts["sources"]
-    names = " + ".join(f"{s['weight']:g} x `{s['run']}`" if len(sources) > 1 else f"`{s['run']}`" for s in sources)
+    names = " + ".join(
+        f"{s['weight']:g} x {markdown_code(s['run'])}" if len(sources) > 1 else markdown_code(s["run"]) for s in sources
+    )
     alone = isinstance(form.back, OntoBase)
     where = "an adapter alone, to put on the base model" if alone else "in the base model's weights"
-    what = f"""{names}: {where} `{facts["base"]}`, written as {facts["format"]}, {facts["dtype"]} ({form.summary}).
+    what = f"""{names}: {where} {markdown_code(facts["base"])}, written as {facts["format"]}, {facts["dtype"]} ({form.summary}).
 
 {_proof(facts)} Digests of the files: `verification.json`.
 """
     words = Words(what, "before export", _AGAIN, sources)
     if len(sources) > 1:
         others = [
-            f"| {one['name']} | of `{s['run']}` | | {license_of(one)} |" for s in sources[1:] for one in s["data"]
+            f"| {markdown(one['name'])} | of {markdown_code(s['run'])} | | {markdown(str(license_of(one)))} |"
+            for s in sources[1:]
+            for one in s["data"]
         ]
         words = Words(what + _combined(facts), "the first adapter alone", _again(facts), sources, others)
     return card(run, words, [one for source in sources for one in source["data"]])
@@ -55,10 +61,10 @@ def _kept(found: Mapping[str, Any]) -> str:
 
 
 def _combined(facts: Mapping[str, Any]) -> str:
-    name, accuracy = facts["sources"][0]["run"], 100 * facts["accuracy"]
+    name, accuracy = markdown_code(facts["sources"][0]["run"]), 100 * facts["accuracy"]
     return f"""
-Combined by {_how(facts)}. On the validation texts of `{name}` its accuracy is {accuracy:.1f}; how good it is on the others'
-`fintune evaluate` says. Scores below are of `{name}` alone, and so is what is said of rows, splits and duplicates.
+Combined by {_how(facts)}. On the validation texts of {name} its accuracy is {accuracy:.1f}; how good it is on the others'
+`fintune evaluate` says. Scores below are of {name} alone, and so is what is said of rows, splits and duplicates.
 """
 
 
@@ -68,7 +74,7 @@ def _how(facts: Mapping[str, Any]) -> str:
 
 
 def _again(facts: Mapping[str, Any]) -> str:
-    runs = " ".join(source["run"] for source in facts["sources"])
+    runs = " ".join(shlex.quote(one_line(source["run"])) for source in facts["sources"])
     weights = ",".join(f"{source['weight']:g}" for source in facts["sources"])
     return f"""    fintune merge {runs} --weights {weights} --combine {_how(facts)} -o again
 

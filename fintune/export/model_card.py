@@ -6,6 +6,7 @@ from typing import Any
 
 from fintune.data.licenses import Commerce, license_of
 from fintune.models.references import licence_of
+from fintune.printable import markdown, markdown_code
 from fintune.records import Score, Scores
 from fintune.run import Run
 
@@ -33,7 +34,7 @@ class Words:
 def model_card(run: Run) -> str:
     """Markdown, fed only from what the run folder stores."""
     config = run.config()
-    what = f"A {config.method.name} adapter ({run.data()['task']}) for the base model `{config.model.base}`.\n"
+    what = f"A {config.method.name} adapter ({run.data()['task']}) for the base model {markdown_code(config.model.base)}.\n"
     own = {"run": config.name, "adapter_sha256": run.adapter_sha256()}
     return card(run, Words(what, "this adapter", _AGAIN, [own]), run.data()["sources"])
 
@@ -44,9 +45,10 @@ def card(run: Run, words: Words, sources: Sequence[Mapping[str, Any]]) -> str:
     report = data["report"]
     rows = [_row(f"{words.row}, {part}", of_part) for part, of_part in run.scores().items()]
     rows += [_row(f"{name}, {part}", s) for name, parts in run.baselines().items() for part, s in parts.items()]
-    labels = ", ".join(f"{label} {count:,}" for label, count in report["labels"].items())
+    labels = ", ".join(f"{markdown(label)} {count:,}" for label, count in report["labels"].items())
+    names = ", ".join(map(markdown, report["labels"]))
     percent = f"{100 * config.evaluation.confidence:g}%"
-    return f"""# {config.name}
+    return f"""# {markdown(config.name)}
 
 {words.what}{_commerce(sources)}
 | model, part | {" | ".join(HEADLINE)} |
@@ -58,7 +60,7 @@ validation figures flatter; the test part was not used for any choice.
 
 ## Use
 
-It says which of {", ".join(report["labels"])} a text is, with a probability for each. It knows nothing but the text, and is no advice:
+It says which of {names} a text is, with a probability for each. It knows nothing but the text, and is no advice:
 what hangs on an answer is for a person to check.
 
 ## Data
@@ -79,8 +81,8 @@ base model and data apply to the adapter too. Base model: {licence_of(config.mod
 
 | | sha256 |
 |---|---|
-| base model `{config.model.base}` | `{run.environment().get("base_sha256")}` |
-{chr(10).join(f"| adapter of `{one['run']}` | `{one['adapter_sha256']}` |" for one in words.adapters)}
+| base model {markdown_code(config.model.base)} | `{run.environment().get("base_sha256")}` |
+{chr(10).join(f"| adapter of {markdown_code(one['run'])} | `{one['adapter_sha256']}` |" for one in words.adapters)}
 
 ## Make it again
 
@@ -108,7 +110,7 @@ def _commerce(sources: Sequence[Mapping[str, Any]]) -> str:
 
 def _named(source: Mapping[str, Any]) -> str:
     found = license_of(source)
-    return f"{source['name']} ({found if found.text else f'license {found}'})"
+    return markdown(f"{source['name']} ({found if found.text else f'license {found}'})")
 
 
 def interval(metric: str, score: Score) -> str:
@@ -119,8 +121,10 @@ def interval(metric: str, score: Score) -> str:
 
 
 def _source(source: Mapping[str, Any]) -> str:
-    return f"| {source['name']} | {source['part']} | {source['rows']:,} | {license_of(source)} |"
+    return (
+        f"| {markdown(source['name'])} | {source['part']} | {source['rows']:,} | {markdown(str(license_of(source)))} |"
+    )
 
 
 def _row(name: str, scores: Scores) -> str:
-    return f"| {name} | {' | '.join(interval(metric, scores[metric]) for metric in HEADLINE)} |"
+    return f"| {markdown(name)} | {' | '.join(interval(metric, scores[metric]) for metric in HEADLINE)} |"

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from fintune.atomic import need_place, write_atomically
 from fintune.errors import BrokenEnvironment
+from fintune.printable import printable, printable_content
 from fintune.progress import tell
 from fintune.report import comparison_view, words
 from fintune.report.charts import COMPARISON_CHARTS, RUN_CHARTS
@@ -47,7 +48,7 @@ def write_report(paths: Sequence[str | Path], output: Path | None = None, *, tex
     place = output or (Path(paths[0]) / FILE if len(paths) == 1 else Path(FILE))
     need_place(place)
     page = render(found, library, texts=texts)
-    write_atomically(place, page.encode("utf-8", "replace").decode("utf-8"))  # a lone surrogate is no character
+    write_atomically(place, page)
     tell("report", f"{len(found.runs)} runs · {place.stat().st_size / 1e6:.1f} MB")
     return place
 
@@ -57,13 +58,13 @@ def render(found: Sources, library: "ModuleType", *, texts: bool) -> str:
     most = min(40, max(_FEWEST, _TEXTS // max(len(found.runs), 1)))
     views = [run_view(run, key=f"run{i}", texts=texts, most=most) for i, run in enumerate(found.runs, 1)]
     comparisons = comparison_view.views(found, views)
-    scripts = {"library": _code(library), "page": _asset("page.js")}
-    return str(
+    scripts = {"library": printable(_code(library)), "page": _asset("page.js")}
+    return printable(
         _templates().get_template("report.html").render(
             runs=views,
             comparisons=comparisons,
             texts=texts,
-            charts=_charts(found.runs, comparisons),
+            charts=printable_content(_charts(found.runs, comparisons)),
             style=_asset("style.css"),
             scripts=scripts,
             policy=_policy(scripts.values()),
