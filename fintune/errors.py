@@ -20,6 +20,8 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
 
+from fintune.printable import one_line
+
 _MESSAGE, _HINT = 3_000, 900
 """bytes on a screen"""
 _LINES = 60
@@ -44,7 +46,7 @@ class ConfigError(FintuneError):
     """One or more settings are wrong; `problems` holds a line for each."""
 
     def __init__(self, problems: Sequence[str], *, hint: str = "") -> None:
-        super().__init__("\n".join(problems), hint=hint)
+        super().__init__("\n".join(map(one_line, problems)), hint=hint)
         self.problems = self.message.split("\n")
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fintune.atomic import replacing
+from fintune.data.formulas import SHARE, neutral
 from fintune.data.readers import Reading, need_text, read
 from fintune.errors import BrokenEnvironment, DataError
 from fintune.printable import json_text
@@ -60,12 +61,12 @@ def write_jsonl(path: Path, rows: Rows, labels: Sequence[str]) -> None:
 
 
 def write_csv(path: Path, rows: Rows, labels: Sequence[str]) -> None:
-    """A header line, a column `p_<label>` for every label."""
+    """A header line, a column `p_<label>` for every label; no cell is a formula."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(_columns(labels))
+        writer.writerow(map(neutral, _columns(labels)))
         for row in rows:
-            writer.writerow([f"{v:.6f}" if isinstance(v, float) else v for v in _flat(row).values()])
+            writer.writerow([f"{v:.6f}" if isinstance(v, float) else neutral(v) for v in _flat(row).values()])
 
 
 def write_parquet(path: Path, rows: Rows, labels: Sequence[str]) -> None:
@@ -95,12 +96,12 @@ WRITERS: dict[str, Callable[[Path, Rows, Sequence[str]], None]] = {
 
 def _columns(labels: Sequence[str]) -> dict[str, bool]:
     """Names of the columns, and whether they hold numbers."""
-    shares = dict.fromkeys((f"p_{label}" for label in labels), True)
+    shares = dict.fromkeys((f"{SHARE}{label}" for label in labels), True)
     return {"id": False, "label": False, "confidence": True, **shares, "text": False}
 
 
 def _flat(row: dict[str, Any]) -> dict[str, Any]:
-    shares = {f"p_{label}": float(p) for label, p in row["probabilities"].items()}
+    shares = {f"{SHARE}{label}": float(p) for label, p in row["probabilities"].items()}
     return {
         "id": row["id"],
         "label": row["label"] or "",

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
+from fintune.data.formulas import restoring
 from fintune.data.opening import LONGEST, Broken, Fields, Opening, cells, lines, need_columns
 from fintune.data.quotation import RowShape, are_enclosed, shape_of
 
@@ -25,7 +26,7 @@ def read_csv(path: Path, opening: Opening) -> Iterator[tuple[int, Fields | Broke
     csv.field_size_limit(LONGEST)
     delimiter = opening.delimiter or find_delimiter(path, opening)
     shape = _shape(path, opening, delimiter)
-    records, width, told = _records_of(path, opening, delimiter, shape), shape.width, "most rows have"
+    records, width, told = restoring(_records_of(path, opening, delimiter, shape)), shape.width, "most rows have"
     names: list[str] | None = None
     if _has_header(opening):
         line, header = next(records, (1, []))

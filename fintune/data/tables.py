@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from fintune.data.formulas import restoring
 from fintune.data.opening import Broken, Fields, Opening, cells, need_columns
 from fintune.errors import DataError, did_you_mean, first_line
 
@@ -37,7 +38,7 @@ def read_parquet(path: Path, opening: Opening) -> Iterator[tuple[int, Fields | B
 def read_xlsx(path: Path, opening: Opening) -> Iterator[tuple[int, Fields | Broken]]:
     """Rows of a sheet, under its header line unless columns are numbers."""
     _refuse_bombs(path, opening)
-    rows = _sheet(path, opening)
+    rows = restoring(_sheet(path, opening))
     if opening.header is False or (opening.header is None and opening.columns.by_number()):
         yield from _by_number(rows)
         return

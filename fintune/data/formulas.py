@@ -1,0 +1,51 @@
+"""Cells that a spreadsheet would run: text behind `=`, `+`, `-`, `@` is written behind an apostrophe, and read without it in our files.
+
+>>> neutral("=HYPERLINK(1)"), neutral("-1.5"), restored("'=HYPERLINK(1)")
+("'=HYPERLINK(1)", '-1.5', '=HYPERLINK(1)')
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
+
+FIRST, SHARE, LAST = ("id", "label", "confidence"), "p_", "text"
+"""columns of a file of predictions: the first ones, how those of the labels begin, the last one"""
+T = TypeVar("T")
+_RUN = re.compile(r"'*(?:\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n])")
+"""after https://owasp.org/www-community/attacks/CSV_Injection; apostrophes before it count, so that ours can be told from them"""
+_NUMBER = re.compile(r"[+-]?(\d[\d.,]*|\.\d+)(e[+-]?\d+)?\s?%?", re.IGNORECASE)
+
+
+def neutral(cell: str) -> str:
+    """The cell, with an apostrophe before what a spreadsheet would take for a formula; numbers are left."""
+    return f"'{cell}" if _RUN.match(cell) and not _NUMBER.fullmatch(cell) else cell
+
+
+def restored(cell: str) -> str:
+    """What `neutral` was given."""
+    return cell[1:] if cell.startswith("'") and _RUN.match(cell) else cell
+
+
+def is_predictions(header: Sequence[object]) -> bool:
+    """Whether a file with these columns is one of predictions, whose cells are neutral."""
+    names = [str(name) for name in header]
+    return (
+        len(names) > len(FIRST) + 1
+        and tuple(names[: len(FIRST)]) == FIRST
+        and names[-1] == LAST
+        and all(name.startswith(SHARE) for name in names[len(FIRST) : -1])
+    )
+
+
+def restoring(rows: Iterator[tuple[int, T]]) -> Iterator[tuple[int, T]]:
+    """Numbered rows, the header first; those of a file of predictions as they were before they were neutral."""
+    for line, header in rows:
+        yield line, header
+        ours = isinstance(header, list | tuple) and is_predictions(header)
+        yield from ((line, _whole(row)) for line, row in rows) if ours else rows
+
+
+def _whole(row: T) -> T:
+    if not isinstance(row, list | tuple):
+        return row
+    return type(row)(restored(cell) if isinstance(cell, str) else cell for cell in row)
