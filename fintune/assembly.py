@@ -14,8 +14,9 @@ from fintune.errors import ModelError
 from fintune.foreign import ForeignAdapter
 from fintune.methods import METHODS, own_format
 from fintune.models.stack import bare
-from fintune.preparation import Prepared, first_tokens, need_fit, need_positions, prompts_of
+from fintune.preparation import Prepared, first_tokens, need_distinct, need_fit, need_positions, prompts_of
 from fintune.progress import tell
+from fintune.prompts import Kind, PromptEncoder
 from fintune.records import Encoded
 from fintune.run import Run
 from fintune.sections import ModelSection, RunConfig
@@ -51,10 +52,15 @@ def try_on(config: RunConfig) -> None:
 
 
 def load_base(config: RunConfig) -> "LoadedModel":
-    """The base model of a config, clean."""
+    """The base model of a config, clean. Raises ModelError before weights load where its tokenizer cannot tell the task's answers apart."""
     from fintune.models import load_model
 
-    return load_model(config.model.base, **_how(config.model, config.model.device))
+    task = TASKS[config.task.name].build(config.task)
+
+    def need_answers(tokenizer: Any, kind: Kind) -> None:
+        need_distinct(PromptEncoder(tokenizer, kind, config.model.max_length), task)
+
+    return load_model(config.model.base, accept=need_answers, **_how(config.model, config.model.device))
 
 
 def _how(model: ModelSection, device: str) -> dict[str, Any]:

@@ -166,7 +166,8 @@ def _label_map(applied: Mapping[str, Mapping[str, int]]) -> str:
 
 def _tokens(tokens: Mapping[str, float]) -> str:
     share = f", {tokens['over_limit']:.1%} over model.max_length" if tokens["over_limit"] else ""
-    return f"median {tokens['median']:g}, longest {tokens['longest']:g} of {tokens['looked_at']:,.0f} texts{share}"
+    unknown = f", {tokens['unknown']:.1%} unknown to the tokenizer" if tokens.get("unknown") else ""
+    return f"median {tokens['median']:g}, longest {tokens['longest']:g} of {tokens['looked_at']:,.0f} texts{share}{unknown}"
 
 
 def _beside(against: Against) -> str:

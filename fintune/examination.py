@@ -17,10 +17,10 @@ from fintune.data.against import Against, compare
 from fintune.data.findings import Finding, by_weight, finding
 from fintune.data.opening import Columns
 from fintune.data.readers import Reading, read
-from fintune.data.report import DataReport, report, token_lengths
+from fintune.data.report import DataReport, report
 from fintune.data.splits import Parts, fingerprint
 from fintune.data.suspicion import LARGEST, Suspicion, suspicious
-from fintune.errors import DataError, FintuneError
+from fintune.errors import DataError, FintuneError, ModelError
 from fintune.gathering import Gathered, gather, reading, reading_like
 from fintune.models import check_reference
 from fintune.models.load import load_tokenizer
@@ -28,11 +28,7 @@ from fintune.preparation import divided, material
 from fintune.progress import tell
 from fintune.records import Example, Fault, Row
 from fintune.sections import RunConfig
-
-_SAMPLE = 10_000
-"""texts whose tokens are counted"""
-_CHARACTERS = 20_000
-"""of each of them"""
+from fintune.token_counts import Counts, count_tokens
 
 
 @dataclass(frozen=True)
@@ -126,18 +122,13 @@ def _tokens(
     tokenizer = load_tokenizer(config.model.base)
     if tokenizer is None or not examples:
         return {}
-    chosen = examples[:: max(1, len(examples) // _SAMPLE)]
-    longest = max(len(tokenizer(gathered.task.answer(label))["input_ids"]) for label in gathered.task.labels)
-    prompts = [str(gathered.task.prompt(e.text[:_CHARACTERS])) for e in chosen]
-    lengths = np.array([len(ids) + longest for ids in tokenizer(prompts)["input_ids"]])
-    limit = config.model.max_length
-    over = [e.id for e, length in zip(chosen, lengths.tolist(), strict=True) if length > limit]
-    share = len(over) / len(chosen)
-    message = (
-        f"texts over model.max_length ({limit} tokens), which lose their middle: {{n}} of {len(chosen):,} looked at"
-    )
-    extra += finding("too-long", "warning" if share > 0.01 else "note", message, over)
-    return token_lengths(lengths.tolist(), limit)
+    counts = Counts()
+    try:
+        counts = count_tokens(config, gathered.task, examples, tokenizer)
+    except ModelError as error:
+        extra.append(Finding("model", "severe", 1, f"{error.message}. {error.hint}"))
+    extra += counts.findings
+    return counts.tokens
 
 
 def _against(config: RunConfig, examples: Sequence[Example], other: str | None, extra: list[Finding]) -> Against | None:

@@ -136,6 +136,7 @@ def encode(prepared: Prepared, loaded: LoadedModel) -> list[Encoded]:
     """Token ids of the training part; says how many texts were cut, refuses what cannot fit."""
     encoder = _encoder(prepared, loaded)
     task, encoded, train = prepared.task, [], prepared.splits["train"]
+    _need_known(encoder, task, loaded)
     first_only = first_tokens(prepared.config, task, loaded) is not None
     counts = Counter(example.label for example in train)
     balanced = prepared.config.train.class_weights == "balanced"
@@ -151,6 +152,20 @@ def encode(prepared: Prepared, loaded: LoadedModel) -> list[Encoded]:
     if cut := sum(e.cut > 0 for e in encoded):
         tell("data", f"{cut} of {len(encoded)} training texts exceed {encoder.max_length} tokens and lost their middle")
     return encoded
+
+
+def _need_known(encoder: PromptEncoder, task: Task, loaded: LoadedModel) -> None:
+    """Refuse a template's control token that the model has no row for; say where an answer is not known whole."""
+    rows, before = loaded.model.get_input_embeddings().num_embeddings, len(encoder.before)
+    prompt = encoder.encode_prompts([task.prompt("")], reserve=0)[0][0][before:]
+    if beyond := [i for i in prompt if i >= rows]:
+        raise ModelError(
+            f"task.prompt: the model's embedding has {rows} rows, and none for '{loaded.tokenizer.decode(beyond[:1])}'",
+            hint="Leave that token out of the template.",
+        )
+    for label in unknown_answers(encoder, task):
+        answer = task.answer(label).strip()
+        tell("data", f"severe: the tokenizer does not know all of the answer '{answer}': set another in task.answers")
 
 
 def prompts_of(prepared: Prepared, loaded: LoadedModel, part: str) -> list[list[int]]:
@@ -174,6 +189,25 @@ def _encoder(prepared: Prepared, loaded: LoadedModel) -> PromptEncoder:
 def answers_of(encoder: PromptEncoder, task: Task) -> list[list[int]]:
     """Ids of a task's answers, in the order of its labels."""
     return [encoder.answer_ids(answer, task.prompt("").after) for answer in task.candidates()]
+
+
+def need_distinct(encoder: PromptEncoder, task: Task) -> None:
+    """Refuse answers that are the same tokens: no model could tell them apart. Raises ModelError."""
+    said: dict[tuple[int, ...], str] = {}
+    for answer, ids in zip(task.candidates(), answers_of(encoder, task), strict=True):
+        other = said.setdefault(tuple(ids), answer)
+        if other != answer:
+            tokens = " ".join(encoder.tokenizer.convert_ids_to_tokens(ids))
+            raise ModelError(
+                f"task.answers: '{other.strip()}' and '{answer.strip()}' are the same tokens to this model: {tokens}",
+                hint="Use other words for them in task.answers, or a model whose tokenizer knows them.",
+            )
+
+
+def unknown_answers(encoder: PromptEncoder, task: Task) -> list[str]:
+    """Labels whose answers hold characters the tokenizer does not know."""
+    pairs = zip(task.labels, answers_of(encoder, task), strict=True)
+    return [label for label, ids in pairs if encoder.tokenizer.unk_token_id in ids]
 
 
 def first_tokens(config: RunConfig, task: Task, reader: LoadedModel | PromptEncoder) -> list[int] | None:

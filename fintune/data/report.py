@@ -39,7 +39,8 @@ class DataReport:
     dropped: dict[str, int] = field(default_factory=dict)
     """rows left out, by reason"""
     tokens: dict[str, float] = field(default_factory=dict)
-    """lengths of prompt and answer: median, longest, share over model.max_length, texts looked at; empty when not counted"""
+    """lengths of prompt and answer: median, longest, share over model.max_length, texts looked at; of a check the share of tokens that are
+    unknown; empty when not counted"""
     twins_in_train: dict[str, int] = field(default_factory=dict)
     """rows of each other part with a near-duplicate in train"""
     dates: dict[str, list[str]] = field(default_factory=dict)

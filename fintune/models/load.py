@@ -7,7 +7,7 @@ A reference is `embedded`, `embedded-seq2seq`, a folder, a `.gguf` file, or a hu
 'causal'
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from warnings import catch_warnings, filterwarnings
 
 from fintune.errors import ModelError
 from fintune.models import peft_files
+from fintune.models.embedding_rows import fit_rows
 from fintune.models.families import OVERFLOW_IN_HALF
 from fintune.models.peft_files import misfit_error
 from fintune.models.quantization import keep_packing, quantized, unpacked
@@ -65,7 +66,7 @@ class LoadedModel:
         return sum(n for n, trains in sizes if trains), sum(n for n, _ in sizes)
 
 
-def load_model(
+def load_model(  # noqa: PLR0913
     reference: str,
     *,
     revision: str | None = None,
@@ -73,8 +74,12 @@ def load_model(
     device: str = "auto",
     quantization: str = "none",
     double: bool = False,
+    accept: Callable[[Any, Kind], None] | None = None,
 ) -> LoadedModel:
-    """Load a base model, in 4 or 8 bits if asked. Raises ModelError when it is missing, damaged, or only to be had as a pickle."""
+    """Load a base model, in 4 or 8 bits if asked. Raises ModelError when it is missing, damaged, or only to be had as a pickle.
+
+    `accept` sees the tokenizer and may refuse it before weights load.
+    """
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
 
@@ -94,14 +99,15 @@ def load_model(
         kind: Kind = "seq2seq" if config.is_encoder_decoder else "causal"
         tokenizer = AutoTokenizer.from_pretrained(place, **options)
         tokenizer("a涨🚀")  # a tokenizer without its settings fails here, not in the middle of the data
+        fit_rows(reference, tokenizer, getattr(config.get_text_config(), "vocab_size", None))
+        if accept is not None:
+            accept(tokenizer, kind)
         auto: Any = AutoModelForSeq2SeqLM if kind == "seq2seq" else AutoModelForCausalLM
         model, loading = auto.from_pretrained(
             place, dtype=precision, use_safetensors=True, output_loading_info=True, **options, **fewer_bits
         )
     _need_whole(reference, model, loading)
     _say_whether_tied(model)
-    if tokenizer.pad_token_id is None:
-        tokenizer.pad_token = tokenizer.eos_token
     digest = folder_sha256(Path(place)) if local else f"commit {config._commit_hash}"
     if fewer_bits:
         keep_packing(model)
