@@ -7,7 +7,8 @@ The template ends in `{answer}`: the blank before it belongs to the answer, so t
 ('Profit rose.\\nLabel:', ' positive')
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -16,7 +17,9 @@ from fintune.errors import did_you_mean
 from fintune.records import Example, Fault, Prompt, Row
 from fintune.tasks.protocol import TaskEntry, TaskOptions
 
-_TEXT, _ANSWER = "{text}", "{answer}"
+_PLACEHOLDERS = ["text", "answer"]
+_BRACES = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
+"""a brace that is meant (doubled), a placeholder, a lone brace"""
 
 _SENTIMENT_PROMPTS = {"en": "{text}\nSentiment: {answer}", "zh": "{text}\n情绪：{answer}"}
 _SENTIMENT_ANSWERS = {
@@ -30,7 +33,10 @@ class ClassificationOptions(TaskOptions):
 
     name: Literal["classification"] = "classification"
     labels: list[str] = Field(min_length=2, description="The closed set of labels, as they stand in the data.")
-    prompt: str = Field("{text}\nLabel: {answer}", description="Template: {text} once, then {answer} at the very end.")
+    prompt: str = Field(
+        "{text}\nLabel: {answer}",
+        description="Template: {text} once, then {answer} at the very end; a brace itself is written {{ or }}.",
+    )
     answers: dict[str, str] = Field(
         default_factory=dict, description="What the model says for a label, where that is not the label itself."
     )
@@ -45,7 +51,16 @@ class ClassificationOptions(TaskOptions):
     @field_validator("prompt")
     @classmethod
     def _template_is_whole(cls, prompt: str) -> str:
-        if prompt.count(_TEXT) != 1 or prompt.count(_ANSWER) != 1 or not prompt.endswith(_ANSWER):
+        pieces = list(_BRACES.finditer(prompt))
+        names = [piece[1] for piece in pieces if piece[1] is not None]
+        if unknown := [name for name in names if name not in _PLACEHOLDERS]:
+            near = did_you_mean(unknown[0], _PLACEHOLDERS)
+            raise ValueError(
+                f"no placeholder is called {{{unknown[0]}}}. {near} A brace itself is written {{{{ or }}}}"
+            )
+        if any(piece[0] in ("{", "}") for piece in pieces):
+            raise ValueError("a lone brace: a brace itself is written {{ or }}")
+        if names != _PLACEHOLDERS or pieces[-1].end() != len(prompt):
             raise ValueError("the template needs {text} once and must end with {answer}")
         return prompt
 
@@ -60,11 +75,20 @@ class ClassificationOptions(TaskOptions):
         return self
 
 
+def _literals(prompt: str) -> tuple[str, str]:
+    """What a template has before the text, and between text and answer."""
+    text, answer = (piece.span() for piece in _BRACES.finditer(prompt) if piece[1] is not None)
+    before, after = prompt[: text[0]], prompt[text[1] : answer[0]]
+    return _BRACES.sub(lambda piece: piece[0][0], before), _BRACES.sub(lambda piece: piece[0][0], after)
+
+
 class SentimentOptions(ClassificationOptions):
     """Settings of task `sentiment`: a classification whose labels, prompt and answers are set by `language`."""
 
     name: Literal["sentiment"] = "sentiment"  # type: ignore[assignment]
-    language: Literal["en", "zh"] = Field("en", description="Language of prompt and answers (texts may be any).")
+    language: Literal["en", "zh"] = Field(
+        "en", description="Language of the prompt, and of the answer for every label it has one for (texts may be any)."
+    )
     labels: list[str] = Field(["negative", "neutral", "positive"], min_length=2, description="Labels in the data.")
     prompt: str = Field(_SENTIMENT_PROMPTS["en"], description="Template; left out: the language's own.")
 
@@ -80,22 +104,50 @@ class SentimentOptions(ClassificationOptions):
         own: dict[str, Any] = {}
         if values.get("prompt") in (None, *_SENTIMENT_PROMPTS.values()):
             own["prompt"] = _SENTIMENT_PROMPTS[language]
-        standard = values.get("labels") in (None, list(_SENTIMENT_ANSWERS["en"]))
-        if standard and values.get("answers") in (None, {}, *_SENTIMENT_ANSWERS.values()):
-            own["answers"] = _SENTIMENT_ANSWERS[language]
+        labels, answers = values.get("labels"), values.get("answers")
+        names = list(_SENTIMENT_ANSWERS["en"]) if labels is None else labels
+        if isinstance(names, list) and isinstance(answers, Mapping | None):
+            chosen = {} if _written_out(values, language) else {str(k): v for k, v in (answers or {}).items()}
+            said = _SENTIMENT_ANSWERS[language]
+            own["answers"] = {name: said[name] for name in map(_trimmed, names) if name in said} | chosen
         return values | own
+
+    @model_validator(mode="after")
+    def _one_language(self) -> Self:
+        said = _SENTIMENT_ANSWERS[self.language]
+        lacking = [label for label in self.labels if self.language != "en" and label not in self.answers]
+        borrowed = [label for label in self.labels if label in said and self.answers.get(label) == said[label]]
+        if lacking and borrowed:
+            raise ValueError(
+                f"language {self.language} says '{said[borrowed[0]]}' for {borrowed[0]} and nothing for '{lacking[0]}': "
+                "give that an answer in answers"
+            )
+        return self
+
+
+def _written_out(values: Mapping[str, Any], language: str) -> bool:
+    """Whether no answer was chosen: labels said again, or another language's beside its prompt, as a config written out has them."""
+    answers, prompt = values.get("answers") or {}, values.get("prompt")
+    others = [name for name, said in _SENTIMENT_ANSWERS.items() if name != language and answers.items() <= said.items()]
+    return all(label == answer for label, answer in answers.items()) or any(
+        prompt == _SENTIMENT_PROMPTS[name] for name in others
+    )
+
+
+def _trimmed(label: object) -> str:
+    return str(label).strip()
 
 
 class Classification:
     """The task behind both registry entries; see Task for what its methods promise."""
 
     version = 2
-    """2: answers have the tokens they have behind their prompt; control tokens in a text are letters"""
+    """2: answers have the tokens they have behind their prompt; control tokens in a text are letters; braces are doubled"""
 
     def __init__(self, options: ClassificationOptions) -> None:
         self.name: str = options.name
         self.labels: Sequence[str] = tuple(options.labels)
-        before, after = options.prompt.removesuffix(_ANSWER).split(_TEXT)
+        before, after = _literals(options.prompt)
         self._before, self._after = before, after.rstrip()
         self._gap = after[len(self._after) :]
         self._answers = {label: self._gap + options.answers.get(label, label).strip() for label in self.labels}

@@ -26,6 +26,13 @@ def test_braces_in_a_text_are_harmless() -> None:
     assert str(task().prompt("{text} {answer} {0}")) == "{text} {answer} {0}\nLabel:"
 
 
+def test_doubled_braces_in_a_template_are_braces() -> None:
+    chosen = task(prompt='{{"text": "{text}", {{{{x}}}} "label": "{answer}')
+    assert chosen.prompt("{up}") == Prompt('{"text": "', "{up}", '", {{x}} "label": "')
+    assert chosen.candidates() == ["up", "down"]
+    assert str(task(prompt="{{{text}}} {answer}").prompt("x")) == "{x}"
+
+
 def test_answers_may_differ_from_labels() -> None:
     chosen = task(answers={"up": "gute Nachricht"})
     assert chosen.candidates() == [" gute Nachricht", " down"]
@@ -63,6 +70,25 @@ def test_options_that_cannot_work_are_refused(options: dict[str, Any]) -> None:
         ({"labels": ["up", "up "]}, "labels must differ and not be empty"),
         ({"prompt": "{text}"}, "the template needs {text} once and must end with {answer}"),
         ({"prompt": "{text} {answer}."}, "the template needs {text} once and must end with {answer}"),
+        (
+            {"prompt": "{text} A. {A}\nLabel: {answer}"},
+            "no placeholder is called {A}. Allowed: text, answer. A brace itself is written {{ or }}",
+        ),
+        (
+            {"prompt": "{txt}\nLabel: {answer}"},
+            "no placeholder is called {txt}. Did you mean 'text'? A brace itself is written {{ or }}",
+        ),
+        (
+            {"prompt": "{Company Name}: {text} {answer}"},
+            "no placeholder is called {Company Name}. Allowed: text, answer. A brace itself is written {{ or }}",
+        ),
+        (
+            {"prompt": "{} {text} {answer}"},
+            "no placeholder is called {}. Allowed: text, answer. A brace itself is written {{ or }}",
+        ),
+        ({"prompt": '{"text": "{text}", "label": "{answer}'}, "a lone brace: a brace itself is written {{ or }}"),
+        ({"prompt": "{text}} {answer}"}, "a lone brace: a brace itself is written {{ or }}"),
+        ({"prompt": "{text} {{answer}}"}, "the template needs {text} once and must end with {answer}"),
         ({"answers": {"upp": "x"}}, "answers names the label 'upp'. Did you mean 'up'?"),
         ({"answers": {"sideways": "x"}}, "answers names the label 'sideways'. Allowed: up, down."),
         ({"answers": {"up": " down "}}, "the answers of two labels must differ and not be empty"),
@@ -120,6 +146,37 @@ def test_the_sentiment_preset_speaks_two_languages() -> None:
     assert str(chinese.prompt("上涨")) == "上涨\n情绪："
     own = Classification(SentimentOptions(labels=["bear", "bull"], language="zh"))
     assert own.candidates() == ["bear", "bull"], "labels of one's own answer for themselves"
+
+
+def chinese(**options: Any) -> Classification:
+    return Classification(SentimentOptions(**({"language": "zh"} | options)))
+
+
+def test_a_language_answers_for_every_label_it_knows() -> None:
+    assert chinese(labels=["negative", "positive"]).candidates() == ["负面", "正面"]
+    assert chinese(labels=["positive", "neutral", "negative"]).candidates() == ["正面", "中性", "负面"]
+    assert chinese(labels=[" negative ", "mixed"], answers={"mixed": "好坏参半"}).candidates() == ["负面", "好坏参半"]
+    assert chinese(answers={"positive": "利好"}).candidates() == ["负面", "中性", "利好"]
+    assert Classification(SentimentOptions(labels=["negative", "mixed"])).candidates() == [" negative", " mixed"]
+
+
+def test_answers_of_two_languages_are_not_mixed() -> None:
+    with pytest.raises(
+        ValidationError, match="language zh says '负面' for negative and nothing for 'mixed': give that an"
+    ):
+        chinese(labels=["negative", "mixed"])
+
+
+def test_answers_one_chose_stay_and_those_a_config_has_written_out_give_way() -> None:
+    own = {"negative": "负面", "neutral": "中性", "positive": "正面"}
+    assert Classification(SentimentOptions(answers=own)).candidates() == [" 负面", " 中性", " 正面"], "chosen"
+    written = SentimentOptions(language="zh", labels=["negative", "positive"]).model_dump()
+    again = SentimentOptions(**written)
+    assert again.model_dump() == written
+    english = Classification(SentimentOptions(**written | {"language": "en"}))
+    assert english.candidates() == [" negative", " positive"]
+    back = Classification(SentimentOptions(**SentimentOptions().model_dump() | {"language": "zh"}))
+    assert back.candidates() == ["负面", "中性", "正面"]
 
 
 def test_every_entry_builds() -> None:
