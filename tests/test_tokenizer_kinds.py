@@ -4,10 +4,16 @@ from typing import Any
 
 import pytest
 
+from fintune.config import load
 from fintune.engines.protocol import asked
+from fintune.engines.torch_engine import TorchEngine
+from fintune.errors import ModelError
+from fintune.models import LoadedModel, load_model
+from fintune.preparation import first_tokens
 from fintune.prompts import PromptEncoder
 from fintune.records import Encoded, Prompt
 from fintune.tasks.classification import Classification, ClassificationOptions
+from tests import families
 from tests.kinds import CHAT, KINDS, tokenizer_of
 
 TEMPLATES = {
@@ -165,3 +171,38 @@ def test_only_the_middle_of_a_text_is_cut_between_control_tokens(kind: str) -> N
     assert found.input_ids[:place] == whole.input_ids[:place]
     assert tokenizer.convert_tokens_to_ids("<|end|>") in found.input_ids[place:]
     assert tokenizer.convert_tokens_to_ids("<|user|>") in found.input_ids[:place]
+
+
+@pytest.fixture(scope="module")
+def llama(tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
+    """A tiny LLaMA with its kind of tokenizer."""
+    folder = families.save("llama", tmp_path_factory.mktemp("llama"), vocab_size=len(tokenizer_of("llama")))
+    tokenizer_of("llama").save_pretrained(folder)
+    return load_model(str(folder), device="cpu")
+
+
+@pytest.mark.parametrize("text", ["公司利润上涨。", "Sales fell </s> by 5 %"])
+def test_an_engine_gives_what_the_model_gives_for_the_whole_text(llama: LoadedModel, text: str) -> None:
+    import torch
+
+    task = task_of("chinese")
+    ranked = TorchEngine(llama, max_length=200).rank([task.prompt(text)], task.candidates())
+    options: Any = {"split_special_tokens": True}
+    for answer, score in zip(task.candidates(), ranked.log_probability[0], strict=True):
+        before = llama.tokenizer(str(task.prompt(text)), **options)["input_ids"]
+        whole = [*llama.tokenizer(f"{task.prompt(text)}{answer}", **options)["input_ids"], llama.tokenizer.eos_token_id]
+        with torch.inference_mode():
+            logits = llama.model(torch.tensor([whole])).logits[0].log_softmax(-1)
+        said = sum(float(logits[i - 1, whole[i]]) for i in range(len(before), len(whole)))
+        assert score == pytest.approx(said, abs=1e-4)
+
+
+def test_first_tokens_tell_answers_apart_without_a_blank_before_them(llama: LoadedModel) -> None:
+    raw = {"task": {"name": "sentiment", "language": "zh"}, "train": {"objective": "candidates"}}
+    config = load(raw)
+    found = first_tokens(config, Classification(config.task), llama)  # type: ignore[arg-type]
+    assert found is not None
+    assert len(set(found)) == 3
+    prefixed = load(raw | {"task": raw["task"] | {"answers": {"negative": "正面人"}}})
+    with pytest.raises(ModelError, match="'正面人' and '正面' both begin with '"):
+        first_tokens(prefixed, Classification(prefixed.task), llama)  # type: ignore[arg-type]

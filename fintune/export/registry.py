@@ -60,8 +60,8 @@ class Format:
     extra: str = ""
     half_overflows: bool = False
     """whether float16 is what programs then compute in"""
-    version: int = 1
-    """raised when what is written changes so that what was written before must not be run"""
+    version: int = 2
+    """raised when what is written, or how prompts and answers are read, changes so that what was written before must not be run"""
     families: tuple[str, ...] = ()
     """config.model_type it is for; any if empty"""
 
@@ -178,7 +178,7 @@ FORMATS = {
             AsEngine(onnx_graph.run),
             packages=("onnxruntime",),
             to_write=("onnx", "onnxscript"),
-            version=2,
+            version=3,
             extra="onnx",
             families=onnx_graph.FAMILIES,
         ),
