@@ -7,13 +7,10 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from rich.table import Table
-from rich.text import Text
-
-from fintune.display import empty_table
 from fintune.durations import duration
 from fintune.evaluation.significance import METRICS
 from fintune.export.model_card import interval
+from fintune.layout import Table, Text
 from fintune.records import Score
 
 _UNKNOWN = "-"
@@ -49,7 +46,7 @@ def comparison_tables(content: Mapping[str, Any]) -> Iterator[Table | Text]:
 
 def scores(content: Mapping[str, Any]) -> Table:
     """A row a method or challenger, a line between groups."""
-    table = empty_table(
+    table = Table(
         f"{content['part']}, n = {content['n']:,}; {100 * content['confidence']:g}% intervals over seeds and texts; "
         "rows of one group cannot be told apart from its first"
     )
@@ -67,7 +64,7 @@ def scores(content: Mapping[str, Any]) -> Table:
 
 def costs(rows: Sequence[Mapping[str, Any]]) -> Table:
     """What each row takes."""
-    table = empty_table("costs of one run: time of the optimizer's steps, peak memory, time to score 1,000 texts")
+    table = Table("costs of one run: time of the optimizer's steps, peak memory, time to score 1,000 texts")
     table.add_column("row", no_wrap=True)
     shown = {name: say for name, say in _COSTS.items() if any(row[name] is not None for row in rows)}
     for name in shown:
@@ -80,7 +77,7 @@ def costs(rows: Sequence[Mapping[str, Any]]) -> Table:
 def learning_curve(points: Sequence[Mapping[str, Any]]) -> Table:
     """The first metric by size of the train part."""
     metric, sizes = next(iter(METRICS)), sorted({point["size"] for point in points})
-    table = empty_table(f"{metric.replace('_', ' ')} by examples to learn from")
+    table = Table(f"{metric.replace('_', ' ')} by examples to learn from")
     table.add_column("row", no_wrap=True)
     for size in sizes:
         table.add_column(f"{size:,}", justify="right", no_wrap=True)

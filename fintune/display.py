@@ -4,11 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
-from rich.table import Table
-from rich.text import Text
 
 from fintune.data.against import Against
 from fintune.data.findings import Finding
@@ -16,6 +13,7 @@ from fintune.data.suspicion import Suspicion
 from fintune.durations import duration
 from fintune.examination import Examination
 from fintune.export.model_card import HEADLINE, interval
+from fintune.layout import Table, Text
 from fintune.printable import one_line
 from fintune.progress import Progress as Event
 from fintune.progress import listening
@@ -61,7 +59,7 @@ def progress_bars(console: Console) -> Iterator[None]:
 
 def trimmed(found: "Trimmed") -> Table:
     """Tokens, parameters and megabytes of a trimmed model, and how nearly it equals the whole one."""
-    table = empty_table(found.folder)
+    table = Table(found.folder)
     table.add_column("", no_wrap=True)
     table.add_column("before", justify="right")
     table.add_column("after", justify="right")
@@ -75,7 +73,7 @@ def trimmed(found: "Trimmed") -> Table:
 
 def scores_table(rows: Mapping[str, Scores], *, confidence: float) -> Table:
     """One row a model, one column a headline metric, each with its interval."""
-    table = empty_table(f"{100 * confidence:g}% bootstrap intervals; accuracy and F1 in per cent")
+    table = Table(f"{100 * confidence:g}% bootstrap intervals; accuracy and F1 in per cent")
     table.add_column("model, part", no_wrap=True)
     for metric in HEADLINE:
         table.add_column(metric.replace("_", " "), justify="right", no_wrap=True)
@@ -94,7 +92,7 @@ def losses(scores: Scores) -> Text:
 
 def classes_table(scores: Scores, labels: Sequence[str]) -> Table:
     """Precision, recall and F1 of each label."""
-    table = empty_table("per label, in per cent")
+    table = Table("per label, in per cent")
     table.add_column("label", no_wrap=True)
     for metric in ("precision", "recall", "f1"):
         table.add_column(metric, justify="right", no_wrap=True)
@@ -106,7 +104,7 @@ def classes_table(scores: Scores, labels: Sequence[str]) -> Table:
 
 def confusion_table(scores: Scores, labels: Sequence[str]) -> Table:
     """How often each label was answered as each."""
-    table = empty_table("gold label (row), answered as (column)")
+    table = Table("gold label (row), answered as (column)", zeros="0")
     table.add_column("gold", no_wrap=True)
     for label in labels:
         table.add_column(Text(label), justify="right")
@@ -129,7 +127,7 @@ def examination(found: Examination) -> Iterator[Table]:
 
 
 def _facts(found: Examination) -> Table:
-    report, table = found.report, empty_table("data", show_header=False)
+    report, table = found.report, Table("data", show_header=False)
     facts: dict[str, Any] = {
         "sources": ", ".join(f"{s['name']} ({s['format']}, {s['rows']:,})" for s in found.sources[:5]),
         "rows": f"{report.rows:,}" + (f", {report.unusable:,} unusable" if report.unusable else ""),
@@ -178,19 +176,19 @@ def _beside(against: Against) -> str:
 
 
 def _findings(findings: Sequence[Finding]) -> Table:
-    table = empty_table("findings, the worst first")
+    table = Table("findings, the worst first")
     for column in ("level", "kind"):
         table.add_column(column, no_wrap=True)
     table.add_column("what")
     table.add_column("rows")
     style = {"severe": "bold red", "warning": "yellow", "note": ""}
     for f in findings:
-        table.add_row(Text(f.level, style[f.level]), f.kind, Text(f.message), Text(", ".join(f.rows[:3])))
+        table.add_row(Text(f.level, style[f.level]), f.kind, Text(f.message), Text("\n".join(f.rows[:3])))
     return table
 
 
 def _label_samples(samples: Mapping[str, Sequence[str]]) -> Table:
-    table = empty_table("labels that are numbers: do the texts bear out the names?")
+    table = Table("labels that are numbers: do the texts bear out the names?")
     table.add_column("label", no_wrap=True)
     table.add_column("texts")
     for label, texts in samples.items():
@@ -199,7 +197,7 @@ def _label_samples(samples: Mapping[str, Sequence[str]]) -> Table:
 
 
 def _suspicious(found: Sequence[Suspicion]) -> Table:
-    table = empty_table(f"labels to review, the most doubtful of {len(found)}")
+    table = Table(f"labels to review, the most doubtful of {len(found)}")
     for column in ("row", "label", "rather"):
         table.add_column(column, no_wrap=True)
     table.add_column("text")
@@ -210,7 +208,7 @@ def _suspicious(found: Sequence[Suspicion]) -> Table:
 
 def _cross(against: Against) -> Table:
     columns = sorted({label for counts in against.labels.values() for label in counts})
-    table = empty_table(f"label here (row), in {against.other} (column), on shared texts")
+    table = Table(f"label here (row), in {against.other} (column), on shared texts", zeros="0")
     table.add_column("here", no_wrap=True)
     for column in columns:
         table.add_column(Text(column), justify="right")
@@ -221,8 +219,8 @@ def _cross(against: Against) -> Table:
 
 def predictions_table(predictions: Sequence[Prediction]) -> Table:
     """Label, probability of each label, text."""
-    table = empty_table()
-    table.add_column("label")
+    table = Table()
+    table.add_column("label", no_wrap=True)
     for label in predictions[0].probabilities if predictions else ():
         table.add_column(Text(label), justify="right")
     table.add_column("text")
@@ -254,9 +252,7 @@ def _shade(effect: float) -> str:
 
 def estimate(found: "Estimate") -> Table:
     """What a run would take."""
-    table = empty_table(
-        f"from {found.measured} steps of {found.steps:,}, {found.step_seconds:.1f} s each", show_header=False
-    )
+    table = Table(f"from {found.measured} steps of {found.steps:,}, {found.step_seconds:.1f} s each", show_header=False)
     for part, size in found.memory.items():
         table.add_row(part, Text(f"{size / 1e9:.2f} GB", justify="right"))
     fits = "" if found.fits else ": too much"
@@ -272,24 +268,12 @@ def estimate(found: "Estimate") -> Table:
 
 def listing(rows: Sequence[Mapping[str, str]]) -> Table:
     """A plain table; the keys of the first row are the columns."""
-    table = empty_table()
+    table = Table()
     for column in rows[0]:
         table.add_column(column)
     for row in rows:
         table.add_row(*(Text(value) for value in row.values()))
     return table
-
-
-def empty_table(title: str | None = None, *, show_header: bool = True) -> Table:
-    """A table in the style of all commands."""
-    return Table(
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-        title=title,
-        title_justify="left",
-        title_style="dim",
-        show_header=show_header,
-    )
 
 
 def _counts(labels: Mapping[str, int]) -> str:

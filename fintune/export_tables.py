@@ -3,14 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.table import Table
-
-from fintune.display import empty_table
+from fintune.layout import Table
 
 
 def exports(found: Sequence[Mapping[str, Any]]) -> Table:
     """What exports weigh, how fast they answer, and how their answers differ from the run's."""
-    table = empty_table("beside the answers of the adapter, in full precision")
+    table = Table("beside the answers of the adapter, in full precision")
     for column in ("format", "MB", "loads in", "texts/s", "largest difference", "labels kept", "accuracy"):
         table.add_column(column, justify="left" if column == "format" else "right")
     for one in found:

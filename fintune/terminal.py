@@ -12,11 +12,10 @@ from contextlib import contextmanager
 from logging import getLogger
 from typing import Any
 
-from rich.text import Text
-
 from fintune import display
 from fintune.comparison_tables import comparison_tables
 from fintune.errors import ConfigError, DataError, FintuneError, UsageError
+from fintune.layout import Text
 from fintune.printable import json_text, one_line
 from fintune.records import Scores
 from fintune.run import typed

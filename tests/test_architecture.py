@@ -7,7 +7,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "fintune"
 LAYERS = [
-    {"errors", "records", "metrics", "progress", "atomic", "signals", "durations", "untrusted", "printable"},
+    {"errors", "records", "metrics", "progress", "atomic", "signals", "durations", "untrusted", "printable", "layout"},
     {
         "config",
         "sections",

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.text import Text
 
 from fintune.commands.options import AsJson, Code, Debug
+from fintune.layout import Text
 from fintune.run import typed
 from fintune.terminal import err, out, print_json, show_list
 

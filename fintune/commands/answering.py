@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.text import Text
 
 from fintune import display
 from fintune.commands.options import (
@@ -22,6 +21,7 @@ from fintune.commands.options import (
     TaskOption,
 )
 from fintune.errors import RunError
+from fintune.layout import Text
 from fintune.terminal import err, out, print_json, say_bulk, working
 
 if TYPE_CHECKING:

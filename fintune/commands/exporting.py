@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
-from rich.text import Text
 
 from fintune import export_tables
 from fintune.combining import How
 from fintune.commands.options import AsJson, Code, Debug, RunFolder
 from fintune.errors import UsageError
 from fintune.export.registry import FORMATS
+from fintune.layout import Text
 from fintune.run import typed
 from fintune.terminal import out, print_json, working
 

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.text import Text
 
 from fintune import display
 from fintune.commands.options import (
@@ -21,6 +20,7 @@ from fintune.commands.options import (
     TaskOption,
 )
 from fintune.errors import RunError
+from fintune.layout import Text
 from fintune.terminal import out, print_json, show_labels, working
 
 if TYPE_CHECKING:

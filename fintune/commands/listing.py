@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.text import Text
 
 from fintune.commands.options import AsJson, Code, Debug
 from fintune.errors import UsageError, did_you_mean
+from fintune.layout import Text
 from fintune.terminal import out, print_json, show_list
 
 

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.text import Text
 
 from fintune import display
 from fintune.commands.options import AsJson, Code, ConfigFile, Debug, Overrides
 from fintune.errors import RunError
+from fintune.layout import Text
 from fintune.run import typed
 from fintune.terminal import out, print_json, working
 

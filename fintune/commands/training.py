@@ -3,11 +3,11 @@
 from typing import Annotated
 
 import typer
-from rich.text import Text
 
 from fintune import terminal
 from fintune.commands.options import AsJson, Code, ConfigFile, Debug, Overrides
 from fintune.errors import UsageError
+from fintune.layout import Text
 from fintune.run import typed
 from fintune.terminal import out, print_json, show_scores, working
 
