@@ -36,7 +36,7 @@ FORMATS: dict[str, Format] = {
         Format("csv", "a record a row; any delimiter, header or not, quoted line breaks", (".csv",), delimited.read_csv),
         Format("tsv", "csv with tabs", (".tsv", ".tab"), delimited.read_tsv),
         Format("jsonl", "a JSON object or list a line", (".jsonl", ".ndjson"), json_files.read_json),
-        Format("json", "an array of records, an object that holds one, records by id, or a table by columns", (".json",), json_files.read_json),
+        Format("json", "an array of records, an object that holds one, a table by columns", (".json",), json_files.read_json),
         Format("parquet", "Parquet", (".parquet",), tables.read_parquet, None, need="pyarrow"),
         Format("xlsx", "Excel; `book.xlsx#Sheet2` names a sheet, else the first", (".xlsx",), tables.read_xlsx, None, need="openpyxl"),
         Format("phrasebank", "`sentence@label` a line, as Financial PhraseBank has it", (), plain.read_phrasebank, "latin-1", False),

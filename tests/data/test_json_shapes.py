@@ -79,7 +79,7 @@ def test_a_member_is_named_behind_a_hash(tmp_path: Path) -> None:
     assert caught.value.hint == "Name the one to read: a.json#train"
     assert both(f"{path}#test") == (EXPECTED[:2], [])
     assert both(f"{path}#more") == (EXPECTED[3:4], [])
-    with pytest.raises(DataError, match="a.json: no rows under 'tset'") as caught:
+    with pytest.raises(DataError, match=r"a\.json: no rows under 'tset'") as caught:
         both(f"{path}#tset")
     assert caught.value.hint == "Did you mean 'test'?"
 
