@@ -99,6 +99,7 @@ class Export:
             raise ModelError(
                 f"{folder / min(added)}: was not there when it was proved", hint="Remove it, or export again."
             )
+        _need_size(folder, record)
         for name, digest in record["files"].items():
             if not (folder / name).is_file() or sha256(folder / name) != digest:
                 raise ModelError(
@@ -117,6 +118,16 @@ class Export:
             )
         form.need_package()
         return form
+
+
+def _need_size(folder: Path, record: Mapping[str, Any]) -> None:
+    """Refuse what is much larger than it was: to read it through might never end."""
+    known = (folder / name for name in record["files"])
+    size = sum(file.stat().st_size for file in known if file.is_file()) / 1e6
+    if size > 2 * record["megabytes"] + 1:
+        raise ModelError(
+            f"{folder}: {size:,.0f} MB, where {record['megabytes']:,.0f} MB were proved", hint="Export it again."
+        )
 
 
 def exports_of(run: Run | ForeignAdapter) -> list[str]:

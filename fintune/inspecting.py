@@ -15,17 +15,20 @@ from typing import Any
 from fintune.config import load
 from fintune.data.licenses import commerce, license_of
 from fintune.data.sources import sha256
-from fintune.errors import BrokenEnvironment, ModelError, UsageError
+from fintune.errors import BrokenEnvironment, ModelError, UsageError, shortened
 from fintune.exports import RECORD, SETTINGS, exports_of, read_record
 from fintune.methods import own_format
 from fintune.models import original_llama
 from fintune.models.families import FAMILIES
+from fintune.models.gguf_header import need_whole
 from fintune.models.load import weight_shapes
 from fintune.models.peft_files import need_fit, peft_settings
 from fintune.models.references import check_reference, need_readable, read_json, sha256_at_hand
 from fintune.run import Run
 
 Facts = dict[str, Any]
+_LONGEST = 2_000
+"""characters of a value on a screen"""
 
 
 @dataclass(frozen=True)
@@ -176,6 +179,7 @@ def _gguf(place: Path) -> Facts:
 
     file = place if place.is_file() else next(iter(sorted(place.glob("*.gguf"))))
     need_readable(file)
+    need_whole(file)
     try:
         reader = GGUFReader(file)
         settings = {n: f.contents() for n, f in reader.fields.items() if not n.startswith(("tokenizer.", "GGUF."))}
@@ -217,8 +221,8 @@ SORTS = (
 
 
 def lines(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Names and values as a screen shows them."""
+    """Names and values as a screen shows them; --json has them whole."""
     return [
-        (name, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+        (name, shortened(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), _LONGEST))
         for name, value in facts.items()
     ]

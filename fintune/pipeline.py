@@ -46,7 +46,7 @@ from fintune.metrics import perplexity
 from fintune.preparation import Prepared, announce, data_record, encode, prepare
 from fintune.progress import tell
 from fintune.records import Encoded, Example, Fault, Row, Scores
-from fintune.resume import need_same_base, need_same_config, need_same_data, threads_of
+from fintune.resume import need_same_base, need_same_config, need_same_data, threads_of, where_it_lies
 from fintune.run import Run, run_of
 from fintune.sections import RunConfig, TrainSection
 from fintune.signals import deferred
@@ -73,7 +73,7 @@ def train(
     """
     if resume and overwrite:
         raise UsageError("--resume goes on with a run, --overwrite begins anew", hint="Give one of the two.")
-    prepared = prepare(load(source, overrides))
+    prepared = prepare(where_it_lies(source, overrides, load(source, overrides), resume=resume))
     if resume:
         before = interrupted(prepared.config) or run_of(prepared.config)
         if before.exists():

@@ -4,20 +4,45 @@
 ConfigError: train.learning_rate: 0.001 now, 0.0005 when the run began
 """
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from fintune.environment import PACKAGES, describe, kernels
 from fintune.errors import ConfigError, DataError, ModelError, RunError
 from fintune.preparation import Prepared
 from fintune.progress import tell
-from fintune.run import Run
+from fintune.run import Run, run_of, unfinished_of
 from fintune.sections import RunConfig
 
 _HINT = "Restore what differs, or begin anew with --overwrite."
 _FREE = ("name", "output", "compare")
 """where the run stands (it may have been moved), and what it is to be compared with"""
 _ABSENT = "not set"
+
+
+def where_it_lies(
+    source: str | Path | Mapping[str, Any] | RunConfig, overrides: Sequence[str], config: RunConfig, *, resume: bool
+) -> RunConfig:
+    """The config, with `resume` of the run in whose folder it lies, wherever that has been moved to, unless the place was given.
+
+    Raises RunError for an interrupted run that was moved, without `resume`: a new one would be trained in its former place.
+    """
+    place = Path(source).expanduser().resolve() if isinstance(source, str | Path) else Path()
+    lies, made = Run(place.parent), run_of(config).folder.resolve()
+    given = any(override.partition("=")[0].strip() in ("name", "output") for override in overrides)
+    own = place.name == "config.yaml" and (lies.has_begun_training() or (lies.folder / "scores.json").is_file())
+    if not own or given or lies.folder in (made, unfinished_of(made)):
+        return config
+    if resume and re.fullmatch(r"\w[\w.-]*", lies.folder.name):
+        return config.model_copy(update={"output": str(lies.folder.parent), "name": lies.folder.name})
+    if resume or lies.has_begun_training():
+        raise RunError(
+            f"{lies.folder}: an interrupted run lies there, and its config would train another in {made}",
+            hint=f"Go on with it: {lies.command_to_resume()}. Or begin anew elsewhere: --set name=...",
+        )
+    return config
 
 
 def need_same_config(run: Run, config: RunConfig) -> None:

@@ -94,6 +94,36 @@ def interrupt(config: dict[str, Any], monkeypatch: pytest.MonkeyPatch, *override
     return Path(config["output"]) / "tiny"
 
 
+@pytest.mark.parametrize("how", ["moved", "renamed", "copied", "copied, the first goes on too", "linked"])
+def test_a_run_goes_on_where_its_config_lies(begun: Path, tmp_path: Path, fin: Command, how: str) -> None:
+    place = {"renamed": begun.with_name("other"), "linked": tmp_path / "link"}.get(how, tmp_path / "elsewhere" / "tiny")
+    place.parent.mkdir(exist_ok=True)
+    if how == "linked":
+        place.symlink_to(begun)
+    elif how.startswith("copied"):
+        shutil.copytree(begun, place)
+    else:
+        begun.rename(place)
+    ended = fin("train", place / "config.yaml", "--resume")
+    assert (ended.code, "going on from step" in ended.err) == (0, True)
+    assert Run(place).is_finished()
+    assert begun.exists() == (how not in ("moved", "renamed"))
+    if how.startswith("copied"):
+        assert Run(begun).has_begun_training()
+    assert "finished already" in fin("train", place / "config.yaml", "--resume").err
+
+
+def test_a_moved_run_that_cannot_go_on_there_is_refused_with_both_places(
+    begun: Path, tmp_path: Path, fin: Command
+) -> None:
+    for place, more in ((tmp_path / "moved", []), (tmp_path / ".tiny.unfinished", ["--resume"])):
+        shutil.copytree(begun, place)
+        ended = fin("train", place / "config.yaml", *more)
+        assert ended.code == 2
+        assert f"{place}: an interrupted run lies there, and its config would train another in {begun}" in ended.err
+        assert "--resume" in ended.err
+
+
 @pytest.fixture
 def begun(tiny_config: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Path:
     Path(tiny_config["output"]).mkdir()

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fintune.errors import ModelError
-from fintune.untrusted import parse_json, read_text
+from fintune.untrusted import parse_object, read_text
 
 SETTINGS, WEIGHTS = "fintune_adapter.json", "fintune_adapter.safetensors"
 VERSION = 1
@@ -55,16 +55,17 @@ def settings(folder: Path) -> dict[str, Any]:
     """What SETTINGS of a folder says. Raises ModelError when it is damaged, or from a newer version."""
     path = folder / SETTINGS
     try:
-        found = parse_json(read_text(path))
-        version, method, _ = found["version"], found["method"], found["options"]
+        found = parse_object(read_text(path))
+        version, method, options = found["version"], found["method"], found["options"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         told = f"no {error}" if isinstance(error, KeyError) else error
         raise ModelError(f"{path}: damaged: {told}", hint="Copy the file again, or train again.") from None
-    if not isinstance(method, str):
-        raise ModelError(f"{path}: damaged: method is no name", hint="Copy the file again, or train again.")
+    if not isinstance(method, str) or not isinstance(options, dict):
+        what = "method is no name" if not isinstance(method, str) else "options are no settings"
+        raise ModelError(f"{path}: damaged: {what}", hint="Copy the file again, or train again.")
     if version != VERSION:
         raise ModelError(f"{path}: of version {version}, and this FinTune reads {VERSION}", hint="Update FinTune.")
-    return dict(found)
+    return found
 
 
 def fill(model: Any, folder: Path) -> str | None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fintune.errors import ModelError
+from fintune.models.gguf_header import need_blocks, need_whole
 
 if TYPE_CHECKING:
     from gguf import GGUFReader
@@ -64,6 +65,7 @@ def read_gguf(file: Path) -> tuple[Any, Any]:
 
     from fintune.progress import tell
 
+    need_whole(file)
     with parsed_once() as parse:
         tell("model", "reading .gguf, step 1 of 2: tokenizer")
         tokenizer: Any = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
@@ -123,6 +125,7 @@ def config_of(reader: "GGUFReader", file: Path) -> Any:
     architecture = said["general.architecture"]
     keys = {name: f"{architecture}.{key}" for name, key in SETTINGS.get(architecture, {}).items()}
     known = {name: said[key] for name, key in keys.items() if key in said}
+    need_blocks(file, known, len(reader.tensors))
     if architecture == "t5":
         known |= {"feed_forward_proj": "gated-gelu", "is_gated_act": True, "dense_act_fn": "gelu_new"}
         known |= {"scale_decoder_outputs": False} | {

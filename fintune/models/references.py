@@ -5,7 +5,6 @@ A reference is the word of an embedded model, a folder, a `.gguf` file, or a hub
 
 import contextlib
 import hashlib
-import json
 import math
 import os
 from collections.abc import Iterator
@@ -16,13 +15,16 @@ from fintune.data.sources import sha256
 from fintune.errors import BrokenEnvironment, FintuneError, ModelError, first_line, is_out_of_memory, not_installed
 from fintune.models.embedded import EMBEDDED, LICENCE, cache_folder, convert_gguf, embedded_folder, need_package
 from fintune.models.families import FAMILIES
+from fintune.models.gguf_header import need_blocks, need_whole
 from fintune.prompts import Kind
-from fintune.untrusted import parse_object, read_text
+from fintune.untrusted import LARGEST_LIST, open_plain, parse_object, read_text
 
 if TYPE_CHECKING:
     import torch
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt", "tekken.json")
+_TEXTS = (".json", ".model", ".txt", ".jinja")
+"""files that the loading libraries read whole"""
 _KINDS = f"Name a folder, a .gguf file, a hub id, {' or '.join(EMBEDDED)}."
 
 
@@ -153,13 +155,21 @@ def weight_count(reference: str) -> int | None:
     folder = at_hand(reference)
     if folder is None:
         return None
-    count = 0
-    with loading_errors(reference):
-        for file in folder.glob("*.safetensors"):
-            with file.open("rb") as opened:
-                header = json.loads(opened.read(int.from_bytes(opened.read(8), "little")))
-            count += sum(math.prod(tensor["shape"]) for name, tensor in header.items() if name != "__metadata__")
-    return count
+    return sum(math.prod(shape) for shape in shapes_in(folder).values())
+
+
+def shapes_in(folder: Path) -> dict[str, tuple[int, ...]]:
+    """Shapes of the tensors in a folder's weights, by name, read from the headers alone. Raises ModelError."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for file in sorted(folder.glob("*.safetensors")):
+        need_readable(file)
+        with loading_errors(str(file)), open_plain(file) as opened:
+            size = int.from_bytes(opened.read(8), "little")
+            if size > file.stat().st_size - 8:
+                raise ModelError(f"{file}: damaged weights: ends in its header", hint="Copy the model again.")
+            header = parse_object(opened.read(size).decode())
+            shapes |= {name: tuple(one["shape"]) for name, one in header.items() if name != "__metadata__"}
+    return shapes
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -199,8 +209,10 @@ def loading_errors(what: str, *, local: bool = True) -> Iterator[None]:
 
 def need_readable(file: Path) -> None:
     """Refuse what the loading libraries would call missing, as this user may not read it, or would read without end."""
-    if file.exists() and not (file.is_file() or file.is_dir()):
+    if os.path.lexists(file) and not (file.is_file() or file.is_dir()):
         raise ModelError(f"{file}: not a plain file", hint="Copy that folder again, without it.")
+    if file.suffix in _TEXTS and file.stat().st_size > LARGEST_LIST:
+        raise ModelError(f"{file}: larger than {LARGEST_LIST:,} bytes", hint="Copy that folder again.")
     if file.exists() and not os.access(file, os.R_OK):
         raise BrokenEnvironment(f"{file}: this user may not read it", hint="Check its permissions.")
 
@@ -216,6 +228,7 @@ def folder_sha256(folder: Path) -> str:
 
 def _converted(gguf: Path) -> Path:
     """A plain folder made from a .gguf file, kept in the cache by its checksum."""
+    need_whole(gguf)
     folder = cache_folder() / f"gguf-2-{sha256(gguf)[:16]}"  # 2: since positions and T5's gate are read
     if not folder.is_dir():
         staging = folder.with_suffix(f".{os.getpid()}.tmp")
@@ -245,3 +258,4 @@ def _check_folder(folder: Path) -> None:
         raise ModelError(f"model.base: no tokenizer in '{folder}'", hint="Copy its tokenizer.json there too.")
     for file in folder.iterdir():
         need_readable(file)
+    need_blocks(config, read_json(config), len(shapes_in(folder)))

@@ -5,18 +5,18 @@
 ('test', 452, [])
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
+from fintune.config import REGISTRIES, SECTIONS
 from fintune.errors import RunError
 from fintune.records import Prediction, Score, Scores
 from fintune.run import MARK, Run
+from fintune.run_files import problem_of
+from fintune.untrusted import LARGEST_LIST, parse_json, parse_object, parse_yaml, read_bytes
 
 COMPARISON = "comparison.json"
 PARTS = ("test", "validation")
@@ -129,10 +129,7 @@ def read_comparison(folder: Path) -> dict[str, Any]:
     """comparison.json. Raises RunError when it is damaged."""
     files = _Files(folder)
     found = files.mapping(COMPARISON)
-    rows = found.get("rows")
-    if not isinstance(rows, list) or not all(
-        isinstance(row, dict) and {"name", "scores"} <= row.keys() for row in rows
-    ):
+    if not found:
         raise RunError(f"{folder / COMPARISON}: damaged: no rows of scores in it", hint="Run fintune compare again.")
     return found
 
@@ -146,8 +143,8 @@ class _Files:
 
     def text(self, name: str, *, expected: bool = True) -> str:
         try:
-            return (self.folder / name).read_text(encoding="utf-8", errors="replace")
-        except OSError:
+            return read_bytes(self.folder / name, most=LARGEST_LIST).decode(errors="replace")
+        except (OSError, ValueError):
             self._note(name, expected)
             return ""
 
@@ -157,27 +154,33 @@ class _Files:
 
     def attributions(self, name: str) -> list[dict[str, Any]]:
         found = self._parsed(name, expected=False)
-        usable = [a for a in found if isinstance(a, dict) and isinstance(a.get("words"), list)] if found else []
-        return usable if isinstance(found, list) else []
+        return found if isinstance(found, list) else []
 
     def yaml(self, name: str, text: str) -> dict[str, Any]:
+        """Its sections; values that stand where a section should are left out."""
         try:
-            found = YAML(typ="safe").load(text)
-        except YAMLError:
+            found = parse_yaml(text)
+        except ValueError:
             found = None
         if not isinstance(found, dict):
             self._note(name)
-        return found if isinstance(found, dict) else {}
+            return {}
+        return {
+            key: value for key, value in found.items() if isinstance(value, dict) or key not in (*SECTIONS, *REGISTRIES)
+        }
 
     def lines(self, name: str) -> list[dict[str, Any]]:
         """Objects of a JSONL file up to the first line that is torn."""
         found: list[dict[str, Any]] = []
         try:
             for line in filter(None, self.text(name).split("\n")):
-                found.append(json.loads(line))
+                found.append(parse_object(line))
         except ValueError:
             self._note(name)
-        return [line for line in found if isinstance(line, dict)]
+        if problem_of(name, found) is not None:
+            self._note(name)
+            return []
+        return found
 
     def predictions(self) -> dict[str, list[Prediction]]:
         """Of every part that was scored; a file with a torn line is left out, for its counts would be wrong."""
@@ -187,7 +190,7 @@ class _Files:
                 continue
             try:
                 rows = [_prediction(line) for line in self.lines(path.name)]
-            except (AttributeError, KeyError, TypeError, ValueError):
+            except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
                 self._note(path.name)
             if path.name not in self.missing:
                 found[path.name.split(".")[1]] = rows
@@ -198,10 +201,13 @@ class _Files:
         if not text:
             return None
         try:
-            return json.loads(text)
+            content = parse_json(text)
         except ValueError:
+            content = None
+        if content is None or problem_of(name, content) is not None:
             self._note(name)
             return None
+        return content
 
     def _note(self, name: str, expected: bool = True) -> None:
         if expected and name not in self.missing:
@@ -210,7 +216,11 @@ class _Files:
 
 def _prediction(line: Mapping[str, Any]) -> Prediction:
     probabilities = {str(label): float(p) for label, p in line["probabilities"].items()}
-    return Prediction(line["id"], line["text"], line.get("answer", ""), line["label"], probabilities, line.get("gold"))
+    found = Prediction(line["id"], line["text"], line.get("answer", ""), line["label"], probabilities, line.get("gold"))
+    texts = (found.id, found.text, found.answer, found.label or "", found.gold or "")
+    if not all(isinstance(text, str) for text in texts) or not all(map(isfinite, probabilities.values())):
+        raise ValueError("no prediction")
+    return found
 
 
 def _scores(found: Mapping[str, Any]) -> Scores:

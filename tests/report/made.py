@@ -63,7 +63,8 @@ def data_of(n: int) -> dict[str, Any]:
         "fingerprint": "0123456789abcdef",
         "ids": {"test": []},
         "sources": [
-            {"name": "rows.csv", "part": "train", "rows": n, "format": "csv", "encoding": "utf-8", "licence": None, "sha256": "ab" * 32}
+            {"path": "rows.csv", "name": "rows.csv", "part": "train", "rows": n, "format": "csv", "encoding": "utf-8",
+             "licence": None, "sha256": "ab" * 32}
         ],
         "report": {
             "rows": n,
