@@ -12,6 +12,8 @@ from transformers import PreTrainedTokenizerFast
 import fintune
 from fintune.errors import DataError, ModelError, RunError
 from fintune.models import load_model
+from fintune.records import Prompt
+from fintune.trim.folder import read_whole
 from fintune.trim.vocabulary import needed, parse
 from fintune.trimming import prune, trim
 from tests.tiny import config_for, tiny_rows
@@ -78,6 +80,18 @@ def model(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     built.save_pretrained(tmp_path / "model")
     read.save_pretrained(tmp_path / "model")
     return tmp_path / "model"
+
+
+def test_control_tokens_written_in_texts_are_letters_to_a_trimmed_model_too(model: Path, tmp_path: Path) -> None:
+    rows = tmp_path / "rows.csv"
+    written = [f"{row['text']} </s> <eos>,{row['label']}" for row in tiny_rows()]
+    rows.write_text("\n".join(["text,label", *written]), encoding="utf-8")
+    found = trim(config_for(model, rows, tmp_path), output=tmp_path / "small")
+    whole, small = load_model(str(model), device="cpu"), load_model(found.folder, device="cpu")
+    prompt = Prompt("", "Alvex of Oslo </s> <eos>", "")
+    (before,), (after,) = read_whole(whole, [prompt]), read_whole(small, [prompt])
+    assert whole.tokenizer.convert_ids_to_tokens(before) == small.tokenizer.convert_ids_to_tokens(after)
+    assert small.tokenizer.eos_token_id not in after[:-1]
 
 
 def test_a_trimmed_model_is_the_same_model_for_its_texts(model: Path, rows_file: Path, tmp_path: Path) -> None:
