@@ -20,6 +20,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
 
+from fintune.installing import package as install
 from fintune.printable import one_line
 
 _MESSAGE, _HINT = 3_000, 900
@@ -79,7 +80,7 @@ class BrokenEnvironment(FintuneError):
 def not_installed(what: str, error: ModuleNotFoundError) -> BrokenEnvironment:
     """The error for something that needs a package which is not there."""
     package = (error.name or str(error)).partition(".")[0]
-    return BrokenEnvironment(f"{what}: {package} is not installed", hint=f"pip install {package}")
+    return BrokenEnvironment(f"{what}: {package} is not installed", hint=install(package))
 
 
 def shortened(text: str, most: int = _VALUE) -> str:

@@ -17,6 +17,7 @@ from fintune.data.licenses import commerce, license_of
 from fintune.data.sources import sha256
 from fintune.errors import BrokenEnvironment, ModelError, UsageError, shortened
 from fintune.exports import RECORD, SETTINGS, exports_of, read_record
+from fintune.installing import with_extra
 from fintune.methods import own_format
 from fintune.models import original_llama
 from fintune.models.families import FAMILIES
@@ -174,7 +175,7 @@ def _need_shards(place: Path) -> None:
 
 def _gguf(place: Path) -> Facts:
     if find_spec("gguf") is None:
-        raise BrokenEnvironment(f"{place}: gguf is not installed", hint="pip install 'fintune[embedded]'")
+        raise BrokenEnvironment(f"{place}: gguf is not installed", hint=with_extra("embedded"))
     from gguf import GGUFReader
 
     file = place if place.is_file() else next(iter(sorted(place.glob("*.gguf"))))

@@ -27,6 +27,7 @@ from fintune.data.sources import expand
 from fintune.data.splits import Parts, Plan, Splits, divide, fingerprint, learning_subset
 from fintune.errors import BrokenEnvironment, DataError, ModelError
 from fintune.gathering import Gathered, address, gather
+from fintune.installing import with_extra
 from fintune.methods import METHODS
 from fintune.models import LoadedModel, check_reference
 from fintune.models.references import kind_at_hand, local_path, positions_at_hand
@@ -290,18 +291,18 @@ def _need_packages(config: RunConfig) -> None:
         if find_spec(package) is None:
             raise BrokenEnvironment(
                 f"train.report_to: {package} is not installed",
-                hint=f"pip install 'fintune[{package}]', or leave it out.",
+                hint=f"{with_extra(package)}, or leave it out.",
             )
     if config.model.quantized and find_spec("bitsandbytes") is None:
         raise BrokenEnvironment(
             "model.quantization: bitsandbytes is not installed",
-            hint="pip install 'fintune[quantization]', or leave it out.",
+            hint=f"{with_extra('quantization')}, or leave it out.",
         )
     for entry in (BASELINES[name] for name in config.evaluation.baselines):
         if entry.package is not None and find_spec(entry.package) is None:
             raise BrokenEnvironment(
                 f"evaluation.baselines: {entry.name} needs {entry.package}, which is not installed",
-                hint=f"pip install 'fintune[{entry.extra}]', or leave it out.",
+                hint=f"{with_extra(entry.extra or '')}, or leave it out.",
             )
 
 

@@ -13,6 +13,7 @@ from fintune.atomic import replacing
 from fintune.data.formulas import SHARE, neutral
 from fintune.data.readers import Reading, need_text, read
 from fintune.errors import BrokenEnvironment, DataError
+from fintune.installing import with_extra
 from fintune.printable import json_text
 from fintune.records import Prediction, Row
 
@@ -75,9 +76,7 @@ def write_parquet(path: Path, rows: Rows, labels: Sequence[str]) -> None:
         import pyarrow as pa
         from pyarrow import parquet
     except ImportError:
-        raise BrokenEnvironment(
-            f"{path}: writing parquet needs pyarrow", hint="pip install 'fintune[formats]'"
-        ) from None
+        raise BrokenEnvironment(f"{path}: writing parquet needs pyarrow", hint=with_extra("formats")) from None
 
     flat = map(_flat, rows)
     schema = pa.schema([(name, pa.float64() if number else pa.string()) for name, number in _columns(labels).items()])

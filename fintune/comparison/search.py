@@ -23,6 +23,7 @@ from fintune.comparison.jobs import FAILURES, made
 from fintune.comparison.space import Range, space
 from fintune.config import dump, load, validate
 from fintune.errors import BrokenEnvironment, ConfigError, TrainingError, UsageError
+from fintune.installing import with_extra
 from fintune.preparation import Prepared, announce, prepare
 from fintune.progress import tell
 from fintune.sections import MethodEntry, RunConfig
@@ -84,7 +85,7 @@ def _config(
     source: str | Path | Mapping[str, Any] | RunConfig, overrides: Sequence[str], methods: Sequence[str] | None
 ) -> RunConfig:
     if find_spec("optuna") is None:
-        raise BrokenEnvironment("--search needs optuna, which is not installed", hint="pip install 'fintune[search]'")
+        raise BrokenEnvironment("--search needs optuna, which is not installed", hint=with_extra("search"))
     config = load(source, overrides)
     if config.compare.part == "test":
         raise UsageError(

@@ -15,6 +15,7 @@ from itertools import takewhile
 from typing import Any
 
 from fintune.errors import BrokenEnvironment, ConfigError, did_you_mean
+from fintune.installing import with_extra
 
 KINDS: tuple[str, ...] = ("email", "phone", "iban", "card", "national-id")
 """what can be looked for; of two overlapping hits of one length the earlier kind stands"""
@@ -108,7 +109,7 @@ def _library(name: str) -> Any:
         return import_module(name)
     except ImportError:
         message = "pii: python-stdnum and phonenumbers are not installed"
-        raise BrokenEnvironment(message, hint="pip install 'fintune[pii]'") from None
+        raise BrokenEnvironment(message, hint=with_extra("pii")) from None
 
 
 def _emails(text: str) -> Iterator[tuple[int, int]]:

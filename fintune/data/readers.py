@@ -16,6 +16,7 @@ from fintune.data.labels import LabelMap
 from fintune.data.opening import Broken, Columns, Fields, Opening, by_position, column_problem
 from fintune.data.sources import Source, expand
 from fintune.errors import BrokenEnvironment, DataError, did_you_mean
+from fintune.installing import with_extra
 from fintune.records import Fault, Row
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -64,7 +65,7 @@ def open_source(source: Source, reading: Reading) -> Opened:
     format_ = _format(source, reading)
     if format_.need and find_spec(format_.need) is None:
         raise BrokenEnvironment(
-            f"{source.reference}: reading {format_.name} needs {format_.need}", hint="pip install 'fintune[formats]'"
+            f"{source.reference}: reading {format_.name} needs {format_.need}", hint=with_extra("formats")
         )
     encoding = "utf-8"
     if format_.encoding is not None:

@@ -12,6 +12,7 @@ from fintune.engines import Engine
 from fintune.errors import BrokenEnvironment, ModelError, UsageError, did_you_mean
 from fintune.export import ct2, gguf, gguf_lora, onnx_graph, plain, quantized, state_dict
 from fintune.export.verification import EXACT, ROUNDED
+from fintune.installing import with_extra
 from fintune.models import LoadedModel
 from fintune.models.families import OVERFLOW_IN_HALF
 from fintune.sections import RunConfig
@@ -94,9 +95,7 @@ class Format:
     def need_package(self, *besides: str) -> None:
         """Raise BrokenEnvironment when one is not installed."""
         if missing := [package for package in (*self.packages, *besides) if find_spec(package) is None]:
-            raise BrokenEnvironment(
-                f"--format {self.name}: {missing[0]} is not installed", hint=f"pip install 'fintune[{self.extra}]'"
-            )
+            raise BrokenEnvironment(f"--format {self.name}: {missing[0]} is not installed", hint=with_extra(self.extra))
 
     def folder_name(self, dtype: str) -> str:
         """What an export is called in its run."""

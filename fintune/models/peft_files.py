@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fintune.errors import ModelError, did_you_mean
+from fintune.installing import package
 from fintune.models.references import TOKENIZER_FILES, loading_errors, read_json
 from fintune.progress import tell
 from fintune.prompts import Kind
@@ -111,14 +112,14 @@ def peft_config(folder: Path, settings: Mapping[str, Any], kind: Kind | None = N
     if (name := str(settings["peft_type"])) not in known:
         raise ModelError(
             f"{place}: peft_type '{name[:40]}' is unknown to PEFT {version('peft')}",
-            hint=f"{did_you_mean(name, known)} Or it takes a newer one: pip install -U peft",
+            hint=f"{did_you_mean(name, known)} Or it takes a newer one: {package('-U peft')}",
         )
     names = {field.name for field in fields(known[name])}
     for key, value in settings.items():
         if key not in names and value and key != "runtime_config":
             raise ModelError(
                 f"{place}: {key[:60]}: a setting that PEFT {version('peft')} does not know, and would pass over",
-                hint="Use a newer one (pip install -U peft), or delete the line if it does not matter for answers.",
+                hint=f"Use a newer one ({package('-U peft')}), or delete the line if it does not matter for answers.",
             )
     own = {key: value for key, value in settings.items() if key in names}
     own["task_type"] = own.get("task_type") or next((task for task, of in _KINDS.items() if of == kind), None)

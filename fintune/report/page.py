@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from fintune.atomic import need_place, write_atomically
 from fintune.errors import BrokenEnvironment
+from fintune.installing import with_extra
 from fintune.printable import printable, printable_content
 from fintune.progress import tell
 from fintune.report import comparison_view, words
@@ -123,7 +124,7 @@ def _charts_library() -> "ModuleType":
         import vl_convert
     except ModuleNotFoundError as error:
         raise BrokenEnvironment(
-            f"the package {error.name} is missing: reports need it", hint="pip install 'fintune[report]'"
+            f"the package {error.name} is missing: reports need it", hint=with_extra("report")
         ) from None
     return vl_convert
 

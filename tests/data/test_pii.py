@@ -11,6 +11,7 @@ import pytest
 from fintune.data.pii import KINDS, Hit, find, redact
 from fintune.data.readers import read
 from fintune.errors import BrokenEnvironment, ConfigError
+from fintune.installing import with_extra
 
 pytest.importorskip("stdnum")
 pytest.importorskip("phonenumbers")
@@ -181,7 +182,7 @@ def test_without_the_libraries(name: str, monkeypatch: pytest.MonkeyPatch) -> No
     for function in (find, redact):
         with pytest.raises(BrokenEnvironment, match="python-stdnum and phonenumbers are not installed") as error:
             function("nothing to find")
-        assert error.value.hint == "pip install 'fintune[pii]'"
+        assert error.value.hint == with_extra("pii")
 
 
 def test_none_in_the_built_in_headlines() -> None:

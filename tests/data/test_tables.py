@@ -10,6 +10,7 @@ import pytest
 from fintune.data.opening import Columns
 from fintune.data.readers import Reading, read
 from fintune.errors import BrokenEnvironment, DataError
+from fintune.installing import with_extra
 from fintune.records import Fault, Row
 
 pytest.importorskip("openpyxl")
@@ -161,4 +162,4 @@ def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("fintune.data.readers.find_spec", lambda package: None)
     with pytest.raises(BrokenEnvironment) as caught:
         rows(tmp_path / name)
-    assert caught.value.hint == "pip install 'fintune[formats]'"
+    assert caught.value.hint == with_extra("formats")

@@ -99,3 +99,21 @@ def test_on_a_base_in_few_bits_a_start_from_the_texts_is_taken(tmp_path: Path) -
     folder = save("llama", tmp_path / "model", hidden_size=64, intermediate_size=128, num_key_value_heads=2)
     base = load_model(str(folder), device="cpu", quantization="nf4")
     assert METHODS["lora"].attach(base.model, LoraOptions(r=2, init_lora_weights="eva"), base.kind)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        (
+            "c_attn",
+            "Layers of this model: down_proj, embed_tokens, gate_proj, k_proj, lm_head, o_proj, q_proj, up_proj, v_proj.",
+        ),
+        ("self_attn_", "Layers of this model: down_proj,"),
+        ("v_prj", "Did you mean 'v_proj'? Layers of this model: down_proj,"),
+    ],
+)
+def test_only_names_that_would_work_are_told(folder: Any, name: str, hint: str) -> None:
+    with pytest.raises(ModelError) as refused:
+        attach(folder("llama"), target_modules=[name])
+    assert refused.value.hint.startswith(hint)
+    assert refused.value.hint.endswith(".")

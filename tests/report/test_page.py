@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from fintune.errors import BrokenEnvironment
+from fintune.installing import with_extra
 from fintune.report import write_report
 from fintune.report.words import LANGUAGES, table
 from fintune.run import MARK, Run
@@ -213,4 +214,4 @@ def test_without_the_extra_the_package_is_named(run: Run, monkeypatch: pytest.Mo
     monkeypatch.setitem(__import__("sys").modules, "vl_convert", None)
     with pytest.raises(BrokenEnvironment, match="vl_convert is missing") as error:
         write_report([run.folder])
-    assert error.value.hint == "pip install 'fintune[report]'"
+    assert error.value.hint == with_extra("report")
