@@ -17,11 +17,12 @@ from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
+from fintune.config_text import QUOTING, escaped_paths, read_config_text
 from fintune.errors import ConfigError, did_you_mean, shortened
 from fintune.methods import METHODS
 from fintune.sections import CompareSection, DataSection, EvaluationSection, ModelSection, RunConfig, TrainSection
 from fintune.tasks import TASKS
-from fintune.untrusted import LARGEST_CONFIG, BrokenYaml, need_whole_characters, parse_yaml, read_text
+from fintune.untrusted import BrokenYaml, need_whole_characters, parse_yaml
 
 _BRANCH = re.compile(r"(str|int|float|bool)$|(list|dict|literal)\[")
 """what pydantic adds to a place where a setting may be one thing or another"""
@@ -55,7 +56,7 @@ def unchecked(source: str | Path | Mapping[str, Any] | RunConfig, overrides: Seq
 
 def validate(raw: Mapping[str, Any]) -> RunConfig:
     """Check every section against its class or registry entry; raises one ConfigError that lists all problems."""
-    problems = list(_unwritable(raw))
+    problems = [*_unwritable(raw), *escaped_paths(raw)]
     parts: dict[str, Any] = {}
     for name, section in _sections(raw, problems).items():
         try:
@@ -131,14 +132,11 @@ def _read(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise ConfigError([f"{path}: no such config file"], hint="Write one with: fintune init")
     try:
-        raw = parse_yaml(read_text(path, most=LARGEST_CONFIG))
-    except UnicodeDecodeError:
-        raise ConfigError(
-            [f"{path}: not UTF-8 text"], hint="A config is a YAML file: fintune init writes one."
-        ) from None
+        raw = parse_yaml(read_config_text(path))
     except BrokenYaml as error:
         line = f":{error.line}" if error.line else ""
-        raise ConfigError([f"{path}{line}: not YAML: {error}"], hint="Check indentation and quotes there.") from None
+        hint = QUOTING if "escape" in str(error) else "Check indentation and quotes there."
+        raise ConfigError([f"{path}{line}: not YAML: {error}"], hint=hint) from None
     except ValueError as error:
         raise ConfigError([f"{path}: {error}"], hint="fintune init writes a good one.") from None
     if not isinstance(raw, dict):

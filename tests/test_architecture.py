@@ -22,6 +22,7 @@ LAYERS = [
     },
     {
         "config",
+        "config_text",
         "sections",
         "prompts",
         "letters",

@@ -4,6 +4,7 @@ import csv
 import errno
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -16,8 +17,10 @@ import pytest
 
 import fintune
 from fintune import cli, terminal
+from fintune.commands import training
 from fintune.config import load
 from fintune.installing import with_extra
+from fintune.records import Prediction
 from fintune.sections import RunConfig
 from tests.conftest import Command, handlers_kept
 
@@ -51,16 +54,17 @@ def test_train_then_predict_then_evaluate(fin: Command, config_file: Path, tmp_p
     trained = fin("train", config_file, "--set", "train.epochs=1", "--json")
     assert trained.code == 0
     result = json.loads(trained.out)
-    assert result["task"] == {"name": "sentiment", "version": 1}
+    assert result["task"] == {"name": "sentiment", "version": 2}
     assert result["splits"]["test"]["accuracy"]["n"] == 18
     again = fin("train", config_file, "--set", "train.epochs=1")
     assert again.code == 2
     assert "--overwrite" in again.err
     shown = fin("train", config_file, "--set", "train.epochs=1", "--overwrite")
     assert shown.code == 0
-    assert f"next: fintune predict {tmp_path / 'runs' / 'tiny'}" in shown.out.replace("\n", "").replace(
-        "next:", "next:"
-    )
+    typed = shlex.split(shown.out.rpartition("next: fintune predict ")[2])
+    validation = fintune.Run.open(tmp_path / "runs" / "tiny").predictions("validation")
+    assert typed == [str(tmp_path / "runs" / "tiny"), validation[0].text], "a text of the run's own kind"
+    assert fin("predict", *typed).code == 0
     for row in ("lora, validation", "lora, test", "majority, test", "tfidf, test", "zero-shot, test"):
         assert row in shown.out
 
@@ -444,3 +448,19 @@ def test_help_names_extras_whole(fin: Command) -> None:
     """Rich takes a word in brackets for markup."""
     for command, extra in (("compare", "fintune[search]"), ("check", "fintune[pii]")):
         assert extra in "".join(fin(command, "--help").out.split("│")).replace("\n", " ")
+
+
+@pytest.mark.parametrize(
+    ("texts", "typed"),
+    [
+        (['It\'s $(rm -rf) `x` "now"'], ['It\'s $(rm -rf) `x` "now"']),
+        (["-x", "\x1b[2J", "  "], ["--file", "FILE"]),
+        (["-x", "word " * 40], ["word " * 11 + "..."]),
+    ],
+)
+def test_the_next_command_can_be_typed_whatever_the_texts_hold(
+    monkeypatch: pytest.MonkeyPatch, trained: fintune.Run, texts: list[str], typed: list[str]
+) -> None:
+    made = [Prediction(str(i), text, "", None, {}) for i, text in enumerate(texts)]
+    monkeypatch.setattr("fintune.run.Run.predictions", lambda *_: made)
+    assert shlex.split(training._a_text_of(trained)) == typed

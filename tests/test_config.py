@@ -106,7 +106,10 @@ def test_a_missing_or_binary_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no such config file"):
         load(tmp_path / "none.yaml")
     (tmp_path / "b.yaml").write_bytes(b"\xff\xfe\0")
-    with pytest.raises(ConfigError, match="not UTF-8"):
+    with pytest.raises(ConfigError, match="not utf-16: byte 0x00"):
+        load(tmp_path / "b.yaml")
+    (tmp_path / "b.yaml").write_bytes(b"\x7fELF\0\0")
+    with pytest.raises(ConfigError, match="not UTF-8 text; it looks like UTF-16 without its mark, or no text at all"):
         load(tmp_path / "b.yaml")
 
 

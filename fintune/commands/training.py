@@ -1,6 +1,8 @@
 """Commands for train and compare."""
 
-from typing import Annotated
+import shlex
+import textwrap
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -8,8 +10,15 @@ from fintune import terminal
 from fintune.commands.options import AsJson, Code, ConfigFile, Debug, Overrides
 from fintune.errors import UsageError
 from fintune.layout import Text
+from fintune.printable import one_line
 from fintune.run import typed
 from fintune.terminal import out, print_json, show_scores, working
+
+if TYPE_CHECKING:
+    from fintune.run import Run
+
+_LOOKED_AT, _LONGEST = 20, 60
+"""validation texts looked at for the next command, and characters of one"""
 
 
 def train(
@@ -32,12 +41,16 @@ def train(
         print_json({"run": str(run.folder), **run.raw_scores()})
         return
     show_scores(run)
-    out.print(
-        Text(
-            f'run: {run.folder}\nnext: fintune predict {typed(run.folder)} "Profit fell 12 % but the outlook was raised."'
-        ),
-        soft_wrap=True,
-    )
+    out.print(Text(f"run: {run.folder}\nnext: fintune predict {typed(run.folder)} {_a_text_of(run)}"), soft_wrap=True)
+
+
+def _a_text_of(run: "Run") -> str:
+    """The beginning of a validation text, as one types it; its data's file where none is fit to be typed."""
+    for prediction in run.predictions("validation")[:_LOOKED_AT]:
+        text = textwrap.shorten(prediction.text, _LONGEST, placeholder=" ...")
+        if text not in ("", "...") and text == one_line(text) and not text.startswith("-"):
+            return shlex.quote(text)
+    return "--file FILE"
 
 
 def compare(
