@@ -22,9 +22,10 @@ from fintune.data.cleanup import Dropped
 from fintune.data.duplicates import clusters
 from fintune.data.labels import LabelMap
 from fintune.data.material import Material
+from fintune.data.reaching import cause, divide_all_labels
 from fintune.data.report import DataReport, label_samples, report, token_lengths
 from fintune.data.sources import expand
-from fintune.data.splits import Parts, Plan, Splits, divide, fingerprint, learning_subset
+from fintune.data.splits import Parts, Plan, Splits, fingerprint, learning_subset
 from fintune.errors import BrokenEnvironment, DataError, ModelError
 from fintune.gathering import Gathered, address, gather
 from fintune.installing import with_extra
@@ -65,7 +66,7 @@ def prepare(config: RunConfig) -> Prepared:
             f"{names}: {found} distinct examples, too few to split", hint="Ten are the least, hundreds are useful."
         )
     parts, groups = divided(config, gathered)
-    _need_labels(gathered.task, parts)
+    _need_labels(gathered, parts, config.data.split.by)
     found_report = report(material(config, gathered, parts, groups))
     splits = Splits(parts, fingerprint(parts))
     return Prepared(absolute(config), gathered.task, splits, found_report, gathered.sources, gathered.dropped)
@@ -98,7 +99,7 @@ def divided(config: RunConfig, gathered: Gathered, *, near_duplicates: bool = Tr
     if len(shares) > 1:
         whole = {name: share / sum(shares.values()) for name, share in shares.items()}
         plan = Plan(split.by, whole, split.seed, split.folds, split.fold, config.data.date_format)
-        parts = divide(gathered.parts["train"], plan, groups=groups[: len(gathered.parts["train"])])
+        parts = divide_all_labels(gathered.parts["train"], plan, groups[: len(gathered.parts["train"])])
     if split.train_examples is not None:
         parts["train"] = learning_subset(parts["train"], split.train_examples, split.seed)
     return {name: (parts | given)[name] for name in split.fractions}, groups
@@ -306,12 +307,16 @@ def _need_packages(config: RunConfig) -> None:
             )
 
 
-def _need_labels(task: Task, parts: Mapping[str, Sequence[Example]]) -> None:
+def _need_labels(gathered: Gathered, parts: Mapping[str, Sequence[Example]], by: str) -> None:
     """Refuse a part that lacks a label: it could neither be learned nor judged."""
     for part, examples in parts.items():
         present = {example.label for example in examples}
-        if missing := [label for label in task.labels if label not in present]:
+        if missing := [label for label in gathered.task.labels if label not in present]:
+            split_off = {
+                name: members for name, members in parts.items() if name == "train" or name not in gathered.parts
+            }
+            why, way_out = cause(missing[0], split_off, by) if part in split_off else ("", "")
             raise DataError(
-                f"data.path: no example of label '{missing[0]}' in the {part} part",
-                hint="Add examples of it, or take it out of task.labels.",
+                f"data.path: no example of label '{missing[0]}' in the {part} part{f': {why}' if why else ''}",
+                hint=way_out or "Add examples of it, or take it out of task.labels.",
             )

@@ -11,6 +11,7 @@ import numpy as np
 from fintune.data.duplicates import PREFILTER_FROM, prefiltered
 from fintune.data.findings import Finding, finding, share_level
 from fintune.data.material import Material
+from fintune.data.reaching import cause
 from fintune.data.text_quality import is_dictionary, is_header, is_mojibake, normalised, parses
 
 _MANY_LINES = 10
@@ -115,7 +116,9 @@ def _missing(m: Material) -> list[Finding]:
     for name, part in m.parts.items():
         present = {e.label for e in part}
         lacking = [label for label in m.labels if label not in present]
-        found += finding("label-missing", "severe", f"no example in the {name} part of: {', '.join(lacking)}", lacking)
+        why = cause(lacking[0], m.split_off, m.by) if lacking and name in m.split_off else ("", "")
+        message = f"no example in the {name} part of: {', '.join(lacking)}" + (f"; {': '.join(why)}" if why[0] else "")
+        found += finding("label-missing", "severe", message, lacking)
     return found
 
 
@@ -136,7 +139,9 @@ _REMEDY = "; data.drop: [leaks] takes them out of what data.path names"
 
 
 def _leaks(m: Material) -> list[Finding]:
-    found = []
+    found: list[Finding] = []
+    if m.parted and not m.given:  # told by _numbers
+        return found
     for name, count in m.twins.items():
         if count:
             total = len(m.parts[name])
@@ -144,6 +149,16 @@ def _leaks(m: Material) -> list[Finding]:
             level = share_level(count, total, 0.01)
             found.append(Finding("leaks", level, count, message + (_REMEDY if m.given else "")))
     return found
+
+
+def _numbers(m: Material) -> list[Finding]:
+    """Clusters that had to be parted for every part to have every label."""
+    message = (
+        "rows outside train that differ from others of it in their numbers alone: {n}; kept together they would leave a part "
+        "without a label, so numbers count as words there, and scores hold for texts of these forms only; "
+        "data.split.by: group keeps apart what a column says"
+    )
+    return finding("numbers-told-apart", "warning", message, m.parted)
 
 
 def _prefilter(m: Material) -> list[Finding]:
@@ -185,6 +200,7 @@ CHECKS: dict[str, Callable[[Material], list[Finding]]] = {
     "label-missing": _missing,
     "overlap": _overlaps,
     "leaks": _leaks,
+    "numbers-told-apart": _numbers,
     "prefilter": _prefilter,
     "undated": _undated,
     "look-ahead": _look_ahead,

@@ -32,15 +32,15 @@ _HASHES = 2**63 - 1  # column numbers of scipy are signed
 _CHUNK = 5_000  # texts whose shingles are strings at the same time
 
 
-def shingles(text: str) -> frozenset[str]:
-    """Word 1-grams and 2-grams after NFKC and case folding, each number as `0`; an ideograph or kana is a word."""
-    words = _words(text)
+def shingles(text: str, *, numbers: bool = False) -> frozenset[str]:
+    """Word 1-grams and 2-grams after NFKC and case folding, each number as `0` unless told; an ideograph or kana is a word."""
+    words = _words(text, numbers)
     return frozenset(words).union(map(" ".join, pairwise(words)))
 
 
-def clusters(texts: Sequence[str], threshold: float = THRESHOLD) -> Longs:
-    """Cluster number of each text, shape `(n,)`; numbers follow first appearance."""
-    sets, where = _distinct(hashed(texts))
+def clusters(texts: Sequence[str], threshold: float = THRESHOLD, *, numbers: bool = False) -> Longs:
+    """Cluster number of each text, shape `(n,)`, in order of first appearance; with `numbers` these are words of their own."""
+    sets, where = _distinct(hashed(texts, numbers=numbers))
     if sets.shape[0] > PREFILTER_FROM:
         return _by_first_appearance(components(sets, threshold, similarity(sets, sets, threshold))[where])
     rows = _lists(sets)
@@ -69,9 +69,9 @@ def prefiltered(texts: Sequence[str], others: Sequence[str] = ()) -> bool:
     return distinct > PREFILTER_FROM
 
 
-def hashed(texts: Sequence[str]) -> csr_array:
+def hashed(texts: Sequence[str], *, numbers: bool = False) -> csr_array:
     """Shingles of each text, or the text itself if it has no word, as 63-bit hashes: 0/1, shape `(n, 2**63 - 1)`."""
-    parts = [_hashed_chunk(texts[start : start + _CHUNK]) for start in range(0, len(texts), _CHUNK)]
+    parts = [_hashed_chunk(texts[start : start + _CHUNK], numbers) for start in range(0, len(texts), _CHUNK)]
     return vstack(parts, format="csr") if parts else csr_array((0, _HASHES), dtype=np.int8)
 
 
@@ -104,8 +104,8 @@ def _ones(bits: Hashes) -> Longs:
     return (bits * np.uint64(0x0101010101010101) >> np.uint64(56)).astype(np.int64)
 
 
-def _hashed_chunk(texts: Sequence[str]) -> csr_array:
-    rows = [shingles(text) or frozenset([text]) for text in texts]
+def _hashed_chunk(texts: Sequence[str], numbers: bool) -> csr_array:
+    rows = [shingles(text, numbers=numbers) or frozenset([text]) for text in texts]
     number = {shingle: _hash(shingle) for shingle in frozenset[str]().union(*rows)}
     columns = np.fromiter(map(number.__getitem__, chain.from_iterable(rows)), dtype=np.int64)
     ends = np.cumsum([0, *map(len, rows)])
@@ -118,10 +118,13 @@ def _hash(shingle: str) -> int:
     return int.from_bytes(blake2b(shingle.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little") >> 1
 
 
-def _words(text: str) -> list[str]:
-    if text.isascii():  # the same words in half the time
-        return _NUMBER.sub("0", text).encode().translate(_ASCII_WORDS).decode().split()
-    return _WORD.findall(_NUMBER.sub("0", unicodedata.normalize("NFKC", text).casefold()))
+def _words(text: str, numbers: bool) -> list[str]:
+    ascii_only = text.isascii()
+    plain = text if ascii_only else unicodedata.normalize("NFKC", text).casefold()
+    masked = plain if numbers else _NUMBER.sub("0", plain)
+    if ascii_only:  # the same words in half the time
+        return masked.encode().translate(_ASCII_WORDS).decode().split()
+    return _WORD.findall(masked)
 
 
 def _distinct(sets: csr_array) -> tuple[csr_array, Longs]:

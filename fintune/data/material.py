@@ -12,6 +12,7 @@ from fintune.data.cleanup import Dropped, conflicts
 from fintune.data.dates import as_dates, moment
 from fintune.data.duplicates import twins
 from fintune.data.labels import Applied
+from fintune.data.reaching import parted
 from fintune.data.text_quality import normalised
 from fintune.records import Example, Fault
 
@@ -50,10 +51,20 @@ class Material:
         others = [name for name in self.parts if name != "train"]
         if "train" not in self.parts or not self.near_duplicates:
             return {}
-        if self.by == "near-duplicates" and not self.given:
+        if self.by == "near-duplicates" and not self.given and not self.parted:
             return dict.fromkeys(others, 0)
         train = [e.text for e in self.parts["train"]]
         return {name: int(twins([e.text for e in self.parts[name]], train).sum()) for name in others}
+
+    @cached_property
+    def split_off(self) -> Parts:
+        """Train and the parts that are not given."""
+        return {name: part for name, part in self.parts.items() if name == "train" or name not in self.given}
+
+    @cached_property
+    def parted(self) -> list[str]:
+        """Rows whose cluster stands on several sides of a split that keeps clusters together where it can."""
+        return parted(self.split_off, self.kept, self.groups) if self.by == "near-duplicates" else []
 
     @cached_property
     def dates(self) -> dict[str, "NDArray[np.datetime64]"]:
