@@ -35,14 +35,18 @@ _COUNTS = {field.name for field in fields(Verification)}
 
 
 def open_trained(folder: str | Path, **use: Unpack[Use]) -> Trained:
-    """A run, an export wherever it lies, or an adapter trained elsewhere with what it is used for. Raises RunError when it is none."""
+    """A run (`base`: where its base model lies now), an export, or an adapter trained elsewhere with what it is used for.
+
+    Raises RunError when it is none.
+    """
     place = place_of(folder)
     if is_adapter(place):
         return ForeignAdapter.open(place, **use)
-    need_none(folder, use)
+    moved = use.get("base") or ""
+    need_none(folder, {**use, "base": None} if (place / "config.yaml").is_file() else use)
     if all((place / name).is_file() for name in (SETTINGS, RECORD)) and not (place / "config.yaml").is_file():
         return Export(place.absolute())
-    return Run.open(place)
+    return Run.open(place, base=moved)
 
 
 def called(source: Trained) -> str:

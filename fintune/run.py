@@ -36,11 +36,13 @@ class Run:
     """A folder under `runs/`."""
 
     folder: Path
+    base: str = ""
+    """where its base model lies by now, when that is not where the config says; its digest is compared all the same"""
 
     @classmethod
-    def open(cls, folder: str | Path) -> "Run":
+    def open(cls, folder: str | Path, *, base: str = "") -> "Run":
         """A complete run. Raises RunError when there is none, or only half of one."""
-        run = cls(Path(folder).expanduser().absolute())
+        run = cls(Path(folder).expanduser().absolute(), base)
         if not (run.folder / "config.yaml").is_file():
             raise RunError(f"{folder}: not a run folder (no config.yaml)", hint=_others(run.folder))
         if (run.folder / MARK).exists():
@@ -79,7 +81,7 @@ class Run:
         """The resolved settings."""
         path = self.folder / "config.yaml"
         try:
-            return load(path)
+            return load(path, [f"model.base={json.dumps(self.base)}"] if self.base else [])
         except ConfigError as error:
             hint = "Copy the run folder again; if its method or task is your own: --code FILE that makes it."
             raise RunError(f"{path}: damaged: {error.problems[0]}", hint=hint) from None

@@ -464,3 +464,23 @@ def test_the_next_command_can_be_typed_whatever_the_texts_hold(
     made = [Prediction(str(i), text, "", None, {}) for i, text in enumerate(texts)]
     monkeypatch.setattr("fintune.run.Run.predictions", lambda *_: made)
     assert shlex.split(training._a_text_of(trained)) == typed
+
+
+def test_a_run_whose_base_has_moved_says_how_to_name_the_new_place(
+    fin: Command, config_file: Path, tiny_causal: Path, tiny_seq2seq: Path, tmp_path: Path
+) -> None:
+    base = Path(shutil.copytree(tiny_causal, tmp_path / "base"))
+    assert fin("train", config_file, "--set", "train.epochs=1", "--set", f"model.base={base}").code == 0
+    run = tmp_path / "runs" / "tiny"
+    before = fin("predict", run, "Bormas of Lima +", "--json").out
+    base.rename(tmp_path / "moved 'there'")
+    for command in (("predict", run, "x"), ("evaluate", run), ("explain", run, "x y")):
+        lost = fin(*command)
+        assert (lost.code, f"no folder '{base}'" in lost.err, "--base FOLDER with predict" in lost.err) == (
+            2,
+            True,
+            True,
+        )
+        assert fin(*command, "--base", tmp_path / "moved 'there'").code == 0
+    assert fin("predict", run, "Bormas of Lima +", "--json", "--base", tmp_path / "moved 'there'").out == before
+    assert "sha256 differs" in fin("predict", run, "x", "--base", tiny_seq2seq).err

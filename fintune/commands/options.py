@@ -18,7 +18,9 @@ Source = Annotated[
 ]
 Base = Annotated[
     str | None,
-    typer.Option(help="Of an adapter trained elsewhere: the base model it is put on; left out: the one it names."),
+    typer.Option(
+        help="The base model: of an adapter trained elsewhere, left out: the one it names; of a run whose base has moved."
+    ),
 ]
 TaskOption = Annotated[
     str | None,

@@ -27,6 +27,8 @@ _TEXTS = (".json", ".model", ".txt", ".jinja")
 """files that the loading libraries read whole"""
 _KINDS = f"Name a folder, a .gguf file, a hub id, {' or '.join(EMBEDDED)}."
 
+_MOVED = "If it has moved: --base FOLDER with predict, evaluate and explain, --set model.base=FOLDER with train."
+
 
 def check_reference(reference: str, device: str) -> None:
     """Refuse now what loading would refuse later. Raises ModelError, BrokenEnvironment without the embedded package."""
@@ -48,12 +50,12 @@ def local_path(reference: str) -> Path | None:
         return None
     if path.suffix == ".gguf":
         if not path.is_file():
-            raise ModelError(f"model.base: no file '{path}'", hint="Check the path.")
+            raise ModelError(f"model.base: no file '{path}'", hint=f"Check the path. {_MOVED}")
         return path
     if path.is_dir():
         return path
     if path.is_absolute() or reference.startswith((".", "~")) or reference.count("/") > 1:
-        raise ModelError(f"model.base: no folder '{reference}'", hint=_KINDS)
+        raise ModelError(f"model.base: no folder '{reference}'", hint=f"{_KINDS} {_MOVED}")
     return None
 
 
