@@ -19,7 +19,7 @@ from fintune.data.opening import Columns
 from fintune.data.readers import Reading, read
 from fintune.data.report import DataReport, report
 from fintune.data.splits import Parts, fingerprint
-from fintune.data.suspicion import LARGEST, Suspicion, suspicious
+from fintune.data.suspicion import LARGEST, Review, Suspicion, review
 from fintune.errors import DataError, FintuneError, ModelError
 from fintune.gathering import Gathered, gather, reading, reading_like
 from fintune.models import check_reference
@@ -80,15 +80,15 @@ def examine(
     parts, groups = _divided(config, gathered, extra, near_duplicates)
     found = report(material(config, gathered, parts, groups, near_duplicates=near_duplicates))
     tokens = _tokens(config, everything, gathered, extra)
-    doubtful = suspicious(everything) if doubt else []
+    reviewed = review(everything) if doubt else Review()
     beside = _against(config, everything, against, extra)
     personal = _pii(everything, extra) if pii else None
-    extra += _doubts(doubtful, len(everything))
+    extra += _doubts(reviewed, len(everything))
     return Examination(
         replace(found, tokens=tokens, findings=by_weight([*found.findings, *extra])),
         gathered.sources,
         fingerprint(parts) if parts else None,
-        doubtful,
+        reviewed.rows,
         beside,
         personal,
     )
@@ -185,7 +185,11 @@ def _pii(examples: Sequence[Example], extra: list[Finding]) -> dict[str, int]:
     return {kind: counts[kind] for kind in KINDS}
 
 
-def _doubts(doubtful: Sequence[Suspicion], total: int) -> list[Finding]:
+def _doubts(reviewed: Review, total: int) -> list[Finding]:
     limit = f" (of {LARGEST:,} rows looked at)" if total > LARGEST else ""
+    if reviewed.looked_at and not reviewed.tells:
+        shares = f"it gets {reviewed.recall:.1%} of a label's rows right, averaged over labels, guessing {reviewed.chance:.1%}"
+        message = f"labels were not reviewed: counting words tells nothing of them{limit} ({shares})"
+        return [Finding("suspicious-labels", "note", 0, message)]
     message = f"labels that the other rows contradict{limit}: {{n}}; a list to review, not to drop"
-    return finding("suspicious-labels", "note", message, [s.id for s in doubtful])
+    return finding("suspicious-labels", "note", message, [s.id for s in reviewed.rows])

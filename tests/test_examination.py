@@ -1,6 +1,7 @@
 """`fintune check` says everything that is wrong, finds what is known of real data, and exits with 1 when it is severe."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -217,3 +218,16 @@ def test_another_file_with_other_columns(tiny_causal: Path, tmp_path: Path) -> N
     with pytest.raises(DataError, match="no such file") as caught:
         examine(own, against=str(tmp_path / "none.jsonl"), doubt=False)
     assert ".yaml" not in caught.value.hint
+
+
+def test_labels_that_words_do_not_tell_are_not_listed_for_review(tiny_causal: Path, tmp_path: Path) -> None:
+    rows = tiny_rows(120)
+    rows = [row | {"label": rows[(7 * i * i + i) % 11]["label"]} for i, row in enumerate(rows)]
+    found = examine(config(tiny_causal, tmp_path / "a.jsonl", rows))
+    told = next(f for f in found.report.findings if f.kind == "suspicious-labels")
+    assert (found.suspicious, told.level, told.count) == ([], "note", 0)
+    assert re.match(
+        r"labels were not reviewed: counting words tells nothing of them \(it gets \d+\.\d% of a label's rows right, "
+        r"averaged over labels, guessing 33\.3%\)",
+        told.message,
+    )

@@ -1,13 +1,15 @@
 """Labels that other rows contradict: a list to review, never a reason to drop.
 
 Confident learning (Northcutt, Jiang & Chuang 2021): out-of-fold probabilities of a linear TF-IDF model; a row is suspicious when
-another label's probability reaches that label's own average confidence and exceeds the given label's.
+another label's probability reaches that label's own average confidence and exceeds the given label's. Where that model tells
+the labels no better than chance it contradicts at random, and nothing is listed.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fintune.records import Example
 
@@ -27,8 +29,22 @@ class Suspicion:
     text: str
 
 
-def suspicious(examples: Sequence[Example], *, seed: int = 0) -> list[Suspicion]:
-    """The most doubtful first. Labels with fewer than FOLDS rows are left out of it."""
+@dataclass(frozen=True)
+class Review:
+    """The rows to look at, the most doubtful first; none where counting words tells the labels no better than chance."""
+
+    rows: list[Suspicion] = field(default_factory=list)
+    recall: float = 0.0
+    """share of each label's rows that counting words gets right, out of fold, averaged over labels"""
+    chance: float = 0.0
+    """what guessing gets"""
+    tells: bool = False
+    """whether recall lies two standard errors above chance"""
+    looked_at: int = 0
+
+
+def review(examples: Sequence[Example], *, seed: int = 0) -> Review:
+    """Labels that out-of-fold predictions contradict. Labels with fewer than FOLDS rows are left out of it."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedKFold, cross_val_predict
     from sklearn.pipeline import make_pipeline
@@ -37,23 +53,34 @@ def suspicious(examples: Sequence[Example], *, seed: int = 0) -> list[Suspicion]
     chosen = _enough(_sample(examples, seed))
     labels = np.array([e.label for e in chosen])
     if len(set(labels.tolist())) < 2:
-        return []
+        return Review()
     model = make_pipeline(_counts(), LogisticRegression(C=10.0, max_iter=1000, class_weight="balanced"))
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
     with threadpool_limits(1):  # several threads on so little only wait for each other
         probability = cross_val_predict(model, [e.text for e in chosen], labels, cv=folds, method="predict_proba")
     names = np.unique(labels)
     given = np.searchsorted(names, labels)
+    recall, error = _recall(probability.argmax(axis=1), given, len(names))
+    if recall <= 1 / len(names) + 2 * error:
+        return Review(recall=recall, chance=1 / len(names), looked_at=len(chosen))
     own = probability[np.arange(len(given)), given]
     bar = np.array([own[given == k].mean() for k in range(len(names))])
     confident = np.where(probability >= bar, probability, 0.0)
     best = confident.argmax(axis=1)
     doubt = confident.max(axis=1) - own
     order = [i for i in np.argsort(-doubt) if doubt[i] > 0 and best[i] != given[i]]
-    return [
+    rows = [
         Suspicion(chosen[i].id, chosen[i].label, str(names[best[i]]), float(probability[i, best[i]]), chosen[i].text)
         for i in order
     ]
+    return Review(rows=rows, recall=recall, chance=1 / len(names), tells=True, looked_at=len(chosen))
+
+
+def _recall(answers: "NDArray[np.int64]", given: "NDArray[np.int64]", labels: int) -> tuple[float, float]:
+    """Recall averaged over labels, and its standard error."""
+    shares = np.array([(answers[given == k] == k).mean() for k in range(labels)])
+    errors = shares * (1 - shares) / np.bincount(given, minlength=labels)
+    return float(shares.mean()), float(np.sqrt(errors.sum()) / labels)
 
 
 def _sample(examples: Sequence[Example], seed: int) -> list[Example]:
