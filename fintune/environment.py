@@ -7,7 +7,8 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -27,9 +28,22 @@ _BRIEFLY = "2000"
 the thread that is waited for (benchmarks/shared_cores.py)"""
 
 _too_late: list[bool] = []
-_ALONE = threading.Lock()
 
 PACKAGES = ("fintune", "torch", "transformers", "peft", "accelerate", "tokenizers", "numpy", "scikit-learn")
+
+
+@dataclass(frozen=True)
+class _Block:
+    """One of `deterministic` that runs; `changes` the number of CPU threads."""
+
+    shared: bool
+    changes: bool
+
+
+_state = threading.Condition()
+_blocks: list[_Block] = []
+_settings = ExitStack()
+"""what the last of the blocks undoes"""
 
 
 def settle() -> None:
@@ -65,15 +79,47 @@ def arithmetic() -> dict[str, Any]:
 
 
 @contextmanager
-def deterministic(threads: int | None) -> Iterator[None]:
-    """Deterministic algorithms and a fixed number of CPU threads (None: torch's own choice) inside the block."""
+def deterministic(threads: int | None, *, shared: bool = False) -> Iterator[None]:
+    """Deterministic algorithms and a fixed number of CPU threads (None: torch's own choice) inside the block.
+
+    The settings are the process's. Of its Python threads one that trains has them to itself; `shared` blocks, which only ask a
+    model, run side by side, but where one takes another number of CPU threads than torch would. Raises UsageError beside a training.
+    """
     import torch
 
-    if not _ALONE.acquire(blocking=False):
-        raise UsageError(
-            "another training runs in this process: their random numbers would mix",
-            hint="Train in processes of their own.",
-        )
+    with _state:
+        _need_no_training(shared)
+        while any(block.changes for block in _blocks) or (_blocks and threads not in (None, torch.get_num_threads())):
+            _state.wait()
+            _need_no_training(shared)
+        block = _Block(shared, threads not in (None, torch.get_num_threads()))
+        if not _blocks:
+            _settings.enter_context(_set(threads))
+        _blocks.append(block)
+    try:
+        yield
+    finally:
+        with _state:
+            _blocks.remove(block)
+            if not _blocks:
+                _settings.close()
+            _state.notify_all()
+
+
+def _need_no_training(shared: bool) -> None:
+    """Refuse a training beside anything, and anything beside a training."""
+    if not _blocks or (shared and all(block.shared for block in _blocks)):
+        return
+    other = "a scoring" if all(block.shared for block in _blocks) else "another training"
+    raise UsageError(
+        f"{other} runs in this process: their random numbers would mix", hint="Train in processes of their own."
+    )
+
+
+@contextmanager
+def _set(threads: int | None) -> Iterator[None]:
+    import torch
+
     before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     deterministic_settings: Any = torch.utils.deterministic
     filled = deterministic_settings.fill_uninitialized_memory
@@ -83,7 +129,6 @@ def deterministic(threads: int | None) -> Iterator[None]:
     try:
         yield
     finally:
-        _ALONE.release()
         torch.set_num_threads(before[0])
         torch.use_deterministic_algorithms(before[1])
         deterministic_settings.fill_uninitialized_memory = filled

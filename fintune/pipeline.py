@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -57,6 +58,9 @@ if TYPE_CHECKING:
     from fintune.models import LoadedModel
     from fintune.training.trainer import Hooks, Judgement
     from fintune.trunk.shortcuts import Shortcuts
+
+_STORING = Lock()
+"""of two parts that are scored side by side, neither loses the other's scores"""
 
 
 def train(
@@ -105,15 +109,14 @@ def score_part(run: Run, part: str, running: Engine | None = None) -> Evaluation
         )
     if running is not None:
         return _evaluate(prepared.config, prepared.task, prepared.splits[part], running, part)
-    scores, baselines = run.scores(), run.baselines()
     need_place(run.folder / "scores.json")
-    with deterministic(threads_of(run, prepared.config) or fastest_threads()):
+    with deterministic(threads_of(run, prepared.config) or fastest_threads(), shared=True):
         running = engine(prepared.config, load_tuned(run))
         found = _evaluate(prepared.config, prepared.task, prepared.splits[part], running, part)
-    scores[part] = found.scores
-    run.write_predictions(part, found.predictions)
-    run.write_scores(_task_record(prepared.task), scores, baselines)
-    run.write_text("README.md", model_card(run))
+    with _STORING:
+        run.write_predictions(part, found.predictions)
+        run.write_scores(_task_record(prepared.task), run.scores() | {part: found.scores}, run.baselines())
+        run.write_text("README.md", model_card(run))
     return found
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class Predictor:
-    """Classifies texts; safe to call many times, the model is loaded once."""
+    """Classifies texts: loaded once, called as often and from as many threads as one likes; answers are those of one thread."""
 
     def __init__(self, running: Engine, task: Task) -> None:
         self.engine = running

@@ -4,10 +4,12 @@ import json
 import os
 import subprocess
 import sys
+import threading
 
 import pytest
 import torch
 
+from fintune import environment
 from fintune.environment import deterministic, kernels
 from fintune.errors import UsageError
 
@@ -54,3 +56,40 @@ def test_deterministic_settings_end_with_the_block() -> None:
     with deterministic(1), pytest.raises(UsageError, match="another training runs in this process"):
         deterministic(1).__enter__()
     assert kernels().keys() >= _WANTED.keys()
+
+
+def test_scorings_share_the_settings_and_a_training_has_them_alone() -> None:
+    number = torch.get_num_threads()
+    with deterministic(None, shared=True), deterministic(number, shared=True):
+        assert torch.are_deterministic_algorithms_enabled()
+        with pytest.raises(UsageError, match="a scoring runs in this process"):
+            deterministic(None).__enter__()
+    assert not torch.are_deterministic_algorithms_enabled()
+    with deterministic(None), pytest.raises(UsageError, match="another training runs in this process"):
+        deterministic(None, shared=True).__enter__()
+    with deterministic(None):
+        assert torch.are_deterministic_algorithms_enabled()
+
+
+def test_a_scoring_of_another_number_of_threads_waits_for_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    number, waits = torch.get_num_threads(), threading.Event()
+    told: list[int] = []
+
+    class Noting(threading.Condition):
+        def wait(self, timeout: float | None = None) -> bool:
+            waits.set()
+            return super().wait(timeout)
+
+    monkeypatch.setattr(environment, "_state", Noting())
+
+    def score() -> None:
+        with deterministic(number + 1, shared=True):
+            told.append(torch.get_num_threads())
+
+    with deterministic(number, shared=True):
+        other = threading.Thread(target=score)
+        other.start()
+        assert waits.wait(timeout=60)
+        assert (told, torch.get_num_threads()) == ([], number)
+    other.join()
+    assert (told, torch.get_num_threads()) == ([number + 1], number)

@@ -17,6 +17,7 @@ from fintune.baselines.linear import answers, best, regression
 from fintune.baselines.protocol import Answers, Contest
 from fintune.errors import BrokenEnvironment
 from fintune.installing import with_extra
+from fintune.models.turns import loading
 from fintune.progress import advance
 
 _LENGTH = 256
@@ -69,7 +70,10 @@ def _load() -> tuple[Any, Any]:
         ) from None
     options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     tokenizer = AutoTokenizer.from_pretrained(Path(MODEL_DIR), **options)
-    model: Any = AutoModel.from_pretrained(Path(MODEL_DIR), use_safetensors=True, add_pooling_layer=False, **options)
+    with loading():
+        model: Any = AutoModel.from_pretrained(
+            Path(MODEL_DIR), use_safetensors=True, add_pooling_layer=False, **options
+        )
     return tokenizer, model.eval()
 
 

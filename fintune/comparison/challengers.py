@@ -79,7 +79,7 @@ class Challengers:
         evaluation = prepared.config.evaluation.model_copy(update={"baselines": [entry.name]})
         alone = replace(prepared, config=prepared.config.model_copy(update={"evaluation": evaluation}))
         tell("compare", f"{entry.name} ({len(prepared.splits['train']):,} examples)")
-        with deterministic(prepared.config.train.fixed_threads or fastest_threads()):
+        with deterministic(prepared.config.train.fixed_threads or fastest_threads(), shared=True):
             base: Any = self._base if entry.needs_model else None
             begun = time.monotonic()
             found = challenge(alone, base, part)[entry.name]

@@ -14,6 +14,7 @@ from scipy.special import log_softmax
 from fintune.cores import fastest_threads
 from fintune.engines.protocol import Ranking, asked
 from fintune.errors import ModelError
+from fintune.models.turns import turn
 from fintune.progress import advance
 from fintune.prompts import PromptEncoder
 from fintune.records import Prompt
@@ -27,7 +28,10 @@ _PROMPTS = 1024
 
 
 class CTranslate2Engine:
-    """See Engine. With `first` the first tokens of the answers are compared and nothing else of them is read."""
+    """See Engine. With `first` the first tokens of the answers are compared and nothing else of them is read.
+
+    Threads that share one take turns at the tokenizer; CTranslate2 runs their batches one after another.
+    """
 
     def __init__(self, folder: Path, encoder: PromptEncoder, *, first: bool) -> None:
         """Raises ModelError when the folder cannot be read."""
@@ -91,7 +95,8 @@ class CTranslate2Engine:
 
     def generate(self, prompts: Sequence[Prompt], *, max_new_tokens: int = 16) -> list[str]:
         """See Engine: the most probable token each time."""
-        ids, _ = self._encoder.encode_prompts(prompts, reserve=max_new_tokens)
+        with turn(self._encoder.tokenizer):
+            ids, _ = self._encoder.encode_prompts(prompts, reserve=max_new_tokens)
         names = self._names(ids)
         if self._encoder.kind == "seq2seq":
             found = self._model.translate_batch(
@@ -103,8 +108,10 @@ class CTranslate2Engine:
                 names, sampling_topk=1, max_length=max_new_tokens, include_prompt_in_result=False, **_BATCHES
             )
             tokens = [one.sequences[0] for one in found]
-        said = [self._encoder.tokenizer.convert_tokens_to_ids(row) for row in tokens]
-        return list(self._encoder.tokenizer.batch_decode(said, skip_special_tokens=True))
+        with turn(self._encoder.tokenizer):
+            said = [self._encoder.tokenizer.convert_tokens_to_ids(row) for row in tokens]
+            return list(self._encoder.tokenizer.batch_decode(said, skip_special_tokens=True))
 
     def _names(self, rows: list[list[int]]) -> list[list[str]]:
-        return [list(self._encoder.tokenizer.convert_ids_to_tokens(row)) for row in rows]
+        with turn(self._encoder.tokenizer):
+            return [list(self._encoder.tokenizer.convert_ids_to_tokens(row)) for row in rows]

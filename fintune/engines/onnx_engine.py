@@ -14,6 +14,7 @@ from scipy.special import log_softmax
 from fintune.cores import fastest_threads
 from fintune.engines.protocol import Ranking, asked
 from fintune.errors import ModelError
+from fintune.models.turns import turn
 from fintune.progress import advance
 from fintune.prompts import PromptEncoder
 from fintune.records import Prompt
@@ -24,7 +25,10 @@ _TOKENS = 2048
 
 
 class OnnxEngine:
-    """See Engine. With `first` the first tokens of the answers are compared and nothing else of them is read."""
+    """See Engine. With `first` the first tokens of the answers are compared and nothing else of them is read.
+
+    Threads that share one take turns at the tokenizer; onnxruntime runs their batches side by side.
+    """
 
     def __init__(self, folder: Path, encoder: PromptEncoder, *, first: bool) -> None:
         """Raises ModelError when the folder cannot be read."""
@@ -69,14 +73,16 @@ class OnnxEngine:
 
     def generate(self, prompts: Sequence[Prompt], *, max_new_tokens: int = 16) -> list[str]:
         """See Engine: the most probable token each time."""
-        ids, _ = self._encoder.encode_prompts(prompts, reserve=max_new_tokens)
+        with turn(self._encoder.tokenizer):
+            ids, _ = self._encoder.encode_prompts(prompts, reserve=max_new_tokens)
         end, said = self._encoder.tokenizer.eos_token_id, []
         for row in ids:
             tokens: list[int] = []
             while len(tokens) < max_new_tokens and end not in tokens:
                 tokens.append(int(self._logits(np.array([row + tokens]), 1)[0, 0].argmax()))
             said.append(tokens)
-        return list(self._encoder.tokenizer.batch_decode(said, skip_special_tokens=True))
+        with turn(self._encoder.tokenizer):
+            return list(self._encoder.tokenizer.batch_decode(said, skip_special_tokens=True))
 
     def _logits(self, rows: NDArray[np.int64], last: int) -> NDArray[np.float64]:
         """At the last places of texts of one length, (texts, last, vocabulary)."""

@@ -7,6 +7,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from fintune.models.turns import turn
 from fintune.prompts import PromptEncoder
 from fintune.records import Prompt
 
@@ -45,13 +46,14 @@ class Asked:
 def asked(encoder: PromptEncoder, prompts: Sequence[Prompt], candidates: Sequence[str], *, first: bool) -> Asked:
     """What an engine is asked to rank; with `first` only the first tokens of the answers. Raises ModelError as Engine.rank does."""
     after = prompts[0].after if prompts else ""  # the template's, the same in all
-    answers = [encoder.answer_ids(candidate, after)[: 1 if first else None] for candidate in candidates]
-    ids, cut = encoder.encode_prompts(prompts, reserve=max(map(len, answers)))
+    with turn(encoder.tokenizer):
+        answers = [encoder.answer_ids(candidate, after)[: 1 if first else None] for candidate in candidates]
+        ids, cut = encoder.encode_prompts(prompts, reserve=max(map(len, answers)))
     return Asked(ids, answers, cut)
 
 
 class Engine(Protocol):
-    """Runs one model."""
+    """Runs one model, for several threads at once: what a call needs belongs to the call, and what it must share it takes turns at."""
 
     def rank(self, prompts: Sequence[Prompt], candidates: Sequence[str], *, stage: str = "score") -> Ranking:
         """Score every candidate after every prompt. Raises ModelError when template and answer alone exceed the limit."""

@@ -16,7 +16,10 @@ from fintune.records import Prompt
 
 @dataclass(frozen=True)
 class SecondLook:
-    """See Engine. `margin`: where the best candidate's probability leads by less, `exact` is asked."""
+    """See Engine. `margin`: where the best candidate's probability leads by less, `exact` is asked.
+
+    Threads share it as they share the two.
+    """
 
     quick: Engine
     exact: Engine

@@ -18,6 +18,7 @@ from fintune.engines.together import appended, fits
 from fintune.models import LoadedModel
 from fintune.models.head import of_rows
 from fintune.models.stack import bare
+from fintune.models.turns import turn
 from fintune.progress import advance
 from fintune.prompts import PromptEncoder
 from fintune.records import Prompt
@@ -32,7 +33,7 @@ _LOGITS_BUDGET = 64_000_000
 
 
 class TorchEngine:
-    """See Engine."""
+    """See Engine. Threads that share one encode, pad and count side by side; passes through the model take turns, a batch each."""
 
     def __init__(
         self,
@@ -52,7 +53,6 @@ class TorchEngine:
         self._encoder = PromptEncoder(loaded.tokenizer, loaded.kind, max_length, before)
         self._batch_size = batch_size
         self._side = side
-        self._prefix: Prefix | None = None
 
     def rank(self, prompts: Sequence[Prompt], candidates: Sequence[str], *, stage: str = "score") -> Ranking:
         """See Engine. Prompts are read in batches of like length; the order of the result is the order given."""
@@ -66,10 +66,11 @@ class TorchEngine:
         score = self._first_tokens if first else self._batch
         size = self._rows(answers)
         with torch.inference_mode():
-            self._prefix = self._shared(ids, max(map(len, answers)))
+            prefix = self._shared(ids, max(map(len, answers)))
             for start in range(0, len(order), size):
                 rows = order[start : start + size]
-                scores[rows] = score([ids[i] for i in rows], answers).double().cpu().numpy()
+                with turn(bare(self._loaded.model)):
+                    scores[rows] = score([ids[i] for i in rows], answers, prefix).double().cpu().numpy()
                 advance(stage, min(start + size, len(order)), len(order))
         return question.ranking(scores)
 
@@ -77,21 +78,24 @@ class TorchEngine:
         """See Engine: the most probable token each time."""
         import torch
 
-        ids, _ = self._encoder.encode_prompts(prompts, reserve=max_new_tokens)
         tokenizer, found = self._loaded.tokenizer, []
+        with turn(tokenizer):
+            ids, _ = self._encoder.encode_prompts(prompts, reserve=max_new_tokens)
         side: Side = "left" if self._loaded.kind == "causal" else "right"
         with torch.inference_mode():
             for start in range(0, len(ids), self._batch_size):
                 tokens, mask = pad(ids[start : start + self._batch_size], tokenizer.pad_token_id, side)
-                out = self._loaded.model.generate(
-                    input_ids=tokens.to(self._loaded.device),
-                    attention_mask=mask.to(self._loaded.device),
-                    max_new_tokens=max_new_tokens,
-                    do_sample=False,
-                    pad_token_id=tokenizer.pad_token_id,
-                )
+                with turn(bare(self._loaded.model)):
+                    out = self._loaded.model.generate(
+                        input_ids=tokens.to(self._loaded.device),
+                        attention_mask=mask.to(self._loaded.device),
+                        max_new_tokens=max_new_tokens,
+                        do_sample=False,
+                        pad_token_id=tokenizer.pad_token_id,
+                    )
                 new = out[:, tokens.shape[1] :] if self._loaded.kind == "causal" else out[:, 1:]
-                found += tokenizer.batch_decode(new, skip_special_tokens=True)
+                with turn(tokenizer):
+                    found += tokenizer.batch_decode(new, skip_special_tokens=True)
                 advance("generate", len(found), len(ids))
         return found
 
@@ -101,16 +105,18 @@ class TorchEngine:
             return None
         if not allowed(self._loaded.model, max(map(len, ids), default=0) + longest):
             return None
-        common = shared(ids)
-        return read(self._loaded.model, common, self._loaded.device) if common else None
+        if not (common := shared(ids)):
+            return None
+        with turn(bare(self._loaded.model)):
+            return read(self._loaded.model, common, self._loaded.device)
 
-    def _prompts(self, ids: list[list[int]]) -> "tuple[dict[str, Any], torch.Tensor]":
+    def _prompts(self, ids: list[list[int]], prefix: Prefix | None) -> "tuple[dict[str, Any], torch.Tensor]":
         """What a causal model is called with for these prompts, and the mask of the tokens it reads itself."""
         pad_id, device = self._loaded.tokenizer.pad_token_id, self._loaded.device
-        skip = len(self._prefix.ids) if self._prefix else 0
+        skip = len(prefix.ids) if prefix else 0
         tokens, mask = (t.to(device) for t in pad([row[skip:] for row in ids], pad_id, self._side))
-        if self._prefix:
-            return self._prefix.continued(tokens, mask), mask
+        if prefix:
+            return prefix.continued(tokens, mask), mask
         return {"input_ids": tokens, "attention_mask": mask, "position_ids": positions(mask)}, mask
 
     def _rows(self, answers: list[list[int]]) -> int:
@@ -120,15 +126,15 @@ class TorchEngine:
         each = len(answers) * max(map(len, answers)) * int(self._loaded.model.get_output_embeddings().weight.shape[0])
         return max(1, min(self._batch_size, _LOGITS_BUDGET // each))
 
-    def _batch(self, ids: list[list[int]], answers: list[list[int]]) -> "torch.Tensor":
+    def _batch(self, ids: list[list[int]], answers: list[list[int]], prefix: Prefix | None) -> "torch.Tensor":
         if self._loaded.kind != "causal":
             return self._seq2seq(ids, answers)
-        several = max(map(len, answers)) > 1 and self._prefix is None
+        several = max(map(len, answers)) > 1 and prefix is None
         if several and fits(self._loaded.model, max(map(len, ids)) + max(map(len, answers))):
             return self._together(ids, answers)
-        return self._causal(ids, answers)
+        return self._causal(ids, answers, prefix)
 
-    def _first_tokens(self, ids: list[list[int]], answers: list[list[int]]) -> "torch.Tensor":
+    def _first_tokens(self, ids: list[list[int]], answers: list[list[int]], prefix: Prefix | None) -> "torch.Tensor":
         """Log-probabilities among the candidates, from one pass over the prompts."""
         import torch
 
@@ -136,7 +142,7 @@ class TorchEngine:
         side: Side = self._side if kind == "causal" else "right"
         batch: dict[str, Any]
         if kind == "causal":
-            batch, mask = self._prompts(ids)
+            batch, mask = self._prompts(ids, prefix)
             batch["logits_to_keep"] = _last(mask)[:, None]
         else:
             tokens, mask = (t.to(device) for t in pad(ids, pad_id, side))
@@ -151,7 +157,7 @@ class TorchEngine:
         return of_rows(logits, rows)[:, 0].float().log_softmax(dim=-1)
 
     def _together(self, ids: list[list[int]], answers: list[list[int]]) -> "torch.Tensor":
-        given, _ = self._prompts(ids)
+        given, _ = self._prompts(ids, None)
         targets, known = (t.to(self._loaded.device) for t in pad(answers, self._loaded.tokenizer.pad_token_id, "right"))
         n, (k, m) = len(ids), targets.shape
         with replace(self._shortcuts, rows=None).taken(self._loaded.model, appended(given, targets[:, :-1])) as inputs:
@@ -159,12 +165,12 @@ class TorchEngine:
         rest = _gather(logits[:, 1:], targets[:, 1:].reshape(1, -1).expand(n, -1)).view(n, k, m - 1)
         return _log_probability(logits[:, 0], targets[:, 0]) + (rest * known[:, 1:]).sum(dim=-1)
 
-    def _causal(self, ids: list[list[int]], answers: list[list[int]]) -> "torch.Tensor":
+    def _causal(self, ids: list[list[int]], answers: list[list[int]], prefix: Prefix | None) -> "torch.Tensor":
         import torch
 
         device, pad_id = self._loaded.device, self._loaded.tokenizer.pad_token_id
         model, n, k = self._loaded.model, len(ids), len(answers)
-        given, own = self._prompts(ids)
+        given, own = self._prompts(ids, prefix)
         mask = given["attention_mask"]
         read = model(**given, logits_to_keep=_last(own)[:, None], use_cache=True)
         targets, known = (t.to(device) for t in pad(answers, pad_id, "right"))

@@ -13,6 +13,7 @@ from fintune.models import LoadedModel
 from fintune.models.llama_layout import from_original, params, to_original
 from fintune.models.original_llama import PARAMS, tensors_of
 from fintune.models.references import loading_errors
+from fintune.models.turns import loading
 from fintune.prompts import Kind
 
 _ORIGINAL, _PLAIN = "consolidated.00.pth", "model.pth"
@@ -41,6 +42,7 @@ def is_one(folder: Path) -> bool:
     return any(file.is_file() for file in files) and (folder / "config.json").is_file()
 
 
+@loading()
 def read(folder: Path, *, held: bool = False) -> LoadedModel:
     """The file's tensors in a model made from config.json, in float32 or as they are `held`. Raises ModelError."""
     import torch

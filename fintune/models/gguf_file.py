@@ -9,13 +9,13 @@ from contextlib import contextmanager
 from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
-from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fintune.errors import ModelError
 from fintune.models.gguf_header import need_blocks, need_whole
+from fintune.models.turns import loading
 
 if TYPE_CHECKING:
     from gguf import GGUFReader
@@ -54,10 +54,8 @@ FACTORS = "rope_freqs.weight"
 WHOLE_WORDS = ("llama3", "llama-v3", "llama-bpe", "tekken")
 """tokenizer.ggml.pre behind which llama.cpp looks a whole word up before it merges pieces"""
 
-_ALONE = RLock()
-"""the reader of transformers is exchanged for a while, for all threads"""
 
-
+@loading()
 def read_gguf(file: Path) -> tuple[Any, Any]:
     """Model in float32, and tokenizer, from the file alone. Raises ModelError for positions that cannot be told from it."""
     import torch
@@ -90,7 +88,7 @@ def read_gguf(file: Path) -> tuple[Any, Any]:
 def parsed_once() -> "Iterator[Callable[[str | Path], GGUFReader]]":
     """What parses a file, transformers' reader too: it goes through all tokens in Python for config, tokenizer and weights each."""
     package: Any = import_module("gguf")
-    with _ALONE:
+    with loading():  # the reader of transformers is exchanged for a while, for all threads
         parse = package.GGUFReader
         package.GGUFReader = once = _remembering(parse)
         try:

@@ -1,7 +1,7 @@
 """Only what is asked of a model: the logits of a few rows of its vocabulary, at the last positions of its last block.
 
 Both give what the whole model gives there, and leave the rest out: a vocabulary of 262,144 rows costs a small model as much as
-several of its blocks.
+several of its blocks. The model's own head is exchanged meanwhile: a thread that shares it has its turn (turns.py).
 """
 
 from collections.abc import Iterator

@@ -29,6 +29,7 @@ from fintune.models.references import (
     read_json,
     source,
 )
+from fintune.models.turns import loading
 from fintune.prompts import Kind
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class LoadedModel:
         return sum(n for n, trains in sizes if trains), sum(n for n, _ in sizes)
 
 
+@loading()
 def load_model(  # noqa: PLR0913
     reference: str,
     *,
@@ -150,6 +152,7 @@ def load_tokenizer(reference: str) -> Any:
         return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
 
 
+@loading()
 def load_adapter(base: LoadedModel, folder: Path) -> LoadedModel:
     """Put a saved adapter on its base model. Raises ModelError when it is damaged or belongs to another model."""
     from fintune.methods import own_format

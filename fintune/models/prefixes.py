@@ -10,6 +10,7 @@ and calls theirs. Positions and caches stay as they are, so padding changes noth
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +22,8 @@ from transformers.masking_utils import sdpa_mask
 
 IMPLEMENTATION = "fintune_prefix"
 _WATCHED = "fintune_watched"
-_found: "list[Site]" = []
+_sites: "ContextVar[list[Site]]" = ContextVar("fintune_sites")
+"""where the call that watches puts what it sees"""
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ def _attend(module: Any, query: Any, key: Any, value: Any, attention_mask: Any, 
 
 
 def _watch(module: Any, query: Any, key: Any, value: Any, attention_mask: Any, **kwargs: Any) -> Any:
-    _found.append(Site(module, key[0].detach().clone(), value[0].detach().clone()))
+    _sites.get().append(Site(module, key[0].detach().clone(), value[0].detach().clone()))
     return sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
 
 
@@ -73,19 +75,21 @@ def seen(model: Any, ids: torch.Tensor) -> list[Site]:
     inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
     if model.config.is_encoder_decoder:
         inputs["decoder_input_ids"] = ids
-    with _watching(model), torch.no_grad():
+    with _watching(model) as sites, torch.no_grad():
         model(**inputs, use_cache=False)
-    return list(_found)
+    return sites
 
 
 @contextmanager
-def _watching(model: Any) -> Iterator[None]:
+def _watching(model: Any) -> "Iterator[list[Site]]":
     before, training = model.config._attn_implementation, model.training
-    _found.clear()
+    sites: list[Site] = []
+    token = _sites.set(sites)
     model.eval()
     model.set_attn_implementation(_WATCHED)
     try:
-        yield
+        yield sites
     finally:
+        _sites.reset(token)
         model.set_attn_implementation(before)
         model.train(training)

@@ -14,9 +14,11 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
 from fintune.models.load import LoadedModel
 from fintune.models.references import at_hand, loading_errors
+from fintune.models.turns import loading
 from fintune.prompts import Kind
 
 
+@loading()
 def skeleton(reference: str) -> LoadedModel | None:
     """The model on torch's device meta; None where the reference is not at hand. Raises ModelError as loading would."""
     if (folder := at_hand(reference)) is None:

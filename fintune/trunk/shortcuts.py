@@ -1,5 +1,7 @@
 """The ways around work whose result is known or thrown away, for one call of a model; training and scoring take the same.
 
+What they leave out they leave out of the model that all threads share: whoever shares one has its turn (models/turns.py) meanwhile.
+
 >>> shortcuts = Shortcuts(rows=torch.tensor([4414, 8345, 11076]))
 >>> with shortcuts.taken(model, batch) as inputs:
 ...     logits = model(**inputs).logits        # (batch, 1, 3)

@@ -132,7 +132,7 @@ def test_scores_of_first_tokens_are_the_same_from_the_trunk(folders: dict[str, P
         ).log_probability  # fmt: skip
 
     slow = scores(last_block=False)
-    whole = plain._batch(ids, [[int(row)] for row in rows]).log_softmax(dim=-1).double().numpy(force=True)
+    whole = plain._batch(ids, [[int(row)] for row in rows], None).log_softmax(dim=-1).double().numpy(force=True)
     np.testing.assert_allclose(slow, whole, atol=1e-4)
     np.testing.assert_allclose(scores(trunk=cache), slow, atol=1e-4)
     np.testing.assert_allclose(scores(), slow, atol=1e-4)
