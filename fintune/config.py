@@ -20,6 +20,7 @@ from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 from fintune.config_text import QUOTING, escaped_paths, read_config_text
 from fintune.errors import ConfigError, did_you_mean, shortened
 from fintune.methods import METHODS
+from fintune.mistaken import mistaken_for_config
 from fintune.sections import CompareSection, DataSection, EvaluationSection, ModelSection, RunConfig, TrainSection
 from fintune.tasks import TASKS
 from fintune.untrusted import BrokenYaml, need_whole_characters, parse_yaml
@@ -129,6 +130,8 @@ def _quoted(value: Any) -> Any:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    if (mistaken := mistaken_for_config(path)) is not None:
+        raise ConfigError([mistaken[0]], hint=mistaken[1])
     if not path.is_file():
         raise ConfigError([f"{path}: no such config file"], hint="Write one with: fintune init")
     try:
@@ -139,6 +142,8 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigError([f"{path}{line}: not YAML: {error}"], hint=hint) from None
     except ValueError as error:
         raise ConfigError([f"{path}: {error}"], hint="fintune init writes a good one.") from None
+    if (mistaken := mistaken_for_config(path, raw)) is not None:
+        raise ConfigError([mistaken[0]], hint=mistaken[1])
     if not isinstance(raw, dict):
         raise ConfigError([f"{path}: holds {type(raw).__name__}, not sections"], hint="Write one with: fintune init")
     return raw

@@ -22,6 +22,7 @@ from fintune.data.cleanup import Dropped
 from fintune.data.sources import sha256
 from fintune.errors import ConfigError, RunError, first_line
 from fintune.methods import METHODS
+from fintune.mistaken import mistaken_for_run
 from fintune.records import Prediction, Score, Scores, lines_of, predictions_in
 from fintune.run_files import problem_of
 from fintune.sections import RunConfig
@@ -44,6 +45,8 @@ class Run:
         """A complete run. Raises RunError when there is none, or only half of one."""
         run = cls(Path(folder).expanduser().absolute(), base)
         if not (run.folder / "config.yaml").is_file():
+            if (mistaken := mistaken_for_run(Path(folder))) is not None:
+                raise RunError(mistaken[0], hint=mistaken[1])
             raise RunError(f"{folder}: not a run folder (no config.yaml)", hint=_others(run.folder))
         if (run.folder / MARK).exists():
             former = former_of(run.folder)

@@ -22,8 +22,12 @@ def init(
 ) -> None:
     """Write a commented config with every setting."""
     from fintune.atomic import need_place, write_atomically
+    from fintune.mistaken import is_data, mistaken_for_config
     from fintune.template import template
 
+    if path.is_dir() or (path.is_file() and is_data(path)):
+        what, hint = mistaken_for_config(path) or (f"{path}: not a plain file", "Name a .yaml file.")
+        raise RunError(what, hint=hint)
     if path.exists() and not force:
         raise RunError(f"{path}: exists already", hint="Name another file, or add --force.")
     need_place(path)
