@@ -23,6 +23,7 @@ LAYERS = [
     {
         "config",
         "config_text",
+        "mistaken",
         "sections",
         "prompts",
         "letters",
