@@ -9,6 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from fintune.data.against import Against
 from fintune.data.findings import Finding
+from fintune.data.report import DataReport
 from fintune.data.suspicion import Suspicion
 from fintune.durations import duration
 from fintune.examination import Examination
@@ -137,7 +138,7 @@ def _facts(found: Examination) -> Table:
         "exact duplicates": report.exact_duplicates,
         "texts with two labels": report.conflicting_texts,
         "near-duplicates": f"{report.near_duplicate_rows:,} rows in {report.near_duplicate_clusters:,} clusters",
-        "words a text": f"median {report.median_words:g}, longest {report.longest_words:,}",
+        **_lengths(report),
         "tokens": _tokens(report.tokens) if report.tokens else "not counted: the tokenizer is not at hand",
         **{part: f"{sum(labels.values()):,} ({_counts(labels)})" for part, labels in report.parts.items()},
         "twins in train": _counts(report.twins_in_train) or "not looked for",
@@ -151,6 +152,13 @@ def _facts(found: Examination) -> Table:
     for name, value in facts.items():
         table.add_row(name, Text(str(value)))
     return table
+
+
+def _lengths(report: DataReport) -> dict[str, str]:
+    """Words a text, or characters where nothing stands between words."""
+    if report.median_characters is not None:
+        return {"characters a text": f"median {report.median_characters:g}, longest {report.longest_characters:,}"}
+    return {"words a text": f"median {report.median_words:g}, longest {report.longest_words:,}"}
 
 
 def _label_map(applied: Mapping[str, Mapping[str, int]]) -> str:

@@ -40,8 +40,10 @@ class _Report(_Part):
     conflicting_texts: int = 0
     near_duplicate_rows: int = 0
     near_duplicate_clusters: int = 0
-    median_words: float = 0
-    longest_words: int = 0
+    median_words: float | None = None
+    longest_words: int | None = None
+    median_characters: float | None = None
+    longest_characters: int | None = None
     parts: dict[str, dict[str, int]] = {}
     dropped: dict[str, int] = {}
     tokens: dict[str, float] = {}

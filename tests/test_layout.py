@@ -75,7 +75,7 @@ def examination(labels: Sequence[str]) -> Case:
     report = SimpleNamespace(
         rows=36_000, unusable=3, labels=counts, label_map={}, dropped={"empty": 3}, exact_duplicates=5, conflicting_texts=2,
         near_duplicate_rows=7, near_duplicate_clusters=3, median_words=21.0, longest_words=1_234, tokens={}, parts={"train": counts},
-        twins_in_train={}, dates={}, label_samples={label: [TEXT, TEXT] for label in labels}, findings=findings,
+        median_characters=None, twins_in_train={}, dates={}, label_samples={label: [TEXT, TEXT] for label in labels}, findings=findings,
     )  # fmt: skip
     doubts = [Suspicion(f"{FILE}:{48_100 + i}", label, labels[-1], 0.87, TEXT) for i, label in enumerate(labels[:4])]
     cross = {a: {b: 1_000 + i * j for j, b in enumerate(labels)} for i, a in enumerate(labels)}

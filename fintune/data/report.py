@@ -11,6 +11,7 @@ from fintune.data.checks import CHECKS
 from fintune.data.findings import Finding, by_weight
 from fintune.data.labels import Applied
 from fintune.data.material import Material
+from fintune.data.text_quality import lacks_blanks
 from fintune.records import Example
 
 
@@ -32,10 +33,14 @@ class DataReport:
     near_duplicate_clusters: int
     labels: dict[str, int]
     """kept rows of each label"""
-    median_words: float
-    longest_words: int
+    median_words: float | None
+    """words between blanks of a text; None where most of the script has none between words"""
+    longest_words: int | None
     parts: dict[str, dict[str, int]]
     """kept rows of each label in each part of the split"""
+    median_characters: float | None = None
+    """characters of a text, where most of the script has no blanks between words"""
+    longest_characters: int | None = None
     dropped: dict[str, int] = field(default_factory=dict)
     """rows left out, by reason"""
     tokens: dict[str, float] = field(default_factory=dict)
@@ -57,7 +62,9 @@ def report(material: Material) -> DataReport:
     """Count and check."""
     kept = material.kept
     sizes = np.bincount(material.groups) if len(kept) else np.zeros(0, dtype=np.int64)
-    words = [len(example.text.split()) for example in kept] or [0]
+    texts = [example.text for example in kept]
+    unspaced = lacks_blanks(texts)
+    lengths = [len(text) if unspaced else len(text.split()) for text in texts] or [0]
     reasons = Counter(d.reason.partition(":")[0] for d in material.dropped)
     repeated = len(kept) - len({(e.text, e.label) for e in kept})
     return DataReport(
@@ -69,8 +76,10 @@ def report(material: Material) -> DataReport:
         near_duplicate_rows=int(sizes[sizes > 1].sum()),
         near_duplicate_clusters=int((sizes > 1).sum()),
         labels=dict(Counter(e.label for e in kept).most_common()),
-        median_words=median(words),
-        longest_words=max(words),
+        median_words=None if unspaced else median(lengths),
+        longest_words=None if unspaced else max(lengths),
+        median_characters=median(lengths) if unspaced else None,
+        longest_characters=max(lengths) if unspaced else None,
         parts={name: dict(Counter(e.label for e in part).most_common()) for name, part in material.parts.items()},
         dropped=dict(reasons.most_common()),
         twins_in_train=material.twins,

@@ -26,7 +26,7 @@ _TINT = 0.45
 """share of colour behind the strongest word: ink stays readable on it"""
 _COUNTED = (
     "rows", "unusable", "exact_duplicates", "conflicting_texts", "near_duplicate_rows", "near_duplicate_clusters",
-    "median_words", "longest_words",
+    "median_words", "longest_words", "median_characters", "longest_characters",
 )  # fmt: skip
 
 

@@ -48,6 +48,24 @@ def test_report_counts_what_was_found() -> None:
 
 
 @pytest.mark.parametrize(
+    ("texts", "words", "characters"),
+    [
+        (["公司扭亏为盈", "营收 5 亿元。", "董事会"], (None, None), (6, 8)),
+        (["กำไรเพิ่มขึ้น", "ขาดทุน"], (None, None), (9.5, 13)),
+        (["カード", "口座です"], (None, None), (3.5, 4)),
+        (["Sales rose 5 %", "公司 fell a lot in May"], (5.0, 6), (None, None)),
+        (["매출이 늘었다", "실적"], (1.5, 2), (None, None)),
+    ],
+)
+def test_lengths_are_characters_where_no_blanks_stand_between_words(
+    texts: list[str], words: tuple[float, int], characters: tuple[float, int]
+) -> None:
+    counts = report(material(rows(*((text, "up") for text in texts))))
+    assert (counts.median_words, counts.longest_words) == words
+    assert (counts.median_characters, counts.longest_characters) == characters
+
+
+@pytest.mark.parametrize(
     ("groups", "clustered"),
     [([0, 1, 2, 3], (0, 0)), ([0, 0, 0, 0], (4, 1)), ([0, 1, 0, 1], (4, 2)), ([0, 1, 1, 2], (2, 1))],
 )
@@ -168,6 +186,7 @@ def test_phrasebank_from_file_to_report(phrasebank: Path) -> None:
     assert [counts.pop(name) for name in ("dates", "label_samples", "label_map", "tokens")] == [{}] * 4
     assert counts.pop("parts").keys() == {"train", "validation", "test"}
     words = (counts.pop("median_words"), counts.pop("longest_words"))
+    assert (counts.pop("median_characters"), counts.pop("longest_characters")) == (None, None)
     assert counts == {
         "rows": 2264,
         "empty_texts": 0,
