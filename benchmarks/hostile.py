@@ -1,4 +1,4 @@
-"""Hostile folders and configs by the hundred: every command on each of them, with what took long, said much or broke.
+"""Hostile folders and configs by the hundred: commands on each of them, with what took long, said much or broke.
 
     python -m benchmarks.hostile --folders 200 --configs 200 --seed 0
 
@@ -23,6 +23,7 @@ def main() -> None:
     parser.add_argument("--folders", type=int, default=200)
     parser.add_argument("--configs", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--commands", type=int, default=99, help="so many of each case, drawn; left out: all")
     parser.add_argument("--only", type=int, help="the number of one case")
     asked = parser.parse_args()
     warnings.filterwarnings("ignore")
@@ -37,7 +38,7 @@ def main() -> None:
             chosen = random.Random(asked.seed * 1_000_000 + number)
             made = folder_case if number < asked.folders else config_case
             case = made(bases, chosen, Path(work) / "case")
-            for command in case.commands:
+            for command in chosen.sample(case.commands, min(asked.commands, len(case.commands))):
                 done.append(found := outcome(command))
                 if found.faults or asked.only is not None:
                     told = "; ".join(found.faults) or f"{found.code}: {found.message}"

@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 
 from fintune.errors import RunError
+from fintune.untrusted import need_name
 
 _FORMER = "former"
 _NOTHING = 1_000_000
@@ -22,6 +23,7 @@ _NOTHING = 1_000_000
 
 def need_place(path: Path) -> None:
     """Refuse, before any work, a path at which no file can be written."""
+    need_name(path)
     if path.is_dir():
         raise RunError(f"{path}: is a folder", hint="Name a file in it.")
     if broken := next((p for p in (path, *path.absolute().parents) if p.is_symlink() and not p.exists()), None):
@@ -64,7 +66,8 @@ def replacing_folder(folder: Path, *, overwrite: bool = False) -> Iterator[Path]
         _mend(folder, own)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f"{own}{os.getpid()}.", suffix=".tmp") as staging:
             place, former = Path(staging) / folder.name, Path(staging) / _FORMER
-            yield place
+            with disk_errors(folder):
+                yield place
             _to_disk(place)
             try:
                 if folder.exists() and overwrite:
@@ -126,11 +129,13 @@ def _above(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def disk_errors(place: Path) -> Iterator[None]:
-    """What libraries raise instead of an OSError when they cannot write (safetensors, torch, numpy) is one, with its errno."""
+    """What libraries raise instead of an OSError when they cannot write (safetensors, tokenizers, torch, numpy) is one, with its errno."""
     try:
         yield
-    except (SafetensorError, RuntimeError, OSError) as error:
+    except Exception as error:
         told = str(error)
+        if not isinstance(error, (SafetensorError, RuntimeError, OSError)) and "(os error" not in told:
+            raise
         foreign = isinstance(error, RuntimeError) and "inline_container" not in told and "iostream" not in told
         if foreign or getattr(error, "errno", None):
             raise

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -84,12 +85,29 @@ def predict_file(
         raise DataError(f"{head[0].where}: {head[0].problem}", hint=f"{head[0].hint} (--text-column)")
     task = TASKS[opened.config().task.name].build(opened.config().task)
     partial = target.with_name(f".{target.name}.partial")
-    with locked(partial, hint="Wait for it, or name another output."):
+    with locked(partial, hint="Wait for it, or name another output."), _left_clean(partial):
         done = _resume(partial, _identity(opened, path, how, engine_name))
         _label(load(opened, engine_name=engine_name), islice(chain(head, found), done, None), partial, done)
-        finished = _finish(partial, target, task.labels)
-        partial.with_name(f".{partial.name}.lock").unlink()
-    return finished
+        return _finish(partial, target, task.labels)
+
+
+@contextmanager
+def _left_clean(partial: Path) -> Iterator[None]:
+    """However a job ends: where nothing is labelled that it could go on from, nothing of it stays."""
+    try:
+        yield
+    finally:
+        if partial.is_file() and (whole := _whole_lines(partial)) >= CHUNK:
+            tell("predict", f"{whole // CHUNK * CHUNK:,} records are labelled: the same command goes on from there")
+        else:
+            partial.unlink(missing_ok=True)
+            partial.with_name(f".{partial.name}.lock").unlink(missing_ok=True)
+
+
+def _whole_lines(partial: Path) -> int:
+    """Records in a partial file: its lines but for the first."""
+    with partial.open("rb") as file:
+        return sum(line.endswith(b"\n") for line in file) - 1
 
 
 def check_output(target: Path) -> None:

@@ -23,7 +23,7 @@ from fintune.methods import METHODS
 from fintune.mistaken import mistaken_for_config
 from fintune.sections import CompareSection, DataSection, EvaluationSection, ModelSection, RunConfig, TrainSection
 from fintune.tasks import TASKS
-from fintune.untrusted import BrokenYaml, need_whole_characters, parse_yaml
+from fintune.untrusted import BrokenYaml, need_name, need_whole_characters, parse_yaml
 
 _BRANCH = re.compile(r"(str|int|float|bool)$|(list|dict|literal)\[")
 """what pydantic adds to a place where a setting may be one thing or another"""
@@ -130,6 +130,7 @@ def _quoted(value: Any) -> Any:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    need_name(path)
     if (mistaken := mistaken_for_config(path)) is not None:
         raise ConfigError([mistaken[0]], hint=mistaken[1])
     if not path.is_file():

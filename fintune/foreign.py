@@ -13,7 +13,7 @@ from typing import Any, TypedDict, Unpack
 
 from fintune.config import unchecked, validate
 from fintune.data.sources import sha256
-from fintune.errors import ModelError, RunError, UsageError
+from fintune.errors import ConfigError, ModelError, RunError, UsageError
 from fintune.methods import own_format
 from fintune.models.peft_files import SETTINGS, need_fit, peft_settings
 from fintune.models.references import at_hand, check_reference, local_path, need_readable, read_json
@@ -114,13 +114,20 @@ def _settings(place: Path, use: Use) -> dict[str, Any]:
             where, hint="Give --task sentiment, --task FILE (YAML with a section task), or --set task.labels=[up,down]."
         )
     if use.get("base") is not None:
-        raw["model"] = dict(raw.get("model") or {}) | {"base": str(use["base"])}
+        raw["model"] = _section(raw, "model") | {"base": str(use["base"])}
     return raw
+
+
+def _section(raw: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """A section as it was given. Raises ConfigError where a value stands in its place."""
+    if not isinstance(found := raw.get(name) or {}, Mapping):
+        raise ConfigError([f"{name}: holds settings, one a line, not a value"], hint="Mend it.")
+    return dict(found)
 
 
 def _with_base(place: Path, raw: dict[str, Any]) -> dict[str, Any]:
     """The sections with the base model that the adapter names, where none was given. Raises ModelError when that is not at hand."""
-    model = dict(raw.get("model") or {})
+    model = _section(raw, "model")
     if "base" in model:
         return raw
     named = read_json(place / SETTINGS).get("base_model_name_or_path") if (place / SETTINGS).is_file() else None

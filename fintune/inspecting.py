@@ -26,6 +26,7 @@ from fintune.models.load import weight_shapes
 from fintune.models.peft_files import need_fit, peft_settings
 from fintune.models.references import check_reference, need_readable, read_json, sha256_at_hand
 from fintune.run import Run
+from fintune.untrusted import need_name
 
 Facts = dict[str, Any]
 _LONGEST = 2_000
@@ -44,6 +45,7 @@ class Sort:
 def inspect(path: str | Path, *, base: str | None = None) -> Facts:
     """Facts by name; of an adapter also whether it fits `base`. Raises ModelError where nothing known lies, or what lies is damaged."""
     place = Path(path).expanduser()
+    need_name(place)
     for sort in SORTS:
         if sort.fits(place):
             if base is not None and sort.name != "adapter":

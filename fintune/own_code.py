@@ -12,8 +12,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from fintune.errors import UsageError
+from fintune.errors import UsageError, first_line
 from fintune.methods import METHODS, Method
+from fintune.signals import Stopped
 from fintune.tasks import TASKS, TaskEntry
 
 _REGISTRIES: tuple[tuple[type[Any], dict[str, Any]], ...] = ((Method, METHODS), (TaskEntry, TASKS))
@@ -59,9 +60,11 @@ def _run(place: Path) -> dict[str, Any]:
         sys.modules[place.stem] = module  # its classes can be found by name
     try:
         spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
+    except (KeyboardInterrupt, Stopped):  # the user's
+        raise
+    except BaseException as error:
         raise UsageError(
-            f"--code {place}: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}",
+            f"--code {place}: {type(error).__name__}: {first_line(error)}",
             hint="Run it with python to see where.",
         ) from error
     return vars(module)

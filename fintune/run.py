@@ -26,7 +26,7 @@ from fintune.mistaken import mistaken_for_run
 from fintune.records import Prediction, Score, Scores, lines_of, predictions_in
 from fintune.run_files import problem_of
 from fintune.sections import RunConfig
-from fintune.untrusted import LARGEST_LIST, parse_object, read_bytes, read_text
+from fintune.untrusted import LARGEST_LIST, need_name, parse_object, read_bytes, read_text
 
 MARK = "INCOMPLETE"
 T = TypeVar("T")
@@ -44,6 +44,7 @@ class Run:
     def open(cls, folder: str | Path, *, base: str = "") -> "Run":
         """A complete run. Raises RunError when there is none, or only half of one."""
         run = cls(Path(folder).expanduser().absolute(), base)
+        need_name(run.folder)
         if not (run.folder / "config.yaml").is_file():
             if (mistaken := mistaken_for_run(Path(folder))) is not None:
                 raise RunError(mistaken[0], hint=mistaken[1])

@@ -23,6 +23,8 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import AliasEvent
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
+from fintune.errors import RunError
+
 LARGEST = 64 * 2**20
 """bytes of a file that is read whole"""
 LARGEST_LIST = 2**30
@@ -99,6 +101,15 @@ def parse_yaml(text: str) -> Any:
         raise BrokenYaml((error.problem or str(error)).partition(", if necessary")[0], line) from None
     except (YAMLError, ValueError, ArithmeticError, LookupError, RecursionError) as error:
         raise BrokenYaml((str(error).splitlines() or [type(error).__name__])[0]) from None
+
+
+def need_name(path: Path) -> None:
+    """Refuse a file or folder whose name is not UTF-8: no record could hold it. Raises RunError."""
+    try:
+        need_whole_characters(str(path.absolute()))
+    except ValueError as error:
+        shown = str(path.absolute()).encode("utf-8", "backslashreplace").decode()
+        raise RunError(f"{shown}: {error}: a name that is not UTF-8", hint="Rename it, or its folder.") from None
 
 
 def need_whole_characters(text: str) -> str:

@@ -360,8 +360,8 @@ def _bomb(file: Path, chosen: random.Random) -> str:
         "keys of other types": "1: 2\nnull: 3\nmodel: {1.5: x, true: y}",
         "a name a megabyte long": "x" * 1_000_000 + ": 1",
         "a set": "model: !!set {a, b}",
-        "a date": "name: !!timestamp 2001-01-01",
-        "binary": "name: !!binary AAAA",
+        "a date": "name: !!timestamp 2001-01-01\nmodel: {base: .}",
+        "binary": "name: !!binary AAAA\nmodel: {base: .}",
         "utf-16": "",
         "half a character": 'data: {path: "\\ud800.csv"}',
     }
@@ -433,8 +433,8 @@ def _in_gguf(file: Path, chosen: random.Random) -> str:
         "fields, no tensors": head(0, 1) + word("general.architecture") + struct.pack("<I", 8) + word("llama"),
         "a huge count in a whole file": whole[:8] + struct.pack("<Q", 2**50) + whole[16:],
         "many fields in a whole file": whole[:16] + struct.pack("<Q", 2**50) + whole[24:],
-        "blocks without end": re.sub(rb"(llama.block_count\x04\0\0\0)....", rb"\1\xff\xff\xff\x7f", whole, flags=re.DOTALL),
-        "wide without end": re.sub(rb"(llama.embedding_length\x04\0\0\0)....", rb"\1\xff\xff\xff\x7f", whole, flags=re.DOTALL),
+        "blocks without end": re.sub(rb"(llama.block_count\x04\0\0\0)....", lambda found: found[1] + b"\xff\xff\xff\x7f", whole, flags=re.DOTALL),
+        "wide without end": re.sub(rb"(llama.embedding_length\x04\0\0\0)....", lambda found: found[1] + b"\xff\xff\xff\x7f", whole, flags=re.DOTALL),
     }  # fmt: skip
     what = chosen.choice(sorted(crafted))
     file.write_bytes(crafted[what])

@@ -1,11 +1,13 @@
 """A file of any size is labelled in order; a killed job goes on without loss or doubles, to the same bytes."""
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+import zipfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from fintune.bulk import predict_file
 from fintune.errors import DataError, RunError
 from fintune.exporting import export
 from fintune.exports import Export
+from fintune.progress import Progress, listening
 from fintune.records import Prediction
 
 ROWS = 40
@@ -223,3 +226,45 @@ def test_kill_9_and_again(trained: fintune.Run, tmp_path: Path) -> None:
     done = subprocess.run([*command, str(output)], check=True, capture_output=True, text=True, env=os.environ)
     assert "records that an interrupted job has left" in done.stderr
     assert output.read_bytes() == (tmp_path / "whole.csv").read_bytes()
+
+
+def test_a_workbook_damaged_half_way_leaves_nothing_but_what_can_be_gone_on_with(
+    trained: fintune.Run, tmp_path: Path
+) -> None:
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    for i in range(60):
+        book.active.append(["text", "label"] if i == 0 else [f"Alvex of Oslo {i} +", "x"])
+    whole, place = tmp_path / "whole.xlsx", tmp_path / "in.xlsx"
+    book.save(whole)
+    with zipfile.ZipFile(whole) as old, zipfile.ZipFile(place, "w") as new:
+        for name in old.namelist():
+            content = old.read(name)
+            new.writestr(name, content[: len(content) // 2] if "sheet1" in name else content)
+    whole.unlink()
+    with contextlib.suppress(DataError):
+        done = predict_file(trained, str(place), tmp_path / "out.csv")
+        assert done.rest_unread or done.unreadable
+    assert not [path.name for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+@pytest.mark.usefixtures("small_chunks")
+@pytest.mark.parametrize(("chunks", "kept"), [(0, []), (2, [".out.csv.partial"])])
+def test_a_failure_keeps_only_what_is_labelled(
+    trained: fintune.Run, table: Path, monkeypatch: pytest.MonkeyPatch, chunks: int, kept: list[str]
+) -> None:
+    read = bulk.records
+
+    def damaged(*given: Any) -> Iterator[Any]:
+        for i, row in enumerate(read(*given)):
+            if i == 8 * chunks + 1:
+                raise DataError("in.csv: damaged", hint="Copy it again.")
+            yield row
+
+    monkeypatch.setattr(bulk, "records", damaged)
+    told: list[Progress] = []
+    with listening(told.append), pytest.raises(DataError, match="damaged"):
+        predict_file(trained, str(table), table.with_name("out.csv"))
+    assert sorted(path.name for path in table.parent.iterdir() if not path.name.endswith(".lock")) == [*kept, "in.csv"]
+    note = "16 records are labelled: the same command goes on from there"
+    assert [event.note for event in told if event.note == note] == [note] * len(kept)

@@ -127,3 +127,15 @@ def test_what_a_file_imports_to_build_on_is_no_clash(tmp_path: Path, monkeypatch
     assert load_code(file) == ["built"]
     METHODS.pop("built")
     assert known == METHODS
+
+
+@pytest.mark.parametrize(
+    "line", ["raise SystemExit(0)", "raise BaseException('x')", "raise GeneratorExit", "class E(BaseException): pass\nraise E"]
+)  # fmt: skip
+def test_a_file_that_ends_the_process_is_refused(line: str, tmp_path: Path, fin: Any) -> None:
+    place = tmp_path / "mine.py"
+    place.write_text(line)
+    ended = fin("methods", "--code", place)
+    assert ended.code == 2
+    assert f"--code {place}: " in ended.err
+    assert "Run it with python to see where." in ended.err

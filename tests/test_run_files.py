@@ -28,7 +28,7 @@ class Adapter:
     def __init__(self, content: str, failure: Exception | None = None) -> None:
         self.content, self.failure, self.peft_config = content, failure, {}
 
-    def save_pretrained(self, folder: Path) -> None:
+    def save_pretrained(self, folder: Path, **_: object) -> None:
         folder.mkdir(parents=True)
         for name in ("README.md", "weights"):
             (folder / name).write_text(self.content)

@@ -1,14 +1,21 @@
 """What a stranger wrote is read within bounds, and what is said of it is short."""
 
 import os
+import shutil
+import struct
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fintune.atomic import replacing_folder
 from fintune.config import load
 from fintune.data.sources import sha256
-from fintune.errors import ConfigError, FintuneError, RunError
+from fintune.errors import ConfigError, FintuneError, ModelError, RunError
+from fintune.models import hub
+from fintune.models.gguf_header import need_blocks, need_whole
+from fintune.run import Run
 from fintune.untrusted import BrokenYaml, parse_json, parse_yaml, read_text
 
 
@@ -109,3 +116,104 @@ def test_a_long_value_is_echoed_without_its_middle(fin: Any, command: str, tmp_p
     assert ended.code == 2
     assert "train.epochs: " in ended.err
     assert len(ended.err.encode()) < 4_000
+
+
+def _word(text: str) -> bytes:
+    return struct.pack("<Q", len(text)) + text.encode()
+
+
+def _head(tensors: int, fields: int) -> bytes:
+    return b"GGUF" + struct.pack("<IQQ", 3, tensors, fields)
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (_head(0, 2**60) + _word("a") + struct.pack("<IB", 0, 1) * 3, "1,152,921,504,606,846,976 things of 13 bytes"),
+        (_head(2**60, 0) + bytes(40), "things of 24 bytes or more"),
+        (_head(0, 1) + _word("a") + struct.pack("<IIQ", 9, 0, 2**60), "things of 1 bytes or more"),
+        (_head(0, 1) + _word("a") + struct.pack("<I", 9) + struct.pack("<IQ", 9, 1) * 9_000, "a list of values of type 9"),
+        (_head(0, 1) + struct.pack("<Q", 2**62) + bytes(20), "4,611,686,018,427,387,904 things"),
+        (_head(1, 0) + _word("a") + struct.pack("<I", 2**32 - 1) + bytes(40), "4,294,967,295 dimensions"),
+        (_head(1, 0) + _word("a") + struct.pack("<IQQIQ", 2, 2**60, 2**60, 0, 0), r"ends at byte \d+, and its tensors at"),
+        (_head(0, 1) + _word("general.alignment") + struct.pack("<II", 4, 0), "no power of two"),
+        (_head(0, 0) + bytes(2**20), "has 1,048,600 bytes, and its tensors end at 32"),
+        (b"GGUF", "ends in its header"),
+        (b"", "cannot mmap an empty file"),
+    ],
+)  # fmt: skip
+def test_a_crafted_gguf_is_refused_by_its_header(content: bytes, problem: str, tmp_path: Path, fin: Any) -> None:
+    place = tmp_path / "a.gguf"
+    place.write_bytes(content)
+    begun = time.process_time()
+    with pytest.raises(ModelError, match=problem):
+        need_whole(place)
+    assert fin("inspect", place).code == 2
+    assert time.process_time() - begun < 2
+
+
+def test_more_blocks_than_tensors_are_not_made(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="1,000,000 blocks, and 21 tensors"):
+        need_blocks(tmp_path / "config.json", {"text_config": {"num_hidden_layers": 10**6}}, 21)
+
+
+@pytest.mark.parametrize("where", ["config", "run", "data", "base", "output", "folder"])
+def test_a_name_that_is_not_utf8_is_refused_before_any_work(
+    where: str, trained: Run, config_file: Path, tmp_path: Path, fin: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    odd = tmp_path / os.fsdecode(b"r\xe9sum\xe9")
+    odd.mkdir()
+    texts, run = Path(shutil.copy(config_file, odd / "texts.csv")), shutil.copytree(trained.folder, odd / "run")
+    if where == "folder":
+        monkeypatch.chdir(odd)
+    command = {
+        "config": ["train", shutil.copy(config_file, odd / "run.yaml")],
+        "run": ["predict", run, "+"],
+        "data": ["predict", trained.folder, "--file", texts, "--output", tmp_path / "o.csv"],
+        "base": ["prune", odd / "run", "-n", "1", "-o", tmp_path / "small"],
+        "output": ["predict", trained.folder, "+", "--output", odd / "o.csv"],
+        "folder": ["init", "new.yaml"],
+    }[where]
+    ended = fin(*command)
+    assert ended.code == 2
+    assert r"r\udce9sum\udce9" in ended.err
+    assert "a name that is not UTF-8\nnext:  Rename it, or its folder." in ended.err
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("iostream error"), Exception("No space left on device (os error 28)"), OSError(28, "No space left")]
+)  # fmt: skip
+def test_a_full_disk_is_told_whatever_the_library_raises(error: Exception, tmp_path: Path) -> None:
+    def write() -> None:
+        with replacing_folder(tmp_path / "new") as place:
+            place.mkdir()
+            raise error
+
+    with pytest.raises(OSError, match=r"No space left|iostream"):
+        write()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_a_network_a_hub_id_is_refused_at_once(
+    monkeypatch: pytest.MonkeyPatch, config_file: Path, fin: Any
+) -> None:
+    monkeypatch.setattr("fintune.models.load.hub_answers", lambda: False)
+    ended = fin("train", config_file, "--set", "model.base=nobody/has-this-one", "--set", "evaluation.baselines=[]")
+    assert ended.code == 2
+    assert (
+        "model.base: 'nobody/has-this-one' is no folder here, and the hub does not answer\nnext:  Offline?" in ended.err
+    )
+
+
+def test_a_hub_that_never_answers_is_waited_for_briefly(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Silent:
+        def head(self, *_: object, **__: object) -> None:
+            time.sleep(30)
+
+    monkeypatch.setattr("huggingface_hub.get_session", Silent)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(hub, "_PATIENCE", 0.05)
+    begun = time.monotonic()
+    assert not hub.hub_answers()
+    assert time.monotonic() - begun < 10

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from fintune.data.saved_sets import HUB, is_saved, parse_reference
 from fintune.errors import DataError
-from fintune.untrusted import open_plain
+from fintune.untrusted import need_name, open_plain
 
 BUILTIN = "builtin:"
 """prefix of `data.path` for the sets that ship with the package"""
@@ -90,6 +90,7 @@ def _home(path: str) -> Path:
 
 
 def _plain(file: Path, path: str) -> Path:
+    need_name(file)
     if not file.exists():
         near = (
             ", ".join(sorted(p.name for p in file.parent.glob("*") if p.is_file())[:5]) if file.parent.is_dir() else ""

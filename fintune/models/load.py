@@ -17,6 +17,7 @@ from fintune.errors import ModelError
 from fintune.models import peft_files
 from fintune.models.embedding_rows import fit_rows
 from fintune.models.families import OVERFLOW_IN_HALF
+from fintune.models.hub import hub_answers, need_cached
 from fintune.models.peft_files import misfit_error
 from fintune.models.quantization import keep_packing, quantized, unpacked
 from fintune.models.references import (
@@ -89,7 +90,10 @@ def load_model(  # noqa: PLR0913
     precision = find_dtype(dtype, target)
     place = source(reference)
     local = place != reference or Path(place).is_dir()
-    options: dict[str, Any] = {"revision": revision, "local_files_only": local, "trust_remote_code": False}
+    offline = not local and not hub_answers()
+    if offline:
+        need_cached(reference, revision)
+    options: dict[str, Any] = {"revision": revision, "local_files_only": local or offline, "trust_remote_code": False}
     fewer_bits = quantized(quantization, precision, target, double=double)
     with loading_errors(reference, local=local):
         config = AutoConfig.from_pretrained(place, **options)

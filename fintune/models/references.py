@@ -17,7 +17,7 @@ from fintune.models.embedded import EMBEDDED, LICENCE, cache_folder, convert_ggu
 from fintune.models.families import FAMILIES
 from fintune.models.gguf_header import need_blocks, need_whole
 from fintune.prompts import Kind
-from fintune.untrusted import LARGEST_LIST, open_plain, parse_object, read_text
+from fintune.untrusted import LARGEST_LIST, need_name, open_plain, parse_object, read_text
 
 if TYPE_CHECKING:
     import torch
@@ -46,6 +46,7 @@ def local_path(reference: str) -> Path | None:
     if not reference.strip():
         raise ModelError("model.base: is empty", hint=_KINDS)
     path = Path(reference).expanduser()
+    need_name(path)
     if reference in EMBEDDED:
         return None
     if path.suffix == ".gguf":

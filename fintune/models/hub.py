@@ -1,0 +1,44 @@
+"""Whether the hub can be reached, found out in a second: its library waits and asks again for half a minute.
+
+>>> hub_answers()
+True
+"""
+
+import threading
+
+from fintune.errors import ModelError
+
+_PATIENCE = 1.5
+"""seconds; a name that cannot be looked up takes the system longer"""
+
+
+def hub_answers() -> bool:
+    """Whether the hub, or its mirror or proxy, says anything at all; False where the user asked to stay offline."""
+    from huggingface_hub import constants, get_session
+
+    if constants.HF_HUB_OFFLINE:
+        return False
+    answered = threading.Event()
+
+    def ask() -> None:
+        try:
+            get_session().head(constants.ENDPOINT, timeout=_PATIENCE)
+        except Exception:  # of the system, of the library, of a proxy: no answer
+            return
+        answered.set()
+
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    asking.join(_PATIENCE)
+    return answered.is_set()
+
+
+def need_cached(reference: str, revision: str | None) -> None:
+    """Refuse a hub id that was not downloaded before. Raises ModelError."""
+    from huggingface_hub import try_to_load_from_cache
+
+    if not isinstance(try_to_load_from_cache(reference, "config.json", revision=revision), str):
+        raise ModelError(
+            f"model.base: '{reference}' is no folder here, and the hub does not answer",
+            hint="Offline? Name a folder saved with save_pretrained, or embedded; or download it once with a network.",
+        )
