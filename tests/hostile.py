@@ -11,7 +11,6 @@ import io
 import json
 import os
 import random
-import re
 import resource
 import shutil
 import signal
@@ -401,6 +400,12 @@ def _in_tensors(file: Path, chosen: random.Random) -> str:
     return what
 
 
+def _with_number(whole: bytes, name: bytes, number: int) -> bytes:
+    begin = name + struct.pack("<I", 4)
+    at = whole.index(begin) + len(begin) if begin in whole else len(whole)
+    return whole[:at] + struct.pack("<I", number) + whole[at + 4 :]
+
+
 def _in_gguf(file: Path, chosen: random.Random) -> str:
     def word(text: str) -> bytes:
         return struct.pack("<Q", len(text)) + text.encode()
@@ -433,8 +438,8 @@ def _in_gguf(file: Path, chosen: random.Random) -> str:
         "fields, no tensors": head(0, 1) + word("general.architecture") + struct.pack("<I", 8) + word("llama"),
         "a huge count in a whole file": whole[:8] + struct.pack("<Q", 2**50) + whole[16:],
         "many fields in a whole file": whole[:16] + struct.pack("<Q", 2**50) + whole[24:],
-        "blocks without end": re.sub(rb"(llama.block_count\x04\0\0\0)....", lambda found: found[1] + b"\xff\xff\xff\x7f", whole, flags=re.DOTALL),
-        "wide without end": re.sub(rb"(llama.embedding_length\x04\0\0\0)....", lambda found: found[1] + b"\xff\xff\xff\x7f", whole, flags=re.DOTALL),
+        "blocks without end": _with_number(whole, b"llama.block_count", 2**31 - 1),
+        "wide without end": _with_number(whole, b"llama.embedding_length", 2**31 - 1),
     }  # fmt: skip
     what = chosen.choice(sorted(crafted))
     file.write_bytes(crafted[what])

@@ -1,0 +1,35 @@
+"""Folders and configs damaged at random: every command ends in two short lines, soon, and never in a traceback."""
+
+import logging
+import random
+import warnings
+from pathlib import Path
+
+import pytest
+
+from tests.hostile import build, config_case, folder_case, outcome
+
+pytestmark = pytest.mark.slow
+"""benchmarks/hostile.py does more of the same"""
+
+
+@pytest.fixture(scope="module")
+def bases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    return build(tmp_path_factory.mktemp("hostile"))
+
+
+@pytest.mark.parametrize("made", [folder_case, config_case])
+def test_what_is_hostile_is_refused_or_read(
+    made: object, bases: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FINTUNE_CACHE", str(tmp_path / "cache"))
+    warnings.filterwarnings("ignore")
+    logging.disable()
+    faults = []
+    for number in range(40):
+        chosen = random.Random(number)
+        case = made(bases, chosen, tmp_path / "case")  # type: ignore[operator]
+        found = outcome(chosen.choice(case.commands))
+        faults += [f"{number}: {case.what}: {' '.join(found.command)}: {fault}" for fault in found.faults]
+    logging.disable(logging.NOTSET)
+    assert faults == []
