@@ -24,7 +24,7 @@ from fintune.atomic import disk_errors
 from fintune.data.sources import sha256
 from fintune.errors import RunError, did_you_mean
 from fintune.inspecting import inspect
-from fintune.models.embedded import cache_folder
+from fintune.models.embedded import cache_folder, need_writable
 from fintune.run import Run
 from fintune.untrusted import parse_json, read_text
 
@@ -74,7 +74,7 @@ def add(source: str | Path, *, name: str | None = None) -> Kept:
     files, chosen = _files(place, facts["kind"]), name or place.resolve().name
     if any(category(character) == "Cc" for character in chosen):
         raise RunError(f"{chosen!r}: has control characters, and is no name", hint="Give another with --name.")
-    _root().mkdir(parents=True, exist_ok=True)
+    need_writable(_root())
     with tempfile.TemporaryDirectory(dir=_root(), prefix=".adding-") as staging, disk_errors(_root() / chosen):
         made = Path(staging) / "made"
         for file in files:

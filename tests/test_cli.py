@@ -484,3 +484,15 @@ def test_a_run_whose_base_has_moved_says_how_to_name_the_new_place(
         assert fin(*command, "--base", tmp_path / "moved 'there'").code == 0
     assert fin("predict", run, "Bormas of Lima +", "--json", "--base", tmp_path / "moved 'there'").out == before
     assert "sha256 differs" in fin("predict", run, "x", "--base", tiny_seq2seq).err
+
+
+def test_a_cache_that_cannot_be_written_names_the_variable_that_moves_it(
+    fin: Command, trained: fintune.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "taken").touch()
+    monkeypatch.setenv("FINTUNE_CACHE", str(tmp_path / "taken" / "cache"))
+    refused = fin("adapters", "add", trained.folder)
+    last = refused.err.splitlines()[-2:]
+    assert refused.code == 1
+    assert last[0].endswith("nothing can be written there: Not a directory")
+    assert last[1].startswith("next:  Set FINTUNE_CACHE to a folder")

@@ -56,6 +56,23 @@ def cache_folder() -> Path:
     return Path(os.environ.get("FINTUNE_CACHE") or user_cache_path("fintune"))
 
 
+def writable_cache() -> Path:
+    """The same, made where it is not there. Raises BrokenEnvironment, before any work, where nothing can be written."""
+    return need_writable(cache_folder())
+
+
+def need_writable(folder: Path, variable: str = "FINTUNE_CACHE", *, mode: int = 0o777) -> Path:
+    """The folder, made where it is not there; `variable` names another one. Raises BrokenEnvironment."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=mode)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        problem = f"{folder}: nothing can be written there: {error.strerror}"
+        hint = f"Set {variable} to a folder that this user may write to, such as {variable}=/tmp/fintune."
+        raise BrokenEnvironment(problem, hint=hint) from None
+    return folder
+
+
 def state(reference: str) -> EmbeddedState:
     """What `fintune models` shows; touches neither network nor weights."""
     from importlib.util import find_spec
@@ -71,7 +88,7 @@ def embedded_folder(reference: str) -> Path:
     folder = cache_folder() / model.name
     if _is_whole(folder):
         return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    writable_cache()
     with FileLock(folder.parent / f"{model.name}.lock"):
         if not _is_whole(folder):
             _convert(folder, model)

@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 from fintune.data.sources import sha256
 from fintune.errors import BrokenEnvironment, FintuneError, ModelError, first_line, is_out_of_memory, not_installed
-from fintune.models.embedded import EMBEDDED, LICENCE, cache_folder, convert_gguf, embedded_folder, need_package
+from fintune.models.embedded import (
+    EMBEDDED,
+    LICENCE,
+    cache_folder,
+    convert_gguf,
+    embedded_folder,
+    need_package,
+    writable_cache,
+)
 from fintune.models.families import FAMILIES
 from fintune.models.gguf_header import need_blocks, need_whole
 from fintune.prompts import Kind
@@ -234,6 +242,7 @@ def _converted(gguf: Path) -> Path:
     need_whole(gguf)
     folder = cache_folder() / f"gguf-2-{sha256(gguf)[:16]}"  # 2: since positions and T5's gate are read
     if not folder.is_dir():
+        writable_cache()
         staging = folder.with_suffix(f".{os.getpid()}.tmp")
         with loading_errors(str(gguf)):
             convert_gguf(gguf.resolve(), staging)

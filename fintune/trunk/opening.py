@@ -35,5 +35,7 @@ def open_cache(
     try:
         cache.fill(tuned.tokenizer.pad_token_id)
     except OSError as error:
-        raise NoTrunk(f"no file can be kept in {cache.folder.parent} ({error.strerror or error})") from None
+        raise NoTrunk(
+            f"no file can be kept in {cache.folder.parent} ({error.strerror or error}); FINTUNE_CACHE names another"
+        ) from None
     return cache
