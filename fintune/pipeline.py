@@ -9,6 +9,7 @@ Config and data are read and checked before any weight is loaded; the run folder
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from threading import Lock
@@ -37,6 +38,7 @@ from fintune.engines import Engine
 from fintune.environment import describe, deterministic
 from fintune.errors import DataError, UsageError
 from fintune.evaluation import Evaluation, evaluate
+from fintune.evaluation.claims import claims
 from fintune.export.model_card import model_card
 from fintune.exports import Export
 from fintune.foreign import ForeignAdapter
@@ -107,17 +109,25 @@ def score_part(run: Run, part: str, running: Engine | None = None) -> Evaluation
             f"{prepared.sources[0]['path']}: not the data this run was trained on (another fingerprint)",
             hint="Restore the file, or train again.",
         )
-    if running is not None:
-        return _evaluate(prepared.config, prepared.task, prepared.splits[part], running, part)
-    need_place(run.folder / "scores.json")
-    with deterministic(threads_of(run, prepared.config) or fastest_threads(), shared=True):
-        running = engine(prepared.config, load_tuned(run))
+    stored = running is None
+    if stored:
+        need_place(run.folder / "scores.json")
+    threads = deterministic(threads_of(run, prepared.config) or fastest_threads(), shared=True) if stored else nullcontext()
+    with threads:
+        running = running or engine(prepared.config, load_tuned(run))
         found = _evaluate(prepared.config, prepared.task, prepared.splits[part], running, part)
-    with _STORING:
-        run.write_predictions(part, found.predictions)
-        run.write_scores(_task_record(prepared.task), run.scores() | {part: found.scores}, run.baselines())
-        run.write_text("README.md", model_card(run))
+    found = replace(found, claims=claims(run, {part: found.predictions}, run.baselines(), prepared.leaks))
+    if stored:
+        with _STORING:
+            _store(run, prepared.task, part, found)
     return found
+
+
+def _store(run: Run, task: Task, part: str, found: Evaluation) -> None:
+    run.write_predictions(part, found.predictions)
+    said = run.claims().with_parts_of(found.claims)
+    run.write_scores(_task_record(task), run.scores() | {part: found.scores}, run.baselines(), said)
+    run.write_text("README.md", model_card(run))
 
 
 def score_file(
@@ -253,15 +263,16 @@ def _score(prepared: Prepared, base: "LoadedModel", run: Run) -> None:
     before = base_perplexity(base, general_texts()) if measured else None
     tuned = load_adapter(base, run.adapter)
     _forgetting(run, config, before, perplexity_on(tuned, general_texts()) if measured else None)
-    scores: dict[str, Scores] = {}
+    answers, scores = {}, {}
     for part in parts:
         begun = time.monotonic()
         found = _evaluate(config, prepared.task, prepared.splits[part], engine(config, tuned), part)
         seconds = time.monotonic() - begun
         run.write_predictions(part, found.predictions)
-        scores[part] = found.scores
+        answers[part], scores[part] = found.predictions, found.scores
     run.write_costs(1000 * seconds / len(prepared.splits[parts[-1]]))
-    run.write_scores(_task_record(prepared.task), scores, baselines)
+    said = claims(run, answers, baselines, prepared.leaks)
+    run.write_scores(_task_record(prepared.task), scores, baselines, said)
     run.write_text("README.md", model_card(run))
 
 

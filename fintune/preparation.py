@@ -21,6 +21,7 @@ from fintune.baselines import BASELINES
 from fintune.data.cleanup import Dropped
 from fintune.data.duplicates import clusters
 from fintune.data.labels import LabelMap
+from fintune.data.leaks import Leaks
 from fintune.data.material import Material
 from fintune.data.reaching import cause, divide_all_labels
 from fintune.data.report import DataReport, label_samples, report, token_lengths
@@ -51,6 +52,8 @@ class Prepared:
     report: DataReport
     sources: Sequence[Mapping[str, Any]]
     dropped: Sequence[Dropped]
+    leaks: Mapping[str, Leaks]
+    """of each part that is scored"""
 
 
 def prepare(config: RunConfig) -> Prepared:
@@ -67,9 +70,16 @@ def prepare(config: RunConfig) -> Prepared:
         )
     parts, groups = divided(config, gathered)
     _need_labels(gathered, parts, config.data.split.by)
-    found_report = report(material(config, gathered, parts, groups))
-    splits = Splits(parts, fingerprint(parts))
-    return Prepared(absolute(config), gathered.task, splits, found_report, gathered.sources, gathered.dropped)
+    looked_at = material(config, gathered, parts, groups)
+    return Prepared(
+        config=absolute(config),
+        task=gathered.task,
+        splits=Splits(parts, fingerprint(parts)),
+        report=report(looked_at),
+        sources=gathered.sources,
+        dropped=gathered.dropped,
+        leaks=looked_at.leaks,
+    )
 
 
 def need_fit(config: RunConfig, kind: Kind | None) -> None:
@@ -244,6 +254,7 @@ def data_record(prepared: Prepared, encoded: Sequence[Encoded] = ()) -> dict[str
         "fingerprint": prepared.splits.fingerprint,
         "report": asdict(counted),
         "ids": {part: [example.id for example in examples] for part, examples in prepared.splits.parts.items()},
+        "leaks": {part: found.record() for part, found in prepared.leaks.items()},
     }
 
 

@@ -5,7 +5,8 @@ Row | Fault (a reader's) -> Example (a task's) -> Encoded | TooLong (the tokeniz
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from typing import Literal
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
@@ -135,3 +136,33 @@ class Score:
 
 
 Scores = dict[str, Score]
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What a run's scores are worth, in one plain sentence: the same on every screen and page that shows them."""
+
+    kind: str
+    level: Literal["severe", "warning", "note"]
+    text: str
+    values: Mapping[str, str] = field(default_factory=dict)
+    """what the sentence is made of, for a page in another language"""
+
+
+@dataclass(frozen=True)
+class Claims:
+    """What scores.json says beside the figures, by part: what they are worth, and where rows are known, scores on the others."""
+
+    verdicts: dict[str, list[Statement]] = field(default_factory=dict)
+    splits: dict[str, Scores] = field(default_factory=dict)
+    baselines: dict[str, dict[str, Scores]] = field(default_factory=dict)
+
+    def of(self, part: str) -> list[Statement]:
+        """What is said of a part."""
+        return self.verdicts.get(part, [])
+
+    def with_parts_of(self, other: "Claims") -> "Claims":
+        """These, and the other's in place of those of the same part."""
+        names = {**self.baselines, **other.baselines}
+        both = {name: self.baselines.get(name, {}) | other.baselines.get(name, {}) for name in names}
+        return Claims(self.verdicts | other.verdicts, self.splits | other.splits, both)

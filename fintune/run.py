@@ -11,7 +11,7 @@ import json
 import shlex
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,8 +23,9 @@ from fintune.data.sources import sha256
 from fintune.errors import ConfigError, RunError, first_line
 from fintune.methods import METHODS
 from fintune.mistaken import mistaken_for_run
-from fintune.records import Prediction, Score, Scores, lines_of, predictions_in
+from fintune.records import Claims, Prediction, Scores, lines_of, predictions_in
 from fintune.run_files import problem_of
+from fintune.score_record import claims_in, content_of, scores_in
 from fintune.sections import RunConfig
 from fintune.untrusted import LARGEST_LIST, need_name, parse_object, read_bytes, read_text
 
@@ -108,20 +109,25 @@ class Run:
 
     def scores(self) -> dict[str, Scores]:
         """Scores by part."""
-        return _scores_from(self.raw_scores()["splits"])
+        return scores_in(self.raw_scores()["splits"])
 
     def baselines(self) -> dict[str, dict[str, Scores]]:
         """Scores by baseline and part."""
-        return {name: _scores_from(parts) for name, parts in self.raw_scores()["baselines"].items()}
+        return {name: scores_in(parts) for name, parts in self.raw_scores()["baselines"].items()}
+
+    def claims(self) -> Claims:
+        """What these scores are worth, and those on rows that are new to the model."""
+        return claims_in(self.raw_scores())
 
     def write_scores(
-        self, task: Mapping[str, Any], splits: Mapping[str, Scores], baselines: Mapping[str, Mapping[str, Scores]]
+        self,
+        task: Mapping[str, Any],
+        splits: Mapping[str, Scores],
+        baselines: Mapping[str, Mapping[str, Scores]],
+        claims: Claims | None = None,
     ) -> None:
         """Write scores.json."""
-        plain = {name: {part: _plain(s) for part, s in parts.items()} for name, parts in baselines.items()}
-        self.write_json(
-            "scores.json", {"task": task, "splits": {p: _plain(s) for p, s in splits.items()}, "baselines": plain}
-        )
+        self.write_json("scores.json", {"task": task, **content_of(splits, baselines, claims or Claims())})
 
     def predictions(self, part: str, baseline: str | None = None) -> list[Prediction]:
         """What the run's model, or a baseline, answered on a part. Raises RunError when that was not scored."""
@@ -285,11 +291,3 @@ def _others(folder: Path) -> str:
 
 def _predictions_file(part: str, baseline: str | None) -> str:
     return f"predictions.{part}.{baseline}.jsonl" if baseline else f"predictions.{part}.jsonl"
-
-
-def _plain(scores: Scores) -> dict[str, Any]:
-    return {name: asdict(score) for name, score in scores.items()}
-
-
-def _scores_from(parts: Mapping[str, Any]) -> dict[str, Scores]:
-    return {part: {name: Score(**score) for name, score in scores.items()} for part, scores in parts.items()}

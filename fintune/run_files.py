@@ -4,7 +4,7 @@
 'splits: Input should be an object'
 """
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
@@ -68,9 +68,22 @@ class _Score(BaseModel):
     n: int
 
 
-class _Scores(_Part):
+class _Figures(_Part):
     splits: dict[str, dict[str, _Score]]
     baselines: dict[str, dict[str, dict[str, _Score]]]
+
+
+class _Statement(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid")
+    kind: str
+    level: Literal["severe", "warning", "note"]
+    text: str
+    values: dict[str, str] = {}
+
+
+class _Scores(_Figures):
+    clean: _Figures | None = None
+    verdicts: dict[str, list[_Statement]] | None = None
 
 
 class _Environment(_Part):

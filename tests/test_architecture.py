@@ -29,6 +29,7 @@ LAYERS = [
         "letters",
         "run",
         "run_files",
+        "score_record",
         "data",
         "tasks",
         "methods",

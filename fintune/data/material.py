@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from fintune.data.cleanup import Dropped, conflicts
 from fintune.data.dates import as_dates, moment
-from fintune.data.duplicates import twins
 from fintune.data.labels import Applied
+from fintune.data.leaks import Leaks, leaks
 from fintune.data.reaching import parted
 from fintune.data.text_quality import normalised
 from fintune.records import Example, Fault
@@ -46,15 +46,17 @@ class Material:
     """as data.json has them"""
 
     @cached_property
+    def leaks(self) -> dict[str, Leaks]:
+        """Rows of each other part that stand in train, or in validation; no search for twins where clusters never part."""
+        together = self.by == "near-duplicates" and not self.given and not self.parted
+        return leaks(self.parts, self.conflicts.keys(), searched=self.near_duplicates and not together)
+
+    @property
     def twins(self) -> dict[str, int]:
-        """Rows of each other part with a near-duplicate in train; 0 without a search where clusters never part."""
-        others = [name for name in self.parts if name != "train"]
+        """Rows of each other part with a near-duplicate in train; empty where they are not looked for."""
         if "train" not in self.parts or not self.near_duplicates:
             return {}
-        if self.by == "near-duplicates" and not self.given and not self.parted:
-            return dict.fromkeys(others, 0)
-        train = [e.text for e in self.parts["train"]]
-        return {name: int(twins([e.text for e in self.parts[name]], train).sum()) for name in others}
+        return {name: len(found.train) for name, found in self.leaks.items()}
 
     @cached_property
     def split_off(self) -> Parts:

@@ -6,24 +6,25 @@ Score(value=0.976, low=0.951, high=0.994, n=226)
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from fintune.engines import Engine, Ranking
 from fintune.metrics import UNPARSED, classification_scores
-from fintune.records import Example, Prediction, Prompt, Scores
+from fintune.records import Claims, Example, Prediction, Prompt, Scores
 from fintune.tasks import Task
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a model answered on a part, and how good that was; `cut` texts lost their middle."""
+    """What a model answered on a part, how good that was, and what it is worth; `cut` texts lost their middle."""
 
     predictions: list[Prediction]
     scores: Scores
     cut: int
+    claims: Claims = field(default_factory=Claims)
 
 
 def predict(

@@ -124,6 +124,21 @@ def mcnemar(right_a: Bools, right_b: Bools) -> float:
     return min(1.0, seeds / k * sorted(found)[k - 1])
 
 
+def texts_to_tell(difference: float, discordant: float, confidence: float = 0.95, power: float = 0.8) -> int | None:
+    """How many texts McNemar's test needs to tell two rows apart whose accuracies differ by so much; None where they do not differ.
+
+    `discordant`: share of texts that one of them alone gets right. n = (z_a sqrt(D) + z_b sqrt(D - d^2))^2 / d^2, with z_a for
+    the two-sided level and z_b for the power: Miettinen 1968 (Biometrics 24), as in Connor 1987 (Biometrics 43), equation 3.
+    """
+    from scipy.stats import norm
+
+    if difference == 0:
+        return None
+    outside, within = float(norm.isf((1 - confidence) / 2)), float(norm.ppf(power))
+    spread = max(discordant - difference**2, 0.0)
+    return int(np.ceil((outside * np.sqrt(discordant) + within * np.sqrt(spread)) ** 2 / difference**2))
+
+
 def holm(p: Sequence[float]) -> list[float]:
     """p-values adjusted for their number, in the same order: the chance of even one false difference stays bounded (Holm 1979)."""
     order = np.argsort(p, kind="stable")

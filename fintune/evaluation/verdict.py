@@ -1,0 +1,212 @@
+"""What a run's scores are worth, decided in one place and kept in scores.json: table, card, page and exit line show the same.
+
+A model is ahead of a baseline where a paired test on the same texts says so, in accuracy (McNemar) or macro-F1 (bootstrap; the best
+epoch was chosen by it), Holm's correction over the two. Being told apart from nothing is not the same as being equal: where so
+few texts could not show any difference, that is said instead.
+
+>>> [statement.text for statement in judge(predictions, {"tfidf": counted}, labels, {"up": 40, "down": 60})]
+['No better than counting words (tfidf): accuracy 61.2 % to 63.0 % on 452 texts.']
+"""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from fintune.baselines import BASELINES
+from fintune.evaluation.significance import (
+    Difference,
+    difference,
+    enough_resamples,
+    holm,
+    mcnemar,
+    resample,
+    texts_to_tell,
+)
+from fintune.metrics import UNPARSED, Ints
+from fintune.records import Prediction, Statement
+
+MAJORITY = "majority"
+METRICS = ("accuracy", "macro_f1")
+_LEAST = 1e-15
+"""of a probability whose logarithm is taken"""
+Relation = Literal["ahead", "behind", "no-better", "undecided", "too-few"]
+
+
+@dataclass(frozen=True)
+class Against:
+    """A model and a baseline on the same `n` texts: `own` and `other` by metric, the paired test of each."""
+
+    name: str
+    n: int
+    own: Mapping[str, float]
+    other: Mapping[str, float]
+    tests: Mapping[str, Difference]
+    """p after Holm's correction"""
+    discordant: float
+    """share of texts that one of them alone gets right"""
+    confidence: float
+
+    @property
+    def relation(self) -> Relation:
+        """Ahead in one metric is ahead; behind in one and ahead in none is behind."""
+        signs = {test.score.value > 0 for test in self.tests.values() if test.p < 1 - self.confidence}
+        if signs:
+            return "ahead" if True in signs else "behind"
+        if (
+            len(METRICS) * 0.5 ** (self.mistakes - 1) >= 1 - self.confidence
+        ):  # p were it right on all that the other is not
+            return "too-few"
+        return "undecided" if self.own["accuracy"] > self.other["accuracy"] else "no-better"
+
+    @property
+    def mistakes(self) -> int:
+        """Texts that the baseline gets wrong."""
+        return round((1 - self.other["accuracy"]) * self.n)
+
+    @property
+    def proven(self) -> str:
+        """The metric that shows it is ahead."""
+        return next(m for m in METRICS if self.tests[m].p < 1 - self.confidence and self.tests[m].score.value > 0)
+
+
+def judge(
+    predictions: Sequence[Prediction],
+    baselines: Mapping[str, Sequence[Prediction]],
+    labels: Sequence[str],
+    counts: Mapping[str, int],
+    *,
+    confidence: float = 0.95,
+    resamples: int = 1000,
+) -> list[Statement]:
+    """The worst that is to be said of a model's answers to labelled texts, and how it stands to the baselines.
+
+    `counts`: how often each label occurs in train; whoever says the most frequent one always is a baseline that is always there.
+    """
+    if not predictions:
+        return []
+    asked: dict[str, list[str | None]] = {}
+    if counts:
+        asked[MAJORITY] = [max(counts, key=lambda label: counts[label])] * len(predictions)
+    asked |= {name: _labels_of(found, predictions) for name, found in baselines.items()}
+    against = compare(predictions, asked, labels, confidence=confidence, resamples=resamples)
+    nothing = _nothing_learned(predictions, against.get(MAJORITY), counts)
+    if any(statement.level == "severe" for statement in nothing):
+        return nothing
+    return [*nothing, *_beside(against)]
+
+
+def compare(
+    predictions: Sequence[Prediction],
+    baselines: Mapping[str, list[str | None]],
+    labels: Sequence[str],
+    *,
+    confidence: float,
+    resamples: int,
+) -> dict[str, Against]:
+    """The paired tests with each baseline, whose labels stand in the order of the predictions."""
+    where: dict[str | None, int] = {label: i for i, label in enumerate(labels)} | {None: UNPARSED}
+    gold = np.array([where[p.gold] for p in predictions], dtype=np.int64)
+    rows: dict[str, Ints] = {"": np.array([[where[p.label] for p in predictions]])}
+    rows |= {name: np.array([[where[label] for label in found]]) for name, found in baselines.items()}
+    drawn = resample(gold, rows, labels, resamples=enough_resamples(len(METRICS), confidence, resamples))
+    found = {}
+    for name in baselines:
+        tests = {m: difference(drawn[""], drawn[name], m, n=len(gold), confidence=confidence) for m in METRICS}
+        right, other = rows[""] == gold, rows[name] == gold
+        adjusted = holm([mcnemar(right, other), tests["macro_f1"].p])
+        found[name] = Against(
+            name=name,
+            n=len(gold),
+            own={m: float(drawn[""].series[m][0, 0]) for m in METRICS},
+            other={m: float(drawn[name].series[m][0, 0]) for m in METRICS},
+            tests={m: Difference(tests[m].score, p) for m, p in zip(METRICS, adjusted, strict=True)},
+            discordant=float((right != other).mean()),
+            confidence=confidence,
+        )
+    return found
+
+
+def guessing(counts: Mapping[str, int], on: Mapping[str, int] | None = None) -> float:
+    """Loss (nats) of giving each label the share that `counts` say, on texts whose labels occur as `on` says (else alike).
+
+    On texts alike it is the entropy of the shares; giving every label the same share, ln of their number, bounds it.
+    """
+    on, total = on or counts, sum(counts.values())
+    shares = {label: max(counts.get(label, 0) / total, _LEAST) for label in on}
+    loss = -sum(n * math.log(shares[label]) for label, n in on.items()) / sum(on.values())
+    return min(loss, math.log(max(len(counts), 1)))
+
+
+def _nothing_learned(
+    predictions: Sequence[Prediction], majority: Against | None, counts: Mapping[str, int]
+) -> list[Statement]:
+    n, said = len(predictions), {p.label for p in predictions}
+    if len(said) == 1 and len({p.gold for p in predictions}) > 1:
+        label = said.pop() or "none that can be read"
+        text = f"Learned nothing: all {n:,} texts get the label '{label}'. Try another train.learning_rate."
+        return [Statement("one-label", "severe", text, {"n": f"{n:,}", "label": label})]
+    if not counts or not all(p.probabilities for p in predictions):
+        return []
+    loss = sum(-math.log(max(p.probabilities.get(str(p.gold), 0.0), _LEAST)) for p in predictions) / n
+    chance = guessing(counts, Counter(str(p.gold) for p in predictions))
+    if loss <= chance:
+        return []
+    useless = majority is None or majority.relation in ("behind", "no-better")
+    figures = {"loss": f"{loss:.3f}", "chance": f"{chance:.3f}"}
+    means = "Learned nothing: its" if useless else "Do not rely on its confidence: the"
+    text = f"{means} loss of {loss:.3f} nats a text is above {chance:.3f}, that of guessing by how often each label occurs."
+    more = " Try another train.learning_rate." if useless else ""
+    return [Statement("loss" if useless else "confidence", "severe" if useless else "warning", text + more, figures)]
+
+
+def _beside(against: Mapping[str, Against]) -> list[Statement]:
+    """The majority class where it is not beaten, else the strongest of those that are not, else the strongest."""
+    ranked = sorted(against.values(), key=lambda a: (a.name == MAJORITY, a.other["accuracy"]), reverse=True)
+    unbeaten = [a for a in ranked if a.relation != "ahead"]
+    chosen = unbeaten[:1] or sorted(ranked, key=lambda a: -a.other["accuracy"])[:1]
+    return [_statement(one) for one in chosen]
+
+
+def _statement(a: Against) -> Statement:
+    """In words, with both figures and the interval of their difference."""
+    name, n = called(a.name), f"{a.n:,}"
+    metric = a.proven if a.relation == "ahead" else "accuracy"
+    own, other = (f"{100 * of[metric]:.1f} %" for of in (a.own, a.other))
+    test = a.tests[metric].score
+    points = f"{100 * test.low:+.1f} to {100 * test.high:+.1f}"
+    shown = "macro-F1" if metric == "macro_f1" else metric
+    figures = f"{shown} {own} to {other} on {n} texts (difference {points} points)"
+    needed = texts_to_tell(a.tests["accuracy"].score.value, a.discordant, a.confidence)
+    values = {"name": a.name, "n": n, "own": own, "other": other, "points": points, "metric": metric}
+    values |= {"needed": f"{needed:,}"} if needed else {}
+    match a.relation:
+        case "ahead":
+            return Statement("ahead", "note", f"Better than {name}: {figures}.", values)
+        case "behind":
+            return Statement("behind", "severe", f"Worse than {name}: {figures}.", values)
+        case "no-better":
+            level: Literal["severe", "warning"] = "severe" if a.name == MAJORITY else "warning"
+            return Statement("no-better", level, f"No better than {name}: {figures}.", values)
+        case "undecided":
+            text = (
+                f"Too few texts to tell it from {name}: {figures}; about {needed:,} texts would tell such a difference."
+            )
+            return Statement("undecided", "warning", text, values)
+    text = f"Too few texts to tell it from {name}, which is wrong on {a.mistakes} of {n}: {own} to {other}."
+    return Statement("too-few", "note", text, values | {"mistakes": str(a.mistakes)})
+
+
+def called(name: str) -> str:
+    """A baseline in a sentence: counting words (tfidf)."""
+    said = BASELINES[name].said if name in BASELINES else ""
+    return f"{said} ({name})" if said else name
+
+
+def _labels_of(found: Sequence[Prediction], order: Sequence[Prediction]) -> list[str | None]:
+    """A baseline's labels in the order of the model's predictions."""
+    labels = {p.id: p.label for p in found}
+    return [labels.get(p.id) for p in order]
