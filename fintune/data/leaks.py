@@ -5,7 +5,7 @@
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 from fintune.data.duplicates import twins
 from fintune.data.text_quality import normalised
@@ -20,11 +20,11 @@ _BEFORE = ("train", "validation")
 class Leaks:
     """Ids of a part's rows, in order."""
 
-    train: Sequence[str] = ()
+    train: Sequence[str] = field(default_factory=list)
     """they stand in train, word by word or as near-duplicates"""
-    validation: Sequence[str] = ()
+    validation: Sequence[str] = field(default_factory=list)
     """they stand in validation"""
-    conflicts: Sequence[str] = ()
+    conflicts: Sequence[str] = field(default_factory=list)
     """their text bears another label elsewhere in the data"""
 
     @property

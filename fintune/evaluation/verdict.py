@@ -1,7 +1,8 @@
 """What a run's scores are worth, decided in one place and kept in scores.json: table, card, page and exit line show the same.
 
-A model is ahead of a baseline where a paired test on the same texts says so, in accuracy (McNemar) or macro-F1 (bootstrap; the best
-epoch was chosen by it), Holm's correction over the two. Being told apart from nothing is not the same as being equal: where so
+A model is ahead of a baseline where a paired test on the same texts says so, in accuracy (McNemar) or in MCC (bootstrap), Holm's
+correction over the two. MCC is for labels of unequal size: guessing and the majority class both have 0 of it, where macro-F1 puts any
+guess above the majority class. Being told apart from nothing is not the same as being equal: where so
 few texts could not show any difference, that is said instead.
 
 >>> [statement.text for statement in judge(predictions, {"tfidf": counted}, labels, {"up": 40, "down": 60})]
@@ -30,7 +31,8 @@ from fintune.metrics import UNPARSED, Ints
 from fintune.records import Prediction, Statement
 
 MAJORITY = "majority"
-METRICS = ("accuracy", "macro_f1")
+METRICS = ("accuracy", "mcc")
+_SHOWN = {"accuracy": "accuracy", "mcc": "MCC"}
 _LEAST = 1e-15
 """of a probability whose logarithm is taken"""
 Relation = Literal["ahead", "behind", "no-better", "undecided", "too-few"]
@@ -117,7 +119,7 @@ def compare(
     for name in baselines:
         tests = {m: difference(drawn[""], drawn[name], m, n=len(gold), confidence=confidence) for m in METRICS}
         right, other = rows[""] == gold, rows[name] == gold
-        adjusted = holm([mcnemar(right, other), tests["macro_f1"].p])
+        adjusted = holm([mcnemar(right, other), tests["mcc"].p])
         found[name] = Against(
             name=name,
             n=len(gold),
@@ -175,13 +177,12 @@ def _statement(a: Against) -> Statement:
     """In words, with both figures and the interval of their difference."""
     name, n = called(a.name), f"{a.n:,}"
     metric = a.proven if a.relation == "ahead" else "accuracy"
-    own, other = (f"{100 * of[metric]:.1f} %" for of in (a.own, a.other))
+    own, other = _figure(metric, a.own[metric]), _figure(metric, a.other[metric])
     test = a.tests[metric].score
-    points = f"{100 * test.low:+.1f} to {100 * test.high:+.1f}"
-    shown = "macro-F1" if metric == "macro_f1" else metric
-    figures = f"{shown} {own} to {other} on {n} texts (difference {points} points)"
+    points = f"{_figure(metric, test.low, '+')} to {_figure(metric, test.high, '+')}"
+    figures = f"{_SHOWN[metric]} {own} to {other} on {n} texts (difference {points})"
     needed = texts_to_tell(a.tests["accuracy"].score.value, a.discordant, a.confidence)
-    values = {"name": a.name, "n": n, "own": own, "other": other, "points": points, "metric": metric}
+    values = {"name": a.name, "n": n, "own": own, "other": other, "difference": points, "metric": metric}
     values |= {"needed": f"{needed:,}"} if needed else {}
     match a.relation:
         case "ahead":
@@ -198,6 +199,10 @@ def _statement(a: Against) -> Statement:
             return Statement("undecided", "warning", text, values)
     text = f"Too few texts to tell it from {name}, which is wrong on {a.mistakes} of {n}: {own} to {other}."
     return Statement("too-few", "note", text, values | {"mistakes": str(a.mistakes)})
+
+
+def _figure(metric: str, value: float, sign: str = "") -> str:
+    return f"{value:{sign}.2f}" if metric == "mcc" else f"{100 * value:{sign}.1f} %"
 
 
 def called(name: str) -> str:
