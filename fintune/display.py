@@ -18,13 +18,14 @@ from fintune.layout import Table, Text
 from fintune.printable import one_line
 from fintune.progress import Progress as Event
 from fintune.progress import listening
-from fintune.records import Prediction, Scores
+from fintune.records import Claims, Prediction, Scores
 
 if TYPE_CHECKING:
     from fintune.evaluation.attribution import Attribution
     from fintune.planning import Estimate
     from fintune.trimming import Trimmed
 
+_LEVELS = {"severe": "bold red", "warning": "yellow", "note": ""}
 _STRONGEST = 6
 """words whose effect is written out"""
 
@@ -81,6 +82,12 @@ def scores_table(rows: Mapping[str, Scores], *, confidence: float) -> Table:
     for name, scores in rows.items():
         table.add_row(Text(name), *(interval(metric, scores[metric]) for metric in HEADLINE))
     return table
+
+
+def worth(claims: Claims) -> Iterator[Text]:
+    """What scores are worth, a line a statement."""
+    for part, statement in claims.shown():
+        yield Text(f"{part}: {statement.text}", _LEVELS[statement.level])
 
 
 def losses(scores: Scores) -> Text:
@@ -189,9 +196,8 @@ def _findings(findings: Sequence[Finding]) -> Table:
         table.add_column(column, no_wrap=True)
     table.add_column("what")
     table.add_column("rows")
-    style = {"severe": "bold red", "warning": "yellow", "note": ""}
     for f in findings:
-        table.add_row(Text(f.level, style[f.level]), f.kind, Text(f.message), Text("\n".join(f.rows[:3])))
+        table.add_row(Text(f.level, _LEVELS[f.level]), f.kind, Text(f.message), Text("\n".join(f.rows[:3])))
     return table
 
 

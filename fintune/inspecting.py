@@ -76,6 +76,7 @@ def _run(place: Path) -> Facts:
         "scores": {
             part: {m: round(s[m].value, 4) for m in ("accuracy", "macro_f1")} for part, s in run.scores().items()
         },
+        "worth": [f"{part}: {one.text}" for part, one in run.claims().shown()],
         "exports": exports_of(run),
     } | {f"adapter_{key}": value for key, value in _adapter(run.adapter).items() if key in ("sha256", "rank", "bytes")}
 

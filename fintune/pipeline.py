@@ -39,6 +39,7 @@ from fintune.environment import describe, deterministic
 from fintune.errors import DataError, UsageError
 from fintune.evaluation import Evaluation, evaluate
 from fintune.evaluation.claims import claims
+from fintune.evaluation.overlap import claims_of_file
 from fintune.export.model_card import model_card
 from fintune.exports import Export
 from fintune.foreign import ForeignAdapter
@@ -112,7 +113,9 @@ def score_part(run: Run, part: str, running: Engine | None = None) -> Evaluation
     stored = running is None
     if stored:
         need_place(run.folder / "scores.json")
-    threads = deterministic(threads_of(run, prepared.config) or fastest_threads(), shared=True) if stored else nullcontext()
+    threads = (
+        deterministic(threads_of(run, prepared.config) or fastest_threads(), shared=True) if stored else nullcontext()
+    )
     with threads:
         running = running or engine(prepared.config, load_tuned(run))
         found = _evaluate(prepared.config, prepared.task, prepared.splits[part], running, part)
@@ -147,7 +150,8 @@ def score_file(
         raise DataError(f"{path}: no labelled texts", hint="Give it at least one row.")
     if running is None:
         running = source.engine() if isinstance(source, Export) else engine(config, load_tuned(source))
-    return _evaluate(config, task, examples, running, Path(path).name)
+    found = _evaluate(config, task, examples, running, Path(path).name)
+    return replace(found, claims=claims_of_file(source, path, examples, found.predictions))
 
 
 def _example(task: Task, row: Row) -> Example:

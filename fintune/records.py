@@ -161,6 +161,20 @@ class Claims:
         """What is said of a part."""
         return self.verdicts.get(part, [])
 
+    def shown(self) -> list[tuple[str, Statement]]:
+        """What a reader of all scores must know: everything of the part that counts, of the others which rows are known."""
+        first = next((part for part in ("test", "validation", *self.verdicts) if part in self.verdicts), None)
+        told = [(part, one) for part, of in self.verdicts.items() for one in of]
+        return [(part, one) for part, one in told if part == first or one.kind in ("leaks", "all-leak")]
+
+    @property
+    def learned_nothing(self) -> bool:
+        """Whether the part that counts shows no use in the model."""
+        return any(
+            one.level == "severe" and one.kind in ("one-label", "loss", "no-better", "behind")
+            for _, one in self.shown()
+        )
+
     def with_parts_of(self, other: "Claims") -> "Claims":
         """These, and the other's in place of those of the same part."""
         names = {**self.baselines, **other.baselines}

@@ -15,9 +15,10 @@ from typing import Any
 from fintune import display
 from fintune.comparison_tables import comparison_tables
 from fintune.errors import ConfigError, DataError, FintuneError, UsageError
+from fintune.export.model_card import named_scores
 from fintune.layout import Text
 from fintune.printable import json_text, one_line
-from fintune.records import Scores
+from fintune.records import Claims, Scores
 from fintune.run import typed
 from fintune.screen import Screen
 
@@ -75,11 +76,17 @@ def say_bulk(done: Any) -> None:
 
 def show_scores(run: Any) -> None:
     """A run's scores beside its baselines'."""
-    config, scores = run.config(), run.scores()
-    rows = {f"{config.method.name}, {part}": s for part, s in scores.items()}
-    rows |= {f"{name}, {part}": s for name, parts in run.baselines().items() for part, s in parts.items()}
+    config, scores, claims = run.config(), run.scores(), run.claims()
+    rows = named_scores(config.method.name, scores, run.baselines(), claims)
     out.print(display.scores_table(rows, confidence=config.evaluation.confidence))
     show_labels(list(scores.values())[-1], config.task.labels)
+    show_worth(claims)
+
+
+def show_worth(claims: Claims) -> None:
+    """What scores are worth, a line a statement."""
+    for line in display.worth(claims):
+        out.print(line, soft_wrap=True)
 
 
 def show_labels(scores: Scores, labels: Sequence[str]) -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,11 +20,13 @@ from fintune.commands.options import (
     TaskOption,
 )
 from fintune.errors import RunError
+from fintune.export.model_card import named_scores
 from fintune.layout import Text
-from fintune.terminal import out, print_json, show_labels, working
+from fintune.terminal import out, print_json, show_labels, show_worth, working
 
 if TYPE_CHECKING:
     from fintune.engines import Engine
+    from fintune.evaluation import Evaluation
     from fintune.opening import Trained
 
 
@@ -60,10 +62,23 @@ def evaluate(
                 f"{run}: {called(opened)}, and no data in it", hint="Score it on a labelled file: --data FILE."
             )
     if as_json:
-        print_json({name: asdict(score) for name, score in found.scores.items()})
+        print_json(_plain(found))
         return
-    out.print(display.scores_table({data or split: found.scores}, confidence=opened.config().evaluation.confidence))
+    part = next(iter(found.claims.verdicts), split)
+    rows = named_scores("", {part: found.scores}, {}, found.claims)
+    out.print(display.scores_table(rows, confidence=opened.config().evaluation.confidence))
     show_labels(found.scores, list(found.predictions[0].probabilities))
+    show_worth(found.claims)
+
+
+def _plain(found: "Evaluation") -> dict[str, Any]:
+    """Scores by metric, those on rows that are new to the model where others are not, and what they are worth."""
+    clean = {name: asdict(score) for scores in found.claims.splits.values() for name, score in scores.items()}
+    worth = [asdict(statement) for of in found.claims.verdicts.values() for statement in of]
+    return {name: asdict(score) for name, score in found.scores.items()} | {
+        "clean": clean or None,
+        "worth": worth,
+    }
 
 
 def _running(source: "Trained", engine: str) -> "Engine | None":

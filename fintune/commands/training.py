@@ -41,7 +41,10 @@ def train(
         print_json({"run": str(run.folder), **run.raw_scores()})
         return
     show_scores(run)
-    out.print(Text(f"run: {run.folder}\nnext: fintune predict {typed(run.folder)} {_a_text_of(run)}"), soft_wrap=True)
+    onward = f"fintune predict {typed(run.folder)} {_a_text_of(run)}"
+    if run.claims().learned_nothing:
+        onward = f"fintune report {typed(run.folder)} shows how training went; then train again with other settings"
+    out.print(Text(f"run: {run.folder}\nnext: {onward}"), soft_wrap=True)
 
 
 def _a_text_of(run: "Run") -> str:

@@ -14,7 +14,11 @@ from fintune.evaluation.evaluate import score
 from fintune.evaluation.verdict import judge
 from fintune.records import Claims, Prediction, Scores, Statement
 from fintune.run import Run
+from fintune.sections import RunConfig
 from fintune.tasks import TASKS
+
+_OWN = ""
+"""the model among the baselines' names"""
 
 
 def claims(
@@ -25,23 +29,31 @@ def claims(
 ) -> Claims:
     """What the model's answers to parts are worth, beside those that the run stores of its baselines (name -> parts)."""
     config, found = run.config(), Claims()
-    task = TASKS[config.task.name].build(config.task)
-    options: dict[str, Any] = {"resamples": config.evaluation.resamples, "confidence": config.evaluation.confidence}
-    counts = run.data()["report"]["parts"].get("train", {})
+    counts = run.data()["report"].get("parts", {}).get("train", {})
     for part, answered in answers.items():
-        if part == "train":
-            continue
-        known = leaks.get(part, Leaks())
-        beside = {name: run.predictions(part, name) for name, of in baselines.items() if part in of}
-        new = [p for p in answered if p.id not in known.known]
-        if known.known and new:
-            found.splits[part] = score(new, task, **options)
-            for name, predictions in beside.items():
-                clean = [p for p in predictions if p.id not in known.known]
-                found.baselines.setdefault(name, {})[part] = score(clean, task, **options)
-        said = told_of_leaks(known, answered, found.splits.get(part))
-        found.verdicts[part] = [*said, *judge(new, beside, task.labels, counts, **options)]
+        if part != "train":
+            beside = {name: run.predictions(part, name) for name, of in baselines.items() if part in of}
+            found = found.with_parts_of(claimed(part, answered, beside, leaks.get(part, Leaks()), config, counts))
     return found
+
+
+def claimed(
+    part: str,
+    answered: Sequence[Prediction],
+    beside: Mapping[str, Sequence[Prediction]],
+    known: Leaks,
+    config: RunConfig,
+    counts: Mapping[str, int],
+) -> Claims:
+    """Of one part, or of a file; `counts`: how often each label occurs in train. Judged on the rows that are new to the model."""
+    task = TASKS[config.task.name].build(config.task)
+    options: dict[str, Any] = config.evaluation.model_dump(include={"resamples", "confidence"})
+    new = {name: [p for p in of if p.id not in known.known] for name, of in {**beside, _OWN: answered}.items()}
+    clean = {name: score(of, task, **options) for name, of in new.items() if known.known and of}
+    own = new.pop(_OWN)
+    said = [*told_of_leaks(known, answered, clean.get(_OWN)), *judge(own, new, task.labels, counts, **options)]
+    splits = {part: clean.pop(_OWN)} if _OWN in clean else {}
+    return Claims({part: said}, splits, {name: {part: scores} for name, scores in clean.items()})
 
 
 def told_of_leaks(known: Leaks, answered: Sequence[Prediction], clean: Scores | None) -> list[Statement]:

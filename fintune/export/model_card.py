@@ -7,7 +7,7 @@ from typing import Any
 from fintune.data.licenses import Commerce, license_of
 from fintune.models.references import licence_of
 from fintune.printable import markdown, markdown_code
-from fintune.records import Score, Scores
+from fintune.records import Claims, Score, Scores
 from fintune.run import Run
 
 HEADLINE = ("accuracy", "macro_f1", "mcc")
@@ -43,8 +43,10 @@ def card(run: Run, words: Words, sources: Sequence[Mapping[str, Any]]) -> str:
     """The whole of it; `sources`: all data that what it describes was trained on."""
     config, data = run.config(), run.data()
     report = data["report"]
-    rows = [_row(f"{words.row}, {part}", of_part) for part, of_part in run.scores().items()]
-    rows += [_row(f"{name}, {part}", s) for name, parts in run.baselines().items() for part, s in parts.items()]
+    claims = run.claims()
+    rows = [
+        _row(name, scores) for name, scores in named_scores(words.row, run.scores(), run.baselines(), claims).items()
+    ]
     labels = ", ".join(f"{markdown(label)} {count:,}" for label, count in report["labels"].items())
     names = ", ".join(map(markdown, report["labels"]))
     percent = f"{100 * config.evaluation.confidence:g}%"
@@ -55,6 +57,7 @@ def card(run: Run, words: Words, sources: Sequence[Mapping[str, Any]]) -> str:
 |---|{"---|" * len(HEADLINE)}
 {chr(10).join(rows)}
 
+{_worth(claims)}
 Brackets: {percent} bootstrap intervals over examples ({config.evaluation.resamples} resamples). The best epoch was chosen on validation, so
 validation figures flatter; the test part was not used for any choice.
 
@@ -93,6 +96,33 @@ _AGAIN = """    fintune train config.yaml --set name=again
 
 Settings are in `config.yaml`, versions and hardware in `environment.json`, the ids of every part in `data.json`.
 """
+
+
+def named_scores(
+    own: str, scores: Mapping[str, Scores], baselines: Mapping[str, Mapping[str, Scores]], claims: Claims
+) -> dict[str, Scores]:
+    """Rows of a table of scores; where rows of a part are known to the model, the scores on the others stand beside."""
+    models = {own: (scores, claims.splits)}
+    models |= {name: (parts, claims.baselines.get(name, {})) for name, parts in baselines.items()}
+    found: dict[str, Scores] = {}
+    for name, (whole, clean) in models.items():
+        for part, of_part in whole.items():
+            row = f"{name}, {part}" if name else part
+            found[f"{row} (all {_n(of_part):,} texts)" if part in clean else row] = of_part
+            if part in clean:
+                found[f"{row} ({_n(clean[part]):,} new texts)"] = clean[part]
+    return found
+
+
+def _n(scores: Scores) -> int:
+    return next(iter(scores.values())).n
+
+
+def _worth(claims: Claims) -> str:
+    """What the scores are worth, the severe in bold."""
+    said = [(markdown(f"{part}: {one.text}"), one.level) for part, one in claims.shown()]
+    lines = [f"- **{text}**\n" if level == "severe" else f"- {text}\n" for text, level in said]
+    return "".join(lines)
 
 
 def _commerce(sources: Sequence[Mapping[str, Any]]) -> str:

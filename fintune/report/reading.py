@@ -13,9 +13,10 @@ from typing import Any
 
 from fintune.config import REGISTRIES, SECTIONS
 from fintune.errors import RunError
-from fintune.records import Prediction, Score, Scores
+from fintune.records import Claims, Prediction, Score, Scores
 from fintune.run import MARK, Run
 from fintune.run_files import problem_of
+from fintune.score_record import claims_in
 from fintune.untrusted import LARGEST_LIST, parse_json, parse_object, parse_yaml, read_bytes
 
 COMPARISON = "comparison.json"
@@ -35,6 +36,7 @@ class RunFiles:
     log: list[dict[str, Any]] = field(default_factory=list)
     scores: dict[str, Scores] = field(default_factory=dict)
     baselines: dict[str, dict[str, Scores]] = field(default_factory=dict)
+    claims: Claims = field(default_factory=Claims)
     predictions: dict[str, list[Prediction]] = field(default_factory=dict)
     calibration: dict[str, Any] = field(default_factory=dict)
     attributions: list[dict[str, Any]] = field(default_factory=list)
@@ -68,6 +70,11 @@ class RunFiles:
     def headline(self) -> Scores:
         """Scores of that part."""
         return self.scores.get(self.part, {})
+
+    @property
+    def clean(self) -> Scores:
+        """Scores of that part on the rows that are new to the model, where others are not."""
+        return self.claims.splits.get(self.part, {})
 
     @property
     def report(self) -> dict[str, Any]:
@@ -111,6 +118,7 @@ def read_run(folder: Path) -> RunFiles:
             name: {part: _scores(of) for part, of in parts.items()}
             for name, parts in (scores.get("baselines") or {}).items()
         },
+        claims=files.claims(scores),
         predictions=files.predictions(),
         calibration=files.mapping("calibration.json", expected=False),
         attributions=files.attributions("attributions.json"),
@@ -151,6 +159,14 @@ class _Files:
     def mapping(self, name: str, *, expected: bool = True) -> dict[str, Any]:
         found = self._parsed(name, expected)
         return found if isinstance(found, dict) else {}
+
+    def claims(self, scores: Mapping[str, Any]) -> Claims:
+        """What stands beside the figures of scores.json, as far as it can be read."""
+        try:
+            return claims_in(scores)
+        except (AttributeError, KeyError, TypeError, ValueError):
+            self._note("scores.json")
+            return Claims()
 
     def attributions(self, name: str) -> list[dict[str, Any]]:
         found = self._parsed(name, expected=False)

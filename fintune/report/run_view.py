@@ -13,10 +13,10 @@ from typing import Any
 from markupsafe import Markup
 
 from fintune.data.licenses import License
-from fintune.records import Prediction
+from fintune.records import Prediction, Scores, Statement
 from fintune.report import confidence, summary
 from fintune.report.reading import RunFiles
-from fintune.report.words import baseline_name, both, count, in_both, known, part_name, percent, size
+from fintune.report.words import baseline_name, both, count, in_both, known, part_name, percent, size, worth
 from fintune.run import typed
 
 LONGEST = 600
@@ -66,17 +66,38 @@ def notes(run: RunFiles) -> list[Markup]:
         found.append(both("note.nothing"))
     if run.part == "validation":
         found.append(both("note.validation"))
-    return found
+    return found + [_worth(part, statement) for part, statement in run.claims.shown()]
+
+
+def _worth(part: str, statement: Statement) -> Markup:
+    level = Markup('<span class="level {}">{}</span> ').format(statement.level, both(f"level.{statement.level}"))
+    return level + in_both(lambda t: f"{part_name(part, t)}{t('colon')}{worth(statement, t)}")
 
 
 def _scores(run: RunFiles) -> list[dict[str, Any]]:
-    named = [(Markup("{}").format(run.name), run.scores)]
-    named += [(in_both(partial(baseline_name, name)), parts) for name, parts in run.baselines.items()]
-    return [
-        {"name": name, "part": in_both(partial(part_name, part)), "scores": scores}
-        for name, parts in named
-        for part, scores in parts.items()
+    """Rows of the table; those on texts that are new to the model stand under those on all."""
+    named = [(Markup("{}").format(run.name), run.scores, run.claims.splits)]
+    named += [
+        (in_both(partial(baseline_name, name)), parts, run.claims.baselines.get(name, {}))
+        for name, parts in run.baselines.items()
     ]
+    return [
+        {"name": name, "part": in_both(partial(part_name, part)) + also, "scores": scores}
+        for name, parts, clean in named
+        for part, whole in parts.items()
+        for scores, also in _both_ways(whole, clean.get(part, {}))
+    ]
+
+
+def _both_ways(whole: Scores, clean: Scores) -> list[tuple[Scores, Markup]]:
+    if not clean:
+        return [(whole, Markup(""))]
+    counts = (count(next(iter(scores.values())).n) for scores in (whole, clean))
+    names = (
+        Markup("<br><small>{}</small>").format(both(key, n=n))
+        for key, n in zip(("texts.all", "texts.new"), counts, strict=True)
+    )
+    return list(zip((whole, clean), names, strict=True))
 
 
 def _confusion(run: RunFiles) -> list[dict[str, Any]]:

@@ -14,8 +14,11 @@ def against(run: RunFiles, t: Words) -> Spec | None:
     named = {run.name: run.headline} | {
         baseline_name(n, t): parts.get(run.part, {}) for n, parts in run.baselines.items()
     }
+    if run.clean:
+        new = t("model.new", name=run.name)
+        named = {run.name: run.headline, new: run.clean} | named
     rows = [
-        {"name": name, "own": name == run.name, **_score(scores["accuracy"])}
+        {"name": name, "own": name in (run.name, t("model.new", name=run.name)), **_score(scores["accuracy"])}
         for name, scores in named.items()
         if "accuracy" in scores
     ]

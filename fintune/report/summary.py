@@ -28,13 +28,26 @@ def lead(run: RunFiles, t: Words) -> str:
     if (score := run.headline.get("accuracy")) is None:
         return t("lead.none")
     level = percent(run.level, 0)
-    said = t(f"lead.{run.part}", n=count(score.n), value=percent(score.value), level=level, **_points(score))
+    key = f"lead.{run.part}"
+    if known := _known(run, score.n):
+        key = "lead.known" if known < score.n else "lead.all_known"
+    shown = {"value": percent(score.value), "level": level, **_points(score)}
+    said = [t(key, n=count(score.n), known=count(known), **shown)]
+    if (new := run.clean.get("accuracy")) is not None:
+        said.append(t("lead.new", n=count(new.n), value=percent(new.value), **_points(new)))
     beside = [
         t("lead.beside_row", name=baseline_name(name, t), value=percent(parts[run.part]["accuracy"].value))
         for name, parts in sorted(run.baselines.items(), reverse=True)
         if "accuracy" in parts.get(run.part, {})
     ]
-    return t("gap").join([said, t("lead.beside", rows=t("comma").join(beside))] if beside else [said])
+    return t("gap").join([*said, t("lead.beside", rows=t("comma").join(beside))] if beside else said)
+
+
+def _known(run: RunFiles, n: int) -> int:
+    """How many of the texts of the reported part are known to the model."""
+    if (new := run.clean.get("accuracy")) is not None:
+        return n - new.n
+    return n if any(one.kind == "all-leak" for one in run.claims.of(run.part)) else 0
 
 
 def details(run: RunFiles, t: Words) -> str:
@@ -74,7 +87,7 @@ def facts(run: RunFiles) -> list[Fact]:
     found: list[Fact] = []
     for metric in ("accuracy", "macro_f1"):
         if (score := run.headline.get(metric)) is not None:
-            found.append((both(metric), percent(score.value), f"{percent(score.low)} – {percent(score.high)}"))
+            found.append((both(metric), percent(score.value), _below(run, metric, score)))
     if (score := run.headline.get("mcc")) is not None:
         found.append((both("mcc"), f"{score.value:.3f}", f"{score.low:.3f} – {score.high:.3f}"))
     if run.judged:
@@ -88,6 +101,13 @@ def facts(run: RunFiles) -> list[Fact]:
         below = Markup("{} {}").format(both("peak_memory"), size(memory)) if memory else ""
         found.append((both("training_time"), duration(seconds), below))
     return found
+
+
+def _below(run: RunFiles, metric: str, score: Score) -> Markup:
+    """A share's interval, and where rows are known to the model, what it is on the others."""
+    interval = Markup("{} – {}").format(percent(score.low), percent(score.high))
+    new = run.clean.get(metric)
+    return interval if new is None else interval + Markup("<br>") + both("on_new", value=percent(new.value))
 
 
 def ece(run: RunFiles) -> float:

@@ -12,6 +12,8 @@ from typing import Any
 
 from markupsafe import Markup
 
+from fintune.records import Statement
+
 LANGUAGES = ("en", "zh")
 _THIN = "\u202f"
 
@@ -20,6 +22,13 @@ _THIN = "\u202f"
 def table() -> dict[str, dict[str, str]]:
     """Every string of the page: key -> language -> words, with {places} for figures."""
     found: dict[str, dict[str, str]] = json.loads((files(__package__) / "page" / "strings.json").read_text("utf-8"))
+    return found
+
+
+@cache
+def _worth() -> dict[str, str]:
+    """What a statement says in Chinese: kind -> words; in English it says it itself."""
+    found: dict[str, str] = json.loads((files(__package__) / "page" / "worth.zh.json").read_text("utf-8"))
     return found
 
 
@@ -58,6 +67,15 @@ def baseline_name(name: str, t: Words) -> str:
 def part_name(part: str, t: Words) -> str:
     """What a part of the data is called on the page."""
     return t(f"part.{part}") if known(f"part.{part}") else part
+
+
+def worth(statement: Statement, t: Words) -> str:
+    """A statement of what scores are worth."""
+    if t.language == "en" or statement.kind not in _worth():
+        return statement.text
+    values = dict(statement.values)
+    shown = {"name": baseline_name(values.get("name", ""), t), "metric": t(values.get("metric", "accuracy"))}
+    return _worth()[statement.kind].format(**values | shown)
 
 
 def percent(share: float | None, digits: int = 1) -> str:

@@ -2,16 +2,30 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
 
+from fintune.evaluation import verdict
 from fintune.evaluation.significance import mcnemar, texts_to_tell
-from fintune.evaluation.verdict import guessing, judge
-from fintune.records import Prediction
+from fintune.evaluation.verdict import guessing
+from fintune.records import Prediction, Statement
+from fintune.report.words import Words, worth
 
 LABELS = ["down", "same", "up"]
 EVEN = dict.fromkeys(LABELS, 50)
+
+
+def judge(*asked: Any) -> list[Statement]:
+    """What is said, once it was said in the page's other language too."""
+    found = verdict.judge(*asked)
+    for statement in found:
+        other = worth(statement, Words("zh"))
+        assert other != statement.text, statement.kind
+        figures = {value for name, value in statement.values.items() if name in ("n", "own", "other", "loss", "label")}
+        assert all(value in other for value in figures), (other, figures)
+    return found
 
 
 def answers(

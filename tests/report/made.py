@@ -68,6 +68,9 @@ def data_of(n: int) -> dict[str, Any]:
         ],
         "report": {
             "rows": n,
+            "exact_duplicates": 0,
+            "near_duplicate_rows": 0,
+            "near_duplicate_clusters": 0,
             "labels": {"negative": 20, "neutral": 20, "positive": 20},
             "parts": {"train": {"negative": 14}, "test": {"negative": 6}},
             "tokens": {"median": 12.0, "longest": 40.0, "over_limit": 0.0},

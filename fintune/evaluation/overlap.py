@@ -1,0 +1,69 @@
+"""Whether the rows of a file that is scored stand in what a run was trained on: its own files are read again, and compared.
+
+>>> known_in(run, examples)
+Leaks(train=['other.csv:7'], validation=[], conflicts=[])
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from fintune.data.cleanup import conflicts
+from fintune.data.leaks import Leaks, stands_in
+from fintune.data.text_quality import normalised
+from fintune.errors import DataError, FintuneError
+from fintune.evaluation.claims import claimed
+from fintune.gathering import gather
+from fintune.records import Claims, Example, Prediction, Statement
+from fintune.run import Run
+
+
+def claims_of_file(source: Any, path: str, examples: Sequence[Example], answered: Sequence[Prediction]) -> Claims:
+    """What the answers of a run, an export or an adapter to a file are worth, as far as can be told."""
+    name, config = Path(path).name, source.config()
+    try:
+        known = known_in(_run(source), examples)
+    except DataError as error:
+        said = Statement(
+            "unchecked", "note", f"Whether its texts stand in train could not be checked: {error.message}."
+        )
+        found = claimed(name, answered, {}, Leaks(), config, Counter(e.label for e in examples))
+        return Claims({name: [said, *found.of(name)]})
+    counts = source.data()["report"].get("parts", {}).get("train", {})
+    return claimed(name, answered, {}, known, config, counts)
+
+
+def _run(source: Any) -> Run:
+    if not isinstance(source, Run):
+        raise DataError("only a run knows its training data")
+    return source
+
+
+def known_in(run: Run, examples: Sequence[Example]) -> Leaks:
+    """Rows that the run's model knows. Raises DataError, with the reason, where what it was trained on can no longer be read."""
+    parts = trained_on(run)
+    keys = [normalised(e.text) for e in examples]
+    several = conflicts(examples, keys)
+    return Leaks(
+        train=stands_in(examples, parts["train"]),
+        validation=stands_in(examples, parts["validation"]),
+        conflicts=[e.id for e, key in zip(examples, keys, strict=True) if key in several],
+    )
+
+
+def trained_on(run: Run) -> Mapping[str, Sequence[Example]]:
+    """The rows of train and validation, by the ids in data.json, from files that are the same as they were."""
+    data = run.data()
+    if gone := [s["name"] for s in data["sources"] if s.get("sha256") is None]:
+        raise DataError(f"{gone[0]} has no digest")
+    try:
+        gathered = gather(run.config(), tolerant=True)
+    except FintuneError as error:
+        raise DataError(error.message, hint=error.hint) from None
+    now = {source["path"]: source["sha256"] for source in gathered.sources}
+    for source in data["sources"]:
+        if now.get(source["path"]) != source["sha256"]:
+            raise DataError(f"{source['name']} is not the file it was")
+    rows = {e.id: e for part in gathered.parts.values() for e in part}
+    return {part: [rows[i] for i in data["ids"].get(part, []) if i in rows] for part in ("train", "validation")}
