@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from fintune.export.model_card import model_card
+from fintune.printable import markdown
 from fintune.run import Run
 from tests.data.test_licenses import ALLOWS, FORBIDS, UNKNOWN
 from tests.report.made import made_run
@@ -26,7 +27,7 @@ def _card(run: Run, *licenses: str | None) -> str:
 
 @pytest.mark.parametrize("text", FORBIDS)
 def test_a_license_that_refuses_commercial_use_warns(text: str, run: Run) -> None:
-    assert f"> **Not for commercial use**: trained on 0.csv ({text}).\n" in _card(run, text)
+    assert f"> **Not for commercial use**: trained on 0.csv ({markdown(text)}).\n" in _card(run, text)
 
 
 @pytest.mark.parametrize("text", ALLOWS)
@@ -38,7 +39,9 @@ def test_a_license_that_allows_it_does_not(text: str, run: Run) -> None:
 def test_a_license_nobody_knows_is_said_to_be_unknown(text: str | None, run: Run) -> None:
     unsaid = str(text or "").strip().lower() in ("", "unknown", "other", "n/a")
     shown = "license not said" if unsaid else text
-    assert f"> **Not known to be free for commercial use**: trained on 0.csv ({shown}).\n" in _card(run, text)
+    assert f"> **Not known to be free for commercial use**: trained on 0.csv ({markdown(str(shown))}).\n" in _card(
+        run, text
+    )
 
 
 def test_every_source_is_heeded(run: Run) -> None:
