@@ -21,6 +21,7 @@ from rich.style import Style
 from rich.text import Text as RichText
 
 from fintune.printable import printable
+from fintune.records import BESIDE
 
 Justify = Literal["left", "right"]
 _NARROWEST = 24
@@ -180,6 +181,9 @@ def folded(place: str, width: int) -> str:
     match = _PLACE.fullmatch(place)
     if match is None or cell_len(place) <= width:
         return place
+    if BESIDE in place:
+        one, other = place.split(BESIDE, 1)
+        return f"{folded(one, width)}\n{BESIDE.lstrip()}{folded(other, width - 2)}"
     room = max(width - cell_len(match[2]) - 1, 2)
     end, tail = room - room // 2, match[1]
     while cell_len(tail) > end:

@@ -10,6 +10,9 @@ from typing import Literal
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+BESIDE = " ~ "
+"""between the ids of two records that are shown as a pair"""
+
 
 @dataclass(frozen=True, slots=True)
 class Row:

@@ -235,6 +235,12 @@ def test_names_of_files_lose_their_middle_and_no_line() -> None:
         ) * 4
 
 
+def test_of_two_places_side_by_side_neither_loses_its_line() -> None:
+    one, other = folded(f"{FILE}:17 ~ {FILE}:48123", 24).split("\n")
+    assert (one.endswith(".csv:17"), other.startswith("~ "), other.endswith(".csv:48123")) == (True, True, True)
+    assert max(map(cell_len, (one, other))) <= 24
+
+
 def test_what_a_terminal_would_obey_is_shown_and_counted_in_the_width() -> None:
     table = Table("a\x1b[2J")
     table.add_column(Text("\x07head"), no_wrap=True)

@@ -8,11 +8,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from fintune.data.duplicates import PREFILTER_FROM, prefiltered
-from fintune.data.findings import Finding, finding, share_level
+from fintune.data.duplicates import PREFILTER_FROM, nearest, prefiltered
+from fintune.data.findings import SHOWN, Finding, finding, share_level
 from fintune.data.material import Material
 from fintune.data.reaching import cause
 from fintune.data.text_quality import is_dictionary, is_header, is_mojibake, normalised, parses
+from fintune.records import BESIDE
 
 _MANY_LINES = 10
 """line breaks in a text from which a stray quote is likelier than a long text"""
@@ -147,8 +148,16 @@ def _leaks(m: Material) -> list[Finding]:
             total = len(m.parts[name])
             message = f"rows of {name} with a near-duplicate in train: {count:,} of {total:,} ({count / total:.1%})"
             level = share_level(count, total, 0.01)
-            found.append(Finding("leaks", level, count, message + (_REMEDY if m.given else "")))
+            found.append(Finding("leaks", level, count, message + (_REMEDY if m.given else ""), _pairs(m, name)))
     return found
+
+
+def _pairs(m: Material, name: str) -> list[str]:
+    """The first rows of a part that stand in train, each with the row of train it is most like."""
+    leaking = set(m.leaks[name].train[:SHOWN])
+    rows, train = [e for e in m.parts[name] if e.id in leaking], m.parts["train"]
+    places = nearest([e.text for e in rows], [e.text for e in train])
+    return [f"{e.id}{BESIDE}{train[place].id}" for e, place in zip(rows, places, strict=True)]
 
 
 def _numbers(m: Material) -> list[Finding]:

@@ -61,6 +61,17 @@ def twins(texts: Sequence[str], others: Sequence[str], threshold: float = THRESH
     return np.array([bool(index.query(row)) for row in _lists(sets)], dtype=np.bool_)[where]
 
 
+def nearest(texts: Sequence[str], others: Sequence[str]) -> list[int]:
+    """The place in `others` of the text most similar to each of a few `texts`, the first of several, shape `(len(texts),)`."""
+    sets = [_shingles_or_text(text) for text in texts]
+    best = [(-1.0, 0)] * len(sets)
+    for place, other in enumerate(map(_shingles_or_text, others)):
+        for i, own in enumerate(sets):
+            common = len(own & other)
+            best[i] = max(best[i], (common / (len(own) + len(other) - common), -place))
+    return [-place for _, place in best]
+
+
 def prefiltered(texts: Sequence[str], others: Sequence[str] = ()) -> bool:
     """Whether `clusters(texts)`, or `twins(texts, others)`, needs MinHash: more than `PREFILTER_FROM` distinct sets."""
     if len(texts) + len(others) <= PREFILTER_FROM:
@@ -105,13 +116,17 @@ def _ones(bits: Hashes) -> Longs:
 
 
 def _hashed_chunk(texts: Sequence[str], numbers: bool) -> csr_array:
-    rows = [shingles(text, numbers=numbers) or frozenset([text]) for text in texts]
+    rows = [_shingles_or_text(text, numbers=numbers) for text in texts]
     number = {shingle: _hash(shingle) for shingle in frozenset[str]().union(*rows)}
     columns = np.fromiter(map(number.__getitem__, chain.from_iterable(rows)), dtype=np.int64)
     ends = np.cumsum([0, *map(len, rows)])
     sets = csr_array((np.ones(len(columns), dtype=np.int8), columns, ends), shape=(len(rows), _HASHES))
     sets.sort_indices()
     return sets
+
+
+def _shingles_or_text(text: str, *, numbers: bool = False) -> frozenset[str]:
+    return shingles(text, numbers=numbers) or frozenset([text])
 
 
 def _hash(shingle: str) -> int:

@@ -132,6 +132,18 @@ def test_given_parts_that_share_texts_are_severe() -> None:
     assert (m.twins, found(m)["leaks"]) == ({"test": 1}, ("severe", 1))
 
 
+def test_leaks_name_the_rows_and_what_they_repeat() -> None:
+    train = [
+        Example("train.csv:2", "The board met in Oslo", "up"),
+        Example("train.csv:3", "Sales rose 5 % in May", "up"),
+        Example("train.csv:4", "sales rose 6 % in May, again", "up"),
+    ]
+    test = [Example("test.csv:2", "Nothing of the sort", "up"), Example("test.csv:3", "sales rose 9 % in may", "up")]
+    m = material([*train, *test], parts={"train": train, "test": test}, given=["test"])
+    (leak,) = [finding for finding in report(m).findings if finding.kind == "leaks"]
+    assert leak.rows == ["test.csv:3 ~ train.csv:3"]
+
+
 def test_a_split_that_ignores_duplicates_says_how_many_leak() -> None:
     train, test = rows(("Sales rose 5 % in May", "up")), rows(("Sales rose 7 % in May", "up"))
     parts = {"train": train, "test": test}
