@@ -4,21 +4,21 @@
 Word(text='narrowed', effect=0.74)
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from fintune.atomic import need_place
 from fintune.errors import RunError
 from fintune.evaluation.attribution import Attribution, attribute, telling
 from fintune.opening import Trained, open_engine
+from fintune.predictor import named
 from fintune.run import Run
 from fintune.tasks import TASKS
 
 
-def explain(source: Trained, texts: Sequence[str], ids: Sequence[str] | None = None) -> list[Attribution]:
+def explain(source: Trained, texts: Iterable[str], ids: Iterable[str] | None = None) -> list[Attribution]:
     """Attributions of the answers of a run, an export or an adapter to texts; ids count from 1 when left out."""
-    config = source.config()
-    names = [str(i) for i in range(1, len(texts) + 1)] if ids is None else ids
-    return attribute(open_engine(source), TASKS[config.task.name].build(config.task), texts, names)
+    config, (whole, names) = source.config(), named(texts, ids)
+    return attribute(open_engine(source), TASKS[config.task.name].build(config.task), whole, names)
 
 
 def explain_run(run: Run) -> list[Attribution]:

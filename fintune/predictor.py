@@ -5,7 +5,7 @@
 [Prediction(id='1', text='Operating loss narrowed ...', answer='positive', label='positive', probabilities={...}, gold=None)]
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -18,6 +18,7 @@ from fintune.errors import DataError, RunError
 from fintune.evaluation.evaluate import predict
 from fintune.exports import SETTINGS
 from fintune.foreign import Use, is_adapter
+from fintune.printable import legible
 from fintune.progress import tell
 from fintune.records import Prediction
 from fintune.sections import RunConfig
@@ -34,23 +35,36 @@ class Predictor:
         self.engine = running
         self.task = task
 
-    def __call__(self, texts: Sequence[str], ids: Sequence[str] | None = None) -> list[Prediction]:
-        """One Prediction a text, in order; ids count from 1 when left out."""
-        if isinstance(texts, str):
-            raise TypeError("a Predictor takes a list of texts, not one text")
-        if not texts:
+    def __call__(self, texts: Iterable[str], ids: Iterable[str] | None = None) -> list[Prediction]:
+        """One Prediction a text, in order; ids count from 1 when left out. Texts are any iterable of str: it is read to its end first.
+
+        Raises TypeError for what holds no texts, ValueError for another number of ids, DataError for a text with nothing to read.
+        """
+        whole, names = named(texts, ids)
+        if not whole:
             return []
-        names = [str(i) for i in range(1, len(texts) + 1)] if ids is None else ids
-        for name, text in zip(names, texts, strict=True):
-            if not isinstance(text, str):
-                raise TypeError(f"text {name} is {type(text).__name__}, not str")
-            if not text.strip():
-                raise DataError(f"text {name}: is empty", hint="Leave it out.")
-            need_text(text, f"text {name}")
-        predictions, ranking = predict(self.engine, self.task, texts, names)
+        predictions, ranking = predict(self.engine, self.task, whole, names)
         if cut := int((ranking.cut > 0).sum()):
-            tell("data", f"{cut} of {len(texts)} texts exceed model.max_length and lost their middle")
+            tell("data", f"{cut} of {len(whole)} texts exceed model.max_length and lost their middle")
         return predictions
+
+
+def named(texts: Iterable[str], ids: Iterable[str] | None = None) -> tuple[list[str], list[str]]:
+    """Texts and their ids as lists, checked. Raises as Predictor does."""
+    if isinstance(texts, (str, bytes, Mapping)) or getattr(texts, "ndim", 1) != 1:
+        what = "one text" if isinstance(texts, str) else f"a {type(texts).__name__}"
+        raise TypeError(f"takes a list of texts, not {what}")
+    whole = list(texts)
+    names = [str(i) for i in range(1, len(whole) + 1)] if ids is None else list(ids)
+    if len(names) != len(whole):
+        raise ValueError(f"{len(names)} ids for {len(whole)} texts")
+    for name, text in zip(names, whole, strict=True):
+        if not isinstance(text, str):
+            raise TypeError(f"text {name} is {type(text).__name__}, not str")
+        need_text(text, f"text {name}")
+        if not legible(text):
+            raise DataError(f"text {name}: is empty, or nothing in it can be read", hint="Leave it out.")
+    return whole, names
 
 
 def load(
@@ -64,12 +78,14 @@ def load(
 
     `engine_name` is an engine of fintune.engines.registry; of an export or a model folder, torch alone. Raises RunError or ModelError.
     """
+    from fintune.models.turns import loading
     from fintune.opening import open_engine, open_trained
 
-    if isinstance(source, (str, Path)) and _is_model(folder := place_of(source)):
-        return _zero_shot(folder, device, use.get("task"))
-    found = open_trained(source, **use) if isinstance(source, (str, Path)) else source
-    return _predictor(found.config(), open_engine(found, engine_name, device=device))
+    with loading():
+        if isinstance(source, (str, Path)) and _is_model(folder := place_of(source)):
+            return _zero_shot(folder, device, use.get("task"))
+        found = open_trained(source, **use) if isinstance(source, (str, Path)) else source
+        return _predictor(found.config(), open_engine(found, engine_name, device=device))
 
 
 def _is_model(folder: Path) -> bool:

@@ -6,6 +6,7 @@
 
 import json
 import re
+import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,10 +17,21 @@ _STEERING = re.compile(
     "\u200b\u2060-\u2065\u206a-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f"  # seen by nobody; joiners, which scripts need, stay
     "\ud800-\udfff]"  # half characters: no stream takes them
 )
+_UNREAD = {"Zs", "Zl", "Zp", "Cc", "Cf", "Cs"}
+"""categories of characters that say nothing by themselves"""
+_FILLING = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+"""letters and marks to Unicode that show nothing: fillers, an empty braille cell, variation selectors"""
 _BREAKS = {"\n": r"\n", "\t": r"\t"}
 _ACTIVE = re.compile(r"[\\`*\[\]<>&|!#~$]|(?<!\w)_|_(?!\w)|(?<=:)/(?=/)|(?<=www)\.", re.IGNORECASE)
 """what Markdown reads as more than a letter, a bare address among it"""
 _PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~]")
+
+
+def legible(text: str) -> bool:
+    """Whether anything in a text can be read: not blanks, control, invisible and filling characters alone."""
+    return any(unicodedata.category(c) not in _UNREAD and not _FILLING.match(c) for c in text)
 
 
 def printable(text: str) -> str:

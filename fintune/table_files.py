@@ -14,7 +14,7 @@ from fintune.data.formulas import SHARE, neutral
 from fintune.data.readers import Reading, need_text, read
 from fintune.errors import BrokenEnvironment, DataError
 from fintune.installing import with_extra
-from fintune.printable import json_text
+from fintune.printable import json_text, legible
 from fintune.records import Prediction, Row
 
 _KEYS = ("id", "text", "label", "confidence", "probabilities")
@@ -35,7 +35,7 @@ def read_texts(texts: Sequence[str], file: str | None, reading: Reading | None =
         rows = _numbered(texts, "argument ")
     else:
         rows = _numbered(_piped(), "standard input:")
-    found = [row for row in rows if row.text]
+    found = [row for row in rows if legible(row.text)]
     if not found:
         raise DataError(f"{file or 'standard input'}: no texts", hint="Give at least one line of text.")
     return [row.id for row in found], [row.text for row in found]

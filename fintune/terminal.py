@@ -57,6 +57,10 @@ def working() -> Iterator[None]:
         logging.set_verbosity_error()  # type: ignore[no-untyped-call]
         logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         getLogger("bitsandbytes").setLevel("ERROR")  # it names kernels it would rather have
+    else:
+        from transformers.utils import logging
+
+        logging.set_verbosity_info()  # type: ignore[no-untyped-call]
     with display.progress_bars(err):
         yield
 

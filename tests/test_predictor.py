@@ -1,12 +1,20 @@
 """A run, or a model folder and a task, called on texts."""
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 
 import fintune
+from fintune.data.readers import Reading, read
 from fintune.errors import DataError, RunError
+from fintune.explaining import explain
+from fintune.exporting import export
 from fintune.progress import Progress, listening
 
 
@@ -66,10 +74,85 @@ def test_neither_run_nor_model(tmp_path: Path) -> None:
 
 
 def test_importing_fintune_stays_light() -> None:
-    import subprocess
-    import sys
-
     code = "import sys, fintune; sys.exit('torch' in sys.modules or 'pydantic' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
     with pytest.raises(AttributeError, match="no attribute 'trian'"):
         fintune.trian  # noqa: B018
+
+
+NOTHING = [
+    "",
+    " \n\t",
+    "\u200b\u200b",
+    "\ufeff",
+    "\x01\x1b",
+    "\u00ad\u2060",
+    "\u3000\u00a0",
+    "\u2800",
+    "\u3164",
+    "\ufe0f",
+]
+TEXTS = ["Bormas of Lima +", "Bormas of Lima -", "Bormas of Lima ="]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [iter, tuple, lambda texts: (text for text in texts), np.array, pd.Series],
+    ids=["iterator", "tuple", "generator", "array", "series"],
+)
+def test_any_iterable_of_texts_is_read_to_its_end(predictor: fintune.Predictor, make: Any) -> None:
+    assert predictor(make(TEXTS)) == predictor(TEXTS)
+    assert [p.id for p in predictor(make(TEXTS), iter("abc"))] == ["a", "b", "c"]
+
+
+def test_explain_takes_what_predict_takes(trained: fintune.Run) -> None:
+    assert explain(trained, iter(TEXTS[:1])) == explain(trained, TEXTS[:1])
+    with pytest.raises(DataError, match="nothing in it can be read"):
+        explain(trained, ["\u200b"])
+
+
+def test_what_is_no_list_of_texts_is_refused(predictor: fintune.Predictor) -> None:
+    with pytest.raises(TypeError, match="a list of texts, not a DataFrame"):
+        predictor(pd.DataFrame({"text": TEXTS}))
+    with pytest.raises(TypeError, match="a list of texts, not a dict"):
+        predictor(dict.fromkeys(TEXTS))
+    with pytest.raises(TypeError, match="a list of texts, not a bytes"):
+        predictor(b"text")
+    with pytest.raises(ValueError, match="2 ids for 3 texts"):
+        predictor(TEXTS, ["a", "b"])
+    assert predictor(iter(())) == []
+
+
+@pytest.mark.parametrize("text", NOTHING)
+def test_what_has_nothing_to_read_is_no_text(predictor: fintune.Predictor, text: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="text 2: is empty, or nothing in it can be read"):
+        predictor(["a", text])
+    file = tmp_path / "texts.jsonl"
+    file.write_text("".join(json.dumps({"text": t, "label": "positive"}) + "\n" for t in ("Alvex +", text)))
+    assert [row.text for row in read(str(file), Reading())] == ["Alvex +", ""]
+
+
+def test_what_has_something_to_read_stays(predictor: fintune.Predictor) -> None:
+    kept = ["\u200b+", "نامه\u200cها", "👩\u200d🔬", "\ue000", "涨", "?", "\u0301"]
+    assert [p.text for p in predictor(kept)] == kept
+
+
+def test_a_file_of_texts_with_nothing_to_read_says_so(trained: fintune.Run, fin: Any, tmp_path: Path) -> None:
+    file, out = tmp_path / "texts.jsonl", tmp_path / "out.csv"
+    file.write_text("".join(json.dumps({"text": t}) + "\n" for t in ("Alvex +", *NOTHING)))
+    assert fin("predict", trained.folder, "--file", file, "--output", out).code == 0
+    assert out.read_text().count("\n") == 2
+    errors = [json.loads(line) for line in Path(f"{out}.errors.jsonl").read_text().splitlines()]
+    assert [error["kind"] for error in errors] == ["empty"] * len(NOTHING)
+
+
+def test_loading_prints_nothing(trained: fintune.Run, tmp_path: Path) -> None:
+    merged = export(trained, "merged", output=tmp_path / "merged").folder
+    code = f"import fintune\nfor p in {[str(trained.folder), str(merged)]}: fintune.load(p)(['Alvex +'])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("", "")
+    asked = f"from transformers.utils import logging; logging.set_verbosity_info()\n{code}"
+    assert (
+        "Loading weights"
+        in subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True).stderr
+    )

@@ -17,6 +17,7 @@ from fintune.data.opening import Broken, Columns, Fields, Opening, by_position, 
 from fintune.data.sources import Source, expand
 from fintune.errors import BrokenEnvironment, DataError, did_you_mean
 from fintune.installing import with_extra
+from fintune.printable import legible
 from fintune.records import Fault, Row
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -152,7 +153,7 @@ class _RowMaker:
 
             text = redact(text, self._redact)
         date, group = (_plain(fields.get(column)) if column else None for column in (columns.date, columns.group))
-        return Row(where, text.strip(), label, date, group, original)
+        return Row(where, text.strip() if legible(text) else "", label, date, group, original)
 
 
 def _plain(value: object) -> str | None:

@@ -13,6 +13,8 @@ from threading import Lock, RLock
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from fintune.models.quiet import quiet
+
 _ONE = Lock()
 _LOADING = RLock()
 _turns: "WeakKeyDictionary[Any, Any]" = WeakKeyDictionary()
@@ -29,6 +31,9 @@ def turn(shared: Any) -> Iterator[None]:
 
 @contextmanager
 def loading() -> Iterator[None]:
-    """Inside the block, or a function it decorates, no other thread loads: transformers exchanges functions for all threads then."""
-    with _LOADING:
+    """Inside the block, or a function it decorates, no other thread loads: transformers exchanges functions for all threads then.
+
+    Its bars and remarks are off meanwhile (quiet.py).
+    """
+    with _LOADING, quiet():
         yield
