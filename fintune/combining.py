@@ -13,7 +13,7 @@ from fintune.assembly import load_base_of
 from fintune.errors import ModelError, UsageError, did_you_mean
 from fintune.export.registry import format_of
 from fintune.exporting import Exported, place_of, written
-from fintune.merging import Whole, answers, checksums, need_change, source
+from fintune.merging import Whole, answers, checksums, need_change, source, stored_answers
 from fintune.methods import METHODS
 from fintune.methods.protocol import merge_with_peft
 from fintune.models.load import weight_shapes
@@ -122,12 +122,12 @@ def _combined(runs: Sequence[Run], weights: Sequence[float], how: str, density: 
             ) from None
     _need_everywhere(tuned, names)
     tuned.set_adapter("combined")
-    expected = answers(runs[0], replace(base, model=tuned.eval()))
+    expected = answers(runs[0].config(), replace(base, model=tuned.eval()), stored_answers(runs[0]))
     whole = merge_with_peft(tuned).eval()
     need_change(whole, before, "--weights: together the adapters change")
     about = {"combined": how} | more
     sources = [source(run, weight) | about for run, weight in zip(runs, weights, strict=True)]
-    return Whole(replace(base, model=whole), expected, sources)
+    return Whole(replace(base, model=whole), expected, sources, base.sha256)
 
 
 def _need_everywhere(tuned: Any, names: Sequence[str]) -> None:

@@ -15,7 +15,6 @@ def exports(found: Sequence[Mapping[str, Any]]) -> Table:
         if "refused" in one:
             table.add_row(f"{one['format']}, {one['dtype']}", *[""] * 4, "refused", "")
             continue
-        change = 100 * (one["accuracy"] - one["accuracy_of_run"])
         table.add_row(
             f"{one['format']}, {one['dtype']}",
             f"{one['megabytes']:,.1f}",
@@ -23,9 +22,15 @@ def exports(found: Sequence[Mapping[str, Any]]) -> Table:
             f"{one['texts_per_second']:.1f}",
             f"{one['largest_difference']:.1g}{_beside(one, 'largest_difference', '.1g')}",
             f"{_kept(one)} of {one['texts']}{_ties(one)}{_beside(one, 'kept', 'd')}",
-            f"{100 * one['accuracy']:.1f} ({change:+.1f})",
+            _accuracy(one),
         )
     return table
+
+
+def _accuracy(one: Mapping[str, Any]) -> str:
+    """With what was lost of it; nothing where no labels are known."""
+    now, was = one["accuracy"], one["accuracy_of_run"]
+    return "" if now is None else f"{100 * now:.1f} ({100 * (now - was):+.1f})"
 
 
 def _kept(one: Mapping[str, Any]) -> int:

@@ -10,16 +10,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
+from fintune.adapters import place_of as place_of_kept
 from fintune.atomic import disk_errors, need_place, replacing_folder
 from fintune.config import dump
+from fintune.data.sources import expand, sha256
 from fintune.errors import BrokenEnvironment, FintuneError, ModelError, RunError, is_out_of_memory, not_installed
 from fintune.evaluation.evaluate import predict
 from fintune.export.export_card import export_card
+from fintune.export.foreign_card import foreign_card
 from fintune.export.registry import FORMATS, Format, OntoBase, format_of
 from fintune.export.verification import Verification, compare, need_equal
 from fintune.exports import RECORD, SETTINGS, VERSION, digests, opened, read_record
+from fintune.foreign import ForeignAdapter, Proof, Use, is_adapter, need_none
 from fintune.merging import Whole, adapted, merged, scored_in_full
 from fintune.merging import source as source_of
 from fintune.models.references import config_at_hand, read_json
@@ -60,20 +64,21 @@ class Refused:
 
 
 def export(
-    source: str | Path | Run,
+    source: str | Path | Run | ForeignAdapter,
     name: str,
     *,
     dtype: str | None = None,
     output: str | Path | None = None,
     allow_loss: bool = False,
     overwrite: bool = False,
+    **use: Unpack[Proof],
 ) -> Exported:
-    """Write a run in format `name`, by default into its folder `exports/`.
+    """Write a run, or an adapter trained elsewhere, in format `name`, by default into its folder `exports/`.
 
     Raises UsageError for a format or dtype there is not, RunError when the place is taken, ModelError when the method cannot be merged,
     the base model is another one, or answers differ from those stored: nothing is written then.
     """
-    run = source if isinstance(source, Run) else Run.open(source)
+    run = _opened(source, use)
     form = format_of(name)
     precision = form.chosen(dtype)
     folder = place_of(run, form, precision, output, overwrite)
@@ -82,8 +87,24 @@ def export(
     return written(run, form, precision, folder, lambda: make(run), allow_loss=allow_loss, overwrite=overwrite)
 
 
+def _opened(source: str | Path | Run | ForeignAdapter, use: Proof) -> Run | ForeignAdapter:
+    """What is to be exported. Raises RunError for an adapter trained elsewhere without texts to prove it on."""
+    if not isinstance(source, (str, Path)):
+        return source
+    if not is_adapter(place := place_of_kept(source)):
+        need_none(source, use)
+        return Run.open(place)
+    found = replace(ForeignAdapter.open(place, **_without_data(use)), proof=use.get("data"))
+    found.texts()
+    return found
+
+
+def _without_data(use: Proof) -> Use:
+    return {"base": use.get("base"), "task": use.get("task"), "overrides": use.get("overrides") or ()}
+
+
 def written(  # noqa: PLR0913
-    run: Run,
+    run: Run | ForeignAdapter,
     form: Format,
     dtype: str,
     folder: Path,
@@ -99,20 +120,26 @@ def written(  # noqa: PLR0913
         tell("export", f"writing {form.name}, {dtype}")
         with _of_libraries(f"{form.name}, {dtype}: cannot be written"), disk_errors(place):
             form.write(whole.loaded, place, dtype)
-        (place / SETTINGS).write_text(dump(run.config()), encoding="utf-8")
-        expected = whole.expected, whole.sources
+        config = run.config()
+        (place / SETTINGS).write_text(dump(config), encoding="utf-8")
+        expected = whole.expected, whole.sources, whole.base_sha256
         del whole  # one model in memory at a time
         made = replace(_verified(run, form, dtype, place, *expected, allow_loss=allow_loss), folder=folder)
-        (place / "README.md").write_text(export_card(run, made.facts, form), encoding="utf-8")
+        about = export_card(run, made.facts, form) if isinstance(run, Run) else foreign_card(config, made.facts, form)
+        (place / "README.md").write_text(about, encoding="utf-8")
         (place / RECORD).write_text(json.dumps(made.facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return made
 
 
 def export_all(
-    source: str | Path | Run, *, allow_loss: bool = False, overwrite: bool = False
+    source: str | Path | Run | ForeignAdapter,
+    *,
+    allow_loss: bool = False,
+    overwrite: bool = False,
+    **use: Unpack[Proof],
 ) -> "list[Exported | Refused]":
     """Every format in every precision; what cannot be written is in the list with the reason, what is there already as it is."""
-    run = source if isinstance(source, Run) else Run.open(source)
+    run = _opened(source, use)
     made: list[Exported | Refused] = []
     for form in FORMATS.values():
         for dtype in form.dtypes:
@@ -125,7 +152,7 @@ def export_all(
     return made
 
 
-def place_of(run: Run, form: Format, dtype: str, output: str | Path | None, overwrite: bool) -> Path:
+def place_of(run: Run | ForeignAdapter, form: Format, dtype: str, output: str | Path | None, overwrite: bool) -> Path:
     """Where an export goes. Raises RunError when something else is there."""
     folder = (
         run.folder / "exports" / form.folder_name(dtype) if output is None else Path(output).expanduser()
@@ -137,7 +164,7 @@ def place_of(run: Run, form: Format, dtype: str, output: str | Path | None, over
     return folder
 
 
-def _with_adapter(run: Run) -> Whole:
+def _with_adapter(run: Run | ForeignAdapter) -> Whole:
     settings = run.adapter / "adapter_config.json"
     plain = settings.is_file() and read_json(settings).get("peft_type") == "LORA"
     if run.config().method.no_merge() or not plain:
@@ -161,7 +188,7 @@ def _of_libraries(what: str) -> Iterator[None]:
         raise ModelError(f"{what}: {told}", hint="Use another format or --dtype.") from error
 
 
-def _there(run: Run, form: Format, dtype: str, overwrite: bool) -> Exported | None:
+def _there(run: Run | ForeignAdapter, form: Format, dtype: str, overwrite: bool) -> Exported | None:
     """An export that an earlier call has finished, of the adapter as it is now."""
     folder = place_of(run, form, dtype, None, overwrite=True)
     if overwrite or not folder.exists():
@@ -169,35 +196,47 @@ def _there(run: Run, form: Format, dtype: str, overwrite: bool) -> Exported | No
     facts = read_record(folder)
     asked = form.name, form.version, dtype, source_of(run)["adapter_sha256"]
     there = facts["format"], facts.get("format_version", 1), facts["dtype"], facts["sources"][0]["adapter_sha256"]
-    return Exported(folder, facts, Verification.of(facts)) if there == asked else None
+    alike = (folder / SETTINGS).read_text("utf-8") == dump(run.config()) and facts.get("reference") == _reference(run)
+    return Exported(folder, facts, Verification.of(facts)) if there == asked and alike else None
 
 
-def _verified(  # noqa: PLR0913
-    run: Run,
+def _reference(run: Run | ForeignAdapter) -> dict[str, Any] | None:
+    """What the answers are that an adapter trained elsewhere is compared with; of a run they are those of its validation texts."""
+    if isinstance(run, Run):
+        return None
+    names = [one.reference if one.hub else str(one.path.resolve()) for one in expand(run.proof or "")]
+    digests_of = [None if one.hub else sha256(one.path) for one in expand(run.proof or "")]
+    return {"answers": "the adapter's own, before it was merged", "file": ", ".join(names), "sha256": digests_of}
+
+
+def _verified(  # noqa: PLR0913, PLR0917
+    run: Run | ForeignAdapter,
     form: Format,
     dtype: str,
     place: Path,
     expected: Sequence[Prediction],
     sources: Sequence[Mapping[str, Any]],
+    base_sha256: str | None,
     *,
     allow_loss: bool,
 ) -> Exported:
-    """Read what was written and ask it the validation texts."""
+    """Read what was written and ask it the validation texts, or those of the user's own."""
     config, what = run.config(), f"{form.name}, {dtype}"
     task = TASKS[config.task.name].build(config.task)
     begun = time.monotonic()
     with _of_libraries(f"{what}: does not run"):
-        running = opened(form, place, config, base_sha256=run.environment().get("base_sha256"))
+        running = opened(form, place, config, base_sha256=base_sha256)
         loaded = time.monotonic()
         texts, ids = [p.text for p in expected], [p.id for p in expected]
         found, _ = predict(running, task, texts, ids, stage=f"verify {form.name}")
     seconds = time.monotonic() - loaded
-    tolerance, as_stored = form.dtypes[dtype], len(sources) == 1 and scored_in_full(run)
+    tolerance, alone = form.dtypes[dtype], len(sources) == 1
+    as_stored = isinstance(run, Run) and alone and scored_in_full(run)
     proved = compare(expected, found, tolerance)
     rescore = f"fintune evaluate {typed(run.folder)} --split validation" if as_stored else None
     need_equal(proved, tolerance, what, allow_loss=allow_loss, rescore=rescore)
-    rounded = len(sources) == 1 and not as_stored
-    to_run = compare(run.predictions("validation"), found, None) if rounded else None
+    rounded = alone and not as_stored
+    to_run = compare(run.predictions("validation"), found, None) if isinstance(run, Run) and rounded else None
     if to_run is not None:
         need_equal(to_run, None, f"{what}, beside the rounded base", allow_loss=allow_loss)
     facts = {
@@ -206,7 +245,7 @@ def _verified(  # noqa: PLR0913
         "format_version": form.version,
         "dtype": dtype,
         "base": config.model.base,
-        "base_sha256": run.environment().get("base_sha256"),
+        "base_sha256": base_sha256,
         "method": config.method.name,
         "sources": list(sources),
         "megabytes": sum(file.stat().st_size for file in place.rglob("*") if file.is_file()) / 1e6,
@@ -214,6 +253,7 @@ def _verified(  # noqa: PLR0913
         "texts_per_second": len(found) / seconds,
         "files": digests(place),
         **proved.record(),
+        "reference": _reference(run),
         "beside_the_run": None if to_run is None else to_run.record(),
     }
     return Exported(place, facts, proved)

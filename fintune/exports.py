@@ -49,8 +49,8 @@ class _Record(BaseModel):
     texts: int = Field(ge=1)
     changed: int
     largest_difference: float
-    accuracy: float
-    accuracy_of_run: float
+    accuracy: float | None
+    accuracy_of_run: float | None
     near_ties: int = Field(0, ge=0)
     format_version: int = 1
 

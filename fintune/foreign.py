@@ -12,11 +12,14 @@ from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
 from fintune.config import unchecked, validate
+from fintune.data.readers import read
 from fintune.data.sources import sha256
-from fintune.errors import ConfigError, ModelError, RunError, UsageError
+from fintune.errors import ConfigError, DataError, ModelError, RunError, UsageError
+from fintune.gathering import reading_like
 from fintune.methods import own_format
 from fintune.models.peft_files import SETTINGS, need_fit, peft_settings
 from fintune.models.references import at_hand, check_reference, local_path, need_readable, read_json
+from fintune.records import Row
 from fintune.sections import RunConfig
 from fintune.tasks import TASKS
 
@@ -32,12 +35,21 @@ class Use(TypedDict, total=False):
     """settings, each as section.key=value"""
 
 
+class Proof(Use, total=False):
+    """What it takes to merge or export an adapter."""
+
+    data: str | None
+    """file of texts on which what was made is compared with the adapter itself"""
+
+
 @dataclass(frozen=True)
 class ForeignAdapter:
     """An adapter's folder with what it takes to use it; see Run."""
 
     folder: Path
     settings: RunConfig
+    proof: str | None = None
+    """file of texts on which rebuilt weights are compared with the adapter itself"""
 
     @classmethod
     def open(cls, folder: str | Path, **use: Unpack[Use]) -> "ForeignAdapter":
@@ -66,6 +78,18 @@ class ForeignAdapter:
         """Digest of the weights."""
         return sha256(weights_of(self.folder))
 
+    def texts(self) -> list[Row]:
+        """What lies in `proof`. Raises RunError without one, DataError when it holds no texts or none can be read."""
+        if self.proof is None:
+            raise RunError(
+                f"{self.folder}: an adapter trained elsewhere has no stored answers, and nothing can be proved without texts",
+                hint="Give a file of texts of the kind it is for: --data FILE",
+            )
+        how = reading_like(self.settings.data, self.proof, need_label=False)
+        if not (rows := [row for row in read(self.proof, how) if row.text]):
+            raise DataError(f"{self.proof}: no texts", hint="Give it some dozens at least.")
+        return rows
+
 
 def is_adapter(place: Path) -> bool:
     """Whether a bare adapter lies there, and no run."""
@@ -79,9 +103,9 @@ def weights_of(folder: Path) -> Path:
     return folder / (own_format.WEIGHTS if own else "adapter_model.safetensors")
 
 
-def need_none(folder: str | Path, use: Use) -> None:
+def need_none(folder: str | Path, use: Mapping[str, Any]) -> None:
     """Refuse what only an adapter takes, of something that says it itself. Raises UsageError."""
-    flags = {"base": "--base", "task": "--task", "overrides": "--set"}
+    flags = {"base": "--base", "task": "--task", "overrides": "--set", "data": "--data"}
     if asked := [flag for name, flag in flags.items() if use.get(name)]:
         raise UsageError(
             f"{asked[0]}: {folder} is no bare adapter, and says itself what it is used for", hint="Leave it out."

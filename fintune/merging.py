@@ -1,4 +1,4 @@
-"""A run's adapter in the weights of its base model, in float32, with the answers that must come of it.
+"""An adapter in the weights of its base model, in float32, with the answers that must come of it.
 
 >>> whole = merged(Run.open("runs/phrasebank-lora"))
 >>> whole.loaded.model, len(whole.expected)
@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 from fintune.assembly import engine, load_base_of
 from fintune.errors import ModelError
 from fintune.evaluation.evaluate import predict
+from fintune.foreign import ForeignAdapter
 from fintune.methods import METHODS
-from fintune.records import Prediction
+from fintune.records import Prediction, Row
 from fintune.run import Run
+from fintune.sections import RunConfig
 from fintune.tasks import TASKS
 
 if TYPE_CHECKING:
@@ -29,12 +31,13 @@ class Whole:
     loaded: "LoadedModel"
     expected: Sequence[Prediction]
     """on the run's validation texts: what the run stored where it was scored in these very weights; else what the adapter answers
-    on the full base model in float32"""
+    on the full base model in float32. On texts of the user's own where the adapter was trained elsewhere: what it answers itself"""
     sources: Sequence[Mapping[str, Any]]
     """the runs in it: name, weight, digest of the adapter, fingerprint and licences of its data"""
+    base_sha256: str | None
 
 
-def merged(run: Run) -> Whole:
+def merged(run: Run | ForeignAdapter) -> Whole:
     """Raises ModelError where the method cannot be merged, the base model is another one, or no weight changes."""
     config, method = run.config(), METHODS[run.config().method.name]
     if not method.mergeable or config.method.no_merge():
@@ -45,7 +48,7 @@ def merged(run: Run) -> Whole:
     return replace(tuned, loaded=replace(tuned.loaded, model=whole))
 
 
-def adapted(run: Run) -> tuple[Whole, Mapping[str, int]]:
+def adapted(run: Run | ForeignAdapter) -> tuple[Whole, Mapping[str, int]]:
     """The base model with the adapter on it, and checksums of its own parameters before. Raises ModelError."""
     from fintune.models import load_adapter
 
@@ -54,12 +57,20 @@ def adapted(run: Run) -> tuple[Whole, Mapping[str, int]]:
             f"method.name: {run.config().method.name} starts as what {lost} rounds away, and has no place in the full weights",
             hint="Use the adapter, on the base model it was trained on.",
         )
-    stored = stored_answers(run)
+    if isinstance(run, Run):
+        stored_answers(run)  # a damaged run is refused before weights load
     base = load_base_of(run, device="cpu", dtype="float32", quantization="none")
     before = checksums(base.model)
     tuned = load_adapter(base, run.adapter)
-    expected = stored if scored_in_full(run) else answers(run, tuned)
-    return Whole(tuned, expected, [source(run)]), before
+    return Whole(tuned, _expected(run, tuned), [source(run)], base.sha256), before
+
+
+def _expected(run: Run | ForeignAdapter, tuned: "LoadedModel") -> list[Prediction]:
+    """See Whole."""
+    if isinstance(run, ForeignAdapter):
+        return answers(run.config(), tuned, run.texts())
+    stored = stored_answers(run)
+    return stored if scored_in_full(run) else answers(run.config(), tuned, stored)
 
 
 def stored_answers(run: Run) -> list[Prediction]:
@@ -86,16 +97,18 @@ def scored_in_full(run: Run) -> bool:
     return not model.quantized and model.dtype in ("auto", "float32") and not rounded
 
 
-def answers(run: Run, loaded: "LoadedModel") -> list[Prediction]:
-    """What a model says to the run's validation texts."""
-    config, stored = run.config(), run.predictions("validation")
+def answers(config: RunConfig, loaded: "LoadedModel", texts: Sequence[Prediction] | Sequence[Row]) -> list[Prediction]:
+    """What a model says to a run's validation texts, or to a user's own."""
     task = TASKS[config.task.name].build(config.task)
-    found, _ = predict(engine(config, loaded), task, [p.text for p in stored], [p.id for p in stored], stage="before")
-    return [replace(p, gold=s.gold) for p, s in zip(found, stored, strict=True)]
+    found, _ = predict(engine(config, loaded), task, [t.text for t in texts], [t.id for t in texts], stage="before")
+    return [replace(p, gold=getattr(t, "gold", None)) for p, t in zip(found, texts, strict=True)]
 
 
-def source(run: Run, weight: float = 1.0) -> dict[str, Any]:
-    """A run as a card and verification.json name it."""
+def source(run: Run | ForeignAdapter, weight: float = 1.0) -> dict[str, Any]:
+    """A run, or an adapter trained elsewhere, as a card and verification.json name it."""
+    if isinstance(run, ForeignAdapter):
+        unknown = {"data_fingerprint": "not known", "data": []}
+        return {"run": run.folder.name, "weight": weight, "adapter_sha256": run.adapter_sha256(), **unknown}
     data = run.data()
     return {
         "run": run.config().name,

@@ -161,3 +161,51 @@ def test_inspect_says_whether_it_fits(adapter: Path, tiny_causal: Path, tmp_path
 def test_it_is_not_trained(tiny_config: dict[str, Any]) -> None:
     with pytest.raises(ModelError, match="peft is an adapter trained elsewhere"):
         fintune.train(tiny_config | {"method": {"name": "peft"}})
+
+
+@pytest.fixture(scope="module")
+def texts_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Texts without labels."""
+    file = tmp_path_factory.mktemp("texts") / "texts.csv"
+    file.write_text("text\n" + "".join(f'"{row["text"]}"\n' for row in tiny_rows(12)))
+    return file
+
+
+@pytest.mark.parametrize("name", ["lora", "dora", "ia3", "hra"])
+def test_merged_weights_are_proved_on_texts_of_the_users_own(
+    name: str, tiny_causal: Path, texts_file: Path, tmp_path: Path, fin: Any
+) -> None:
+    folder = make(tiny_causal, tmp_path / "adapter", configs("causal")[name])
+    use = ("--base", tiny_causal, "--set", "task.prompt={text}{answer}")
+    refused = fin("merge", folder, *use)
+    assert "no stored answers, and nothing can be proved without texts" in refused.err
+    assert "--data FILE" in refused.err
+    made = fin("merge", folder, *use, "--data", texts_file)
+    assert made.code == 0, made.err
+    record = json.loads((folder / "exports" / "merged" / "verification.json").read_text())
+    assert (record["texts"], record["changed"], record["accuracy"], record["method"]) == (12, 0, None, "peft")
+    assert record["largest_difference"] < 1e-4
+    assert record["reference"]["answers"] == "the adapter's own, before it was merged"
+    assert record["reference"]["file"] == str(texts_file)
+    assert f"12 of the 12 texts of `{texts_file}`" in (folder / "exports" / "merged" / "README.md").read_text()
+    merged = log_probabilities(fintune.load(folder / "exports" / "merged"))
+    np.testing.assert_allclose(merged, answers_of_peft(tiny_causal, folder), atol=1e-3)
+    engine = json.loads(fin("predict", folder, TEXTS[0], *use, "--engine", "merged", "--json").out)
+    assert engine["label"] == fintune.load(folder, task=TASK)([TEXTS[0]])[0].label
+
+
+@pytest.mark.parametrize("name", ["gguf-lora", "gguf"])
+def test_formats_of_other_programs_are_proved_so(name: str, texts_file: Path, tmp_path: Path, fin: Any) -> None:
+    adapter = make(save("llama", tmp_path / "base"), tmp_path / "adapter", configs("causal")["lora"])
+    use = ("--format", name, "--task", "sentiment", "--data", texts_file, "--json", "-o", tmp_path / "made")
+    made = fin("export", adapter, *use)
+    assert made.code == 0, made.err
+    assert json.loads(made.out)["reference"]["file"] == str(texts_file)
+    assert fintune.load(tmp_path / "made")(TEXTS)[0].label == fintune.load(adapter, task="sentiment")(TEXTS)[0].label
+
+
+def test_vectors_before_the_text_are_not_merged(tiny_causal: Path, texts_file: Path, tmp_path: Path, fin: Any) -> None:
+    folder = make(tiny_causal, tmp_path / "adapter", configs("causal")["prompt"])
+    refused = fin("merge", folder, "--task", "sentiment", "--data", texts_file)
+    assert "cannot be merged: vectors before the text are no weights of the base model" in refused.err
+    assert not (folder / "exports").exists()

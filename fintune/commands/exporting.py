@@ -7,7 +7,7 @@ import typer
 
 from fintune import export_tables
 from fintune.combining import How
-from fintune.commands.options import AsJson, Code, Debug, RunFolder
+from fintune.commands.options import AsJson, Base, Code, Debug, Settings, TaskOption
 from fintune.errors import UsageError
 from fintune.export.registry import FORMATS
 from fintune.layout import Text
@@ -19,6 +19,19 @@ if TYPE_CHECKING:
 
     from fintune.exporting import Exported, Refused
 
+RunOrAdapter = Annotated[
+    Path,
+    typer.Argument(
+        metavar="RUN",
+        help="A run folder, such as runs/phrasebank-lora, or an adapter's (with --base, --task and --data).",
+    ),
+]
+ProvedOn = Annotated[
+    str | None,
+    typer.Option(
+        "--data", help="Of an adapter trained elsewhere: a file of texts on which the result is compared with it."
+    ),
+]
 Output = Annotated[
     Path | None, typer.Option("--output", "-o", help="Folder to write; left out: in the run's exports/.")
 ]
@@ -40,6 +53,10 @@ def merge(
     density: Annotated[
         float | None, typer.Option(help="Share of the values that ties and dare keep; left out: 0.5.")
     ] = None,
+    base: Base = None,
+    task: TaskOption = None,
+    settings: Settings = None,
+    data: ProvedOn = None,
     allow_loss: AllowLoss = False,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
@@ -49,7 +66,9 @@ def merge(
     """Write adapter and base model as one plain Hugging Face folder, proved to give the answers that were scored."""
     from fintune.combining import export_combined
     from fintune.exporting import export as make
+    from fintune.foreign import Proof
 
+    use = Proof(base=base, task=task, overrides=settings or (), data=data)
     with working():
         if len(runs) == 1:
             if given := [
@@ -58,10 +77,17 @@ def merge(
                 if there is not None
             ]:
                 raise UsageError(f"{given[0]}: there is one run", hint="Name several runs, or leave it out.")
-            made = make(runs[0], "merged", dtype=dtype, output=output, allow_loss=allow_loss, overwrite=overwrite)
+            made = make(
+                runs[0], "merged", dtype=dtype, output=output, allow_loss=allow_loss, overwrite=overwrite, **use
+            )
         elif output is None:
             raise UsageError("--output: is needed for several runs", hint="Name a folder: -o FOLDER")
         else:
+            if any(use.values()):
+                raise UsageError(
+                    "--base, --task, --set, --data: are for one adapter trained elsewhere",
+                    hint="Combine runs, or name one.",
+                )
             shares = _numbers(weights) if weights else [1 / len(runs)] * len(runs)
             made = export_combined(
                 runs, shares, combine or "cat", density=0.5 if density is None else density, output=output, dtype=dtype,
@@ -80,7 +106,7 @@ def _numbers(text: str) -> list[float]:
 
 
 def export(
-    run: RunFolder,
+    run: RunOrAdapter,
     format_name: Annotated[
         str | None, typer.Option("--format", help=f"One of {', '.join(FORMATS)}; left out: merged.")
     ] = None,
@@ -90,25 +116,37 @@ def export(
     table: Annotated[bool, typer.Option("--table", help="Print the table as Markdown.")] = False,
     output: Output = None,
     dtype: Dtype = None,
+    base: Base = None,
+    task: TaskOption = None,
+    settings: Settings = None,
+    data: ProvedOn = None,
     allow_loss: AllowLoss = False,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
     code: Code = None,
     debug: Debug = False,
 ) -> None:
-    """Write a run in another program's format, proved on its validation texts."""
+    """Write a run in another program's format, proved on its validation texts; an adapter trained elsewhere on a file of texts."""
     from fintune.exporting import export as make
     from fintune.exporting import export_all
+    from fintune.foreign import Proof
 
+    use = Proof(base=base, task=task, overrides=settings or (), data=data)
     if everything and (format_name or dtype or output):
         raise UsageError("--all: takes neither --format, --dtype nor --output", hint="Leave one or the other out.")
     with working():
         if everything:
-            made = export_all(run, allow_loss=allow_loss, overwrite=overwrite)
+            made = export_all(run, allow_loss=allow_loss, overwrite=overwrite, **use)
         else:
             made = [
                 make(
-                    run, format_name or "merged", dtype=dtype, output=output, allow_loss=allow_loss, overwrite=overwrite
+                    run,
+                    format_name or "merged",
+                    dtype=dtype,
+                    output=output,
+                    allow_loss=allow_loss,
+                    overwrite=overwrite,
+                    **use,
                 )
             ]
     _show(made, as_json, table)

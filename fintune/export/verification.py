@@ -32,8 +32,9 @@ class Verification:
     """texts with another label than the run gave them, by more than a probability may differ"""
     largest_difference: float
     """of a probability"""
-    accuracy: float
-    accuracy_of_run: float
+    accuracy: float | None
+    """None where no labels are known"""
+    accuracy_of_run: float | None
     near_ties: int = 0
     """texts with another label that the run's own led by no more than a probability may differ: not counted as changed"""
 
@@ -45,7 +46,7 @@ class Verification:
     def said(self) -> str:
         """The labels, in words."""
         ties = f" (of {self.near_ties} more, two labels are as good as equal)" if self.near_ties else ""
-        return f"{self.changed} of {self.texts} validation texts get another label{ties}"
+        return f"{self.changed} of {self.texts} texts get another label{ties}"
 
     def record(self) -> dict[str, Any]:
         """For verification.json."""
@@ -61,17 +62,22 @@ def compare(stored: Sequence[Prediction], found: Sequence[Prediction], tolerance
     """The run's answers beside the rebuilt model's, text by text; `tolerance` as in `need_equal`, None: of half precision."""
     labels = list(stored[0].probabilities)
     was, now = (np.array([[p.probabilities[label] for label in labels] for p in side]) for side in (stored, found))
-    right = [[p.label == s.gold for p, s in zip(side, stored, strict=True)] for side in (stored, found)]
     leads = [_lead(s, f.label) for s, f in zip(stored, found, strict=True) if s.label != f.label]
     near = sum(lead <= (ROUNDED if tolerance is None else tolerance) for lead in leads)
     return Verification(
         texts=len(stored),
         changed=len(leads) - near,
         largest_difference=float(np.abs(was - now).max()),
-        accuracy=float(np.mean(right[1])),
-        accuracy_of_run=float(np.mean(right[0])),
+        accuracy=_accuracy(found, stored),
+        accuracy_of_run=_accuracy(stored, stored),
         near_ties=near,
     )
+
+
+def _accuracy(answers: Sequence[Prediction], known: Sequence[Prediction]) -> float | None:
+    if any(one.gold is None for one in known):
+        return None
+    return float(np.mean([p.label == s.gold for p, s in zip(answers, known, strict=True)]))
 
 
 def _lead(stored: Prediction, label: str | None) -> float:

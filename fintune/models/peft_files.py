@@ -122,6 +122,7 @@ def peft_config(folder: Path, settings: Mapping[str, Any], kind: Kind | None = N
                 hint=f"Use a newer one ({package('-U peft')}), or delete the line if it does not matter for answers.",
             )
     own = {key: value for key, value in settings.items() if key in names}
+    own["base_model_name_or_path"] = None  # PEFT asks a hub about it, and it was said already what the base model is
     own["task_type"] = own.get("task_type") or next((task for task, of in _KINDS.items() if of == kind), None)
     with _in_words(place), warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -81,7 +81,7 @@ def test_an_engine_that_disagrees_is_refused(run: Run, monkeypatch: pytest.Monke
     (run.folder / "engine.int8.json").unlink(missing_ok=True)
     plain = Int8Linear.forward
     monkeypatch.setattr(Int8Linear, "forward", lambda self, x: -plain(self, x))
-    with pytest.raises(ModelError, match=r"of 9 validation texts get another label"):
+    with pytest.raises(ModelError, match=r"of 9 texts get another label"):
         open_engine(run, "int8")
     with pytest.raises(ModelError, match="get another label"):
         open_engine(run, "int8")

@@ -65,7 +65,7 @@ def test_near_ties_are_no_reason_to_refuse_and_real_changes_are() -> None:
         need_equal(compare(answers(*tied), answers(*turned), tolerance), tolerance, "merged", allow_loss=False)
     found = compare(answers(*tied), answers(*turned[:-2], (0.1, 0.9), (0.1, 0.9)), None)
     assert (found.changed, found.near_ties, found.agreement) == (2, 20, 0.99)
-    with pytest.raises(ModelError, match=r"2 of 200 validation texts get another label \(of 20 more, two labels"):
+    with pytest.raises(ModelError, match=r"2 of 200 texts get another label \(of 20 more, two labels"):
         need_equal(found, None, "int8", allow_loss=False)
 
 

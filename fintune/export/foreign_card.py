@@ -1,0 +1,39 @@
+"""The README.md of an export of an adapter that was trained elsewhere: what is known of it, which is not how good it is."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from fintune.export.registry import Format, OntoBase
+from fintune.sections import RunConfig
+
+
+def foreign_card(config: RunConfig, facts: Mapping[str, Any], form: Format) -> str:
+    """Markdown, from verification.json and the settings."""
+    name, reference = facts["sources"][0]["run"], facts["reference"]
+    alone = isinstance(form.back, OntoBase)
+    where = "alone, to put on the base model" if alone else "in the weights of the base model"
+    labels = ", ".join(getattr(config.task, "labels", ()))
+    kept, texts = facts["texts"] - facts["changed"] - facts["near_ties"], facts["texts"]
+    return f"""# {name}
+
+An adapter that was trained elsewhere, {where} `{facts["base"]}`, written as {facts["format"]}, {facts["dtype"]}
+({form.summary}).
+
+Read back from these files it gave {kept} of the {texts} texts of `{reference["file"]}` the label that the adapter itself gave
+before it was merged; probabilities differ by {facts["largest_difference"]:.1g} at most. That says it is the same model, and
+nothing of how good it is: `fintune evaluate FOLDER --data FILE` scores it on labelled texts.
+
+## Use
+
+Asked as in `fintune.yaml`, it says which of {labels} a text is, with a probability for each. What it was trained on,
+and under which licenses, is not known here.
+
+## What it is, to the byte
+
+| | sha256 |
+|---|---|
+| base model `{facts["base"]}` | `{facts["base_sha256"]}` |
+| adapter of `{name}` | `{facts["sources"][0]["adapter_sha256"]}` |
+
+Digests of the files: `verification.json`.
+"""
