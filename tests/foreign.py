@@ -28,6 +28,9 @@ def configs(kind: str) -> dict[str, Any]:
     return {
         "lora": peft.LoraConfig(r=4, lora_alpha=8.5, **ranks, **layers),
         "rslora": peft.LoraConfig(r=4, use_rslora=True, **layers),
+        "embedding": peft.LoraConfig(r=4, **layers | {"target_modules": ["q_proj", "q", "embed_tokens", "shared"]}),
+        "tokens": peft.LoraConfig(r=4, trainable_token_indices=[10, 65], **layers),
+        "biases": peft.LoraConfig(r=4, bias="lora_only", **layers),
         "dora": peft.LoraConfig(r=4, use_dora=True, **layers),
         "ia3": peft.IA3Config(**layers, **inward),
         "loha": peft.LoHaConfig(r=2, alpha=4, **layers),
@@ -65,17 +68,20 @@ def plain_model(base: Path) -> Any:
     return auto.from_pretrained(base)
 
 
-def answers_of_peft(base: Path, folder: Path, texts: Sequence[str] = TEXTS) -> Any:
+def answers_of_peft(base: Path, folder: Path, *, tokenizer: Path | None = None) -> Any:
     """(texts, labels): log-probabilities by plain PeftModel.from_pretrained, a text and an answer at a time."""
     from peft import PeftModel
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(base)
+    tokens = AutoTokenizer.from_pretrained(tokenizer or base)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        model = PeftModel.from_pretrained(plain_model(base), folder).eval()
-    answers = [[*tokenizer(label, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id] for label in LABELS]
-    scores = [[_log_probability(model, tokenizer(text)["input_ids"], answer) for answer in answers] for text in texts]
+        model = plain_model(base)
+        if tokenizer is not None:
+            model.resize_token_embeddings(len(tokens))
+        model = PeftModel.from_pretrained(model, folder).eval()
+    answers = [[*tokens(label, add_special_tokens=False)["input_ids"], tokens.eos_token_id] for label in LABELS]
+    scores = [[_log_probability(model, tokens(text)["input_ids"], answer) for answer in answers] for text in TEXTS]
     return np.array(scores)
 
 

@@ -12,13 +12,14 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from transformers import AutoTokenizer
 
 import fintune
 import fintune.models
 from fintune.errors import ModelError
 from fintune.foreign import ForeignAdapter
 from tests.families import save
-from tests.foreign import TASK, TEXTS, answers_of_peft, configs, log_probabilities, make, rewrite
+from tests.foreign import TASK, TEXTS, answers_of_peft, configs, log_probabilities, make, plain_model, rewrite
 from tests.tiny import tiny_rows
 
 NAMES = list(configs("causal"))
@@ -209,3 +210,67 @@ def test_vectors_before_the_text_are_not_merged(tiny_causal: Path, texts_file: P
     refused = fin("merge", folder, "--task", "sentiment", "--data", texts_file)
     assert "cannot be merged: vectors before the text are no weights of the base model" in refused.err
     assert not (folder / "exports").exists()
+
+
+def enlarged(base: Path, folder: Path, **settings: Any) -> Path:
+    """An adapter of a base model whose vocabulary was given three tokens more, with its tokenizer."""
+    import peft
+
+    model, tokenizer = plain_model(base), AutoTokenizer.from_pretrained(base)
+    tokenizer.add_tokens(["Oslo", "Lima", "Turin"])
+    torch.manual_seed(2)
+    model.resize_token_embeddings(len(tokenizer))
+    tuned = peft.get_peft_model(
+        model, peft.LoraConfig(task_type="CAUSAL_LM", target_modules=["q_proj"], r=2, **settings)
+    )
+    with torch.no_grad():
+        for parameter in tuned.parameters():
+            if parameter.requires_grad:
+                parameter.add_(0.3 * torch.randn_like(parameter))
+    tuned.save_pretrained(folder, save_embedding_layers=True)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.filterwarnings("ignore:.*tie_word_embeddings")
+@pytest.mark.parametrize("settings", [{}, {"modules_to_save": ["embed_tokens", "lm_head"]}])
+def test_tokens_that_were_added_come_with_their_embeddings(settings: dict[str, Any], tmp_path: Path, fin: Any) -> None:
+    base = save("llama", tmp_path / "base")
+    folder = enlarged(base, tmp_path / "adapter", **settings)
+    predicted = fin("predict", folder, *TEXTS, "--base", base, "--set", "task.prompt={text}{answer}", "--json")
+    assert "tokenizer  the adapter's, which holds the embeddings" in predicted.err
+    found = log_probabilities(fintune.load(folder, base=str(base), task=TASK))
+    np.testing.assert_allclose(found, answers_of_peft(base, folder, tokenizer=folder), atol=1e-4)
+    texts = tmp_path / "texts.txt"
+    texts.write_text("\n".join(TEXTS))
+    made = fin(
+        "merge", folder, "--base", base, "--set", "task.prompt={text}{answer}", "--data", texts, "-o", tmp_path / "m"
+    )
+    assert made.code == 0, made.err
+    np.testing.assert_allclose(log_probabilities(fintune.load(tmp_path / "m")), found, atol=1e-3)
+
+
+def test_a_tokenizer_with_more_tokens_than_rows_is_refused(tmp_path: Path, fin: Any) -> None:
+    base = save("llama", tmp_path / "base")
+    folder = enlarged(base, tmp_path / "adapter")
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.add_tokens(["Quito"])
+    tokenizer.save_pretrained(folder)
+    refused = fin("predict", folder, "a text", "--base", base, "--task", "sentiment")
+    assert "its tokenizer has 263 tokens, and there are embeddings of 262" in refused.err
+
+
+def test_tokens_without_embeddings_are_left_alone(adapter: Path, tiny_causal: Path, tmp_path: Path, fin: Any) -> None:
+    folder = Path(shutil.copytree(adapter, tmp_path / "adapter"))
+    tokenizer = AutoTokenizer.from_pretrained(tiny_causal)
+    tokenizer.save_pretrained(folder)
+    asked = ("predict", folder, TEXTS[0], "--task", "sentiment", "--json")
+    silent = fin(*asked)
+    assert "tokenizer" not in silent.err
+    tokenizer.add_tokens(["Oslo"])
+    tokenizer.save_pretrained(folder)
+    told = fin(*asked)
+    assert (
+        "tokenizer  the base model's: the adapter's has other tokens, and no embeddings of them (260 tokens" in told.err
+    )
+    assert told.out == silent.out

@@ -4,6 +4,7 @@
 >>> need_fit(Path("adapter"), settings, "Llama-2-7b-hf")
 """
 
+import re
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -41,6 +42,8 @@ _NOT_HERE = {
     "alora_invocation_tokens": "an update that begins within the text (activated LoRA)",
 }
 """settings that make more of an adapter than weights beside those of the base model"""
+_WRAPPED = re.compile(r"\.(base_layer|original_module|modules_to_save)\.")
+"""what PEFT puts into the name of an embedding that it has wrapped"""
 _FROM_BASE = "init_lora_weights"
 _UNPICKLE = (
     "import torch; from safetensors.torch import save_file; "
@@ -173,29 +176,34 @@ def misfit(tuned: Any, shapes: Shapes) -> str:
     own = {n: tuple(t.shape) for n, t in get_peft_model_state_dict(tuned, save_embedding_layers=False).items()}
     whole = {f"{_OF_BASE}{n}": tuple(t.shape) for n, t in _embeddings(tuned.get_base_model()).items()}
     for name in sorted(shapes.keys() | own.keys()):
-        here = own.get(name) or whole.get(name.replace(".base_layer", ""))
+        here = own.get(name) or whole.get(_WRAPPED.sub(".", name))
         if shapes.get(name) != here:
             return f"{name} is {shapes.get(name, 'absent')} there, {here or 'absent'} here"
     return ""
 
 
 def _embeddings(model: Any) -> dict[str, Any]:
-    """Weights of the embedding and the head by their names, which an adapter's layers around them do not change."""
-    held = [layer for layer in (model.get_input_embeddings(), model.get_output_embeddings()) if layer is not None]
-    weights = {id(getattr(layer, "base_layer", layer)) for layer in held}
+    """Weights of the embedding and the head by their names without an adapter."""
+    layers = [layer for layer in (model.get_input_embeddings(), model.get_output_embeddings()) if layer is not None]
+    inner = {id(getattr(layer, "original_module", getattr(layer, "base_layer", layer))) for layer in layers}
     return {
-        f"{name.replace('.base_layer', '')}.{part}": tensor
+        _WRAPPED.sub(".", f"{name}.{part}"): tensor
         for name, module in model.named_modules(remove_duplicate=False)
-        if id(module) in weights
+        if id(module) in inner
         for part, tensor in module.named_parameters(recurse=False)
     }
 
 
 def resize(model: Any, shapes: Shapes) -> None:
     """Give a model as many rows of its vocabulary as an adapter's file has, where that holds the embedding whole."""
-    rows = {shapes[f"{_OF_BASE}{name}"][0] for name in _embeddings(model) if f"{_OF_BASE}{name}" in shapes}
-    if len(rows) == 1 and rows != {model.get_input_embeddings().weight.shape[0]}:
-        model.resize_token_embeddings(rows.pop(), mean_resizing=False)
+    if (rows := _rows(model, shapes)) != model.get_input_embeddings().weight.shape[0]:
+        model.resize_token_embeddings(rows, mean_resizing=False)
+
+
+def _rows(model: Any, shapes: Shapes) -> int:
+    """Rows of the vocabulary in an adapter's file, or the model's own where that does not hold the embedding whole."""
+    held = {shapes[f"{_OF_BASE}{name}"][0] for name in _embeddings(model) if f"{_OF_BASE}{name}" in shapes}
+    return held.pop() if len(held) == 1 else int(model.get_input_embeddings().weight.shape[0])
 
 
 def misfit_error(folder: Path, reference: str, detail: str) -> ModelError:
@@ -238,6 +246,11 @@ def with_own_tokenizer(base: "LoadedModel", folder: Path) -> "LoadedModel":
     if not _holds_embedding(read_json(folder / SETTINGS), shapes):
         tell("tokenizer", f"the base model's: the adapter's has other tokens, and no embeddings of them ({counts})")
         return base
+    if len(own) > (rows := _rows(base.model, shapes)):
+        raise ModelError(
+            f"{folder}: its tokenizer has {len(own):,} tokens, and there are embeddings of {rows:,}",
+            hint="Copy the whole adapter again, or delete its tokenizer to use the base model's.",
+        )
     if own.pad_token_id is None:
         own.pad_token = own.eos_token
     tell("tokenizer", f"the adapter's, which holds the embeddings it was trained with ({counts})")
