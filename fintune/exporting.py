@@ -92,8 +92,8 @@ def _opened(source: str | Path | Run | ForeignAdapter, use: Proof) -> Run | Fore
     if not isinstance(source, (str, Path)):
         return source
     if not is_adapter(place := place_of_kept(source)):
-        need_none(source, use)
-        return Run.open(place)
+        need_none(source, {**use, "base": None})
+        return Run.open(place, base=use.get("base") or "")
     found = replace(ForeignAdapter.open(place, **_without_data(use)), proof=use.get("data"))
     found.texts()
     return found

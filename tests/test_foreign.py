@@ -145,8 +145,8 @@ def test_what_is_missing_is_told(adapter: Path, trained: fintune.Run, fin: Any) 
         "an adapter trained elsewhere has none"
         in fin("predict", adapter, "x", "--task", "sentiment", "--engine", "int8").err
     )
-    told = fin("predict", trained.folder, "a text", "--base", "embedded").err
-    assert f"--base: {trained.folder} is no bare adapter" in told
+    told = fin("predict", trained.folder, "a text", "--task", "sentiment").err
+    assert f"--task: {trained.folder} is no bare adapter" in told
 
 
 def test_inspect_says_whether_it_fits(adapter: Path, tiny_causal: Path, tmp_path: Path, fin: Any) -> None:
