@@ -40,7 +40,7 @@ def comparison_tables(content: Mapping[str, Any]) -> Iterator[Table | Text]:
         yield learning_curve(content["learning_curve"])
     for failed in content["failed"]:
         yield Text(f"left out: {failed['name']}: {failed['reason']}")
-    yield Text(f"no row is better at less training time than: {', '.join(content['pareto'])}")
+    yield Text(f"no row is better at as little training time as: {', '.join(content['pareto'])}")
     yield Text(content["recommendation"], style="bold")
 
 

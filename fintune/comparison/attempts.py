@@ -19,6 +19,7 @@ from fintune import own_code
 from fintune.baselines import BASELINES
 from fintune.config import unchecked, validate
 from fintune.errors import ConfigError, DataError, UsageError, did_you_mean
+from fintune.evaluation.verdict import MAJORITY
 from fintune.methods import METHODS
 from fintune.preparation import Prepared, prepare
 from fintune.run import Run
@@ -106,7 +107,7 @@ def attempts(prepared: Prepared, sized: Mapping[int, Prepared], folder: Path) ->
 def _need_right(config: RunConfig, entries: Sequence[MethodEntry]) -> None:
     problems: list[str] = []
     for entry in entries:
-        if entry.label in config.evaluation.baselines:
+        if entry.label in (*config.evaluation.baselines, MAJORITY):
             problems.append(f"compare.methods: '{entry.label}' is what a challenger is called: give the row a label")
         try:
             config_for(config, entry, 0)

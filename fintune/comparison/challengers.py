@@ -21,6 +21,7 @@ from fintune.comparison.attempts import digest
 from fintune.comparison.rows import Costs, Row, answered
 from fintune.cores import fastest_threads
 from fintune.environment import deterministic
+from fintune.evaluation.verdict import MAJORITY
 from fintune.models.references import sha256_at_hand
 from fintune.preparation import Prepared
 from fintune.progress import tell
@@ -40,8 +41,8 @@ class Challengers:
         self._prepared, self._folder = prepared, folder
 
     def rows(self, part: str) -> list[Row]:
-        """A row for each baseline that knows the task's labels."""
-        names = dict.fromkeys(self._prepared.config.evaluation.baselines)
+        """A row for each baseline that knows the task's labels; the majority class is always asked: a row is worth what it has more."""
+        names = dict.fromkeys([*self._prepared.config.evaluation.baselines, MAJORITY])
         entries = [BASELINES[name] for name in names]
         known = [entry for entry in entries if entry.left_out(self._prepared.task.labels) is None]
         return [self._row(entry, self._prepared, part) for entry in known]

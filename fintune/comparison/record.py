@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from fintune.comparison.advice import recommend
+from fintune.comparison.advice import recommend, training_time
 from fintune.comparison.rows import Row
 from fintune.evaluation.significance import (
     METRICS,
     Resampled,
     difference,
+    discordance,
     enough_resamples,
     group,
     holm,
@@ -59,12 +60,12 @@ def record(scored: Scored, rows: Sequence[Row], evaluation: EvaluationSection) -
     place = {name: i + 1 for i, names in enumerate(groups) for name in names}
     shown = [_shown(row, scores[row.name], place[row.name]) for row in best_first]
     shown.sort(key=lambda row: row["group"])
-    costs = {row["name"]: (row["scores"][METRIC]["value"], _time(row)) for row in shown}
+    costs = {row["name"]: (row["scores"][METRIC]["value"], training_time(row)) for row in shown}
     return {
         "rows": shown,
         "pairs": pairs,
         "groups": groups,
-        "recommendation": recommend(shown, scored.part, METRIC),
+        "recommendation": recommend(shown, pairs, scored.part, METRIC, confidence=evaluation.confidence),
         "pareto": pareto(costs),
     }
 
@@ -93,10 +94,11 @@ def _pairs(
     pairs: list[dict[str, Any]] = []
     for a, b in combinations(rows, 2):
         found = difference(resampled[a.name], resampled[b.name], METRIC, n=len(gold), confidence=confidence)
-        exact = mcnemar(a.answers == gold, b.answers == gold)
+        right_a, right_b = a.answers == gold, b.answers == gold
         pairs.append(
             {"a": a.name, "b": b.name, "metric": METRIC, "difference": asdict(found.score)}
-            | {"p_bootstrap": found.p, "p_mcnemar": exact}
+            | {"discordant": discordance(right_a, right_b)}
+            | {"p_bootstrap": found.p, "p_mcnemar": mcnemar(right_a, right_b)}
         )
     adjusted = holm([max(pair["p_bootstrap"], pair["p_mcnemar"]) for pair in pairs])
     return [pair | {"p_holm": p} for pair, p in zip(pairs, adjusted, strict=True)]
@@ -105,8 +107,3 @@ def _pairs(
 def _shown(row: Row, scores: dict[str, Any], place: int) -> dict[str, Any]:
     head = {"name": row.name, "kind": row.kind, "seeds": len(row.answers), "scores": scores}
     return head | asdict(row.costs) | {"group": place, "runs": row.runs}
-
-
-def _time(row: Mapping[str, Any]) -> float:
-    seconds = row["train_seconds"]
-    return float("inf") if seconds is None else float(seconds)

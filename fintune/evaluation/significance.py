@@ -8,6 +8,7 @@ n examples, as positions in `labels` or UNPARSED.
 Difference(score=Score(value=0.013, low=-0.009, high=0.035, n=226), p=0.27)
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -124,6 +125,11 @@ def mcnemar(right_a: Bools, right_b: Bools) -> float:
     return min(1.0, seeds / k * sorted(found)[k - 1])
 
 
+def discordance(right_a: Bools, right_b: Bools) -> float:
+    """Share of texts that one of two rows alone gets right, mean over all pairs of their seeds; `(seeds, n)` each."""
+    return float((right_a[:, None] != right_b[None]).mean())
+
+
 def texts_to_tell(difference: float, discordant: float, confidence: float = 0.95, power: float = 0.8) -> int | None:
     """How many texts McNemar's test needs to tell two rows apart whose accuracies differ by so much; None where they do not differ.
 
@@ -132,7 +138,7 @@ def texts_to_tell(difference: float, discordant: float, confidence: float = 0.95
     """
     from scipy.stats import norm
 
-    if difference == 0:
+    if math.isclose(difference, 0, abs_tol=1e-9):  # means over seeds that are equal differ in the last bit
         return None
     outside, within = float(norm.isf((1 - confidence) / 2)), float(norm.ppf(power))
     spread = max(discordant - difference**2, 0.0)

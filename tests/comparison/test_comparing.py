@@ -83,9 +83,18 @@ def test_the_record_holds_all_that_is_read_from_it(compared: Comparison) -> None
         "seconds_per_1000", "forgetting", "group", "runs",
     }  # fmt: skip
     assert len(content["pairs"]) == 6
-    assert set(content["pairs"][0]) == {"a", "b", "metric", "difference", "p_bootstrap", "p_mcnemar", "p_holm"}
+    assert set(content["pairs"][0]) == {
+        "a",
+        "b",
+        "metric",
+        "difference",
+        "discordant",
+        "p_bootstrap",
+        "p_mcnemar",
+        "p_holm",
+    }
     assert sorted(name for names in content["groups"] for name in names) == sorted(rows)
-    assert content["recommendation"].startswith(f"Use {content['groups'][0][0]}") or len(content["groups"][0]) > 1
+    assert content["recommendation"].startswith("No recommendation: on 9 texts (validation)")
 
 
 def test_a_row_is_what_its_runs_scored_and_cost(compared: Comparison) -> None:
@@ -275,7 +284,9 @@ def test_other_weights_in_the_bases_place_are_noticed(quick: dict[str, Any], tmp
         compare(quick, methods=["firm"])
     shutil.rmtree(first.folder / "runs")
     again = compare(quick, methods=["firm"])
-    asked = [json.loads(file.read_text()) for file in again.folder.glob("challengers/*/costs.validation.json")]
+    asked = [
+        json.loads(file.read_text()) for file in again.folder.glob("challengers/zero-shot-*/costs.validation.json")
+    ]
     runs = [Run(run).environment() for run in (again.folder / "runs").iterdir() if run.is_dir()]
     assert {one["base_sha256"] for one in (*asked, *runs)} == {folder_sha256(base)}
 
@@ -328,6 +339,11 @@ def test_every_challenger_is_asked_and_forgetting_measured_unless_the_config_say
     whole = judged_fully(config, {}).evaluation
     assert (set(whole.baselines), whole.forgetting) == (set(BASELINES), True)
     assert judged_fully(config, {"evaluation": {"forgetting": False}}).evaluation.baselines == whole.baselines
+
+
+def test_the_majority_class_is_a_row_of_every_comparison(quick: dict[str, Any]) -> None:
+    quick["evaluation"]["baselines"] = []
+    assert {row["name"] for row in compare(quick, methods=["firm"]).content["rows"]} == {"firm", "majority"}
 
 
 def test_each_method_has_its_own_learning_rate_unless_one_is_set(quick: dict[str, Any], tmp_path: Path) -> None:
