@@ -40,6 +40,7 @@ from fintune.errors import DataError, UsageError
 from fintune.evaluation import Evaluation, evaluate
 from fintune.evaluation.claims import claims
 from fintune.evaluation.overlap import claims_of_file
+from fintune.evaluation.verdict import guessing_a_token
 from fintune.export.model_card import model_card
 from fintune.exports import Export
 from fintune.foreign import ForeignAdapter
@@ -197,8 +198,10 @@ def _fit(prepared: Prepared, run: Run, *, resume: bool) -> "LoadedModel":
     }
     run.write_environment(describe() | found, resumed=resume)
     with deferred() as stop:
+        lengths = [len(e.labels) for e in encoded]
         hooks = replace(
             _hooks(prepared, tuned, run, shortcuts),
+            guessing=guessing_a_token([e.label for e in prepared.splits["train"]], lengths, config.train),
             should_stop=stop, interruptible=stop.at_once, **work_of_steps(config, tuned),
         )  # fmt: skip
         best = fit(tuned, encoded, settings, hooks, folder=run.checkpoints, resume=resume)

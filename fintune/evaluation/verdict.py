@@ -29,6 +29,7 @@ from fintune.evaluation.significance import (
 )
 from fintune.metrics import UNPARSED, Ints
 from fintune.records import Prediction, Statement
+from fintune.sections import TrainSection
 
 MAJORITY = "majority"
 METRICS = ("accuracy", "mcc")
@@ -141,6 +142,20 @@ def guessing(counts: Mapping[str, int], on: Mapping[str, int] | None = None) -> 
     shares = {label: max(counts.get(label, 0) / total, _LEAST) for label in on}
     loss = -sum(n * math.log(shares[label]) for label, n in on.items()) / sum(on.values())
     return min(loss, math.log(max(len(counts), 1)))
+
+
+def guessing_a_token(labels: Sequence[str], lengths: Sequence[int], train: TrainSection) -> float:
+    """The loss of guessing as training measures it, by answer token (`lengths` of the answers); infinite if smoothed.
+
+    Balanced labels are guessed by ln of their number; texts drawn evenly by label have other lengths on average.
+    """
+    if train.label_smoothing_factor:
+        return math.inf
+    counts = Counter(labels)
+    share = {label: 1 / n if train.sampling == "balanced" else 1.0 for label, n in counts.items()}
+    mean_length = float(np.average(lengths, weights=[share[label] for label in labels]))
+    balanced = "balanced" in (train.class_weights, train.sampling)
+    return (math.log(len(counts)) if balanced else guessing(counts)) / mean_length
 
 
 def _nothing_learned(

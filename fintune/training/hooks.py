@@ -1,5 +1,6 @@
 """What training asks of its caller: to judge an epoch, to keep the best parameters, to log, to say whether to stop."""
 
+import math
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -43,3 +44,5 @@ class Hooks:
     """for parameters whose name holds the key, a factor on the learning rate"""
     steps: Steps | None = None
     """what the method does at every step"""
+    guessing: float = math.inf
+    """loss an answer token of knowing how often each label occurs and nothing else"""

@@ -139,7 +139,9 @@ class AnswerTrainer(SealedCheckpoints, Trainer):
                 raise
             rows, length = inputs["input_ids"].shape
             raise out_of_memory(self.state.global_step + 1, (rows, length), self._settings) from error
-        loss = torch.stack(losses).sum() + self._penalty(model)
+        answers = torch.stack(losses).sum()
+        self.watch.hear(self.state.global_step + 1, answers)
+        loss = answers + self._penalty(model)
         self._need_finite(float(loss), "the loss")
         return loss
 

@@ -15,6 +15,7 @@ from transformers import TrainerCallback
 from fintune.metrics import perplexity
 from fintune.progress import advance, tell
 from fintune.sections import TrainSection
+from fintune.training.first_losses import FirstLosses
 from fintune.training.guard import need_finite
 from fintune.training.hooks import Hooks, Judgement
 from fintune.training.memory import peak_memory
@@ -28,6 +29,7 @@ class Watch(TrainerCallback):
 
     def __init__(self, hooks: Hooks, settings: TrainSection, steps_an_epoch: int) -> None:
         self._hooks, self.settings, self._steps = hooks, settings, steps_an_epoch
+        self._first = FirstLosses(steps_an_epoch, hooks.guessing)
         self.reporters: list[Any] = []
         """the Trainer's own callbacks for MLflow and the like, which hear the epoch's figures too"""
         self.best_epoch = 0
@@ -54,7 +56,8 @@ class Watch(TrainerCallback):
         best = self._best and {"macro_f1": self._best.macro_f1, "loss": self._best.loss}
         names = ("best_epoch", "done", "_epoch", "_unjudged", "_losses", "_lines")
         state = {name.lstrip("_"): getattr(self, name) for name in names}
-        (folder / _FILE).write_text(json.dumps(state | {"best": best, "mlflow_run": self._mlflow_run()}))
+        state |= {"best": best, "first_losses": self._first.losses, "mlflow_run": self._mlflow_run()}
+        (folder / _FILE).write_text(json.dumps(state))
 
     def restore(self, folder: Path) -> None:
         """Take the state up again from a checkpoint; lines that were logged after it are forgotten."""
@@ -64,7 +67,7 @@ class Watch(TrainerCallback):
         self.best_epoch, self.done = state["best_epoch"], state["done"]
         self._epoch, self._unjudged = state["epoch"], state["unjudged"]
         self._losses = [(loss, n) for loss, n in state["losses"]]
-        self._lines = state["lines"]
+        self._lines, self._first.losses = state["lines"], state["first_losses"]
         self._hooks.rewind(self._lines)
         if state["mlflow_run"] and _MLFLOW_RUN not in os.environ:
             os.environ[_MLFLOW_RUN] = self._went_on = state["mlflow_run"]  # the Trainer's callback goes on with it
@@ -73,6 +76,10 @@ class Watch(TrainerCallback):
         """Note a batch that is about to be trained on."""
         self._seen += len(inputs["labels"])
         self._tokens += int(inputs["attention_mask"].sum())
+
+    def hear(self, step: int, loss: torch.Tensor) -> None:
+        """Note the loss of a batch, without what a method adds to it."""
+        self._first.hear(step, loss)
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """The clock for the time left starts here, after a resume too."""
@@ -95,9 +102,24 @@ class Watch(TrainerCallback):
             self._unjudged = epoch
         self._stopping = self._hooks.should_stop()
         every = self.settings.save_steps
-        if self._stopping or within == self._steps or (every and step % every == 0):
+        said = step == self._first.last and self._say_nothing_learned(step)
+        if self._stopping or said or within == self._steps or (every and step % every == 0):
             control.should_log = control.should_save = True
         control.should_training_stop = control.should_training_stop or self._stopping
+
+    def _say_nothing_learned(self, step: int) -> bool:
+        """Say so where it is; saved at once, a resumed run does not come to it again."""
+        rate = self.settings.peak_learning_rate
+        if not rate or not self._first.nothing_learned():
+            return False
+        loss, guessing = self._first.mean, self._first.guessing
+        note = f"nothing learned yet: try a lower learning rate (train.learning_rate is {rate:g})"
+        tell(
+            "train",
+            f"{note}; loss {loss:.3f} by step {step}, guessing by how often each label occurs has {guessing:.3f}",
+        )
+        self._log({"step": step, "note": note, "mean_loss": loss, "guessing_loss": guessing})
+        return True
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
         """A line of log.jsonl."""
