@@ -31,6 +31,7 @@ from fintune.untrusted import parse_json, read_text
 ABOUT = "adapter.json"
 _OF_A_RUN = (
     "config.yaml",
+    "manifest.json",
     "data.json",
     "environment.json",
     "scores.json",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from fintune.cores import multiplies_bfloat16
 from fintune.errors import ModelError
 from fintune.foreign import ForeignAdapter
+from fintune.manifest import need_base, need_unchanged
 from fintune.methods import METHODS, own_format
 from fintune.models.stack import bare
 from fintune.preparation import Prepared, first_tokens, need_distinct, need_fit, need_positions, prompts_of
@@ -73,15 +74,20 @@ def _how(model: ModelSection, device: str) -> dict[str, Any]:
     }
 
 
-def load_tuned(source: Run | ForeignAdapter, *, device: str = "auto") -> "LoadedModel":
-    """A run's adapter, or one trained elsewhere, on its base model."""
+def load_tuned(source: Run | ForeignAdapter, *, device: str = "auto", anew: bool = False) -> "LoadedModel":
+    """A run's adapter, or one trained elsewhere, on its base model; see load_base_of."""
     from fintune.models import load_adapter
 
-    return load_adapter(load_base_of(source, device=device), source.adapter)
+    return load_adapter(load_base_of(source, device=device, anew=anew), source.adapter)
 
 
-def load_base_of(source: Run | ForeignAdapter, *, device: str = "auto", **other: str) -> "LoadedModel":
-    """The base model of an adapter, `other` settings of section `model` than the run's aside. Raises ModelError for another one."""
+def load_base_of(
+    source: Run | ForeignAdapter, *, device: str = "auto", anew: bool = False, **other: str
+) -> "LoadedModel":
+    """The base model of an adapter, `other` settings of section `model` than the run's aside.
+
+    Raises RunError for a run that is not as it was scored, ModelError for another base model; with `anew` it is to be scored as it is.
+    """
     from fintune.models import load_model
     from fintune.models.peft_files import with_own_tokenizer
 
@@ -89,14 +95,12 @@ def load_base_of(source: Run | ForeignAdapter, *, device: str = "auto", **other:
         model = run.config().model
         where = model.device if device == "auto" else device
         return with_own_tokenizer(load_model(model.base, **_how(model, where) | other), run.adapter)
+    record = None if anew else need_unchanged(run)
     _need_own_adapter(run)
-    model, trained_on = run.config().model, run.environment().get("base_sha256")
+    model = run.config().model
     base = load_model(model.base, **_how(model, device) | other)
-    if trained_on is not None and base.sha256 != trained_on:
-        raise ModelError(
-            f"{model.base}: weights or tokenizer are not those the adapter was trained on (sha256 differs)",
-            hint="Restore that model, or train again.",
-        )
+    if record is not None:
+        need_base(record, base)
     return base
 
 

@@ -17,6 +17,7 @@ from fintune.engines import Engine
 from fintune.errors import ConfigError, ModelError, RunError
 from fintune.export.registry import FORMATS, AsEngine, AsModel, Format, OntoBase
 from fintune.foreign import ForeignAdapter
+from fintune.manifest import need_unchanged, settings_of
 from fintune.models import LoadedModel
 from fintune.models.references import read_json
 from fintune.run import Run
@@ -94,6 +95,12 @@ class Export:
         """What runs it. Raises ConfigError, ModelError when damaged, BrokenEnvironment when the package it takes is not there."""
         folder, record, config = self.folder, read_record(self.folder), self.config()
         form = self.need_package()
+        self.need_whole()
+        return opened(form, folder, config, base_sha256=record["base_sha256"])
+
+    def need_whole(self) -> None:
+        """Raise ModelError when a file is not the one that was proved, is missing, or was added."""
+        folder, record = self.folder, read_record(self.folder)
         here = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.suffix in _READ}
         if added := here - record["files"].keys() - {RECORD}:
             raise ModelError(
@@ -105,7 +112,6 @@ class Export:
                 raise ModelError(
                     f"{folder / name}: is missing, or not the file that was proved", hint="Export it again."
                 )
-        return opened(form, folder, config, base_sha256=record["base_sha256"])
 
     def need_package(self) -> Format:
         """Its format. Raises BrokenEnvironment when what runs it is not installed, ModelError for a record damaged or outdated."""
@@ -142,6 +148,11 @@ def export_of(run: Run | ForeignAdapter, name: str) -> Export:
     if [one["adapter_sha256"] for one in record["sources"]] != [run.adapter_sha256()]:
         raise ModelError(
             f"{found.folder}: made of another adapter than the run has now",
+            hint="Export it again with --overwrite, or name the folder itself.",
+        )
+    if isinstance(run, Run) and settings_of(found.folder / SETTINGS) != need_unchanged(run).settings:
+        raise ModelError(
+            f"{found.folder}: made with other settings than the run has now",
             hint="Export it again with --overwrite, or name the folder itself.",
         )
     names = {form.folder_name(dtype) for form in FORMATS.values() for dtype in form.dtypes}

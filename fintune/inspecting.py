@@ -16,15 +16,17 @@ from fintune.config import load
 from fintune.data.licenses import commerce, license_of
 from fintune.data.sources import sha256
 from fintune.errors import BrokenEnvironment, ModelError, UsageError, shortened
-from fintune.exports import RECORD, SETTINGS, exports_of, read_record
+from fintune.exports import RECORD, SETTINGS, Export, exports_of, read_record
 from fintune.installing import with_extra
+from fintune.manifest import need_unchanged
 from fintune.methods import own_format
 from fintune.models import original_llama
+from fintune.models.digests import files_sha256, in_full, joined
 from fintune.models.families import FAMILIES
 from fintune.models.gguf_header import need_whole
 from fintune.models.load import weight_shapes
 from fintune.models.peft_files import need_fit, peft_settings
-from fintune.models.references import check_reference, need_readable, read_json, sha256_at_hand
+from fintune.models.references import check_reference, need_readable, need_shards, read_json, sha256_at_hand
 from fintune.run import Run
 from fintune.untrusted import need_name
 
@@ -42,10 +44,38 @@ class Sort:
     facts: Callable[[Path], Facts]
 
 
-def inspect(path: str | Path, *, base: str | None = None) -> Facts:
-    """Facts by name; of an adapter also whether it fits `base`. Raises ModelError where nothing known lies, or what lies is damaged."""
+def inspect(path: str | Path, *, base: str | None = None, verify: bool = False) -> Facts:
+    """Facts by name; of an adapter also whether it fits `base`. Raises ModelError where nothing known lies, or what lies is damaged.
+
+    `verify`: every byte is read again, and a run or an export compared with its record; RunError, ModelError where it was changed.
+    """
     place = Path(path).expanduser()
     need_name(place)
+    if not verify:
+        return _inspect(place, base)
+    with in_full():
+        verified = _verified(next((sort.name for sort in SORTS if sort.fits(place)), ""), place)
+        return _inspect(place, base) | {"verified": verified}
+
+
+def _verified(kind: str, place: Path) -> str:
+    """What was compared with its record, in words."""
+    if kind == "export":
+        Export(place).need_whole()
+        return "every file is that which was proved"
+    if kind != "run":
+        return "read in full; it has no record to be compared with"
+    record, reference = need_unchanged(Run.open(place)), Run.open(place).config().model.base
+    if (now := sha256_at_hand(reference)) is None:
+        return f"adapter and settings are those that were scored; base model {reference} is not at hand"
+    if now != record.base.sha256:
+        raise ModelError(
+            f"{reference}: not the base model the run was scored on (sha256 differs)", hint="Restore that model."
+        )
+    return "adapter, settings and base model are those that were scored"
+
+
+def _inspect(place: Path, base: str | None) -> Facts:
     for sort in SORTS:
         if sort.fits(place):
             if base is not None and sort.name != "adapter":
@@ -145,7 +175,8 @@ def _on(place: Path, base: str) -> Facts:
 
 def _model(place: Path) -> Facts:
     config = read_json(place / "config.json")
-    _need_shards(place)
+    need_shards(place)
+    files = files_sha256(place)
     shapes = {name: shape for file in place.glob("*.safetensors") for name, shape in weight_shapes(file).items()}
     family = next((f for f in FAMILIES if f.model_type == config.get("model_type")), None)
     return {
@@ -157,23 +188,9 @@ def _model(place: Path) -> Facts:
         "parameters": sum(map(prod, shapes.values())),
         "bytes": sum(file.stat().st_size for file in place.glob("*.safetensors")),
         "licence": family.licence if family else None,
-        "sha256": {file.name: sha256(file) for file in sorted(place.glob("*.safetensors"))},
+        "sha256": joined(files),
+        "files": files,
     }
-
-
-def _weight_map(index: Path) -> dict[str, str]:
-    found = read_json(index).get("weight_map")
-    if not isinstance(found, dict) or not found:
-        raise ModelError(f"{index}: damaged: no weight_map", hint="Copy the whole model again.")
-    return found
-
-
-def _need_shards(place: Path) -> None:
-    index = place / "model.safetensors.index.json"
-    if index.is_file():
-        for name in sorted(set(_weight_map(index).values())):
-            if not (place / name).is_file():
-                raise ModelError(f"{place}: no {name}, which {index.name} names", hint="Copy the whole model again.")
 
 
 def _gguf(place: Path) -> Facts:

@@ -21,7 +21,7 @@ from fintune.run import MARK, Run, former_of, run_of, unfinished_of
 from fintune.sections import RunConfig
 
 _OWN = re.compile(
-    r"INCOMPLETE|config\.yaml|(data|environment|scores|forgetting|calibration|attributions|engine\.\w+)\.json"
+    r"INCOMPLETE|config\.yaml|(data|environment|scores|forgetting|calibration|attributions|manifest|engine\.\w+)\.json"
     r"|(log|dropped)\.jsonl|predictions\.\w+(\.[\w-]+)?\.jsonl|README\.md|report\.html"
     r"|(adapter|\.adapter\.(new|old))(/((fintune_adapter|adapter_config)\.json|(fintune_adapter|adapter_model)\.safetensors|README\.md))?"
     r"|(checkpoints|tensorboard|exports)(/.*)?|\..+\.tmp"

@@ -1,11 +1,11 @@
-"""A finished run as an engine: adapter merged; one that is not exact is checked, and asks the exact model where it is unsure.
+"""A finished run as an engine: adapter merged where that answers as was stored; a quick one is checked, and asks where it is unsure.
 
 >>> running = open_engine(Run.open("runs/phrasebank-lora"), "int8")
 """
 
 from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import fields, replace
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, Unpack
@@ -23,15 +23,14 @@ from fintune.foreign import ForeignAdapter, Use, is_adapter, need_none
 from fintune.merging import stored_answers
 from fintune.methods import METHODS
 from fintune.progress import tell
+from fintune.proving import compared, known, proved
 from fintune.run import Run
 from fintune.tasks import TASKS
-from fintune.untrusted import parse_object, read_text
 
 Trained = Run | Export | ForeignAdapter
 """what answers texts"""
 _FEW = 64
 """texts a model reads to be prepared"""
-_COUNTS = {field.name for field in fields(Verification)}
 
 
 def open_trained(folder: str | Path, **use: Unpack[Use]) -> Trained:
@@ -71,8 +70,8 @@ def open_engine(source: Trained, name: str = "torch", *, device: str = "auto") -
     entry.need(loaded)
     method = METHODS[config.method.name]
     rounds = entry.exact and loaded.model.dtype != torch.float32  # in the merged weights, and so in the answers
-    if method.mergeable and not config.method.no_merge() and not config.model.quantized and not rounds:
-        loaded = replace(loaded, model=method.merged(loaded.model, config.method).eval())
+    merge = method.mergeable and not config.method.no_merge() and not config.model.quantized and not rounds
+    loaded = proved(run, loaded, merge=merge, again=lambda: load_tuned(run, device=device))
     running: Engine = engine(config, loaded)
     if entry.exact:
         return running
@@ -83,7 +82,7 @@ def open_engine(source: Trained, name: str = "torch", *, device: str = "auto") -
     quick = engine(config, other)
     entry.prepare(other, lambda: quick.rank(prompts, candidates, stage=f"prepare {name}"))
     both = SecondLook(quick, running, entry.margin)
-    _check(run, entry, lambda: compare(stored, predict(both, task, texts, ids, stage=f"check {name}")[0], None))
+    _check(run, entry, loaded, lambda: compare(stored, predict(both, task, texts, ids, stage=f"check {name}")[0], None))
     return both
 
 
@@ -115,25 +114,15 @@ def _sharing(model: Any) -> Any:
     return deepcopy(model, held)
 
 
-def _check(run: Run, entry: EngineEntry, compared: Callable[[], Verification]) -> None:
-    """Refuse an engine that answers otherwise than the run; what was found stays in engine.<name>.json."""
-    place = run.folder / f"engine.{entry.name}.json"
-    adapter = run.adapter_sha256()
-    known = _known(place)
-    if (known.get("adapter_sha256"), known.get("version")) != (adapter, entry.version):
-        known = {"adapter_sha256": adapter, "version": entry.version, **compared().record()}
-        run.write_json(place.name, known)
-        tell(entry.name, f"{Verification.of(known).said()} than with torch")
-    if known["changed"] > (1 - AGREEMENT) * known["texts"] + 1e-9 and known["changed"] > 1:
+def _check(run: Run, entry: EngineEntry, loaded: Any, measure: Callable[[], Verification]) -> None:
+    """Refuse an engine that answers otherwise than the run."""
+    how = f"engine {entry.name} {entry.version}"
+    before = known(run, how, loaded)
+    found = before or compared(run, how, loaded, measure)
+    if before is None:
+        tell(entry.name, f"{found.said()} than with torch")
+    if found.changed > (1 - AGREEMENT) * found.texts + 1e-9 and found.changed > 1:
         raise ModelError(
-            f"--engine {entry.name}: {Verification.of(known).said()} than with torch",
+            f"--engine {entry.name}: {found.said()} than with torch",
             hint=f"{AGREEMENT:.1%} must keep theirs; use --engine torch.",
         )
-
-
-def _known(place: Path) -> dict[str, Any]:
-    try:
-        found = parse_object(read_text(place))
-        return found if found.keys() >= _COUNTS else {}
-    except (OSError, ValueError):
-        return {}

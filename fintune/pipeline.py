@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fintune import manifest
 from fintune.assembly import (
     attached,
     engine,
@@ -48,6 +49,7 @@ from fintune.gathering import reading_like
 from fintune.making import being_made, interrupted
 from fintune.methods import METHODS
 from fintune.metrics import perplexity
+from fintune.opening import open_engine
 from fintune.preparation import Prepared, announce, data_record, encode, prepare
 from fintune.progress import tell
 from fintune.records import Encoded, Example, Fault, Row, Scores
@@ -105,25 +107,49 @@ def train(
 
 def score_part(run: Run, part: str, running: Engine | None = None) -> Evaluation:
     """Score one part of a run's own data with its adapter, and store scores and predictions; with another engine, store nothing."""
+    manifest.need_unchanged(run)
+    prepared = _prepared_again(run)
+    if running is not None:
+        return _judged(run, prepared, part, running)
+    return _scored_again(run, prepared, [part], anew=False)[part]
+
+
+def score_anew(run: Run) -> dict[str, Evaluation]:
+    """Score a run's own data with adapter, settings and base model as they are now, and record these as what was scored."""
+    prepared = _prepared_again(run)
+    return _scored_again(run, prepared, list(dict.fromkeys(["validation", *run.scores()])), anew=True)
+
+
+def _prepared_again(run: Run) -> Prepared:
+    """The data of a run. Raises DataError for other data than it was trained on."""
     prepared = prepare(run.config())
     if prepared.splits.fingerprint != run.data()["fingerprint"]:
         raise DataError(
             f"{prepared.sources[0]['path']}: not the data this run was trained on (another fingerprint)",
             hint="Restore the file, or train again.",
         )
-    stored = running is None
-    if stored:
-        need_place(run.folder / "scores.json")
-    threads = (
-        deterministic(threads_of(run, prepared.config) or fastest_threads(), shared=True) if stored else nullcontext()
-    )
-    with threads:
-        running = running or engine(prepared.config, load_tuned(run))
-        found = _evaluate(prepared.config, prepared.task, prepared.splits[part], running, part)
-    found = replace(found, claims=claims(run, {part: found.predictions}, run.baselines(), prepared.leaks))
-    if stored:
-        with _STORING:
-            _store(run, prepared.task, part, found)
+    return prepared
+
+
+def _judged(run: Run, prepared: Prepared, part: str, running: Engine) -> Evaluation:
+    """The scores of a part, and what can be said of them."""
+    found = _evaluate(prepared.config, prepared.task, prepared.splits[part], running, part)
+    return replace(found, claims=claims(run, {part: found.predictions}, run.baselines(), prepared.leaks))
+
+
+def _scored_again(run: Run, prepared: Prepared, parts: Sequence[str], *, anew: bool) -> dict[str, Evaluation]:
+    """Score parts with the adapter as it was saved, and store that."""
+    need_place(run.folder / "scores.json")
+    with deterministic(threads_of(run, prepared.config) or fastest_threads(), shared=True):
+        tuned = load_tuned(run, anew=anew)
+        running = engine(prepared.config, tuned)
+        found = {part: _judged(run, prepared, part, running) for part in parts}
+    with _STORING:
+        if anew:
+            run.write_json("environment.json", run.environment() | {"base_sha256": tuned.sha256})
+            manifest.write(run, tuned)
+        for part in parts:
+            _store(run, prepared.task, part, found[part])
     return found
 
 
@@ -150,7 +176,7 @@ def score_file(
     if not examples:
         raise DataError(f"{path}: no labelled texts", hint="Give it at least one row.")
     if running is None:
-        running = source.engine() if isinstance(source, Export) else engine(config, load_tuned(source))
+        running = open_engine(source)
     found = _evaluate(config, task, examples, running, Path(path).name)
     return replace(found, claims=claims_of_file(source, path, examples, found.predictions))
 
@@ -280,6 +306,7 @@ def _score(prepared: Prepared, base: "LoadedModel", run: Run) -> None:
     run.write_costs(1000 * seconds / len(prepared.splits[parts[-1]]))
     said = claims(run, answers, baselines, prepared.leaks)
     run.write_scores(_task_record(prepared.task), scores, baselines, said)
+    manifest.write(run, tuned)
     run.write_text("README.md", model_card(run))
 
 

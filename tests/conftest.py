@@ -47,6 +47,13 @@ def own_trunk_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
+def own_comparisons(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What was found of the tests' runs does not belong among the user's either; each test compares anew."""
+    monkeypatch.setattr("fintune.proving.cache_folder", lambda: tmp_path / "compared")
+    return tmp_path / "compared"
+
+
+@pytest.fixture(autouse=True)
 def integers_pay(monkeypatch: pytest.MonkeyPatch) -> None:
     """Engines are tested alike on every CPU; on tiny models the slowest products of integers do."""
     monkeypatch.setattr("fintune.engines.registry.int8_gain", lambda: 2.0)

@@ -40,6 +40,7 @@ LAYERS = [
         "cores",
         "remembered",
         "making",
+        "manifest",
         "own_code",
     },
     {
@@ -66,6 +67,7 @@ LAYERS = [
         "planning",
         "trimming",
         "opening",
+        "proving",
         "adapters",
         "foreign",
         "exporting",

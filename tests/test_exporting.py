@@ -156,7 +156,7 @@ def plain(rows_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
 def test_another_base_is_refused(plain: Run, rows_file: Path, tmp_path: Path) -> None:
     run = trained("llama", rows_file, tmp_path, name="lora", r=2)
     save("llama", tmp_path / "model 模", num_hidden_layers=1)
-    with pytest.raises(ModelError, match=r"not those the adapter was trained on \(sha256 differs\)"):
+    with pytest.raises(ModelError, match=r"not those the adapter was trained on \(sha256 differs"):
         export(run, "merged")
 
 

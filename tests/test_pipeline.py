@@ -22,7 +22,7 @@ from tests.tiny import LABELS, config_for
 FILES = {
     "README.md", "adapter", "config.yaml", "data.json", "environment.json", "log.jsonl", "predictions.test.jsonl",
     "predictions.test.majority.jsonl", "predictions.test.tfidf.jsonl", "predictions.test.zero-shot.jsonl",
-    "predictions.validation.jsonl", "scores.json",
+    "predictions.validation.jsonl", "scores.json", "manifest.json",
 }  # fmt: skip
 
 

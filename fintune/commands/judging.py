@@ -19,7 +19,7 @@ from fintune.commands.options import (
     Source,
     TaskOption,
 )
-from fintune.errors import RunError
+from fintune.errors import RunError, UsageError
 from fintune.export.model_card import named_scores
 from fintune.layout import Text
 from fintune.terminal import out, print_json, show_labels, show_worth, working
@@ -40,21 +40,34 @@ def evaluate(
     base: Base = None,
     task: TaskOption = None,
     settings: Settings = None,
+    rescore: Annotated[
+        bool,
+        typer.Option(
+            "--rescore",
+            help="Score all of a run's parts as adapter, settings and base model are now, and record these.",
+        ),
+    ] = False,
     as_json: AsJson = False,
     code: Code = None,
     debug: Debug = False,
 ) -> None:
     """Score a run on one of its parts or on a labelled file, an export or an adapter on a file; another engine's scores are not stored."""
     from fintune.opening import called, open_trained
-    from fintune.pipeline import score_file, score_part
+    from fintune.pipeline import score_anew, score_file, score_part
     from fintune.run import Run
 
     opened = open_trained(run, base=base, task=task, overrides=settings or ())
+    if rescore and (data is not None or engine != "torch" or not isinstance(opened, Run)):
+        raise UsageError("--rescore: is of a run's own data and engine", hint="Leave --data and --engine out.")
     if isinstance(opened, Run) and split not in opened.data()["ids"]:
         raise RunError(f"--split {split}: not a part of this run", hint=f"Parts: {', '.join(opened.data()['ids'])}.")
     with working():
         if data is not None:
             found = score_file(opened, data, name=name, encoding=encoding, running=_running(opened, engine))
+        elif isinstance(opened, Run) and rescore:
+            parts = score_anew(opened)
+            split = split if split in parts else "validation"
+            found = parts[split]
         elif isinstance(opened, Run):
             found = score_part(opened, split, running=_running(opened, engine))
         else:

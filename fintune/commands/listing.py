@@ -59,6 +59,13 @@ def inspect(
         Path, typer.Argument(help="A run, an export, an adapter (or a kept one's name), a model folder, a .gguf file.")
     ],
     base: Annotated[str | None, typer.Option(help="Of an adapter: say whether it fits this base model.")] = None,
+    verify: Annotated[
+        bool,
+        typer.Option(
+            "--verify",
+            help="Read every byte again; compare a run with what was scored, an export with what was proved.",
+        ),
+    ] = False,
     as_json: AsJson = False,
     code: Code = None,
     debug: Debug = False,
@@ -68,5 +75,5 @@ def inspect(
     from fintune.inspecting import inspect as read
     from fintune.inspecting import lines
 
-    found = read(place_of(path), base=base)
+    found = read(place_of(path), base=base, verify=verify)
     show_list([{"": name, " ": value} for name, value in lines(found)]) if not as_json else print_json(found)

@@ -150,9 +150,11 @@ def _not_installed() -> BrokenEnvironment:
 
 def _is_whole(folder: Path) -> bool:
     """Whether every file of the manifest is there with its checksum."""
+    from fintune.models.digests import file_sha256
+
     try:
         manifest = json.loads((folder / _MANIFEST).read_text())
-        return all(sha256(folder / name) == entry["sha256"] for name, entry in manifest.items())
+        return all(file_sha256(folder / name) == entry["sha256"] for name, entry in manifest.items())
     except (OSError, ValueError):
         return False
 

@@ -8,13 +8,14 @@ A reference is `embedded`, `embedded-seq2seq`, a folder, a `.gguf` file, or a hu
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from warnings import catch_warnings, filterwarnings
 
 from fintune.errors import ModelError
 from fintune.models import peft_files
+from fintune.models.digests import files_sha256, joined
 from fintune.models.embedding_rows import fit_rows
 from fintune.models.families import OVERFLOW_IN_HALF
 from fintune.models.hub import hub_answers, need_cached
@@ -24,7 +25,6 @@ from fintune.models.references import (
     at_hand,
     find_device,
     find_dtype,
-    folder_sha256,
     loading_errors,
     need_readable,
     read_json,
@@ -42,6 +42,7 @@ _SAID_IN_VAIN = (
     "Unsupported layer type",  # norms work
     "The following rank_pattern keys",  # AdaLoRA's own
     "Adapter .* have invalid shape",
+    "fan_in_fan_out is set to",  # and it is put right
 )
 
 
@@ -54,7 +55,9 @@ class LoadedModel:
     kind: Kind
     reference: str
     sha256: str | None = None
-    """of the files of weights and tokenizer; of a hub model, its commit"""
+    """of the files of weights, settings and tokenizer; of a hub model, its commit"""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """digest of each of these files; none of a hub model"""
 
     @property
     def device(self) -> "torch.device":
@@ -93,6 +96,7 @@ def load_model(  # noqa: PLR0913
     offline = not local and not hub_answers()
     if offline:
         need_cached(reference, revision)
+    files = files_sha256(Path(place)) if local else {}
     options: dict[str, Any] = {"revision": revision, "local_files_only": local or offline, "trust_remote_code": False}
     fewer_bits = quantized(quantization, precision, target, double=double)
     with loading_errors(reference, local=local):
@@ -114,12 +118,12 @@ def load_model(  # noqa: PLR0913
         )
     _need_whole(reference, model, loading)
     _say_whether_tied(model)
-    digest = folder_sha256(Path(place)) if local else f"commit {config._commit_hash}"
+    digest = joined(files) if local else f"commit {config._commit_hash}"
     if fewer_bits:
         keep_packing(model)
     else:
         model = model.to(target)
-    return LoadedModel(model.eval(), tokenizer, kind, reference, digest)
+    return LoadedModel(model.eval(), tokenizer, kind, reference, digest, files)
 
 
 def _need_whole(reference: str, model: Any, loading: Mapping[str, Any]) -> None:

@@ -4,15 +4,14 @@ A reference is the word of an embedded model, a folder, a `.gguf` file, or a hub
 """
 
 import contextlib
-import hashlib
 import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fintune.data.sources import sha256
 from fintune.errors import BrokenEnvironment, FintuneError, ModelError, first_line, is_out_of_memory, not_installed
+from fintune.models.digests import file_sha256, folder_sha256
 from fintune.models.embedded import (
     EMBEDDED,
     LICENCE,
@@ -33,6 +32,8 @@ if TYPE_CHECKING:
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt", "tekken.json")
 _TEXTS = (".json", ".model", ".txt", ".jinja")
 """files that the loading libraries read whole"""
+INDEX = "model.safetensors.index.json"
+ADAPTER = "adapter_config.json"
 _KINDS = f"Name a folder, a .gguf file, a hub id, {' or '.join(EMBEDDED)}."
 
 _MOVED = "If it has moved: --base FOLDER with predict, evaluate and explain, --set model.base=FOLDER with train."
@@ -228,19 +229,10 @@ def need_readable(file: Path) -> None:
         raise BrokenEnvironment(f"{file}: this user may not read it", hint="Check its permissions.")
 
 
-def folder_sha256(folder: Path) -> str:
-    """One digest over the files that decide what a model answers: weights, config, tokenizer."""
-    digest = hashlib.sha256()
-    for file in sorted(folder.iterdir()):
-        if file.suffix == ".safetensors" or file.name == "config.json" or file.name in TOKENIZER_FILES:
-            digest.update(f"{file.name} {sha256(file)}\n".encode())
-    return digest.hexdigest()
-
-
 def _converted(gguf: Path) -> Path:
     """A plain folder made from a .gguf file, kept in the cache by its checksum."""
     need_whole(gguf)
-    folder = cache_folder() / f"gguf-2-{sha256(gguf)[:16]}"  # 2: since positions and T5's gate are read
+    folder = cache_folder() / f"gguf-2-{file_sha256(gguf)[:16]}"  # 2: since positions and T5's gate are read
     if not folder.is_dir():
         writable_cache()
         staging = folder.with_suffix(f".{os.getpid()}.tmp")
@@ -250,6 +242,29 @@ def _converted(gguf: Path) -> Path:
     return folder
 
 
+def shards(folder: Path) -> set[str]:
+    """Names of the files that the index of a folder's weights names; none without an index. Raises ModelError."""
+    index = folder / INDEX
+    if not index.exists():
+        return set()
+    named = read_json(index).get("weight_map")
+    if not isinstance(named, dict) or not named or not all(isinstance(name, str) for name in named.values()):
+        raise ModelError(f"{index}: damaged: no weight_map", hint="Copy the whole model again.")
+    return set(named.values())
+
+
+def need_shards(folder: Path) -> None:
+    """Refuse an index that names what is no file of the folder: it would be loaded, and no digest would know. Raises ModelError."""
+    for name in sorted(shards(folder)):
+        if name != Path(name).name or "\\" in name or not name.endswith(".safetensors"):
+            raise ModelError(
+                f"{folder / INDEX}: names '{name}', which is no .safetensors file of that folder",
+                hint="Copy the whole model again, all files in one folder.",
+            )
+        if not (folder / name).is_file():
+            raise ModelError(f"{folder}: no {name}, which {INDEX} names", hint="Copy the whole model again.")
+
+
 def _check_folder(folder: Path) -> None:
     """Refuse what would fail late or run foreign code."""
     config = folder / "config.json"
@@ -257,11 +272,19 @@ def _check_folder(folder: Path) -> None:
         raise ModelError(
             f"model.base: no config.json in '{folder}'", hint="Name the folder that save_pretrained wrote."
         )
+    if read_json(config).get("transformers_weights"):
+        raise ModelError(f"{config}: names its weights itself (transformers_weights)", hint="Remove that line.")
     if "auto_map" in read_json(config):
         raise ModelError(
             f"{config}: needs code of its own (auto_map), which is never run",
             hint="Use a model that transformers knows.",
         )
+    if (folder / ADAPTER).exists():
+        raise ModelError(
+            f"{folder / ADAPTER}: an adapter's, which would have the weights taken from elsewhere",
+            hint="Move it out of the model's folder, or name the folder of the base model.",
+        )
+    need_shards(folder)
     if not list(folder.glob("*.safetensors")):
         raise ModelError(
             f"model.base: no .safetensors in '{folder}'", hint="Pickled weights are not read; convert them first."

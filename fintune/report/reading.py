@@ -11,6 +11,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from fintune import manifest
 from fintune.config import REGISTRIES, SECTIONS
 from fintune.errors import RunError
 from fintune.records import Claims, Prediction, Score, Scores
@@ -106,7 +107,7 @@ def read_run(folder: Path) -> RunFiles:
     files = _Files(folder)
     scores = files.mapping("scores.json")
     config_text = files.text("config.yaml")
-    return RunFiles(
+    read = RunFiles(
         folder=folder,
         config=files.yaml("config.yaml", config_text),
         config_text=config_text,
@@ -126,6 +127,9 @@ def read_run(folder: Path) -> RunFiles:
         unfinished=files.text(MARK, expected=False).strip(),
         missing=files.missing,
     )
+    if not read.unfinished and files.text(manifest.FILE) and not files.missing:
+        manifest.need_unchanged(Run(folder))
+    return read
 
 
 def is_comparison(folder: Path) -> bool:

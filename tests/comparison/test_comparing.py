@@ -16,7 +16,7 @@ from fintune.comparison import Comparison, compare
 from fintune.comparison.attempts import asked, attempts, judged_fully
 from fintune.errors import ConfigError, DataError, ModelError, RunError, TrainingError, UsageError
 from fintune.methods import METHODS
-from fintune.models.references import folder_sha256
+from fintune.models.digests import folder_sha256
 from fintune.preparation import prepare
 from fintune.progress import Progress, listening
 from fintune.report import write_report

@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from fintune import manifest
 from fintune.config import dump, load
 from fintune.metrics import classification_scores
+from fintune.models import LoadedModel
 from fintune.records import Prediction, Scores
 from fintune.run import Run
 
@@ -28,6 +30,7 @@ def made_run(folder: Path, *, n: int = 60, parts: tuple[str, ...] = ("validation
     run.write_scores({"name": "sentiment", "version": 1}, scores, {"tfidf": scores, "majority": scores})
     run.write_json("data.json", data_of(n))
     run.write_json("environment.json", environment())
+    manifest.write(run, LoadedModel(None, None, "causal", "embedded"))
     for step in range(10, 41, 10):
         run.append_log({"step": step, "epoch": step / 20, "loss": 2 / step, "examples": 40, "examples_per_second": 4.0})
     for epoch in (1, 2):
