@@ -9,7 +9,6 @@ Config and data are read and checked before any weight is loaded; the run folder
 
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from threading import Lock
