@@ -35,6 +35,8 @@ _HEADS = {
 def comparison_tables(content: Mapping[str, Any]) -> Iterator[Table | Text]:
     """Everything of a comparison.json that a person reads, in the order of its use."""
     yield scores(content)
+    if content["leaks"]:
+        yield Text(leaking(content), style="bold")
     yield costs(content["rows"])
     if content["learning_curve"]:
         yield learning_curve(content["learning_curve"])
@@ -58,8 +60,21 @@ def scores(content: Mapping[str, Any]) -> Table:
     for row, after in zip(rows, [*rows[1:], None], strict=True):
         shown = _intervals(row["scores"])
         last = after is not None and after["group"] != row["group"]
-        table.add_row(str(row["group"]), _name(row), *shown, end_section=last)
+        clean = row["clean"]
+        table.add_row(str(row["group"]), _name(row), *shown, end_section=last and not clean)
+        if clean:
+            table.add_row("", f"  {_n(clean):,} new texts", *_intervals(clean), end_section=last)
     return table
+
+
+def leaking(content: Mapping[str, Any]) -> str:
+    """That models know texts of the part, and where their scores on the others stand."""
+    head = (
+        f"{content['leaks']:,} of the {content['n']:,} texts stand in train or validation too, word by word or nearly"
+    )
+    if not any(row["clean"] for row in content["rows"]):
+        return f"{head}: how good a row is on new texts is not known."
+    return f"{head}: each row's scores on the new ones stand below it; groups and pairs are of all."
 
 
 def costs(rows: Sequence[Mapping[str, Any]]) -> Table:
@@ -89,6 +104,10 @@ def learning_curve(points: Sequence[Mapping[str, Any]]) -> Table:
 
 def _intervals(scores: Mapping[str, Any]) -> list[str]:
     return [interval(metric, Score(**scores[metric])) for metric in METRICS]
+
+
+def _n(scores: Mapping[str, Any]) -> int:
+    return int(next(iter(scores.values()))["n"])
 
 
 def _name(row: Mapping[str, Any]) -> Text:

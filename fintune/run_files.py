@@ -133,6 +133,7 @@ class _Row(_Costs):
     scores: dict[str, _Score]
     kind: str = ""
     runs: list[str] = []
+    clean: dict[str, _Score] | None = None
 
 
 class _Pair(_Part):
@@ -162,6 +163,7 @@ class _Comparison(_Part):
     confidence: float | None = None
     part: str = ""
     n: int = 0
+    leaks: int = 0
 
 
 class _Word(_Part):

@@ -26,7 +26,8 @@ def recommend(rows: Sequence[_Row], pairs: Sequence[_Row], part: str, metric: st
         return _nothing_proven(rows, pairs, part, metric, confidence)
     chosen = min(usable, key=lambda row: (training_time(row), -row["scores"][metric]["value"]))
     score = chosen["scores"][metric]
-    claim = f"Use {chosen['name']}: its {metric} of {score['value']:.1%} ({part}, n = {score['n']:,})"
+    new = f"; {clean[metric]['value']:.1%} on the {clean[metric]['n']:,} new ones" if (clean := chosen["clean"]) else ""
+    claim = f"Use {chosen['name']}: its {metric} of {score['value']:.1%} ({part}, n = {score['n']:,}{new})"
     return f"{claim} {_reason(chosen, usable, rows, metric)}."
 
 

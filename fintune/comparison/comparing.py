@@ -133,7 +133,8 @@ class _State:
     def content(self) -> dict[str, Any]:
         """What comparison.json holds."""
         config, splits = self.prepared.config, self.prepared.splits
-        scored = Scored(splits[self.part], list(self.prepared.task.labels), self.part)
+        known = self.prepared.leaks[self.part].known
+        scored = Scored(splits[self.part], list(self.prepared.task.labels), self.part, known)
         rows = [*self._rows(self.runs, scored), *self.challengers]
         sized = {size: [*self._rows(runs, scored, size), *self.learning[size]] for size, runs in self.sized.items()}
         learners = {row.name for some in sized.values() for row in some}

@@ -4,7 +4,7 @@
 [['lora', 'ia3'], ['tfidf'], ['majority']]
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from typing import Any
@@ -15,6 +15,7 @@ from fintune.comparison.advice import recommend, training_time
 from fintune.comparison.rows import Row
 from fintune.evaluation.significance import (
     METRICS,
+    Bools,
     Resampled,
     difference,
     discordance,
@@ -41,15 +42,22 @@ class Scored:
     examples: Sequence[Example]
     labels: Sequence[str]
     part: str
+    known: Collection[str] = frozenset()
+    """ids of texts that are not new to the models: they stand in train or validation too"""
 
     @property
     def gold(self) -> Ints:
         """Positions of the true labels, `(n,)`."""
         return np.array([self.labels.index(e.label) for e in self.examples], dtype=np.int64)
 
+    @property
+    def new(self) -> Bools:
+        """Whether a text is new to the models, `(n,)`."""
+        return np.array([e.id not in self.known for e in self.examples], dtype=bool)
+
 
 def record(scored: Scored, rows: Sequence[Row], evaluation: EvaluationSection) -> dict[str, Any]:
-    """`rows`, `pairs`, `groups`, `recommendation` and `pareto` of comparison.json."""
+    """`leaks`, `rows`, `pairs`, `groups`, `recommendation` and `pareto` of comparison.json."""
     size = enough_resamples(len(rows) * (len(rows) - 1) // 2, evaluation.confidence, evaluation.resamples)
     resampled = resample(scored.gold, {row.name: row.answers for row in rows}, scored.labels, resamples=size)
     scores = {name: scores_of(one, len(scored.examples), evaluation.confidence) for name, one in resampled.items()}
@@ -58,10 +66,12 @@ def record(scored: Scored, rows: Sequence[Row], evaluation: EvaluationSection) -
     apart = {frozenset((p["a"], p["b"])): p["p_holm"] < 1 - evaluation.confidence for p in pairs}
     groups = group([row.name for row in best_first], lambda a, b: apart[frozenset((a, b))])
     place = {name: i + 1 for i, names in enumerate(groups) for name in names}
-    shown = [_shown(row, scores[row.name], place[row.name]) for row in best_first]
+    clean = _clean(scored, rows, evaluation.confidence, size)
+    shown = [_shown(row, scores[row.name], clean.get(row.name), place[row.name]) for row in best_first]
     shown.sort(key=lambda row: row["group"])
     costs = {row["name"]: (row["scores"][METRIC]["value"], training_time(row)) for row in shown}
     return {
+        "leaks": int((~scored.new).sum()),
         "rows": shown,
         "pairs": pairs,
         "groups": groups,
@@ -87,6 +97,16 @@ def scores_of(row: Resampled, n: int, confidence: float) -> dict[str, Any]:
     return {metric: asdict(interval(row, metric, n=n, confidence=confidence)) for metric in METRICS}
 
 
+def _clean(scored: Scored, rows: Sequence[Row], confidence: float, resamples: int) -> dict[str, dict[str, Any]]:
+    """Scores by row on the texts that are new to the models, where some are and some are not."""
+    new = scored.new
+    if new.all() or not new.any():
+        return {}
+    answers = {row.name: row.answers[:, new] for row in rows}
+    resampled = resample(scored.gold[new], answers, scored.labels, resamples=resamples)
+    return {name: scores_of(one, int(new.sum()), confidence) for name, one in resampled.items()}
+
+
 def _pairs(
     gold: Ints, rows: Sequence[Row], resampled: Mapping[str, Resampled], confidence: float
 ) -> list[dict[str, Any]]:
@@ -104,6 +124,6 @@ def _pairs(
     return [pair | {"p_holm": p} for pair, p in zip(pairs, adjusted, strict=True)]
 
 
-def _shown(row: Row, scores: dict[str, Any], place: int) -> dict[str, Any]:
-    head = {"name": row.name, "kind": row.kind, "seeds": len(row.answers), "scores": scores}
+def _shown(row: Row, scores: dict[str, Any], clean: dict[str, Any] | None, place: int) -> dict[str, Any]:
+    head = {"name": row.name, "kind": row.kind, "seeds": len(row.answers), "scores": scores, "clean": clean}
     return head | asdict(row.costs) | {"group": place, "runs": row.runs}

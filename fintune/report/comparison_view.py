@@ -12,7 +12,7 @@ from markupsafe import Markup
 from fintune.export.model_card import HEADLINE
 from fintune.report import comparing, summary
 from fintune.report.sources import MOST_RUNS, Sources
-from fintune.report.words import baseline_name, both, count, duration, in_both, known, size
+from fintune.report.words import baseline_name, both, count, duration, in_both, known, percent, size
 
 
 def views(sources: Sources, runs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -23,7 +23,7 @@ def views(sources: Sources, runs: Sequence[Mapping[str, Any]]) -> list[dict[str,
         found.append(
             compared_view(compared.found, f"comparison{len(found) + 1}", keys, str(compared.folder.resolve().name))
         )
-        found[-1]["notes"] = [*_notes(sources, compared.gone), *_failed(compared.found)]
+        found[-1]["notes"] += [*_notes(sources, compared.gone), *_failed(compared.found)]
     if sources.given > 1:
         named = sources.runs[: sources.given]
         together = comparing.of_runs(named)
@@ -47,7 +47,7 @@ def compared_view(found: Mapping[str, Any], key: str, runs: Mapping[str, str], n
         "rows": rows,
         "costs": [cost for cost in _COSTS if any(row["costs"][cost] for row in rows)],
         "pairs": [_pair(pair) for pair in found.get("pairs") or []],
-        "notes": [],
+        "notes": _leaks(found),
     }
 
 
@@ -94,6 +94,22 @@ def _pair(pair: Mapping[str, Any]) -> dict[str, Any]:
         "difference": pair.get("difference"),
         **{name: pair.get(name) for name in ("p_bootstrap", "p_mcnemar", "p_holm")},
     }
+
+
+def _leaks(found: Mapping[str, Any]) -> list[Markup]:
+    """That models know texts of the part, with each row's accuracy on the others."""
+    if not (known_texts := found.get("leaks")):
+        return []
+    clean = [
+        (str(row["name"]), row["clean"][comparing.METRIC])
+        for row in found["rows"]
+        if comparing.METRIC in (row.get("clean") or {})
+    ]
+    values = {"rows": count(known_texts), "n": count(found.get("n"))}
+    if not clean:
+        return [both("compared.all_leak", **values)]
+    rows = ", ".join(f"{name} {percent(score['value'])}" for name, score in clean)
+    return [both("compared.leaks", **values, new=count(clean[0][1]["n"]), scores=rows)]
 
 
 def _failed(found: Mapping[str, Any]) -> list[Markup]:

@@ -19,7 +19,7 @@ USUAL = "always giving the most frequent label (majority)"
 
 def row(name: str, group: int, accuracy: float, seconds: float | None) -> dict[str, Any]:
     score = {"accuracy": {"value": accuracy, "low": 0.0, "high": 1.0, "n": 226}}
-    return {"name": name, "group": group, "scores": score, "train_seconds": seconds}
+    return {"name": name, "group": group, "scores": score, "clean": None, "train_seconds": seconds}
 
 
 def advice(*rows: Mapping[str, Any], unproven: str = "", part: str = "validation") -> str:
@@ -36,10 +36,12 @@ def answered(name: str, right: list[range], *, n: int, kind: str = "method", sec
     return Row(name, kind, np.where(hits, gold, 1 - gold), Costs(train_seconds=seconds))
 
 
-def compared(*rows: Row) -> dict[str, Any]:
+def compared(*rows: Row, known: range = range(0)) -> dict[str, Any]:
     n = rows[0].answers.shape[1]
     examples = [Example(str(i), f"text {i}", "up" if i < n // 2 else "down") for i in range(n)]
-    return record(Scored(examples, ["down", "up"], "validation"), rows, EvaluationSection(resamples=200))
+    return record(
+        Scored(examples, ["down", "up"], "validation", {str(i) for i in known}), rows, EvaluationSection(resamples=200)
+    )
 
 
 def majority(n: int, right: int) -> Row:
@@ -152,3 +154,22 @@ def test_minutes_that_read_alike_are_the_same_cost_from_an_hour_on() -> None:
         for name, right, seconds in (("a", 25, 3_650.0), ("b", 24, 3_610.0))
     )
     assert compared(better, worse, majority(26, 18))["pareto"] == ["a", "majority"]
+
+
+def test_scores_on_the_texts_that_are_new_stand_beside_those_on_all() -> None:
+    """Of 40 texts the first 10 stand in train; lora has all of them right, and 20 of the 30 others."""
+    content = compared(
+        answered("lora", [range(30)], n=40), answered("majority", [range(30, 40)], n=40), known=range(10)
+    )
+    assert content["leaks"] == 10
+    lora = content["rows"][0]
+    assert (lora["scores"]["accuracy"]["value"], lora["scores"]["accuracy"]["n"]) == (0.75, 40)
+    assert (lora["clean"]["accuracy"]["value"], lora["clean"]["accuracy"]["n"]) == (pytest.approx(2 / 3), 30)
+    assert "accuracy of 75.0% (validation, n = 40; 66.7% on the 30 new ones)" in content["recommendation"]
+
+
+@pytest.mark.parametrize("known", [range(0), range(26)])
+def test_no_score_on_new_texts_where_all_or_none_are_new(known: range) -> None:
+    content = compared(answered("lora", [range(24)], n=26), majority(26, 18), known=known)
+    assert content["leaks"] == len(known)
+    assert [row["clean"] for row in content["rows"]] == [None, None]

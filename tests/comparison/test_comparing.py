@@ -69,7 +69,7 @@ def test_the_record_holds_all_that_is_read_from_it(compared: Comparison) -> None
     content = json.loads((compared.folder / "comparison.json").read_text())
     assert content == compared.content
     assert list(content) == [
-        "fingerprint", "part", "labels", "n", "confidence", "seeds", "rows", "pairs", "groups", "recommendation", "pareto",
+        "fingerprint", "part", "labels", "n", "confidence", "seeds", "leaks", "rows", "pairs", "groups", "recommendation", "pareto",
         "learning_curve", "failed",
     ]  # fmt: skip
     assert (content["part"], content["n"], content["seeds"]) == ("validation", 9, [0, 1])
@@ -80,7 +80,7 @@ def test_the_record_holds_all_that_is_read_from_it(compared: Comparison) -> None
     }  # fmt: skip
     assert set(rows["firm"]) == {
         "name", "kind", "seeds", "scores", "trainable_parameters", "adapter_mb", "train_seconds", "peak_memory_bytes",
-        "seconds_per_1000", "forgetting", "group", "runs",
+        "seconds_per_1000", "forgetting", "group", "runs", "clean",
     }  # fmt: skip
     assert len(content["pairs"]) == 6
     assert set(content["pairs"][0]) == {
@@ -272,6 +272,31 @@ def test_answers_are_not_read_for_other_texts_in_their_place(quick: dict[str, An
         compare(quick, methods=["firm"])
     validation.write_text("".join(lines[:30]))
     assert compare(quick, methods=["firm"]).content == before.content
+
+
+def test_a_part_that_train_knows_is_marked_with_the_scores_on_the_rest_beside(
+    fin: Command, quick: dict[str, Any], tmp_path: Path
+) -> None:
+    """Three of the twelve rows of a validation file of one's own stand in train word by word."""
+    lines = Path(quick["data"]["path"]).read_text().splitlines(keepends=True)
+    (tmp_path / "rest.jsonl").write_text("".join(lines[9:]))
+    (tmp_path / "mine.jsonl").write_text("".join(lines[:9]))
+    quick["data"] |= {"path": str(tmp_path / "rest.jsonl"), "validation": str(tmp_path / "mine.jsonl")}
+    found = prepare(asked(quick)).splits["train"][:3]
+    repeated = "".join(json.dumps({"text": e.text, "label": e.label}) + "\n" for e in found)
+    (tmp_path / "mine.jsonl").write_text("".join(lines[:9]) + repeated)
+    (tmp_path / "run.yaml").write_text(json.dumps(quick))
+    shown = fin("compare", tmp_path / "run.yaml", "--methods", "firm")
+    content = json.loads((tmp_path / "runs" / "tiny-compare" / "comparison.json").read_text())
+    assert (content["n"], content["leaks"]) == (12, 3)
+    rows = {row["name"]: row for row in content["rows"]}
+    scores = Run.open(next((tmp_path / "runs" / "tiny-compare" / "runs").glob("firm-*"))).claims().splits["validation"]
+    assert rows["firm"]["clean"]["accuracy"]["value"] == pytest.approx(scores["accuracy"].value)
+    assert {row["clean"]["accuracy"]["n"] for row in rows.values()} == {scores["accuracy"].n} == {9}
+    assert shown.out.count("9 new texts") == 2
+    assert "3 of the 12 texts stand in train or validation too" in " ".join(shown.out.split())
+    page = write_report([tmp_path / "runs" / "tiny-compare"], tmp_path / "page.html").read_text()
+    assert "3 of the 12 texts stand in train or validation too" in page
 
 
 def test_other_weights_in_the_bases_place_are_noticed(quick: dict[str, Any], tmp_path: Path) -> None:
