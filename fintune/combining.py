@@ -9,10 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from fintune.adapters import place_of as place_of_kept
 from fintune.assembly import load_base_of
 from fintune.errors import ModelError, UsageError, did_you_mean
 from fintune.export.registry import format_of
 from fintune.exporting import Exported, place_of, written
+from fintune.foreign import is_adapter
 from fintune.merging import Whole, answers, checksums, need_change, source, stored_answers
 from fintune.methods import METHODS
 from fintune.methods.protocol import merge_with_peft
@@ -44,7 +46,13 @@ def export_combined(  # noqa: PLR0913
 
     `density`: share of the values that ties and dare keep. Raises UsageError, ModelError where runs are not of one base, task and LoRA.
     """
-    runs = [Run.open(source) for source in sources]
+    places = [place_of_kept(source) for source in sources]
+    if foreign := [place for place in places if is_adapter(place)]:
+        raise ModelError(
+            f"{foreign[0]}: an adapter trained elsewhere, and only runs are combined",
+            hint="Merge it alone, with --data.",
+        )
+    runs = [Run.open(place) for place in places]
     _need_fit(runs, weights, how, density)
     form = format_of("merged")
     precision = form.chosen(dtype)

@@ -15,7 +15,7 @@ from fintune.assembly import engine, load_tuned
 from fintune.engines import Engine
 from fintune.engines.registry import ENGINES, EngineEntry, entry_of
 from fintune.engines.second_look import SecondLook
-from fintune.errors import ModelError, UsageError
+from fintune.errors import ModelError, RunError, UsageError
 from fintune.evaluation.evaluate import predict
 from fintune.export.verification import AGREEMENT, Verification, compare
 from fintune.exports import RECORD, SETTINGS, Export, export_of, exports_of
@@ -41,6 +41,10 @@ def open_trained(folder: str | Path, **use: Unpack[Use]) -> Trained:
     place = place_of(folder)
     if is_adapter(place):
         return ForeignAdapter.open(place, **use)
+    if not place.exists() and any(use.values()):
+        raise RunError(
+            f"{folder}: no such folder, and no adapter is kept under that name", hint="See: fintune adapters list"
+        )
     moved = use.get("base") or ""
     need_none(folder, {**use, "base": None} if (place / "config.yaml").is_file() else use)
     if all((place / name).is_file() for name in (SETTINGS, RECORD)) and not (place / "config.yaml").is_file():

@@ -145,6 +145,13 @@ def test_what_is_missing_is_told(adapter: Path, trained: fintune.Run, fin: Any) 
         "an adapter trained elsewhere has none"
         in fin("predict", adapter, "x", "--task", "sentiment", "--engine", "int8").err
     )
+    assert (
+        "nowhere: no such folder, and no adapter is kept" in fin("predict", "nowhere", "x", "--task", "sentiment").err
+    )
+    assert (
+        f"{adapter}: an adapter trained elsewhere, and only runs are combined"
+        in fin("merge", trained.folder, adapter, "-o", adapter.with_name("none")).err
+    )
     told = fin("predict", trained.folder, "a text", "--task", "sentiment").err
     assert f"--task: {trained.folder} is no bare adapter" in told
 

@@ -57,7 +57,8 @@ def predict(
     from fintune.predictor import load
     from fintune.table_files import json_line, read_texts, write_predictions
 
-    opened = open_trained(run, base=base, task=task, overrides=settings or ())
+    with working():
+        opened = open_trained(run, base=base, task=task, overrides=settings or ())
     need_engine(opened, engine)
     data = opened.config().data
     if output is not None:
@@ -111,7 +112,8 @@ def explain(
     from fintune.run import Run
     from fintune.table_files import read_texts
 
-    opened = open_trained(run, base=base, task=task, overrides=settings or ())
+    with working():
+        opened = open_trained(run, base=base, task=task, overrides=settings or ())
     ids: list[str] = []
     given: list[str] = []
     if texts or file is not None:

@@ -56,7 +56,8 @@ def evaluate(
     from fintune.pipeline import score_anew, score_file, score_part
     from fintune.run import Run
 
-    opened = open_trained(run, base=base, task=task, overrides=settings or ())
+    with working():
+        opened = open_trained(run, base=base, task=task, overrides=settings or ())
     if rescore and (data is not None or engine != "torch" or not isinstance(opened, Run)):
         raise UsageError("--rescore: is of a run's own data and engine", hint="Leave --data and --engine out.")
     if isinstance(opened, Run) and split not in opened.data()["ids"]:

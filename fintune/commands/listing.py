@@ -8,7 +8,7 @@ import typer
 from fintune.commands.options import AsJson, Code, Debug
 from fintune.errors import UsageError, did_you_mean
 from fintune.layout import Text
-from fintune.terminal import out, print_json, show_list
+from fintune.terminal import out, print_json, show_list, working
 
 
 def tasks(as_json: AsJson = False, code: Code = None, debug: Debug = False) -> None:
@@ -75,5 +75,6 @@ def inspect(
     from fintune.inspecting import inspect as read
     from fintune.inspecting import lines
 
-    found = read(place_of(path), base=base, verify=verify)
+    with working():
+        found = read(place_of(path), base=base, verify=verify)
     show_list([{"": name, " ": value} for name, value in lines(found)]) if not as_json else print_json(found)
