@@ -82,7 +82,7 @@ def predict_file(
     if not head:
         raise DataError(f"{first}: no texts", hint="Give it at least one row.")
     if isinstance(head[0], Fault) and head[0].kind == "column":
-        raise DataError(f"{head[0].where}: {head[0].problem}", hint=f"{head[0].hint} (--text-column)")
+        raise DataError(f"{head[0].where}: {head[0].problem}", hint=head[0].hint)
     task = TASKS[opened.config().task.name].build(opened.config().task)
     partial = target.with_name(f".{target.name}.partial")
     with locked(partial, hint="Wait for it, or name another output."), _left_clean(partial):

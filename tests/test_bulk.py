@@ -196,7 +196,7 @@ def test_mistakes_are_found_before_the_model_loads(
     (table.parent / "in.jsonl").write_text('{"headline": "x"}\n' * 3)
     with pytest.raises(DataError, match=r"in\.jsonl:1: no column 'text'") as caught:
         predict_file(trained, str(table.parent / "in.jsonl"), table.with_name("out.csv"))
-    assert "--text-column" in caught.value.hint
+    assert "data.text_column" in caught.value.hint
     (table.parent / "in.jsonl").unlink()
     table.write_text("text\n")
     with pytest.raises(DataError, match="no texts"):

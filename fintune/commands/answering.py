@@ -20,6 +20,7 @@ from fintune.commands.options import (
     Source,
     TaskOption,
 )
+from fintune.commands.typed import in_options_of
 from fintune.errors import RunError
 from fintune.layout import Text
 from fintune.terminal import err, out, print_json, say_bulk, working
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 
 def predict(
+    context: typer.Context,
     run: Source,
     texts: Annotated[list[str] | None, typer.Argument(help="Texts; left out: lines of standard input.")] = None,
     file: Annotated[
@@ -64,14 +66,15 @@ def predict(
     if output is not None:
         check_output(output)
     if file is not None and output is not None and not texts:
-        with working():
+        with working(), in_options_of(context, file="--file"):
             done = predict_file(
                 opened, file, output, text_column=text_column, name=name, encoding=encoding, engine_name=engine
             )
         say_bulk(done)
         return
     how = reading_like(data, file or "", name=name, encoding=encoding, need_label=False)
-    ids, given = read_texts(texts or [], file, _texts_alone(how, text_column))
+    with in_options_of(context, file="--file"):
+        ids, given = read_texts(texts or [], file, _texts_alone(how, text_column))
     with working():
         predictions = load(opened, engine_name=engine)(given, ids)
     if output is not None:
@@ -89,6 +92,7 @@ def _texts_alone(how: "Reading", text_column: str | None = None) -> "Reading":
 
 
 def explain(
+    context: typer.Context,
     run: Source,
     texts: Annotated[
         list[str] | None,
@@ -118,7 +122,8 @@ def explain(
     given: list[str] = []
     if texts or file is not None:
         how = _texts_alone(reading_like(opened.config().data, file or "", need_label=False))
-        ids, given = read_texts(texts or [], file, how)
+        with in_options_of(context, file="--file"):
+            ids, given = read_texts(texts or [], file, how)
     elif not isinstance(opened, Run):
         raise RunError(f"{run}: {called(opened)}, and no answers in it", hint="Give texts, or a --file of them.")
     with working():

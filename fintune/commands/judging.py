@@ -19,6 +19,7 @@ from fintune.commands.options import (
     Source,
     TaskOption,
 )
+from fintune.commands.typed import in_options_of
 from fintune.errors import RunError, UsageError
 from fintune.export.model_card import named_scores
 from fintune.layout import Text
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 
 def evaluate(
+    context: typer.Context,
     run: Source,
     split: Annotated[str, typer.Option(help="Part of the run's own data: train, validation or test.")] = "test",
     data: Annotated[str | None, typer.Option(help="Score another labelled file instead; nothing is stored.")] = None,
@@ -64,7 +66,9 @@ def evaluate(
         raise RunError(f"--split {split}: not a part of this run", hint=f"Parts: {', '.join(opened.data()['ids'])}.")
     with working():
         if data is not None:
-            found = score_file(opened, data, name=name, encoding=encoding, running=_running(opened, engine))
+            running = _running(opened, engine)
+            with in_options_of(context, file="--data"):
+                found = score_file(opened, data, name=name, encoding=encoding, running=running)
         elif isinstance(opened, Run) and rescore:
             parts = score_anew(opened)
             split = split if split in parts else "validation"
