@@ -14,6 +14,7 @@ import numpy as np
 from fintune.engines.protocol import Ranking, asked
 from fintune.errors import ModelError, is_out_of_memory
 from fintune.models import LoadedModel
+from fintune.models.turns import turn
 from fintune.progress import advance
 from fintune.prompts import PromptEncoder
 from fintune.records import Prompt
@@ -39,7 +40,8 @@ class OneLengthEngine:
         with torch.inference_mode():
             for rows in self._alike(question.prompts):
                 ids = torch.tensor([question.prompts[i] for i in rows], device=self._loaded.device)
-                scores[rows] = score(ids, question.answers).double().cpu().numpy()
+                with turn(self._loaded.model):
+                    scores[rows] = score(ids, question.answers).double().cpu().numpy()
                 advance(stage, done := done + len(rows), len(question.prompts))
         return question.ranking(scores)
 
@@ -50,7 +52,7 @@ class OneLengthEngine:
         found = []
         for ids in self._encoder.encode_prompts(prompts, reserve=max_new_tokens)[0]:
             given = torch.tensor([ids], device=self._loaded.device)
-            with torch.inference_mode():
+            with torch.inference_mode(), turn(self._loaded.model):
                 out = self._loaded.model.generate(
                     input_ids=given,
                     attention_mask=torch.ones_like(given),
