@@ -47,10 +47,11 @@ def own_trunk_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def own_comparisons(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def own_comparisons(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """What was found of the tests' runs does not belong among the user's either; each test compares anew."""
-    monkeypatch.setattr("fintune.proving.cache_folder", lambda: tmp_path / "compared")
-    return tmp_path / "compared"
+    folder = tmp_path_factory.mktemp("compared")
+    monkeypatch.setattr("fintune.proving.cache_folder", lambda: folder)
+    return folder
 
 
 @pytest.fixture(autouse=True)
