@@ -39,7 +39,7 @@ def open_trained(folder: str | Path, **use: Unpack[Use]) -> Trained:
     Raises RunError when it is none.
     """
     place = place_of(folder)
-    if is_adapter(place):
+    if is_adapter(place) and not (place / RECORD).is_file():  # what was put beside an export makes no adapter of it
         return ForeignAdapter.open(place, **use)
     if not place.exists() and any(use.values()):
         raise RunError(
