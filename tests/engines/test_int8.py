@@ -102,7 +102,7 @@ def test_what_an_older_version_was_found_to_do_is_not_believed(
     place.write_text(
         json.dumps({key: one | {"changed": 9 * (one["largest_difference"] > 1e-4)} for key, one in kept.items()})
     )
-    with pytest.raises(ModelError, match="9 of 9 validation texts get another label"):
+    with pytest.raises(ModelError, match="9 of 9 texts get another label"):
         open_engine(run, "int8")
     monkeypatch.setitem(ENGINES, "int8", replace(ENGINES["int8"], version=1000))
     open_engine(run, "int8")
