@@ -161,7 +161,9 @@ def test_a_damaged_gguf_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_a_hub_id_offline_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(ModelError, match="'someone/some-model' is no folder here, and the hub does not answer") as caught:
+    with pytest.raises(
+        ModelError, match="'someone/some-model' is no folder here, and the hub does not answer"
+    ) as caught:
         load_model("someone/some-model")
     assert "Offline?" in caught.value.hint
 
