@@ -70,8 +70,8 @@ def test_a_run_that_was_ended_goes_on_to_the_same_bytes(
     assert went_on.code == 0
     assert "going on from step" in went_on.err
     assert adapter_bytes(folder) == adapter_bytes(whole.folder)
-    if number == signal.SIGKILL:  # one that is told to stop logs the step it saves
-        assert untimed(Run(folder)) == untimed(whole)
+    for line, expected in zip(untimed(Run(folder)), untimed(whole), strict=True):
+        assert line == pytest.approx(expected, rel=1e-5)  # losses around a stop are added up in another order
     assert Run(folder).scores() == whole.scores()
     assert len(Run(folder).environment()["resumed"]) == 1
     again = fin("train", folder / "config.yaml", "--resume")

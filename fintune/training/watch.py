@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,21 @@ from fintune.training.memory import peak_memory
 
 _FILE = "watch.json"
 _MLFLOW_RUN = "MLFLOW_RUN_ID"
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Training since the last line of the log, summed up."""
+
+    loss: float = 0.0
+    """of the steps, added up"""
+    steps: int = 0
+    examples: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+
+    def __add__(self, other: "Stretch") -> "Stretch":
+        return Stretch(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
 
 
 class Watch(TrainerCallback):
@@ -45,7 +61,9 @@ class Watch(TrainerCallback):
         self._stopping = False
         self._seen = self._logged = self._tokens = 0
         self._clock = self._begun = time.monotonic()
-        self._first_step = 0
+        self._first_step = self._last = 0
+        self._stretch, self._early = Stretch(), False
+        """what an interrupted training had not logged yet, and whether a step is logged only to be saved"""
         self._note = ""
         self._went_on = ""
         self._unheard: Mapping[str, float] = {}
@@ -57,7 +75,7 @@ class Watch(TrainerCallback):
         names = ("best_epoch", "done", "_epoch", "_unjudged", "_losses", "_lines")
         state = {name.lstrip("_"): getattr(self, name) for name in names}
         state |= {"best": best, "first_losses": self._first.losses, "mlflow_run": self._mlflow_run()}
-        (folder / _FILE).write_text(json.dumps(state))
+        (folder / _FILE).write_text(json.dumps(state | {"stretch": asdict(self._stretch)}))
 
     def restore(self, folder: Path) -> None:
         """Take the state up again from a checkpoint; lines that were logged after it are forgotten."""
@@ -68,6 +86,7 @@ class Watch(TrainerCallback):
         self._epoch, self._unjudged = state["epoch"], state["unjudged"]
         self._losses = [(loss, n) for loss, n in state["losses"]]
         self._lines, self._first.losses = state["lines"], state["first_losses"]
+        self._stretch = Stretch(**state.get("stretch", {}))
         self._hooks.rewind(self._lines)
         if state["mlflow_run"] and _MLFLOW_RUN not in os.environ:
             os.environ[_MLFLOW_RUN] = self._went_on = state["mlflow_run"]  # the Trainer's callback goes on with it
@@ -83,7 +102,8 @@ class Watch(TrainerCallback):
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """The clock for the time left starts here, after a resume too."""
-        self._first_step, self._begun = state.global_step, time.monotonic()
+        self._first_step = self._last = state.global_step
+        self._begun = time.monotonic()
         self._report(args, state, control, self._unheard)
         if self._went_on:
             os.environ.pop(_MLFLOW_RUN, None)
@@ -103,7 +123,9 @@ class Watch(TrainerCallback):
         self._stopping = self._hooks.should_stop()
         every = self.settings.save_steps
         said = step == self._first.last and self._say_nothing_learned(step)
-        if self._stopping or said or within == self._steps or (every and step % every == 0):
+        saved = said or within == self._steps or (every and step % every == 0)
+        self._early = self._stopping and not saved and not control.should_log
+        if self._stopping or saved:
             control.should_log = control.should_save = True
         control.should_training_stop = control.should_training_stop or self._stopping
 
@@ -122,27 +144,40 @@ class Watch(TrainerCallback):
         return True
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
-        """A line of log.jsonl."""
+        """A line of log.jsonl; not where a step is saved to stop at: the line it belongs to is written after the resume."""
         if not logs or "loss" not in logs:
             return
-        seconds = max(time.monotonic() - self._clock, 1e-9)
-        rate = (self._seen - self._logged) / seconds
-        self._losses.append((logs["loss"], self._seen - self._logged))
-        self._note = f"loss {logs['loss']:.3f} · {rate:.1f} examples/s"
+        steps, seconds = state.global_step - self._last, time.monotonic() - self._clock
+        whole = self._stretch + Stretch(
+            loss=logs["loss"] * steps,
+            steps=steps,
+            examples=self._seen - self._logged,
+            tokens=self._tokens,
+            seconds=max(seconds, 1e-9),
+        )
+        self._stretch = whole if self._early else Stretch()
+        self._last, self._clock = state.global_step, time.monotonic()
+        self._logged, self._tokens = self._seen, 0
+        if not self._early:
+            self._log_stretch(whole, state, logs)
+
+    def _log_stretch(self, whole: Stretch, state: Any, logs: Mapping[str, Any]) -> None:
+        loss, rate = whole.loss / whole.steps, whole.examples / whole.seconds
+        self._losses.append((loss, whole.examples))
+        self._note = f"loss {loss:.3f} · {rate:.1f} examples/s"
         self._log(
             {
                 "step": state.global_step,
                 "epoch": round(state.epoch, 4),
-                "loss": logs["loss"],
+                "loss": loss,
                 "learning_rate": logs["learning_rate"],
                 "grad_norm": float(logs.get("grad_norm", math.nan)),
-                "examples": self._seen - self._logged,
+                "examples": whole.examples,
                 "examples_per_second": round(rate, 3),
-                "tokens_per_second": round(self._tokens / seconds, 1),
+                "tokens_per_second": round(whole.tokens / whole.seconds, 1),
                 "peak_memory_bytes": peak_memory(),
             }
         )
-        self._clock, self._logged, self._tokens = time.monotonic(), self._seen, 0
 
     def on_epoch_end(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
         """Judge, unless training stops to be resumed."""

@@ -111,6 +111,23 @@ def test_told_to_stop_it_saves_the_very_step(tiny_causal: Path, tmp_path: Path, 
     assert_same(whole, resumed(tiny_causal, tmp_path / "part", stopped))
 
 
+def test_a_stop_between_two_lines_of_the_log_leaves_none_of_its_own(tiny_causal: Path, tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"logging_steps": 3, "save_steps": 0}
+    whole = straight(tiny_causal, tmp_path / "whole", **settings)
+    assert [line["step"] for line in whole.lines if "step" in line] != list(range(1, STEPS + 1))
+    before = Caller(tuned(tiny_causal, dropout=0.2))
+    for number in (1, 2):  # told to stop twice before the first line
+        loaded = tuned(tiny_causal, dropout=0.2)
+        again = Caller(loaded)
+        again.lines, again.kept, again.stop_at = before.lines, before.kept, 1
+        fit(loaded, tmp_path / "part", again.hooks(), resume=number > 1, **(SETTINGS | settings))
+        assert again.lines == []
+        before = again
+    after = resumed(tiny_causal, tmp_path / "part", before, **settings)
+    for line, expected in zip(after.lines, whole.lines, strict=True):
+        assert line == pytest.approx(expected, rel=1e-5)  # losses around a stop are added up in another order
+
+
 def test_a_truncated_checkpoint_is_passed_over(tiny_causal: Path, tmp_path: Path) -> None:
     whole = straight(tiny_causal, tmp_path / "whole")
     before = killed(tiny_causal, tmp_path / "part", "step", 5)
