@@ -2,8 +2,10 @@
 
 import errno
 import glob
+import math
 import os
 import platform
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -17,6 +19,7 @@ from fintune.errors import RunError
 from fintune.untrusted import need_name
 
 _FORMER = "former"
+_OS_ERROR = re.compile(r"\(os error (\d+)\)")
 _NOTHING = 1_000_000
 """bytes: less is a full disk"""
 
@@ -139,8 +142,27 @@ def disk_errors(place: Path) -> Iterator[None]:
         foreign = isinstance(error, RuntimeError) and "inline_container" not in told and "iostream" not in told
         if foreign or getattr(error, "errno", None):
             raise
-        full = "os error 28" in told or shutil.disk_usage(place.parent).free < _NOTHING
-        raise OSError(errno.ENOSPC if full else errno.EIO, told.splitlines()[0], str(place)) from error
+        raise OSError(_number(told, place), told.splitlines()[0], str(place)) from error
+
+
+def _number(told: str, place: Path) -> int:
+    """The errno behind a library's words, which name it (Rust) or not (torch)."""
+    if named := _OS_ERROR.search(told):
+        return int(named[1])
+    if shutil.disk_usage(place.parent).free < _NOTHING:
+        return errno.ENOSPC
+    sizes = [path.stat().st_size for path in (place, *place.rglob("*")) if path.is_file()]
+    return errno.EFBIG if max(sizes, default=0) >= _most_bytes() else errno.EIO
+
+
+def _most_bytes() -> float:
+    """Of a file, as the process is limited (ulimit -f)."""
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return math.inf
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+    return math.inf if limit == resource.RLIM_INFINITY else limit
 
 
 @contextmanager

@@ -109,7 +109,10 @@ def _width(character: str) -> int:
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether memory ran out, which torch says in a RuntimeError of its own on CPU and on GPU."""
     told = isinstance(error, RuntimeError) and re.search("can't allocate memory|out of memory", str(error))
-    return isinstance(error, MemoryError) or bool(told)
+    unmapped = isinstance(error, ImportError) and "failed to map segment" in str(
+        error
+    )  # ulimit -v, of a library's own code
+    return isinstance(error, MemoryError) or bool(told) or unmapped
 
 
 def first_line(error: BaseException) -> str:

@@ -54,4 +54,9 @@ def _from_os(error: OSError) -> FintuneError:
         return BrokenEnvironment(
             f"{where}the disk is full", hint="Free space, or set output to another disk; then run it again."
         )
+    if error.errno == errno.EFBIG:
+        return BrokenEnvironment(
+            f"{where}a file would be larger than is allowed here",
+            hint="Raise the limit (ulimit -f unlimited), or name a disk that takes larger files.",
+        )
     return BrokenEnvironment(f"{where}{error.strerror or error}", hint="Check the path and its permissions.")

@@ -19,6 +19,7 @@ import fintune
 from fintune import cli, terminal
 from fintune.commands import training
 from fintune.config import load
+from fintune.exits import as_error
 from fintune.installing import with_extra
 from fintune.records import Prediction
 from fintune.sections import RunConfig
@@ -326,6 +327,31 @@ def test_a_full_disk_while_the_adapter_is_saved(
     monkeypatch.setattr("peft.peft_model.safe_save_file", fail)
     result = fin("train", config_file, "--set", "train.epochs=1")
     assert (result.code, "the disk is full" in result.err) == (1, True)
+
+
+@pytest.mark.parametrize(
+    "blocks", [20, 36]
+)  # 1,024 bytes each: the weights pass the first, the optimizer's state the second
+def test_a_limit_on_the_size_of_files_is_named(config_file: Path, blocks: int) -> None:
+    train = f"{sys.executable} -m fintune train {config_file} --set train.epochs=1 --set evaluation.baselines=[]"
+    done = subprocess.run(
+        ["bash", "-c", f"ulimit -f {blocks}; {train}"],
+        capture_output=True,
+        text=True,
+        env=dict(os.environ),
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "a file would be larger than is allowed here" in done.stderr
+    assert "ulimit -f unlimited" in done.stderr
+    assert "permissions" not in done.stderr
+
+
+def test_a_library_that_does_not_fit_into_memory_is_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    error = as_error(ImportError("libtorch_cpu.so: failed to map segment from shared object"))
+    assert error is not None
+    assert (error.exit_code, error.message) == (1, "out of memory")
+    assert as_error(ImportError("cannot import name 'x'")) is None
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,12 @@ def test_an_adapter_is_replaced_whole(run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("message", "number"), [("No space left on device (os error 28)", errno.ENOSPC), ("broken", errno.EIO)]
+    ("message", "number"),
+    [
+        ("No space left on device (os error 28)", errno.ENOSPC),
+        ("File too large (os error 27)", errno.EFBIG),
+        ("broken", errno.EIO),
+    ],
 )
 def test_an_adapter_that_cannot_be_saved_leaves_the_former(run: Run, message: str, number: int) -> None:
     run.save_adapter(Adapter("former"))
