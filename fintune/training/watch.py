@@ -140,7 +140,7 @@ class Watch(TrainerCallback):
             "train",
             f"{note}; loss {loss:.3f} by step {step}, guessing by how often each label occurs has {guessing:.3f}",
         )
-        self._log({"step": step, "note": note, "mean_loss": loss, "guessing_loss": guessing})
+        self._log({"at_step": step, "note": note, "mean_loss": loss, "guessing_loss": guessing})
         return True
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:

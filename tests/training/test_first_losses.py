@@ -74,7 +74,7 @@ def test_a_run_says_it_once_where_it_is_so(
     assert sum(SAID in event.note for event in events) == times
     notes = [line for line in run.log() if "note" in line]
     assert [SAID in line["note"] for line in notes] == [True] * times
-    assert all(line["step"] == 8 and line["mean_loss"] > line["guessing_loss"] for line in notes)
+    assert all(line["at_step"] == 8 and line["mean_loss"] > line["guessing_loss"] for line in notes)
 
 
 def test_a_resumed_run_does_not_say_it_again(tiny_causal: Path, tmp_path: Path) -> None:
