@@ -14,7 +14,7 @@ from gguf import GGUFReader
 from safetensors.torch import load_file, save_file
 
 import fintune
-from fintune import exporting
+from fintune import exporting, manifest
 from fintune.converting import convert
 from fintune.errors import BrokenEnvironment, ModelError, RunError, UsageError
 from fintune.export import gguf_settings, state_dict
@@ -23,7 +23,7 @@ from fintune.exporting import export
 from fintune.exports import export_of
 from fintune.installing import with_extra
 from fintune.merging import merged
-from fintune.models import llama_layout, load_model
+from fintune.models import LoadedModel, llama_layout, load_model
 from fintune.models.gguf_file import read_gguf
 from fintune.opening import open_engine
 from fintune.run import Run
@@ -183,6 +183,8 @@ def test_an_adapter_that_changes_nothing_is_refused(plain: Run, tmp_path: Path) 
     run = Run(Path(shutil.copytree(plain.folder, tmp_path / "run")))
     file = run.adapter / "adapter_model.safetensors"
     save_file({name: torch.zeros_like(tensor) for name, tensor in load_file(file).items()}, file)
+    base = manifest.read(run).base
+    manifest.write(run, LoadedModel(None, None, "causal", "scored so", sha256=base.sha256, files=base.files))
     with pytest.raises(ModelError, match="the adapter changes no weight"):
         export(run, "merged")
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from fintune.errors import BrokenEnvironment
+from fintune.installing import with_extra
 from fintune.models import check_reference, embedded, listing, load_model
 from fintune.models.embedded import EMBEDDED, embedded_folder, state
 
@@ -84,7 +85,7 @@ def test_without_the_package_the_hint_names_the_extra(
     for attempt in (embedded_folder, lambda name: check_reference(name, "cpu")):
         with pytest.raises(BrokenEnvironment, match="the embedded model is not installed") as caught:
             attempt(reference)
-        assert "fintune[embedded]" in caught.value.hint
+        assert with_extra("embedded") in caught.value.hint
         assert caught.value.exit_code == 1
 
 
