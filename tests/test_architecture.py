@@ -19,6 +19,7 @@ LAYERS = [
         "printable",
         "layout",
         "installing",
+        "hub",
     },
     {
         "config",

@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from fintune.data.opening import Broken, Fields, Opening, need_columns
 from fintune.errors import DataError, did_you_mean, first_line
+from fintune.hub import from_cache, hub_answers
 
 HUB = "hf:"
 """prefix of `data.path` for a data set of the hub"""
@@ -31,7 +33,8 @@ def read_hub(path: Path, opening: Opening) -> Iterator[tuple[int, Fields | Broke
 
     name, subset, revision = parse_reference(opening.name)
     try:
-        found = datasets.load_dataset(name, subset, revision=revision)
+        with nullcontext() if hub_answers() else from_cache():
+            found = datasets.load_dataset(name, subset, revision=revision)
     except Exception as error:  # offline, gated, a script: it raises nearly anything
         raise _unreadable(opening, error) from None
     yield from _rows(_choose(found, opening), opening)

@@ -34,6 +34,8 @@ from fintune.sections import TrainSection
 MAJORITY = "majority"
 METRICS = ("accuracy", "mcc")
 _SHOWN = {"accuracy": "accuracy", "mcc": "MCC"}
+_ADVICE = " Try another train.learning_rate."
+"""to whoever trained it; of an adapter trained elsewhere nobody knows the train part"""
 _LEAST = 1e-15
 """of a probability whose logarithm is taken"""
 Relation = Literal["ahead", "behind", "no-better", "undecided", "too-few"]
@@ -164,7 +166,7 @@ def _nothing_learned(
     n, said = len(predictions), {p.label for p in predictions}
     if len(said) == 1 and len({p.gold for p in predictions}) > 1:
         label = said.pop() or "none that can be read"
-        text = f"Learned nothing: all {n:,} texts get the label '{label}'. Try another train.learning_rate."
+        text = f"Learned nothing: all {n:,} texts get the label '{label}'.{_ADVICE if counts else ''}"
         return [Statement("one-label", "severe", text, {"n": f"{n:,}", "label": label})]
     if not counts or not all(p.probabilities for p in predictions):
         return []
@@ -176,7 +178,7 @@ def _nothing_learned(
     figures = {"loss": f"{loss:.3f}", "chance": f"{chance:.3f}"}
     means = "Learned nothing: its" if useless else "Do not rely on its confidence: the"
     text = f"{means} loss of {loss:.3f} nats a text is above {chance:.3f}, that of guessing by how often each label occurs."
-    more = " Try another train.learning_rate." if useless else ""
+    more = _ADVICE if useless else ""
     return [Statement("loss" if useless else "confidence", "severe" if useless else "warning", text + more, figures)]
 
 

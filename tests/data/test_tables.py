@@ -140,6 +140,7 @@ def test_a_hub_set_is_asked_for_at_its_revision(tmp_path: Path, monkeypatch: pyt
         asked.append((arguments, options))
         return datasets.load_from_disk(str(saved(tmp_path / "set")))
 
+    monkeypatch.setattr("fintune.data.saved_sets.hub_answers", lambda: True)
     monkeypatch.setattr("datasets.load_dataset", load_dataset)
     found = rows("hf:owner/name/all@refs/convert/parquet#test")
     assert asked == [(("owner/name", "all"), {"revision": "refs/convert/parquet"})]
@@ -147,13 +148,19 @@ def test_a_hub_set_is_asked_for_at_its_revision(tmp_path: Path, monkeypatch: pyt
 
 
 def test_a_hub_that_cannot_be_reached_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    from huggingface_hub import constants
+
     def fail(*_: Any, **__: Any) -> None:
+        assert constants.HF_HUB_OFFLINE  # else it asks again for half a minute
         raise ConnectionError("Couldn't reach the hub\nat all")
 
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("fintune.data.saved_sets.hub_answers", lambda: False)
     monkeypatch.setattr("datasets.load_dataset", fail)
     with pytest.raises(DataError, match=r"hf:owner/name@abc: cannot be loaded: Couldn't reach the hub$") as caught:
         rows("hf:owner/name@abc#train")
     assert "save_to_disk" in caught.value.hint
+    assert not constants.HF_HUB_OFFLINE
 
 
 @pytest.mark.parametrize("name", ["a.parquet", "a.xlsx"])

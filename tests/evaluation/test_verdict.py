@@ -57,6 +57,11 @@ def test_one_label_for_all_texts_is_nothing_learned() -> None:
     assert found.text == "Learned nothing: all 90 texts get the label 'same'. Try another train.learning_rate."
 
 
+def test_whoever_did_not_train_is_not_told_how_to() -> None:
+    (found,) = judge(constant("same", 90), {}, LABELS, {})
+    assert found.text == "Learned nothing: all 90 texts get the label 'same'."
+
+
 def test_a_loss_above_guessing_is_nothing_learned() -> None:
     """Labels at random with confidence: the loss is far above ln 3."""
     (found,) = judge(answers(right(300, 0.33), sure=0.98, doubt=0.98), {}, LABELS, EVEN)

@@ -5,6 +5,8 @@ True
 """
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from fintune.errors import ModelError
 
@@ -42,3 +44,17 @@ def need_cached(reference: str, revision: str | None) -> None:
             f"model.base: '{reference}' is no folder here, and the hub does not answer",
             hint="Offline? Name a folder saved with save_pretrained, or embedded; or download it once with a network.",
         )
+
+
+@contextmanager
+def from_cache() -> Iterator[None]:
+    """Inside the block `datasets` asks nobody and reads what was downloaded before; it has no argument for that."""
+    import datasets
+    from huggingface_hub import constants
+
+    former = constants.HF_HUB_OFFLINE, datasets.config.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = datasets.config.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE, datasets.config.HF_HUB_OFFLINE = former
