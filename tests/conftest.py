@@ -1,5 +1,6 @@
 """The tiny models, the byte tokenizer and the tiny rows that every test shares; no test here needs a network."""
 
+import gc
 import json
 import os
 import signal
@@ -22,6 +23,17 @@ os.environ["OMP_NUM_THREADS"] = "1"  # two threads on a matrix of 32 x 32 only w
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 PHRASEBANK = SHARED / "financial_phrasebank" / "Sentences_AllAgree.txt"
+
+
+def pytest_collection_finish() -> None:
+    """Modules stay for good: left out of the search for garbage, which every training does twice, a third of its time here."""
+    import peft
+    import transformers
+
+    assert transformers.Trainer
+    assert peft.LoraConfig
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

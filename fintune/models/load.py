@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 from warnings import catch_warnings, filterwarnings
 
 from fintune.errors import ModelError
+from fintune.hub import hub_answers, need_cached
 from fintune.models import peft_files
 from fintune.models.digests import files_sha256, joined
 from fintune.models.embedding_rows import fit_rows
 from fintune.models.families import OVERFLOW_IN_HALF
-from fintune.hub import hub_answers, need_cached
 from fintune.models.peft_files import misfit_error
 from fintune.models.quantization import keep_packing, quantized, unpacked
 from fintune.models.references import (

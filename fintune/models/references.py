@@ -208,7 +208,12 @@ def loading_errors(what: str, *, local: bool = True) -> Iterator[None]:
     except SafetensorError as error:
         raise ModelError(f"{what}: damaged weights: {error}", hint="Copy or download the model again.") from error
     except Exception as error:  # a damaged file makes the loading libraries raise nearly anything
-        if is_out_of_memory(error) or (isinstance(error, OSError) and error.errno is not None):
+        if is_out_of_memory(error):
+            raise BrokenEnvironment(
+                f"{what}: does not fit into memory",
+                hint="Free some, raise the limit (ulimit -v), or load less: model.dtype: bfloat16, another model.base.",
+            ) from error
+        if isinstance(error, OSError) and error.errno is not None:
             raise
         told = " ".join(str(error).split())[:300] or type(error).__name__
         hint = (
