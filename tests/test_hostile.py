@@ -9,8 +9,8 @@ import pytest
 
 from tests.hostile import build, config_case, folder_case, outcome
 
-pytestmark = pytest.mark.slow
-"""benchmarks/hostile.py does more of the same"""
+NUMBERS = [range(8), pytest.param(range(8, 48), marks=pytest.mark.slow)]
+"""of drawn cases; benchmarks/hostile.py does more of the same"""
 
 
 @pytest.fixture(scope="module")
@@ -18,15 +18,16 @@ def bases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return build(tmp_path_factory.mktemp("hostile"))
 
 
+@pytest.mark.parametrize("numbers", NUMBERS, ids=len)
 @pytest.mark.parametrize("made", [folder_case, config_case])
 def test_what_is_hostile_is_refused_or_read(
-    made: object, bases: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    made: object, numbers: range, bases: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FINTUNE_CACHE", str(tmp_path / "cache"))
     warnings.filterwarnings("ignore")
     logging.disable()
     faults = []
-    for number in range(40):
+    for number in numbers:
         chosen = random.Random(number)
         case = made(bases, chosen, tmp_path / "case")  # type: ignore[operator]
         found = outcome(chosen.choice(case.commands))

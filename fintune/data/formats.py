@@ -26,6 +26,8 @@ class Format:
     """what its files are when neither they nor the config say otherwise; None for files that are not text"""
     has_columns: bool = True
     """whether `data.text_column` and its like choose among several"""
+    parts: bool = field(default=False, kw_only=True)
+    """whether `file#name` chooses a sheet, a split, a key"""
     need: str = field(default="", kw_only=True)
     """a package it needs beyond the core, in the extra `formats`"""
 
@@ -35,13 +37,13 @@ FORMATS: dict[str, Format] = {
     for f in (
         Format("csv", "a record a row; any delimiter, header or not, quoted line breaks", (".csv",), delimited.read_csv),
         Format("tsv", "csv with tabs", (".tsv", ".tab"), delimited.read_tsv),
-        Format("jsonl", "a JSON object or list a line", (".jsonl", ".ndjson"), json_files.read_json),
-        Format("json", "an array of records, an object that holds one, a table by columns", (".json",), json_files.read_json),
+        Format("jsonl", "a JSON object or list a line", (".jsonl", ".ndjson"), json_files.read_json, parts=True),
+        Format("json", "an array of records, an object that holds one, a table by columns", (".json",), json_files.read_json, parts=True),
         Format("parquet", "Parquet", (".parquet",), tables.read_parquet, None, need="pyarrow"),
-        Format("xlsx", "Excel; `book.xlsx#Sheet2` names a sheet, else the first", (".xlsx",), tables.read_xlsx, None, need="openpyxl"),
+        Format("xlsx", "Excel; `book.xlsx#Sheet2`, else the first sheet", (".xlsx",), tables.read_xlsx, None, parts=True, need="openpyxl"),
         Format("phrasebank", "`sentence@label` a line, as Financial PhraseBank has it", (), plain.read_phrasebank, "latin-1", False),
         Format("lines", "one unlabelled text a line (predict only)", (".txt",), plain.read_lines, "utf-8-sig", False),
-        Format("saved", "a folder that `datasets` saved; `folder#split` names a split", (), saved_sets.read_saved, None, need="datasets"),
-        Format("hub", "`hf:owner/name@revision#split`, Parquet revisions only", (), saved_sets.read_hub, None, need="datasets"),
+        Format("saved", "a folder that `datasets` saved; `folder#split`", (), saved_sets.read_saved, None, parts=True, need="datasets"),
+        Format("hub", "`hf:owner/name@revision#split`, Parquet revisions only", (), saved_sets.read_hub, None, parts=True, need="datasets"),
     )
 }  # fmt: skip

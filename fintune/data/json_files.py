@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Literal
 
-from fintune.data.json_window import Damaged, TooLong, Window
+from fintune.data.json_window import Damaged, Repeated, TooLong, Window, as_object
 from fintune.data.opening import Broken, Fields, Opening, cells, lines, need_columns
 from fintune.errors import DataError, did_you_mean
 
@@ -40,7 +40,12 @@ def read_json(path: Path, opening: Opening) -> Records:
     with ExitStack() as stack:
         window = _window(stack, path, opening)
         mark = window.first()
-        if _is_json_lines(path, opening, mark):
+        by_line = _is_json_lines(path, opening, mark)
+        if opening.part and (by_line or mark == "["):
+            raise DataError(
+                f"{opening.name}: holds records, none under '{opening.part}'", hint=f"Leave out '#{opening.part}'."
+            )
+        if by_line:
             yield from _lines(path, opening)
         elif mark == "[":
             yield from _elements(window, whole=True)
@@ -77,12 +82,14 @@ def _lines(path: Path, opening: Opening) -> Iterator[tuple[int, Fields | Broken]
             yield line, content
         elif content.strip():
             try:
-                yield line, _record(json.loads(content))
+                yield line, _record(json.loads(content, object_pairs_hook=as_object))
             except (ValueError, RecursionError) as error:
                 yield line, Broken(f"not JSON: {error}", _ONE_A_LINE)
 
 
 def _record(value: object, names: Sequence[str] | None = None) -> Fields | Broken:
+    if isinstance(value, Repeated):
+        return Broken(f"the key '{value.key}' stands in it twice", "Leave one of them.")
     if isinstance(value, dict):
         return value
     if isinstance(value, list):

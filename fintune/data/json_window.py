@@ -7,6 +7,7 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import TextIO
 
@@ -33,13 +34,29 @@ class TooLong(Damaged):
     """A value of more characters than any text has; what stands behind it can be read."""
 
 
+class Repeated(dict[str, object]):
+    """An object in which `key` stands twice: which of its values is meant nobody can tell."""
+
+    key: str = ""
+
+
+def as_object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """json's object_pairs_hook: a dict, or a Repeated."""
+    found = dict(pairs)
+    if len(found) == len(pairs):
+        return found
+    repeated = Repeated(found)
+    repeated.key = next(key for key, n in Counter(key for key, _ in pairs).items() if n > 1)
+    return repeated
+
+
 class Window:
     """Stands before a value; `line` is where, `number` counts the items of what is gone through."""
 
     def __init__(self, file: TextIO) -> None:
         self._file, self._text, self._at = file, "", 0
         self.line, self.number = 1, 0
-        self._decoder = json.JSONDecoder()
+        self._decoder = json.JSONDecoder(object_pairs_hook=as_object)
 
     def first(self) -> str:
         """The next character that is not blank, "" at the end; the window starts there afterwards."""

@@ -68,6 +68,10 @@ def open_source(source: Source, reading: Reading) -> Opened:
         raise BrokenEnvironment(
             f"{source.reference}: reading {format_.name} needs {format_.need}", hint=with_extra("formats")
         )
+    if source.part and not format_.parts:
+        raise DataError(
+            f"{source.reference}: {format_.name} has no part '{source.part}'", hint=f"Leave out '#{source.part}'."
+        )
     encoding = "utf-8"
     if format_.encoding is not None:
         encoding = find_encoding(source.path, format_.encoding) if reading.encoding == "auto" else reading.encoding

@@ -175,3 +175,21 @@ def test_the_limit_belongs_to_an_element(tmp_path: Path) -> None:
     found, faults = both(tmp_path / "a.json")
     assert found == EXPECTED
     assert faults == [(f"a.json:1[{place}]", "longer than 1,000,000 characters") for place in (3, 4)]
+
+
+@pytest.mark.parametrize("form", ["[{}]", "{}", '{{"data": [{}]}}', "[\n{}\n]"])
+def test_a_key_that_stands_twice_is_no_record(tmp_path: Path, form: str) -> None:
+    path = tmp_path / "a.json"
+    good = json.dumps({"text": "rose", "label": "up"})
+    path.write_text(form.replace("{}", good[:-1] + ', "label": "down"}').replace("{{", "{").replace("}}", "}"))
+    rows, ((_, problem),) = both(path)
+    assert rows == []
+    assert problem == "the key 'label' stands in it twice"
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.json", "a.jsonl"])
+def test_a_part_that_a_file_cannot_have_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("".join(f"{json.dumps({'text': f'a {i}', 'label': 'up'})}\n" for i in range(3)))
+    with pytest.raises(DataError, match="'spring'") as caught:
+        list(read(str(tmp_path / f"{name}#spring")))
+    assert caught.value.hint == "Leave out '#spring'."
