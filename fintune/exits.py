@@ -23,7 +23,7 @@ def as_error(failure: BaseException) -> FintuneError | None:
     if is_out_of_memory(failure):
         return BrokenEnvironment(
             "out of memory",
-            hint="Lower train.micro_batch_tokens, evaluation.batch_size, model.max_length or method.r.",
+            hint="Free some, raise the limit (ulimit -v), or lower train.micro_batch_tokens, evaluation.batch_size or model.max_length.",
         )
     if isinstance(failure, OSError):
         return _from_os(failure)

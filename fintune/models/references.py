@@ -36,7 +36,7 @@ INDEX = "model.safetensors.index.json"
 ADAPTER = "adapter_config.json"
 _KINDS = f"Name a folder, a .gguf file, a hub id, {' or '.join(EMBEDDED)}."
 
-_MOVED = "If it has moved: --base FOLDER with predict, evaluate and explain, --set model.base=FOLDER with train."
+_MOVED = "If it has moved: --base FOLDER with predict, evaluate, explain, merge and export, --set model.base=FOLDER with train."
 
 
 def check_reference(reference: str, device: str) -> None:
