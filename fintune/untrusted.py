@@ -29,6 +29,9 @@ LARGEST = 64 * 2**20
 """bytes of a file that is read whole"""
 LARGEST_LIST = 2**30
 """bytes of one with a line or an id for each row of the data"""
+_HOLE = 2**30
+"""bytes above which a file must be held by blocks of the disk, one for every _LEAST_HELD; compressed disks hold a thirtieth"""
+_LEAST_HELD = 1000
 LARGEST_CONFIG = 2**20
 """characters of a YAML file"""
 DEEPEST = 40
@@ -54,6 +57,13 @@ def open_plain(path: Path) -> BufferedReader:
         os.close(number)
         raise OSError(errno.EINVAL, "not a plain file", str(path))
     return os.fdopen(number, "rb")
+
+
+def need_content(file: BufferedReader) -> None:
+    """Refuse a file that is long and was hardly written, which would be read for hours. Raises OSError."""
+    found = os.fstat(file.fileno())
+    if _HOLE < found.st_size > 512 * _LEAST_HELD * getattr(found, "st_blocks", found.st_size):
+        raise OSError(errno.EINVAL, f"{found.st_size:,} bytes long, of which hardly any were written", str(file.name))
 
 
 def read_bytes(path: Path, *, most: int = LARGEST) -> bytes:

@@ -29,6 +29,14 @@ def test_only_plain_files_are_opened(tmp_path: Path) -> None:
                 read(place)
 
 
+def test_a_hole_is_not_gone_through(tmp_path: Path) -> None:
+    place = tmp_path / "tokenizer.json"
+    place.write_text("{}")
+    os.truncate(place, 2**40)
+    with pytest.raises(OSError, match="1,099,511,627,776 bytes long, of which hardly any were written"):
+        sha256(place)
+
+
 def test_a_file_is_read_up_to_its_bound(tmp_path: Path) -> None:
     place = tmp_path / "f"
     place.write_bytes(b"a\r\nb")

@@ -42,23 +42,28 @@ def byte_tokenizer() -> Any:
 
 
 @cache
-def charsmap() -> bytes:
-    """SentencePiece's table of its usual normalisation (NFKC and blanks), which it writes into every model."""
+def charsmap(rules: str = "") -> bytes:
+    """SentencePiece's table of its usual normalisation (NFKC and blanks), which it writes into every model; or of a few rules."""
     import io
+    import tempfile
 
     from sentencepiece import SentencePieceProcessor, SentencePieceTrainer
     from sentencepiece.sentencepiece_model_pb2 import ModelProto
 
     made = io.BytesIO()
-    SentencePieceTrainer.train(
-        sentence_iterator=iter(["a b"]), model_writer=made, vocab_size=6, hard_vocab_limit=False, minloglevel=2
-    )
+    with tempfile.NamedTemporaryFile("w", suffix=".tsv") as file:
+        file.write(rules)
+        file.flush()
+        SentencePieceTrainer.train(
+            sentence_iterator=iter(["a b"]), model_writer=made, vocab_size=6, hard_vocab_limit=False, minloglevel=2,
+            **({"normalization_rule_tsv": file.name} if rules else {}),
+        )  # fmt: skip
     assert SentencePieceProcessor(model_proto=made.getvalue()).get_piece_size()
     return bytes(ModelProto.FromString(made.getvalue()).normalizer_spec.precompiled_charsmap)
 
 
-def unigram_tokenizer() -> Any:
-    """As T5's: pieces with scores, `▁` for a space, `</s>` behind every text; 259 tokens."""
+def unigram_tokenizer(rules: str = "FF10\t30\nA0\t20\n") -> Any:
+    """As T5's: pieces with scores, `▁` for a space, `</s>` behind every text; 259 tokens. `rules`: of its normalisation, "" for T5's."""
     import string
 
     from tokenizers.normalizers import Precompiled
@@ -68,7 +73,7 @@ def unigram_tokenizer() -> Any:
     pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), *((p, -4.0 - 0.01 * i) for i, p in enumerate(letters))]
     pieces += [(f"<extra_id_{i}>", 0.0) for i in reversed(range(259 - len(pieces)))]
     tokenizer = T5TokenizerFast(vocab=pieces, extra_ids=0)
-    tokenizer.backend_tokenizer.normalizer = Precompiled(charsmap())
+    tokenizer.backend_tokenizer.normalizer = Precompiled(charsmap(rules))
     return tokenizer
 
 

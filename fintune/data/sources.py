@@ -14,7 +14,7 @@ from pathlib import Path
 
 from fintune.data.saved_sets import HUB, is_saved, parse_reference
 from fintune.errors import DataError
-from fintune.untrusted import need_name, open_plain
+from fintune.untrusted import need_content, need_name, open_plain
 
 BUILTIN = "builtin:"
 """prefix of `data.path` for the sets that ship with the package"""
@@ -51,6 +51,7 @@ def sha256(file: Path) -> str:
         listed = (f"{p.relative_to(file)} {sha256(p)}\n" for p in sorted(file.rglob("*")) if p.is_file())
         return hashlib.sha256("".join(listed).encode()).hexdigest()
     with open_plain(file) as stream:
+        need_content(stream)
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
