@@ -108,7 +108,7 @@ def _width(character: str) -> int:
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether memory ran out, which torch says in a RuntimeError of its own on CPU and on GPU."""
-    told = isinstance(error, RuntimeError) and re.search("an(no|')t allocate memory|out of memory", str(error))
+    told = isinstance(error, RuntimeError) and re.search("[Cc]an(not|'t) allocate memory|out of memory", str(error))
     unmapped = isinstance(error, ImportError) and "failed to map segment" in str(
         error
     )  # ulimit -v, of a library's own code

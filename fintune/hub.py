@@ -8,8 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from fintune.errors import ModelError
-
+_ONE = threading.Lock()
 _PATIENCE = 1.5
 """seconds; a name that cannot be looked up takes the system longer"""
 
@@ -35,26 +34,19 @@ def hub_answers() -> bool:
     return answered.is_set()
 
 
-def need_cached(reference: str, revision: str | None) -> None:
-    """Refuse a hub id that was not downloaded before. Raises ModelError."""
-    from huggingface_hub import try_to_load_from_cache
-
-    if not isinstance(try_to_load_from_cache(reference, "config.json", revision=revision), str):
-        raise ModelError(
-            f"model.base: '{reference}' is no folder here, and the hub does not answer",
-            hint="Offline? Name a folder saved with save_pretrained, or embedded; or download it once with a network.",
-        )
-
-
 @contextmanager
 def from_cache() -> Iterator[None]:
-    """Inside the block `datasets` asks nobody and reads what was downloaded before; it has no argument for that."""
+    """Inside the block `datasets` asks nobody and reads what was downloaded before; it has no argument for that.
+
+    The switch is the whole process's: one thread at a time has it, so that the last one out leaves it as the first found it.
+    """
     import datasets
     from huggingface_hub import constants
 
-    former = constants.HF_HUB_OFFLINE, datasets.config.HF_HUB_OFFLINE
-    constants.HF_HUB_OFFLINE = datasets.config.HF_HUB_OFFLINE = True
-    try:
-        yield
-    finally:
-        constants.HF_HUB_OFFLINE, datasets.config.HF_HUB_OFFLINE = former
+    with _ONE:
+        former = constants.HF_HUB_OFFLINE, datasets.config.HF_HUB_OFFLINE
+        constants.HF_HUB_OFFLINE = datasets.config.HF_HUB_OFFLINE = True
+        try:
+            yield
+        finally:
+            constants.HF_HUB_OFFLINE, datasets.config.HF_HUB_OFFLINE = former

@@ -29,9 +29,8 @@ LARGEST = 64 * 2**20
 """bytes of a file that is read whole"""
 LARGEST_LIST = 2**30
 """bytes of one with a line or an id for each row of the data"""
-_HOLE = 2**30
-"""bytes above which a file must be held by blocks of the disk, one for every _LEAST_HELD; compressed disks hold a thirtieth"""
-_LEAST_HELD = 1000
+_MOST_HOLES = 2**32
+"""bytes of a file that were never written; reading them takes some seconds"""
 LARGEST_CONFIG = 2**20
 """characters of a YAML file"""
 DEEPEST = 40
@@ -60,10 +59,32 @@ def open_plain(path: Path) -> BufferedReader:
 
 
 def need_content(file: BufferedReader) -> None:
-    """Refuse a file that is long and was hardly written, which would be read for hours. Raises OSError."""
-    found = os.fstat(file.fileno())
-    if _HOLE < found.st_size > 512 * _LEAST_HELD * getattr(found, "st_blocks", found.st_size):
-        raise OSError(errno.EINVAL, f"{found.st_size:,} bytes long, of which hardly any were written", str(file.name))
+    """Refuse a file with long holes, which would be read for hours; a disk that knows of none says so. Raises OSError."""
+    holes = 0
+    for start, end in _holes(file.fileno()):
+        holes += end - start
+        if holes > _MOST_HOLES:
+            told = (
+                f"{os.fstat(file.fileno()).st_size:,} bytes long, of which more than {_MOST_HOLES:,} were never written"
+            )
+            raise OSError(errno.EINVAL, told, str(file.name))
+
+
+def _holes(number: int) -> Iterator[tuple[int, int]]:
+    """Where they begin and end, by lseek(2). Leaves the file at its beginning."""
+    size, at = os.fstat(number).st_size, 0
+    while (start := _next(number, "SEEK_HOLE", at, size)) < size:
+        at = _next(number, "SEEK_DATA", start, size)
+        yield start, at
+    os.lseek(number, 0, os.SEEK_SET)
+
+
+def _next(number: int, what: str, at: int, size: int) -> int:
+    """The next place of this sort; the end where there is none, or the system cannot tell."""
+    try:
+        return os.lseek(number, at, getattr(os, what))
+    except (OSError, AttributeError):
+        return size
 
 
 def read_bytes(path: Path, *, most: int = LARGEST) -> bytes:

@@ -25,15 +25,17 @@ SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 PHRASEBANK = SHARED / "financial_phrasebank" / "Sentences_AllAgree.txt"
 
 
-def pytest_collection_finish() -> None:
-    """Modules stay for good: left out of the search for garbage, which every training does twice, a third of its time here."""
-    import peft
-    import transformers
+_left_out = 0
+"""modules loaded when garbage was last told to leave them out"""
 
-    assert transformers.Trainer
-    assert peft.LoraConfig
-    gc.collect()
-    gc.freeze()
+
+def pytest_runtest_teardown() -> None:
+    """Modules stay for good: left out of the search for garbage, which every training does twice, a third of its time here."""
+    global _left_out  # noqa: PLW0603
+    if len(sys.modules) > _left_out + 300:
+        gc.collect()
+        gc.freeze()
+        _left_out = len(sys.modules)
 
 
 @pytest.fixture(autouse=True)

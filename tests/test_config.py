@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from fintune.config import dump, load
+from fintune.config import dump, load, unchecked
 from fintune.errors import ConfigError
 from fintune.template import template
+from fintune.untrusted import parse_yaml
 
 
 def problems(raw: dict[str, Any]) -> list[str]:
@@ -79,6 +80,21 @@ def test_a_problem_names_its_place(raw: dict[str, Any], message: str) -> None:
 def test_a_problem_says_what_is_allowed(raw: dict[Any, Any], problem: str) -> None:
     (line,) = problems(raw)
     assert line.startswith(problem)
+
+
+def test_a_file_is_parsed_once_and_what_one_does_to_it_is_ones_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsed: list[str] = []
+    monkeypatch.setattr("fintune.config.parse_yaml", lambda text: parsed.append(text) or parse_yaml(text))
+    path = tmp_path / "run.yaml"
+    path.write_text("name: once, of this test alone\ntask: {labels: [up, down]}\n")
+    first = unchecked(path)
+    first["task"]["labels"].append("mine")
+    assert unchecked(path)["task"]["labels"] == ["up", "down"]
+    assert len(parsed) == 1
+    path.write_text("name: changed, in this test alone\n")
+    assert unchecked(path) == {"name": "changed, in this test alone"}
 
 
 def test_numbers_are_numbers_and_labels_stay_text(tmp_path: Path) -> None:

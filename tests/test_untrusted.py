@@ -33,8 +33,22 @@ def test_a_hole_is_not_gone_through(tmp_path: Path) -> None:
     place = tmp_path / "tokenizer.json"
     place.write_text("{}")
     os.truncate(place, 2**40)
-    with pytest.raises(OSError, match="1,099,511,627,776 bytes long, of which hardly any were written"):
+    with pytest.raises(
+        OSError, match="1,099,511,627,776 bytes long, of which more than 4,294,967,296 were never written"
+    ):
         sha256(place)
+
+
+def test_a_hole_that_is_read_in_no_time_changes_no_digest(tmp_path: Path) -> None:
+    for name, between in (("holed", None), ("full", b"\0" * 2**20)):
+        with (tmp_path / name).open("wb") as file:
+            file.write(b"a")
+            if between is None:
+                file.seek(2**20, 1)
+            else:
+                file.write(between)
+            file.write(b"b")
+    assert sha256(tmp_path / "holed") == sha256(tmp_path / "full")
 
 
 def test_a_file_is_read_up_to_its_bound(tmp_path: Path) -> None:
@@ -226,5 +240,24 @@ def test_a_hub_that_never_answers_is_waited_for_briefly(monkeypatch: pytest.Monk
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     monkeypatch.setattr(hub, "_PATIENCE", 0.05)
     assert not hub.hub_answers()
-    assert not over.is_set()
     over.set()
+
+
+def test_one_thread_at_a_time_is_offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    inside = threading.Event()
+
+    def enter() -> None:
+        with hub.from_cache():
+            inside.set()
+
+    other = threading.Thread(target=enter)
+    with hub.from_cache():
+        assert constants.HF_HUB_OFFLINE
+        other.start()
+        assert not inside.wait(0.1)
+    other.join()
+    assert inside.is_set()
+    assert not constants.HF_HUB_OFFLINE

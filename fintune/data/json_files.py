@@ -5,6 +5,7 @@ What a file holds is told by its first lines and keys; `file.json#key` names a m
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -154,6 +155,8 @@ def _of_object(path: Path, opening: Opening) -> Records:
                 return
             members = _members(_window(stack, path, opening, *keys))
         layout = _layout(members, opening)
+        if layout not in ("record", "by id"):
+            _need_each_once(opening, members)
         if layout == "record":
             yield from _one_after_another(_window(stack, path, opening, *keys))
         elif layout == "by id":
@@ -217,6 +220,12 @@ def _need_member(opening: Opening, members: Sequence[_Member]) -> None:
     if opening.part not in keys:
         hint = did_you_mean(opening.part, keys) if keys else _ONE_A_LINE
         raise DataError(f"{opening.name}: no rows under '{opening.part}'", hint=hint)
+
+
+def _need_each_once(opening: Opening, members: Sequence[_Member]) -> None:
+    key, count = Counter(member.key for member in members).most_common(1)[0]
+    if count > 1:
+        raise DataError(f"{opening.name}: the key '{key}' stands in it twice", hint="Leave one of them.")
 
 
 def _by_columns(stack: ExitStack, path: Path, opening: Opening, keys: Sequence[str], found: Sequence[str]) -> Records:

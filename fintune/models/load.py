@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from warnings import catch_warnings, filterwarnings
 
 from fintune.errors import ModelError
-from fintune.hub import hub_answers, need_cached
+from fintune.hub import hub_answers
 from fintune.models import peft_files
 from fintune.models.digests import files_sha256, joined
 from fintune.models.embedding_rows import fit_rows
@@ -95,7 +95,7 @@ def load_model(  # noqa: PLR0913
     local = place != reference or Path(place).is_dir()
     offline = not local and not hub_answers()
     if offline:
-        need_cached(reference, revision)
+        _need_cached(reference, revision)
     files = files_sha256(Path(place)) if local else {}
     options: dict[str, Any] = {"revision": revision, "local_files_only": local or offline, "trust_remote_code": False}
     fewer_bits = quantized(quantization, precision, target, double=double)
@@ -124,6 +124,17 @@ def load_model(  # noqa: PLR0913
     else:
         model = model.to(target)
     return LoadedModel(model.eval(), tokenizer, kind, reference, digest, files)
+
+
+def _need_cached(reference: str, revision: str | None) -> None:
+    """Refuse a hub id that was not downloaded before. Raises ModelError."""
+    from huggingface_hub import try_to_load_from_cache
+
+    if not isinstance(try_to_load_from_cache(reference, "config.json", revision=revision), str):
+        raise ModelError(
+            f"model.base: '{reference}' is no folder here, and the hub does not answer",
+            hint="Offline? Name a folder saved with save_pretrained, or embedded; or download it once with a network.",
+        )
 
 
 def _need_whole(reference: str, model: Any, loading: Mapping[str, Any]) -> None:

@@ -177,14 +177,27 @@ def test_the_limit_belongs_to_an_element(tmp_path: Path) -> None:
     assert faults == [(f"a.json:1[{place}]", "longer than 1,000,000 characters") for place in (3, 4)]
 
 
-@pytest.mark.parametrize("form", ["[{}]", "{}", '{{"data": [{}]}}', "[\n{}\n]"])
+@pytest.mark.parametrize("form", ["[%s]", "%s", '{"data": [%s]}', "[\n%s\n]"])
 def test_a_key_that_stands_twice_is_no_record(tmp_path: Path, form: str) -> None:
     path = tmp_path / "a.json"
-    good = json.dumps({"text": "rose", "label": "up"})
-    path.write_text(form.replace("{}", good[:-1] + ', "label": "down"}').replace("{{", "{").replace("}}", "}"))
+    path.write_text(form % '{"text": "rose", "label": "up", "label": "down"}')
     rows, ((_, problem),) = both(path)
     assert rows == []
     assert problem == "the key 'label' stands in it twice"
+
+
+@pytest.mark.parametrize(
+    ("key", "content"),
+    [
+        ("data", '{"data": [{"text": "a", "label": "up"}], "data": [{"text": "b", "label": "up"}]}'),
+        ("columns", '{"columns": ["text", "label"], "columns": ["label", "text"], "data": [["a", "up"]]}'),
+        ("text", '{"text": ["a"], "label": ["up"], "text": ["b"]}'),
+    ],
+)
+def test_a_table_that_stands_twice_is_refused(tmp_path: Path, key: str, content: str) -> None:
+    (tmp_path / "a.json").write_text(content)
+    with pytest.raises(DataError, match=f"the key '{key}' stands in it twice"):
+        both(tmp_path / "a.json")
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.json", "a.jsonl"])

@@ -143,6 +143,27 @@ def test_a_missing_reference_is_named(reference: str, message: str) -> None:
         load_model(reference)
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("unable to mmap 1072419256 bytes from file <model.safetensors>: Cannot allocate memory (12)"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes"),
+        RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+    ],
+)
+def test_a_model_that_does_not_fit_into_memory_is_not_called_damaged(
+    tiny_causal: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("transformers.AutoModelForCausalLM.from_pretrained", fail)
+    with pytest.raises(BrokenEnvironment, match=r"causal0?: does not fit into memory") as caught:
+        load_model(str(tiny_causal), device="cpu")
+    assert "ulimit -v" in caught.value.hint
+
+
 def test_a_folder_without_a_model(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"no config\.json"):
         load_model(str(tmp_path))
