@@ -57,6 +57,12 @@ def test_one_label_for_all_texts_is_nothing_learned() -> None:
     assert found.text == "Learned nothing: all 90 texts get the label 'same'. Try another train.learning_rate."
 
 
+def test_one_label_for_a_few_texts_proves_nothing() -> None:
+    """Three new texts of a leaking file: a model that is right elsewhere may well miss the one that differs."""
+    found = judge(constant("same", 3), {}, LABELS, EVEN)
+    assert "one-label" not in {statement.kind for statement in found}
+
+
 def test_whoever_did_not_train_is_not_told_how_to() -> None:
     (found,) = judge(constant("same", 90), {}, LABELS, {})
     assert found.text == "Learned nothing: all 90 texts get the label 'same'."
