@@ -24,6 +24,7 @@ lint: .venv/.dev  ## style, types, generated docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
 	$(BIN)/python docs/generate.py --check
 
 docs: .venv/.dev  ## write the generated parts of the docs anew

@@ -25,7 +25,7 @@ _MEASURED = """
 import json, resource, runpy, sys
 sys.argv = {arguments!r}
 try:
-    runpy.run_module("fintune.cli", run_name="__main__")
+    runpy.run_module("fintune.cli.app", run_name="__main__")
 except SystemExit as ended:
     code = ended.code
 print(json.dumps({{"code": code or 0, "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}}), file=open({result!r}, "w"))

@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 from SetSimilaritySearch import all_pairs
 
-from fintune.data.cleanup import clean
-from fintune.data.duplicates import clusters, shingles
-from fintune.data.readers import read
+from fintune.data.quality.cleanup import clean
+from fintune.data.quality.duplicates import clusters, shingles
+from fintune.data.readers.read import read
 from fintune.data.splits import Plan, divide
 from fintune.records import Example
 
@@ -47,7 +47,7 @@ def write(path: Path, examples: Sequence[Example]) -> str:
 def trained(fold: int, folds: dict[str, list[Example]], folder: Path, sets: Sequence[str]) -> Any:
     """The run that has seen the other folds alone; a finished one is read again."""
     import fintune
-    from fintune.run import Run
+    from fintune.runs.run import Run
 
     rest = [e for name, part in folds.items() if name != str(fold) for e in part]
     overrides = [

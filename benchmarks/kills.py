@@ -19,7 +19,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from fintune.run import Run
+from fintune.runs.run import Run
 
 CONFIG = Path(__file__).resolve().parents[1] / "examples" / "quickstart.yaml"
 _FILES = ("adapter/adapter_model.safetensors", "adapter/adapter_config.json", "scores.json")
@@ -50,7 +50,7 @@ def command(arguments: argparse.Namespace, output: Path, *more: str) -> list[str
     """The run, writing below `output`."""
     sets = [f"output={output}", f"model.base={arguments.base}", *arguments.set]
     return [
-        sys.executable, "-m", "fintune.cli", "train", str(CONFIG),
+        sys.executable, "-m", "fintune.cli.app", "train", str(CONFIG),
         *(word for one in sets for word in ("--set", one)), *more,
     ]  # fmt: skip
 

@@ -16,8 +16,8 @@ from typing import Any
 
 def step(model: Any, batch: Any, optimizer: Any) -> tuple[float, float]:
     """Seconds and loss of one step: forward, backward, AdamW."""
-    from fintune.training.loss import answer_loss
-    from fintune.trunk.shortcuts import Shortcuts
+    from fintune.models.loss import answer_loss
+    from fintune.models.shortcuts.shortcuts import Shortcuts
 
     begun = time.perf_counter()
     given = {name: tensor for name, tensor in batch.items() if name not in ("labels", "weights")}
@@ -35,11 +35,12 @@ def compare(dropout: float, steps: int, data: str, base: str) -> dict[str, Any]:
     import torch
     from transformers import set_seed
 
-    from fintune.config import load
+    from fintune.config.load import load
+    from fintune.config.prepare import prepare
     from fintune.methods import METHODS
     from fintune.models import load_model
-    from fintune.preparation import encode, prepare
-    from fintune.training.batching import collator
+    from fintune.models.batches import collator
+    from fintune.training.encode import encode
     from fintune.training.leanly import leanly
 
     config = load({"model": {"base": base, "max_length": 128}, "data": {"path": data}})

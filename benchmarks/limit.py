@@ -29,13 +29,13 @@ def main() -> None:
     import torch
     from torch.nn import functional as F
 
+    from fintune.config.train import TrainSection
     from fintune.methods import METHODS
-    from fintune.methods.lora import LoraOptions
+    from fintune.methods.lora.lora import LoraOptions
     from fintune.models import load_model
-    from fintune.models.stack import blocks
-    from fintune.sections import TrainSection
+    from fintune.models.blocks import blocks
+    from fintune.models.shortcuts.shortcuts import Shortcuts
     from fintune.training.leanly import leanly
-    from fintune.trunk.shortcuts import Shortcuts
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--base", default="embedded")

@@ -46,9 +46,9 @@ def worked(loaded: Any, encoded: Sequence[Any]) -> list[float]:
 
 
 def ours(loaded: Any, encoded: Sequence[Any]) -> list[float]:
-    """Seconds of each step of fintune.training.trainer.train."""
-    from fintune.config import load
-    from fintune.training.trainer import Hooks, Judgement, train
+    """Seconds of each step of fintune.training.loop.trainer.train."""
+    from fintune.config.load import load
+    from fintune.training.loop.trainer import Hooks, Judgement, train
 
     ticks: list[float] = [time.perf_counter()]
     hooks = Hooks(
@@ -68,12 +68,13 @@ def child(kind: str, steps: int, data: str) -> None:
     import torch
     from transformers import MT5Config, MT5ForConditionalGeneration
 
-    from fintune.config import load
+    from fintune.config.load import load
+    from fintune.config.prepare import prepare
     from fintune.methods import METHODS
     from fintune.models import LoadedModel
     from fintune.models.load import load_tokenizer
-    from fintune.preparation import encode, prepare
-    from fintune.training.memory import peak_memory
+    from fintune.runtime.memory import peak_memory
+    from fintune.training.encode import encode
 
     config = load({"model": {"base": "embedded", "max_length": 128}, "data": {"path": data}})
     tokenizer = load_tokenizer("embedded")

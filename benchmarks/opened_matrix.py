@@ -29,7 +29,7 @@ def main() -> None:
             for number, case in enumerate([*methods(), *variants(family)]):
                 folder = Path(place) / f"{family}-{number}"
                 if (model := saved(family, case.method, Path(place) / "models")) is not None:
-                    with patch("fintune.proving.cache_folder", lambda folder=folder: folder / "cache"):
+                    with patch("fintune.inference.proof.cache_folder", lambda folder=folder: folder / "cache"):
                         found[case.label][family] = opened(case, model, folder / "run", given.dtype)
     print(f"| {given.dtype} | {' | '.join(families)} |\n|{'---|' * (len(families) + 1)}")
     for label, row in found.items():

@@ -19,7 +19,7 @@ EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "phrasebank-fast.ya
 def healed(data: str, layers: int, folder: Path, sets: list[str]) -> Any:
     """A run on the model pruned to so many blocks (0: with all of them)."""
     import fintune
-    from fintune.trimming import prune
+    from fintune.compression.prune import prune
 
     overrides = [f"data.path={data}", f"output={folder}", f"name=layers-{layers}", "evaluation.test=false", *sets]
     if layers:
@@ -30,13 +30,12 @@ def healed(data: str, layers: int, folder: Path, sets: list[str]) -> Any:
 
 def rates(runs: dict[int, Any], rounds: int) -> dict[int, list[float]]:
     """Texts of the validation part a second, the runs in turns."""
-    from fintune.opening import open_engine
-    from fintune.tasks import TASKS
+    from fintune.inference.open import open_engine
 
     found: dict[int, list[float]] = {layers: [] for layers in runs}
     engines = {layers: open_engine(run) for layers, run in runs.items()}
     run = next(iter(runs.values()))
-    task = TASKS[run.config().task.name].build(run.config().task)
+    task = run.config().build_task()
     lines = (run.folder / "predictions.validation.jsonl").read_text("utf-8").splitlines()
     prompts = [task.prompt(json.loads(line)["text"]) for line in lines]
     for _ in range(rounds):

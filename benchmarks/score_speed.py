@@ -52,14 +52,13 @@ def child(side: str, folder: str, count: int) -> None:
     """Run one side and print its figures as JSON."""
     from dataclasses import replace
 
-    from fintune.assembly import load_tuned
-    from fintune.opening import open_engine
-    from fintune.run import Run
-    from fintune.tasks import TASKS
-    from fintune.training.memory import peak_memory
+    from fintune.inference.load import load_tuned
+    from fintune.inference.open import open_engine
+    from fintune.runs.run import Run
+    from fintune.runtime.memory import peak_memory
 
     run = Run.open(folder)
-    task = TASKS[run.config().task.name].build(run.config().task)
+    task = run.config().build_task()
     lines = [json.loads(s) for s in (run.folder / "predictions.validation.jsonl").read_text("utf-8").splitlines()]
     lines = [lines[i % len(lines)] for i in range(count)]
     prompts, labels = [task.prompt(line["text"]) for line in lines], [line["label"] for line in lines]

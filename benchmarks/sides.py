@@ -102,12 +102,12 @@ def trl_sft(loaded: Any, encoded: Sequence[Any], plan: Plan) -> Steps:
 
 
 def ours(loaded: Any, encoded: Sequence[Any], plan: Plan, *, lean: bool = True, objective: str = "tokens") -> Steps:
-    """fintune.training.trainer.train, logging included; with a trunk cache (filled before) where the adapter allows one."""
+    """fintune.training.loop.trainer.train, logging included; with a trunk cache (filled before) where the adapter allows one."""
     import torch
 
-    from fintune.sections import TrainSection
-    from fintune.training.trainer import Hooks, Judgement, train
-    from fintune.trunk.shortcuts import Shortcuts
+    from fintune.config.train import TrainSection
+    from fintune.models.shortcuts.shortcuts import Shortcuts
+    from fintune.training.loop.trainer import Hooks, Judgement, train
 
     rows, examples = None, list(encoded)
     if objective == "candidates":
@@ -135,8 +135,8 @@ def ours(loaded: Any, encoded: Sequence[Any], plan: Plan, *, lean: bool = True, 
 
 
 def _trunk(loaded: Any, examples: Sequence[Any], settings: Any, folder: Path) -> Any:
-    from fintune.trunk.finding import NoTrunk, find_trunk
-    from fintune.trunk.opening import open_cache
+    from fintune.models.shortcuts.trunk import NoTrunk, find_trunk
+    from fintune.training.trunk import open_cache
 
     try:
         return open_cache(find_trunk(loaded.model, loaded.kind), loaded, examples, [], settings, folder)

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import fintune
-from fintune.config import load
-from fintune.export_tables import exports, markdown
-from fintune.exporting import export, export_all
-from fintune.gathering import gather
-from fintune.preparation import divided
+from fintune.config.load import load
+from fintune.data.load import gather
+from fintune.data.prepare import divided
+from fintune.export.export import export, export_all
+from fintune.export.table import exports, markdown
 
 SHAPE = {
     "d_model": 256, "d_kv": 32, "d_ff": 512, "num_layers": 4, "num_decoder_layers": 2, "num_heads": 8, "dropout_rate": 0.1,
@@ -68,7 +68,7 @@ def main() -> None:
     for family in ("T5", "MT5"):
         folder = given.folder / family
         config = load(settings(folder, given.data, folder))
-        texts = [row.text for row in divided(config, gather(config))[0]["train"]]
+        texts = [row.text for row in divided(config.data, gather(config.data, config.build_task()))[0]["train"]]
         made = fintune.train(settings(
             fresh(family, texts, folder), given.data, folder, name="full", method={"name": "full"},
             train={"epochs": given.epochs, "learning_rate": 1e-3, "batch_size": 16},

@@ -7,9 +7,9 @@ import argparse
 
 import numpy as np
 
-from fintune.data.cleanup import clean
-from fintune.data.duplicates import clusters, twins
-from fintune.data.readers import read
+from fintune.data.quality.cleanup import clean
+from fintune.data.quality.duplicates import clusters, twins
+from fintune.data.readers.read import read
 from fintune.data.splits import Plan, divide
 from fintune.records import Example
 

@@ -23,7 +23,7 @@ def timed(data: str, seed: int, target: float, sets: list[str]) -> dict[str, Any
     import os
 
     import fintune
-    from fintune.progress import Progress, listening
+    from fintune.runtime.progress import Progress, listening
 
     marks: dict[str, float] = {}
 

@@ -30,12 +30,13 @@ def child(side: str, batch_size: int, steps: int, data: str, base: str, *, alike
     import numpy as np
     from transformers import set_seed
 
-    from fintune.config import load
+    from fintune.config.load import load
+    from fintune.config.prepare import prepare
     from fintune.methods import METHODS
     from fintune.models import load_model
-    from fintune.preparation import encode, prepare
-    from fintune.training.batching import BucketSampler
-    from fintune.training.memory import peak_memory
+    from fintune.runtime.memory import peak_memory
+    from fintune.training.encode import encode
+    from fintune.training.loop.sampler import BucketSampler
 
     train, changes = SIDES[side]
     config = load({"model": {"base": base, "max_length": 128}, "data": {"path": data}})
@@ -68,9 +69,9 @@ def measure_llama_factory(python: str, batch_size: int, steps: int, data: str, b
     """LLaMA-Factory on the same prompts and answers, by the Python of its own environment."""
     import numpy as np
 
-    from fintune.config import load
+    from fintune.config.load import load
+    from fintune.config.prepare import prepare
     from fintune.models import load_model
-    from fintune.preparation import prepare
 
     prepared, where = (
         prepare(load({"model": {"base": base}, "data": {"path": data}})),

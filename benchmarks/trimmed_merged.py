@@ -14,17 +14,16 @@ import numpy as np
 
 def main() -> None:
     """Merge, trim, score the run's validation texts in batches, compare with what the run has stored."""
-    from fintune.assembly import engine, load_tuned
+    from fintune.compression.trim import trim
+    from fintune.inference.load import engine, load_tuned
     from fintune.models import load_model
-    from fintune.run import Run
-    from fintune.tasks import TASKS
-    from fintune.trimming import trim
+    from fintune.runs.run import Run
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run")
     run = Run.open(parser.parse_args().run)
     config = run.config()
-    task = TASKS[config.task.name].build(config.task)
+    task = config.build_task()
     lines = [json.loads(line) for line in (run.folder / "predictions.validation.jsonl").read_text("utf-8").splitlines()]
     stored = np.array([list(line["probabilities"].values()) for line in lines])
     prompts = [task.prompt(line["text"]) for line in lines]

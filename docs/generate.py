@@ -5,26 +5,26 @@ python docs/generate.py --check    exits 1 when one is out of date
 """
 
 import ast
-import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import typer.main
 
-from fintune.baselines import BASELINES
-from fintune.cli import app
-from fintune.engines.registry import ENGINES
+from fintune.cli.app import app
+from fintune.config.template import template
 from fintune.export.registry import FORMATS
+from fintune.inference.engines.registry import ENGINES
 from fintune.methods import METHODS
 from fintune.methods.protocol import described
 from fintune.tasks import TASKS
-from fintune.template import template
+from fintune.tasks.baselines import BASELINES
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTE = "<!-- written by docs/generate.py; do not edit -->\n\n"
 BRACKET = "\\["  # as rich wants it in a terminal
-BEGIN, END = "<!-- tree -->", "<!-- /tree -->"
+BEGIN, END = "<!-- packages -->", "<!-- /packages -->"
 
 
 def cli() -> str:
@@ -82,26 +82,14 @@ def config() -> str:
     )
 
 
-def tree() -> str:
-    """Every file with the first line of its docstring, heading or comment."""
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.split()
-    rows: list[tuple[str, str]] = []
-    folder = ""
-    for name in sorted(listed, key=lambda n: (not n.startswith("fintune/"), n.split("/")[:-1], n)):
-        path = ROOT / name
-        if not path.is_file() or (purpose := _purpose(path)) is None:
-            continue
-        if (parent := f"{Path(name).parent}/") not in (folder, "./"):
-            folder = parent
-            rows.append((parent, ""))
-        rows.append((("" if parent == "./" else "  ") + path.name, purpose))
-    return "\n".join(f"{name:<27} {purpose}".rstrip() for name, purpose in rows)
+def packages() -> str:
+    """Every package with the first line of its docstring, from the floor that imports all others down."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
+    floors = next(contract["layers"] for contract in contracts if contract["type"] == "layers")
+    names = [name.strip() for floor in floors for name in floor.split("|")]
+    return "\n".join(f"- `{name}`: {_purpose(name)}" for name in names)
 
 
 def main(check: bool) -> int:
@@ -114,7 +102,7 @@ def main(check: bool) -> int:
         "docs/formats.md": formats(),
         "docs/methods.md": methods(),
         "docs/config.md": config(),
-        "README.md": f"{before}{BEGIN}\n```\n{tree()}\n```\n{END}{after}",
+        "README.md": f"{before}{BEGIN}\n{packages()}\n{END}{after}",
     }
     stale = [
         n for n, text in wanted.items() if not (ROOT / n).is_file() or (ROOT / n).read_text(encoding="utf-8") != text
@@ -127,15 +115,11 @@ def main(check: bool) -> int:
     return int(check and bool(stale))
 
 
-def _purpose(path: Path) -> str | None:
-    """The first line that says what a file is for; None for files that need no line."""
-    if path.name.startswith(".") or path.suffix not in (".py", ".yaml", ".md", ".txt", "") or path.name == "LICENSE":
-        return None
-    text = path.read_text(encoding="utf-8")
-    if path.suffix == ".py":
-        return (ast.get_docstring(ast.parse(text)) or "").split("\n")[0] or None
-    first = next((line for line in text.splitlines() if line.strip() and not line.startswith("#!")), "")
-    return None if path.name == "README.md" and path.parent == ROOT else first.lstrip("# ").strip()
+def _purpose(name: str) -> str:
+    """The first line of the docstring of a package or module."""
+    place = ROOT / "fintune" / name
+    source = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
+    return (ast.get_docstring(ast.parse(source.read_text(encoding="utf-8"))) or "").split("\n")[0]
 
 
 def _arguments(command: Any) -> list[Any]:

@@ -6,8 +6,8 @@ import torch
 from pydantic import Field
 
 from fintune.methods import Method, MethodOptions
-from fintune.methods.own_format import begin, save
-from fintune.models.stack import blocks
+from fintune.methods.fintune_format import begin, save
+from fintune.models.blocks import blocks
 
 
 class ScaledOptions(MethodOptions):

@@ -9,24 +9,24 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from fintune.environment import settle
+from fintune.runtime.environment import settle
 
 if TYPE_CHECKING:
-    from fintune.own_code import load_code
-    from fintune.pipeline import train
-    from fintune.predictor import Predictor, load
+    from fintune.config.plugins import load_code
+    from fintune.config.run_config import RunConfig
+    from fintune.inference.predictor import Predictor, load
     from fintune.records import Prediction
-    from fintune.run import Run
-    from fintune.sections import RunConfig
+    from fintune.runs.run import Run
+    from fintune.training.train import train
 
 _PUBLIC = {
     "Prediction": "records",
-    "Predictor": "predictor",
-    "Run": "run",
-    "RunConfig": "config",
-    "load": "predictor",
-    "load_code": "own_code",
-    "train": "pipeline",
+    "Predictor": "inference.predictor",
+    "Run": "runs.run",
+    "RunConfig": "config.run_config",
+    "load": "inference.predictor",
+    "load_code": "config.plugins",
+    "train": "training.train",
 }
 settle()  # MKL has to know before torch first computes
 

@@ -1,5 +1,5 @@
 """`python -m fintune`: the command line."""
 
-from fintune.cli import main
+from fintune.cli.app import main
 
 main()

@@ -20,9 +20,6 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
 
-from fintune.installing import package as install
-from fintune.printable import one_line
-
 _MESSAGE, _HINT = 3_000, 900
 """bytes on a screen"""
 _LINES = 60
@@ -47,7 +44,9 @@ class ConfigError(FintuneError):
     """One or more settings are wrong; `problems` holds a line for each."""
 
     def __init__(self, problems: Sequence[str], *, hint: str = "") -> None:
-        super().__init__("\n".join(map(one_line, problems)), hint=hint)
+        super().__init__(
+            "\n".join(problem.replace("\n", r"\n").replace("\t", r"\t") for problem in problems), hint=hint
+        )
         self.problems = self.message.split("\n")
 
 
@@ -75,12 +74,6 @@ class BrokenEnvironment(FintuneError):
     """The machine, not the user's input, is at fault."""
 
     exit_code = 1
-
-
-def not_installed(what: str, error: ModuleNotFoundError) -> BrokenEnvironment:
-    """The error for something that needs a package which is not there."""
-    package = (error.name or str(error)).partition(".")[0]
-    return BrokenEnvironment(f"{what}: {package} is not installed", hint=install(package))
 
 
 def shortened(text: str, most: int = _VALUE) -> str:

@@ -8,8 +8,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Literal
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
-
 BESIDE = " ~ "
 """between the ids of two records that are shown as a pair"""
 
@@ -95,7 +93,7 @@ class TooLong:
 class Prediction:
     """What a model answered: `label` is None when the answer could not be read."""
 
-    __pydantic_config__ = ConfigDict(extra="forbid")
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
     id: str
     text: str
     answer: str
@@ -117,6 +115,8 @@ def lines_of(predictions: Iterable[Prediction]) -> str:
 
 def predictions_in(lines: str) -> list[Prediction]:
     """The opposite. Raises ValueError, which names the first line that is none."""
+    from pydantic import TypeAdapter, ValidationError
+
     found, read = [], TypeAdapter(Prediction).validate_json
     for number, line in enumerate(lines.split("\n"), start=1):
         try:

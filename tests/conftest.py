@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from fintune import cli, own_code, terminal
+from fintune.cli import app, output
+from fintune.config import plugins
 from fintune.methods import METHODS
 from fintune.tasks import TASKS
 from tests.tiny import byte_tokenizer, config_for, tiny_rows
@@ -64,14 +65,14 @@ def own_trunk_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def own_comparisons(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """What was found of the tests' runs does not belong among the user's either; each test compares anew."""
     folder = tmp_path_factory.mktemp("compared")
-    monkeypatch.setattr("fintune.proving.cache_folder", lambda: folder)
+    monkeypatch.setattr("fintune.inference.proof.cache_folder", lambda: folder)
     return folder
 
 
 @pytest.fixture(autouse=True)
 def integers_pay(monkeypatch: pytest.MonkeyPatch) -> None:
     """Engines are tested alike on every CPU; on tiny models the slowest products of integers do."""
-    monkeypatch.setattr("fintune.engines.registry.int8_gain", lambda: 2.0)
+    monkeypatch.setattr("fintune.inference.engines.registry.int8_gain", lambda: 2.0)
 
 
 @pytest.fixture
@@ -171,11 +172,11 @@ def fin(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 
     def run(*arguments: object) -> Result:
         monkeypatch.setattr(sys, "argv", ["fintune", *map(str, arguments)])
-        monkeypatch.setattr(terminal, "_debug", False)
-        monkeypatch.setattr(terminal.err, "width", 400)
-        monkeypatch.setattr(terminal.out, "width", 200)
+        monkeypatch.setattr(output, "_debug", False)
+        monkeypatch.setattr(output.err, "width", 400)
+        monkeypatch.setattr(output.out, "width", 200)
         with pytest.raises(SystemExit) as ended, handlers_kept():
-            cli.main()
+            app.main()
         captured = capsys.readouterr()
         return Result(int(ended.value.code or 0), captured.out, captured.err)
 
@@ -185,7 +186,7 @@ def fin(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 @pytest.fixture
 def registries_kept() -> Iterator[None]:
     """What files of one's own have registered is forgotten afterwards."""
-    kept: list[tuple[dict[Any, Any], dict[Any, Any]]] = [(d, dict(d)) for d in (METHODS, TASKS, own_code._loaded)]
+    kept: list[tuple[dict[Any, Any], dict[Any, Any]]] = [(d, dict(d)) for d in (METHODS, TASKS, plugins._loaded)]
     yield
     for names, before in kept:
         names.clear()

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fintune.predictor import Predictor
+from fintune.inference.predictor import Predictor
 from tests.tiny import LABELS
 
 TASK: dict[str, Any] = {"name": "sentiment", "prompt": "{text}{answer}"}

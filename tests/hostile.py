@@ -63,14 +63,14 @@ class Late(BaseException):
 
 def outcome(command: list[str]) -> Outcome:
     """Run `fintune` with these arguments in this process, bounded in time and memory."""
-    from fintune import cli, terminal
+    from fintune.cli import app, output
 
     out, err = io.StringIO(), io.StringIO()
     begun, code, faults = time.process_time(), 0, []
     with _bounds(), _as_argv(command), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        terminal._debug = False
+        output._debug = False
         try:
-            cli.main()
+            app.main()
         except SystemExit as ended:
             code = int(ended.code or 0)
         except Late:
@@ -122,9 +122,9 @@ def _bounds() -> Iterator[None]:
 def build(folder: Path) -> dict[str, Path]:
     """Whole folders of every kind, to be copied and damaged."""
     import fintune
-    from fintune.comparison import compare
-    from fintune.exporting import export
-    from fintune.progress import Progress, listening
+    from fintune.comparison.compare import compare
+    from fintune.export.export import export
+    from fintune.runtime.progress import Progress, listening
     from tests.families import save
 
     rows, model = folder / "rows.jsonl", save("llama", folder / "model")
@@ -332,7 +332,7 @@ def _in_lines(file: Path, chosen: random.Random) -> str:
 
 
 def _in_yaml(file: Path, chosen: random.Random) -> str:
-    from fintune.untrusted import parse_yaml
+    from fintune.runtime.untrusted import parse_yaml
 
     if chosen.random() < 0.25:
         return _bomb(file, chosen)

@@ -10,14 +10,16 @@ import numpy as np
 import torch
 from transformers import set_seed
 
-from fintune import manifest, predictor, proving
-from fintune.assembly import engine
-from fintune.config import dump, load
+from fintune.config.load import dump, load
 from fintune.errors import ModelError
-from fintune.evaluation.evaluate import predict
+from fintune.inference import predictor, proof
+from fintune.inference.answer import predict
+from fintune.inference.load import engine
 from fintune.methods import METHODS
-from fintune.models import load_adapter, load_model
-from fintune.run import Run
+from fintune.methods.adapter import load_adapter
+from fintune.models import load_model
+from fintune.runs import manifest
+from fintune.runs.run import Run
 from fintune.tasks import TASKS
 from tests.families import save
 from tests.tiny import tiny_rows
@@ -93,7 +95,7 @@ def opened(case: Case, model: Path, folder: Path, dtype: str = "float32") -> Cel
     stored = run.predictions("validation")
     answered = predictor.load(run.folder)(TEXTS)
     was, now = (np.array([list(p.probabilities.values()) for p in side]) for side in (stored, answered))
-    compared = json.loads((proving.cache_folder() / "comparisons.json").read_text())
+    compared = json.loads((proof.cache_folder() / "comparisons.json").read_text())
     return Cell(float(np.abs(was - now).max()), fell_back=len(compared) > 1)
 
 

@@ -16,12 +16,11 @@ from pathlib import Path
 
 import numpy as np
 
-from fintune.assembly import load_base_of
 from fintune.export.registry import FORMATS
-from fintune.preparation import answers_of, first_tokens
-from fintune.prompts import PromptEncoder
-from fintune.run import Run
-from fintune.tasks import TASKS
+from fintune.inference.candidates import answers_of, first_tokens
+from fintune.inference.load import load_base_of
+from fintune.models.prompts import PromptEncoder
+from fintune.runs.run import Run
 
 INSIDE = """
 import ctypes, json, sys
@@ -99,7 +98,7 @@ def main() -> None:
 
     run = Run.open(given.run)
     config = run.config()
-    task, stored = TASKS[config.task.name].build(config.task), run.predictions("validation")[: given.limit or None]
+    task, stored = config.build_task(), run.predictions("validation")[: given.limit or None]
     name = "gguf" if given.dtype == "float32" else f"gguf-{given.dtype}"
     file, adapter = run.folder / "exports" / name / "model.gguf", ""
     merged = run.folder / "exports" / "merged"

@@ -8,8 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from fintune.run import Run
-from fintune.tasks import TASKS
+from fintune.runs.run import Run
 
 TASK = """task: fintune_run
 dataset_path: json
@@ -33,7 +32,7 @@ def main(folder: str) -> None:
     from lm_eval.tasks import TaskManager
 
     run = Run.open(folder)
-    task = TASKS[run.config().task.name].build(run.config().task)
+    task = run.config().build_task()
     stored, choices = run.predictions("validation"), list(task.candidates())
     with tempfile.TemporaryDirectory() as place:  # the texts stay out of the repository
         file = Path(place) / "validation.jsonl"

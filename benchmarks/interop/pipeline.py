@@ -8,10 +8,9 @@ A run with `train.objective: candidates` has learnt to choose among its answers 
 import sys
 from typing import Any
 
-from fintune.preparation import answers_of
-from fintune.prompts import PromptEncoder
-from fintune.run import Run
-from fintune.tasks import TASKS
+from fintune.inference.candidates import answers_of
+from fintune.models.prompts import PromptEncoder
+from fintune.runs.run import Run
 
 
 def main(folder: str) -> None:
@@ -19,7 +18,7 @@ def main(folder: str) -> None:
     from transformers import pipeline
 
     run = Run.open(folder)
-    task = TASKS[run.config().task.name].build(run.config().task)
+    task = run.config().build_task()
     stored = run.predictions("validation")
     generate = pipeline("text-generation", model=str(run.folder / "exports" / "merged"), device="cpu")
     more: dict[str, Any] = {"max_new_tokens": 4, "do_sample": False, "return_full_text": False}

@@ -1,5 +1,1 @@
 """Methods side by side: the same data, splits and budget, several seeds, and what of their differences is real."""
-
-from fintune.comparison.comparing import Comparison, compare
-
-__all__ = ["Comparison", "compare"]

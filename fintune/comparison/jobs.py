@@ -18,15 +18,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from fintune import errors, own_code
-from fintune.comparison.attempts import Attempt
-from fintune.config import dump
+from fintune import errors
+from fintune.comparison.planned_runs import Attempt
+from fintune.config import plugins
+from fintune.config.load import dump
+from fintune.config.run_config import RunConfig
 from fintune.errors import BrokenEnvironment, ModelError, TrainingError, is_out_of_memory
-from fintune.making import interrupted
-from fintune.pipeline import score_part, train
-from fintune.progress import tell
-from fintune.run import Run, run_of
-from fintune.sections import RunConfig
+from fintune.evaluation.score import score_part
+from fintune.runs.lifecycle import interrupted
+from fintune.runs.run import Run, run_of
+from fintune.runtime.progress import tell
+from fintune.training.train import train
 
 FAILURES = (ModelError, TrainingError, BrokenEnvironment)
 """what a method may fail with while the others go on: it does not fit the model, diverges, or needs more than the machine has"""
@@ -121,7 +123,7 @@ class Jobs:
     def _wait(self, config: RunConfig, folder: Path) -> tuple[int, str]:
         """Exit code and complaints of the process."""
         (folder / "config.yaml").write_text(dump(config), encoding="utf-8")
-        told = [str(folder / "config.yaml"), self._part, str(folder / "said.json"), *own_code.files()]
+        told = [str(folder / "config.yaml"), self._part, str(folder / "said.json"), *plugins.files()]
         # -P: nothing is imported from the folder one works in. A session of its own: a Ctrl-C reaches this process alone,
         # which then tells the others once
         command = [sys.executable, "-P", "-m", "fintune.comparison.worker", *told]

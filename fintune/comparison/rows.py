@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from fintune.errors import RunError
-from fintune.metrics import UNPARSED, Ints
 from fintune.records import Example, Prediction
-from fintune.run import Run
+from fintune.runs.run import Run
+from fintune.tasks.metrics import UNPARSED, Ints
 
 
 @dataclass(frozen=True)

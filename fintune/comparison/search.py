@@ -16,17 +16,18 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from fintune.atomic import locked, need_place, write_atomically
-from fintune.comparison.attempts import Attempt, asked, attempts, config_for, digest
-from fintune.comparison.comparing import folder_of
+from fintune.comparison.compare import folder_of
 from fintune.comparison.jobs import FAILURES, made
+from fintune.comparison.planned_runs import Attempt, asked, attempts, config_for, digest
 from fintune.comparison.space import Range, space
-from fintune.config import dump, load, validate
+from fintune.config.compare import MethodEntry
+from fintune.config.load import dump, load, validate
+from fintune.config.prepare import Prepared, announce, prepare
+from fintune.config.run_config import RunConfig
 from fintune.errors import BrokenEnvironment, ConfigError, TrainingError, UsageError
-from fintune.installing import with_extra
-from fintune.preparation import Prepared, announce, prepare
-from fintune.progress import tell
-from fintune.sections import MethodEntry, RunConfig
+from fintune.runtime.files import locked, need_place, write_atomically
+from fintune.runtime.install import with_extra
+from fintune.runtime.progress import tell
 
 OBJECTIVE = "macro_f1"
 """what is maximised on validation, as when the best epoch is chosen"""

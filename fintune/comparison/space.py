@@ -12,8 +12,8 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from fintune.config.run_config import RunConfig
 from fintune.errors import UsageError, did_you_mean
-from fintune.sections import RunConfig
 
 AROUND = 10.0
 """factor by which a number without an upper bound is tried below and above its present value, if it is a float"""

@@ -12,10 +12,11 @@ import threading
 import warnings
 from pathlib import Path
 
-from fintune import errors, signals
+from fintune import errors
 from fintune.comparison.jobs import made
-from fintune.config import load
-from fintune.own_code import load_code
+from fintune.config.load import load
+from fintune.config.plugins import load_code
+from fintune.runtime import signals
 
 
 def main(config: str, part: str, said: str, *code: str) -> None:

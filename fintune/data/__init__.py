@@ -1,1 +1,1 @@
-"""Text on disk to checked, split examples: formats and readers, duplicates, splits, checks, the built-in set."""
+"""Text on disk to checked, split examples: readers, quality, splits, the built-in set."""

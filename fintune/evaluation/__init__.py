@@ -1,5 +1,1 @@
-"""How good a model is, and against what: scoring with intervals, and the baselines beside it."""
-
-from fintune.evaluation.evaluate import Evaluation, evaluate
-
-__all__ = ["Evaluation", "evaluate"]
+"""How good a model is, and against what: scores with intervals, baselines, what may be said of them."""

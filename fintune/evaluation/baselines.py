@@ -8,10 +8,10 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from fintune.baselines import Answers, Baseline, Contest
-from fintune.engines import Engine
 from fintune.evaluation.evaluate import Evaluation, evaluate, score
+from fintune.inference.engines import Engine
 from fintune.records import Example, Prediction, Prompt
+from fintune.tasks.baselines import Answers, Baseline, Contest
 
 
 def compete(

@@ -8,14 +8,13 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from fintune.data.findings import share_level
-from fintune.data.leaks import Leaks
+from fintune.config.run_config import RunConfig
+from fintune.data.quality.findings import share_level
+from fintune.data.quality.leaks import Leaks
 from fintune.evaluation.evaluate import score
 from fintune.evaluation.verdict import judge
 from fintune.records import Claims, Prediction, Scores, Statement
-from fintune.run import Run
-from fintune.sections import RunConfig
-from fintune.tasks import TASKS
+from fintune.runs.run import Run
 
 _OWN = ""
 """the model among the baselines' names"""
@@ -45,13 +44,18 @@ def claimed(
     config: RunConfig,
     counts: Mapping[str, int],
 ) -> Claims:
-    """Of one part, or of a file; `counts`: how often each label occurs in train. Judged on the rows that are new to the model."""
-    task = TASKS[config.task.name].build(config.task)
+    """Of one part, or of a file; `counts`: how often each label occurs in train. Judged on the rows that are new to the model.
+
+    Where none is new, what speaks against the model on known rows does so all the more; what speaks for it is left out.
+    """
+    task = config.build_task()
     options: dict[str, Any] = config.evaluation.model_dump(include={"resamples", "confidence"})
     new = {name: [p for p in of if p.id not in known.known] for name, of in {**beside, _OWN: answered}.items()}
     clean = {name: score(of, task, **options) for name, of in new.items() if known.known and of}
     own = new.pop(_OWN)
-    said = [*told_of_leaks(known, answered, clean.get(_OWN)), *judge(own, new, task.labels, counts, **options)]
+    judged = judge(own or answered, new if own else beside, task.labels, counts, **options)
+    worth = [one for one in judged if own or one.kind not in ("ahead", "undecided", "too-few")]
+    said = [*told_of_leaks(known, answered, clean.get(_OWN)), *worth]
     splits = {part: clean.pop(_OWN)} if _OWN in clean else {}
     return Claims({part: said}, splits, {name: {part: scores} for name, scores in clean.items()})
 

@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from fintune.engines import Engine, Ranking
-from fintune.metrics import UNPARSED, classification_scores
+from fintune.inference.answer import predict
+from fintune.inference.engines import Engine
 from fintune.records import Claims, Example, Prediction, Prompt, Scores
 from fintune.tasks import Task
+from fintune.tasks.metrics import UNPARSED, classification_scores
 
 
 @dataclass(frozen=True)
@@ -25,27 +26,6 @@ class Evaluation:
     scores: Scores
     cut: int
     claims: Claims = field(default_factory=Claims)
-
-
-def predict(
-    engine: Engine,
-    task: Task,
-    texts: Sequence[str],
-    ids: Sequence[str],
-    *,
-    shown: tuple[Prompt, ...] = (),
-    stage: str = "predict",
-) -> tuple[list[Prediction], Ranking]:
-    """The most probable candidate for each text, and the ranking behind it; the model reads `shown` before every prompt."""
-    candidates = list(task.candidates())
-    prompts = [task.prompt(text) for text in texts]
-    ranking = engine.rank([replace(p, shown=shown) for p in prompts], candidates, stage=stage)
-    predictions = []
-    for name, text, row in zip(ids, texts, ranking.probabilities(), strict=True):
-        answer = candidates[int(row.argmax())]
-        named = {label: float(p) for label, p in zip(task.labels, row, strict=True)}
-        predictions.append(Prediction(name, text, answer.strip(), task.parse_answer(answer), named))
-    return predictions, ranking
 
 
 def evaluate(

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from fintune.environment import arithmetic
-from fintune.metrics import perplexity
-from fintune.models.stack import bare
-from fintune.progress import advance
-from fintune.remembered import key_of, remembered
-from fintune.training.batching import pad
+from fintune.models.batches import pad
+from fintune.models.blocks import bare
+from fintune.runtime.cache import key_of, remembered
+from fintune.runtime.environment import arithmetic
+from fintune.runtime.progress import advance
+from fintune.tasks.metrics import perplexity
 
 if TYPE_CHECKING:
     import torch

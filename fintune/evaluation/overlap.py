@@ -9,14 +9,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fintune.data.cleanup import conflicts
-from fintune.data.leaks import Leaks, stands_in
-from fintune.data.text_quality import normalised
+from fintune.data.load import gather
+from fintune.data.quality.cleanup import conflicts
+from fintune.data.quality.leaks import Leaks, stands_in
+from fintune.data.quality.text import normalised
 from fintune.errors import DataError, FintuneError
 from fintune.evaluation.claims import claimed
-from fintune.gathering import gather
 from fintune.records import Claims, Example, Prediction, Statement
-from fintune.run import Run
+from fintune.runs.run import Run
 
 
 def claims_of_file(source: Any, path: str, examples: Sequence[Example], answered: Sequence[Prediction]) -> Claims:
@@ -58,7 +58,7 @@ def trained_on(run: Run) -> Mapping[str, Sequence[Example]]:
     if gone := [s["name"] for s in data["sources"] if s.get("sha256") is None]:
         raise DataError(f"{gone[0]} has no digest")
     try:
-        gathered = gather(run.config(), tolerant=True)
+        gathered = gather(run.config().data, run.config().build_task(), tolerant=True)
     except FintuneError as error:
         raise DataError(error.message, hint=error.hint) from None
     now = {source["path"]: source["sha256"] for source in gathered.sources}

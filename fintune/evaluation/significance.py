@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fintune.metrics import UNPARSED, Floats, Ints, metrics_of
 from fintune.records import Score
+from fintune.tasks.metrics import UNPARSED, Floats, Ints, metrics_of
 
 Bools = NDArray[np.bool_]
 

@@ -17,7 +17,7 @@ from typing import Literal
 
 import numpy as np
 
-from fintune.baselines import BASELINES
+from fintune.config.train import TrainSection
 from fintune.evaluation.significance import (
     Difference,
     difference,
@@ -27,9 +27,9 @@ from fintune.evaluation.significance import (
     resample,
     texts_to_tell,
 )
-from fintune.metrics import UNPARSED, Ints
 from fintune.records import Prediction, Statement
-from fintune.sections import TrainSection
+from fintune.tasks.baselines import BASELINES
+from fintune.tasks.metrics import UNPARSED, Ints
 
 MAJORITY = "majority"
 METRICS = ("accuracy", "mcc")
@@ -166,27 +166,37 @@ def _nothing_learned(
     predictions: Sequence[Prediction], majority: Against | None, counts: Mapping[str, int]
 ) -> list[Statement]:
     n, said = len(predictions), {p.label for p in predictions}
-    if len(said) == 1 and 0.5 ** sum(p.gold not in said for p in predictions) < _BY_CHANCE:
-        label = said.pop() or "none that can be read"
+    other = sum(p.gold not in said for p in predictions)
+    label = next(iter(said)) or "none that can be read"
+    few = []
+    if len(said) == 1 and other and 0.5**other >= _BY_CHANCE:
+        values = {"n": f"{n:,}", "label": label, "other": f"{other:,}"}
+        text = f"All {n:,} texts get the label '{label}', and {other:,} bear another: too few to tell whether it learned the others."
+        few = [Statement("one-label-few", "warning", text, values)]
+    elif len(said) == 1 and other:
         text = f"Learned nothing: all {n:,} texts get the label '{label}'.{_ADVICE if counts else ''}"
         return [Statement("one-label", "severe", text, {"n": f"{n:,}", "label": label})]
     if not counts or not all(p.probabilities for p in predictions):
-        return []
+        return few
     loss = sum(-math.log(max(p.probabilities.get(str(p.gold), 0.0), _LEAST)) for p in predictions) / n
     chance = guessing(counts, Counter(str(p.gold) for p in predictions))
     if loss <= chance:
-        return []
+        return few
     useless = majority is None or majority.relation in ("behind", "no-better")
     figures = {"loss": f"{loss:.3f}", "chance": f"{chance:.3f}"}
     means = "Learned nothing: its" if useless else "Do not rely on its confidence: the"
     text = f"{means} loss of {loss:.3f} nats a text is above {chance:.3f}, that of guessing by how often each label occurs."
     more = _ADVICE if useless else ""
-    return [Statement("loss" if useless else "confidence", "severe" if useless else "warning", text + more, figures)]
+    return [
+        *few,
+        Statement("loss" if useless else "confidence", "severe" if useless else "warning", text + more, figures),
+    ]
 
 
 def _beside(against: Mapping[str, Against]) -> list[Statement]:
-    """The majority class where it is not beaten, else the strongest of those that are not, else the strongest."""
-    ranked = sorted(against.values(), key=lambda a: (a.name == MAJORITY, a.other["accuracy"]), reverse=True)
+    """What is better than the model, else the majority class where it is not beaten, else the strongest that is not, else the strongest."""
+    order = sorted(against.values(), key=lambda a: (a.name == MAJORITY, a.other["accuracy"]), reverse=True)
+    ranked = sorted(order, key=lambda a: a.relation != "behind")
     unbeaten = [a for a in ranked if a.relation != "ahead"]
     chosen = unbeaten[:1] or sorted(ranked, key=lambda a: -a.other["accuracy"])[:1]
     return [_statement(one) for one in chosen]

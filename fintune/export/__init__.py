@@ -1,1 +1,1 @@
-"""What a run becomes outside FinTune: formats, each proved, and cards."""
+"""A run as another program's model, proved: formats, merged weights, combined adapters, cards."""

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from fintune.export.registry import Format, OntoBase
-from fintune.sections import RunConfig
+from fintune.config.run_config import RunConfig
+from fintune.export.registry import Format
+from fintune.inference.artifacts import OntoBase
 
 
 def foreign_card(config: RunConfig, facts: Mapping[str, Any], form: Format) -> str:

@@ -3,66 +3,31 @@
 >>> FORMATS["merged"].write(merged, Path("folder"), "float32")
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from importlib.util import find_spec
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
-from fintune.engines import Engine
-from fintune.errors import BrokenEnvironment, ModelError, UsageError, did_you_mean
-from fintune.export import ct2, gguf, gguf_lora, onnx_graph, plain, quantized, state_dict
-from fintune.export.verification import EXACT, ROUNDED
-from fintune.installing import with_extra
-from fintune.models import LoadedModel
+from fintune.errors import ModelError, UsageError, did_you_mean
+from fintune.export.formats import bitsandbytes, ctranslate2, gguf, gguf_lora, onnx, state_dict
+from fintune.export.names import FORMAT_NAMES
+from fintune.inference.artifacts import ARTIFACTS, Artifact
+from fintune.models import LoadedModel, save
 from fintune.models.families import OVERFLOW_IN_HALF
-from fintune.sections import RunConfig
+from fintune.models.formats.gguf_names import ARCHITECTURES
 
 
-@dataclass(frozen=True)
-class AsModel:
-    """Read again as a model for torch."""
+@dataclass(frozen=True, kw_only=True)
+class Format(Artifact):
+    """A way to write a merged model, and what reads it again."""
 
-    read: Callable[[Path], LoadedModel]
-    """from the folder alone"""
-
-
-@dataclass(frozen=True)
-class OntoBase:
-    """The adapter alone was written, and is put on the base model for torch."""
-
-    put: Callable[[LoadedModel, Path], LoadedModel]
-    """(clean base model, folder)"""
-
-
-@dataclass(frozen=True)
-class AsEngine:
-    """Run by a library of its own."""
-
-    run: Callable[[Path, RunConfig], Engine]
-    """(folder, the run's config)"""
-
-
-@dataclass(frozen=True)
-class Format:
-    """A way to write a merged model."""
-
-    name: str
     summary: str
-    dtypes: Mapping[str, float | None]
-    """precisions it is written in, the default first -> by how much a probability may differ; None: rounded so much that labels decide"""
     write: Callable[[LoadedModel, Path, str], None]
     """(merged model in float32, or for OntoBase the model with its adapter; folder to make; dtype)"""
-    back: AsModel | OntoBase | AsEngine
-    """how what was written is read again"""
-    packages: tuple[str, ...] = ()
-    """what must be installed, and the extra that brings it"""
     to_write: tuple[str, ...] = ()
-    """what writing takes besides"""
-    extra: str = ""
+    """packages that writing takes besides"""
     half_overflows: bool = False
     """whether float16 is what programs then compute in"""
-    version: int = 2
-    """raised when what is written, or how prompts and answers are read, changes so that what was written before must not be run"""
     families: tuple[str, ...] = ()
     """config.model_type it is for; any if empty"""
 
@@ -92,97 +57,50 @@ class Format:
                 hint="Use --format merged.",
             )
 
-    def need_package(self, *besides: str) -> None:
-        """Raise BrokenEnvironment when one is not installed."""
-        if missing := [package for package in (*self.packages, *besides) if find_spec(package) is None]:
-            raise BrokenEnvironment(f"--format {self.name}: {missing[0]} is not installed", hint=with_extra(self.extra))
 
-    def folder_name(self, dtype: str) -> str:
-        """What an export is called in its run."""
-        return self.name if dtype == self.chosen(None) else f"{self.name}-{dtype}"
-
-    def chosen(self, dtype: str | None) -> str:
-        """The precision to write in. Raises UsageError."""
-        if dtype is not None and dtype not in self.dtypes:
-            raise UsageError(
-                f"--dtype {dtype}: format {self.name} has {', '.join(self.dtypes)}",
-                hint=did_you_mean(dtype, list(self.dtypes)),
-            )
-        return dtype or next(iter(self.dtypes))
+def _written(name: str, summary: str, write: Callable[[LoadedModel, Path, str], None], **more: Any) -> Format:
+    """A format whose exports ARTIFACTS reads again; a KeyError where nothing does."""
+    reader = ARTIFACTS[name]
+    return Format(
+        **{field.name: getattr(reader, field.name) for field in fields(reader)}, summary=summary, write=write, **more
+    )
 
 
-FORMATS = {
+_ENTRIES = {
     entry.name: entry
     for entry in (
-        Format(
-            "merged",
-            "a plain Hugging Face folder",
-            {"float32": EXACT, "bfloat16": ROUNDED, "float16": ROUNDED},
-            plain.write,
-            AsModel(plain.read),
-            half_overflows=True,
-        ),
-        Format(
+        _written("merged", "a plain Hugging Face folder", save.write, half_overflows=True),
+        _written(
             "state-dict",
             "a PyTorch .pth: LLaMA's in Meta's layout with params.json, all others under plain names",
-            {"float32": EXACT, "bfloat16": ROUNDED, "float16": ROUNDED},
             state_dict.write,
-            AsModel(state_dict.read),
             half_overflows=True,
         ),
-        Format(
-            "bitsandbytes",
-            "a Hugging Face folder in 4 or 8 bits",
-            {"nf4": None, "int8": None},
-            quantized.write,
-            AsModel(plain.read),
-            packages=("bitsandbytes",),
-            extra="quantization",
-        ),
-        Format(
-            "gguf",
-            "one file for llama.cpp",
-            {"float32": EXACT, "float16": ROUNDED, "q8_0": None},
-            gguf.write,
-            AsModel(gguf.read),
-            packages=("gguf",),
-            extra="embedded",
-            families=tuple(gguf.ARCHITECTURES),
-        ),
-        Format(
+        _written("bitsandbytes", "a Hugging Face folder in 4 or 8 bits", bitsandbytes.write),
+        _written("gguf", "one file for llama.cpp", gguf.write, families=tuple(ARCHITECTURES)),
+        _written(
             "gguf-lora",
             "the adapter alone for llama.cpp, to put on the base model's .gguf",
-            {"float32": EXACT, "float16": ROUNDED},
             gguf_lora.write,
-            OntoBase(gguf_lora.onto),
-            packages=("gguf",),
-            extra="embedded",
-            families=tuple(gguf.ARCHITECTURES),
+            families=tuple(ARCHITECTURES),
         ),
-        Format(
+        _written(
             "ctranslate2",
             "a CTranslate2 folder: quick on every CPU, in 8-bit integers above all",
-            {"float32": EXACT, "int8": None},
-            ct2.write,
-            AsEngine(ct2.run),
-            packages=("ctranslate2",),
-            extra="ctranslate2",
-            families=ct2.FAMILIES,
+            ctranslate2.write,
+            families=ctranslate2.FAMILIES,
         ),
-        Format(
+        _written(
             "onnx",
             "a graph for onnxruntime: in 8-bit integers quick and close to the full model",
-            {"float32": EXACT, "int8": None},
-            onnx_graph.write,
-            AsEngine(onnx_graph.run),
-            packages=("onnxruntime",),
+            onnx.write,
             to_write=("onnx", "onnxscript"),
-            version=3,
-            extra="onnx",
-            families=onnx_graph.FAMILIES,
+            families=onnx.FAMILIES,
         ),
     )
 }
+FORMATS = {name: _ENTRIES[name] for name in FORMAT_NAMES}
+"""in the order of help texts; a name without an entry fails here"""
 
 
 def format_of(name: str) -> Format:

@@ -1,20 +1,21 @@
 """What is trained: the registry METHODS, one entry per parameter-efficient method, capabilities as data."""
 
-from fintune.methods import bottleneck, lora_variants, peft_methods, prefix, soft_prompts, subsets
+from fintune.methods import bottleneck, peft_methods, prefix_tuning, selective, soft_prompts
 from fintune.methods.foreign import FOREIGN
-from fintune.methods.lora import LORA
-from fintune.methods.probe import LINEAR_PROBE
+from fintune.methods.linear_probe import LINEAR_PROBE
+from fintune.methods.lora import variants
+from fintune.methods.lora.lora import LORA
 from fintune.methods.protocol import Method, MethodOptions
 
 METHODS: dict[str, Method] = {
     method.name: method
     for method in (
         LORA,
-        lora_variants.RSLORA,
-        lora_variants.DORA,
-        lora_variants.PISSA,
-        lora_variants.LORA_PLUS,
-        lora_variants.LOFTQ,
+        variants.RSLORA,
+        variants.DORA,
+        variants.PISSA,
+        variants.LORA_PLUS,
+        variants.LOFTQ,
         peft_methods.ADALORA,
         peft_methods.LOHA,
         peft_methods.LOKR,
@@ -23,14 +24,14 @@ METHODS: dict[str, Method] = {
         peft_methods.NORMS,
         soft_prompts.PROMPT,
         soft_prompts.P_TUNING,
-        prefix.PREFIX,
-        prefix.P_TUNING_V2,
+        prefix_tuning.PREFIX,
+        prefix_tuning.P_TUNING_V2,
         bottleneck.HOULSBY,
         bottleneck.PFEIFFER,
         bottleneck.PARALLEL,
-        subsets.BITFIT,
-        subsets.FREEZE,
-        subsets.FULL,
+        selective.BITFIT,
+        selective.FREEZE,
+        selective.FULL,
         LINEAR_PROBE,
         FOREIGN,
     )

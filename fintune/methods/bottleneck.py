@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from fintune.errors import ModelError
-from fintune.methods.own_format import begin, save
+from fintune.methods.fintune_format import begin, save
 from fintune.methods.protocol import Method, MethodOptions
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def beside_feed_forward(model: Any, options: ParallelOptions, kind: str) -> Any:
     for sites in _found(model, options.layers):
         _beside(sites.first, sites.last, options)
     if options.num_virtual_tokens:
-        from fintune.methods.prefix import DeepPromptOptions, put_in
+        from fintune.methods.prefix_tuning import DeepPromptOptions, put_in
 
         put_in(model, DeepPromptOptions(num_virtual_tokens=options.num_virtual_tokens, layers=options.layers))
     return model
@@ -137,7 +137,7 @@ def _widths(layer: Any) -> tuple[int, int]:
 
 def _found(model: Any, layers: str) -> list[_Sites]:
     """The sites of all blocks, an encoder's too, or of the decoder's last ones. Raises ModelError where a block has none."""
-    from fintune.models.stack import blocks, stack
+    from fintune.models.blocks import blocks, stack
 
     chosen = list(blocks(model))
     if layers != "all":

@@ -149,7 +149,7 @@ def _ia3(model: Any, options: IA3Options, kind: str) -> Any:
 def _norms(model: Any, options: NormOptions, kind: str) -> Any:
     from peft import LNTuningConfig
 
-    from fintune.models.stack import towers_without_text
+    from fintune.models.blocks import towers_without_text
 
     towers = towers_without_text(model)
     names = [

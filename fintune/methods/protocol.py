@@ -12,9 +12,9 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict
 
 from fintune.errors import ModelError
-from fintune.methods import saving
+from fintune.methods import peft_format
+from fintune.models.blocks import bare
 from fintune.models.quantization import is_quantized
-from fintune.models.stack import bare
 
 _SAID_IN_VAIN = "Input and output embeddings are no longer tied|Model with `tie_word_embeddings=True`"
 """warnings of PEFT at merging: what was tied has been untied by then"""
@@ -122,7 +122,7 @@ class Method:
     trunk: bool = True
     """whether blocks below the lowest adapter can be computed once"""
     saved_format: str = "peft"
-    save: Callable[[Any, Path], None] = saving.save
+    save: Callable[[Any, Path], None] = peft_format.save
     rates: Callable[[Any, Any], dict[str, float]] | None = None
     """(model, options) -> for parameters whose name ends so, a factor on the learning rate; None: one rate for all"""
     steps: Steps | None = None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from fintune.errors import ModelError
-from fintune.methods import own_format
+from fintune.methods import fintune_format
 from fintune.methods.protocol import Method, MethodOptions
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class PTuningOptions(_Before):
 
 def prompt_tuning(model: Any, options: PromptOptions, kind: str) -> Any:
     """Put vectors before every text; they alone train."""
-    own_format.begin(model, options)
+    fintune_format.begin(model, options)
     return _inserted(model, _vectors(_start(model, options)), options)
 
 
@@ -75,7 +75,7 @@ def p_tuning(model: Any, options: PTuningOptions, kind: str) -> Any:
     import peft
 
     network: Any = peft.PromptEncoder
-    own_format.begin(model, options)
+    fintune_format.begin(model, options)
     count, width = options.num_virtual_tokens, model.get_input_embeddings().embedding_dim
     config = peft.PromptEncoderConfig(
         num_virtual_tokens=count,
@@ -159,7 +159,7 @@ def _save(model: Any, folder: Path) -> None:
     import torch
     from safetensors.torch import save_file
 
-    own_format.save(model, folder)
+    fintune_format.save(model, folder)
     with torch.no_grad():
         vectors = model.get_input_embeddings().prompt().detach().float().cpu().contiguous()
     save_file({"prompt_embeddings": vectors}, folder / "adapter_model.safetensors", metadata={"format": "pt"})

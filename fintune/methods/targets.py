@@ -12,8 +12,8 @@ from pydantic import Field, field_validator, model_validator
 
 from fintune.errors import ModelError
 from fintune.methods.protocol import MethodOptions
-from fintune.models.stack import blocks as decoder_blocks
-from fintune.models.stack import towers_without_text
+from fintune.models.blocks import blocks as decoder_blocks
+from fintune.models.blocks import towers_without_text
 
 if TYPE_CHECKING:
     from torch import nn

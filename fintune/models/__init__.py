@@ -1,6 +1,6 @@
-"""Where weights come from: hub id, folder, .gguf file, the embedded default; all end as a LoadedModel."""
+"""Where weights come from (hub id, folder, .gguf, the embedded default), and one call of a model: prompts, batches, loss."""
 
-from fintune.models.load import LoadedModel, load_adapter, load_model
+from fintune.models.load import LoadedModel, load_model
 from fintune.models.references import check_reference
 
-__all__ = ["LoadedModel", "check_reference", "load_adapter", "load_model"]
+__all__ = ["LoadedModel", "check_reference", "load_model"]

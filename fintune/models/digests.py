@@ -13,10 +13,9 @@ from hashlib import sha256 as new_sha256
 from pathlib import Path
 from typing import Any
 
-from fintune.atomic import write_atomically
-from fintune.data.sources import sha256
-from fintune.models.embedded import cache_folder
-from fintune.untrusted import parse_object, read_text
+from fintune.runtime.cache import cache_folder
+from fintune.runtime.files import sha256, write_atomically
+from fintune.runtime.untrusted import parse_object, read_text
 
 _READ = (".safetensors", ".json", ".model", ".jinja", ".tiktoken", ".spm", ".codes")
 _READ_NAMES = ("merges.txt", "vocab.txt", "dict.txt")

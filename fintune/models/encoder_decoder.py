@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fintune.errors import ModelError
-from fintune.progress import tell
+from fintune.runtime.progress import tell
 
 if TYPE_CHECKING:
     import torch

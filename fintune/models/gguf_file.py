@@ -15,7 +15,7 @@ import numpy as np
 
 from fintune.errors import ModelError
 from fintune.models.gguf_header import need_blocks, need_whole
-from fintune.models.turns import loading
+from fintune.runtime.turns import loading
 
 if TYPE_CHECKING:
     from gguf import GGUFReader
@@ -61,7 +61,7 @@ def read_gguf(file: Path) -> tuple[Any, Any]:
     import torch
     from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
 
-    from fintune.progress import tell
+    from fintune.runtime.progress import tell
 
     need_whole(file)
     with parsed_once() as parse:

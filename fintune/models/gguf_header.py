@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fintune.errors import ModelError
-from fintune.untrusted import open_plain
+from fintune.runtime.untrusted import open_plain
 
 _SIZES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
 """bytes of a number by its type"""

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fintune.errors import ModelError, did_you_mean
-from fintune.installing import package
-from fintune.models.references import TOKENIZER_FILES, loading_errors, read_json
-from fintune.progress import tell
-from fintune.prompts import Kind
+from fintune.models.folder import loading_errors, read_json
+from fintune.models.prompts import Kind
+from fintune.models.references import TOKENIZER_FILES
+from fintune.runtime.install import package
+from fintune.runtime.progress import tell
 
 if TYPE_CHECKING:
     from fintune.models.load import LoadedModel

@@ -3,35 +3,26 @@
 A reference is the word of an embedded model, a folder, a `.gguf` file, or a hub id; the first three never touch the network.
 """
 
-import contextlib
 import math
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fintune.errors import BrokenEnvironment, FintuneError, ModelError, first_line, is_out_of_memory, not_installed
+from fintune.errors import ModelError
+from fintune.models.devices import find_device
 from fintune.models.digests import file_sha256, folder_sha256
-from fintune.models.embedded import (
-    EMBEDDED,
-    LICENCE,
-    cache_folder,
-    convert_gguf,
-    embedded_folder,
-    need_package,
-    writable_cache,
-)
+from fintune.models.embedded import EMBEDDED, LICENCE, convert_gguf, embedded_folder, need_package
 from fintune.models.families import FAMILIES
+from fintune.models.folder import loading_errors, need_readable, read_json
 from fintune.models.gguf_header import need_blocks, need_whole
-from fintune.prompts import Kind
-from fintune.untrusted import LARGEST_LIST, need_name, open_plain, parse_object, read_text
+from fintune.models.prompts import Kind
+from fintune.runtime.cache import cache_folder, writable_cache
+from fintune.runtime.untrusted import need_name, open_plain, parse_object
 
 if TYPE_CHECKING:
-    import torch
+    pass
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt", "tekken.json")
-_TEXTS = (".json", ".model", ".txt", ".jinja")
-"""files that the loading libraries read whole"""
 INDEX = "model.safetensors.index.json"
 ADAPTER = "adapter_config.json"
 _KINDS = f"Name a folder, a .gguf file, a hub id, {' or '.join(EMBEDDED)}."
@@ -132,33 +123,6 @@ def positions_at_hand(reference: str) -> int | None:
     return found if isinstance(found, int) else None
 
 
-def find_device(name: str) -> "torch.device":
-    """The device of that name, tried out. Raises ModelError when it cannot be used."""
-    import torch
-
-    if name == "auto":
-        found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
-        return found or torch.device("cpu")
-    try:
-        device = torch.device(name)
-        torch.zeros(1, device=device).cpu()
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise ModelError(
-            f"model.device: cannot use '{name}': {str(error).splitlines()[0]}", hint="Use auto or cpu."
-        ) from None
-    return device
-
-
-def find_dtype(name: str, device: "torch.device") -> "torch.dtype":
-    """The precision weights are held in on a device."""
-    import torch
-
-    if name == "auto":
-        return torch.bfloat16 if device.type == "cuda" else torch.float32
-    dtype: torch.dtype = getattr(torch, name)
-    return dtype
-
-
 def weight_count(reference: str) -> int | None:
     """Numbers in the weights of a model at hand; None when it is not at hand yet.
 
@@ -182,56 +146,6 @@ def shapes_in(folder: Path) -> dict[str, tuple[int, ...]]:
             header = parse_object(opened.read(size).decode())
             shapes |= {name: tuple(one["shape"]) for name, one in header.items() if name != "__metadata__"}
     return shapes
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object that came with a model or an adapter. Raises ModelError."""
-    try:
-        return parse_object(read_text(path))
-    except FileNotFoundError:
-        raise ModelError(f"{path.parent}: no {path.name}", hint="Name a run folder, or train again.") from None
-    except ValueError as error:
-        raise ModelError(f"{path}: damaged JSON: {first_line(error)}", hint="Copy that folder again.") from None
-
-
-@contextlib.contextmanager
-def loading_errors(what: str, *, local: bool = True) -> Iterator[None]:
-    """Turn what the loading libraries raise into one ModelError."""
-    from safetensors import SafetensorError
-
-    try:
-        yield
-    except FintuneError:
-        raise
-    except ModuleNotFoundError as error:  # gguf, bitsandbytes: extras
-        raise not_installed(what, error) from None
-    except SafetensorError as error:
-        raise ModelError(f"{what}: damaged weights: {error}", hint="Copy or download the model again.") from error
-    except Exception as error:  # a damaged file makes the loading libraries raise nearly anything
-        if is_out_of_memory(error):
-            raise BrokenEnvironment(
-                f"{what}: does not fit into memory",
-                hint="Free some, raise the limit (ulimit -v), or load less: model.dtype: bfloat16, another model.base.",
-            ) from error
-        if isinstance(error, OSError) and error.errno is not None:
-            raise
-        told = " ".join(str(error).split())[:300] or type(error).__name__
-        hint = (
-            "A file of it is missing or damaged: copy it again."
-            if local
-            else "Offline? Name a folder saved with save_pretrained, or embedded."
-        )
-        raise ModelError(f"{what}: cannot be loaded: {told}", hint=hint) from error
-
-
-def need_readable(file: Path) -> None:
-    """Refuse what the loading libraries would call missing, as this user may not read it, or would read without end."""
-    if os.path.lexists(file) and not (file.is_file() or file.is_dir()):
-        raise ModelError(f"{file}: not a plain file", hint="Copy that folder again, without it.")
-    if file.suffix in _TEXTS and file.stat().st_size > LARGEST_LIST:
-        raise ModelError(f"{file}: larger than {LARGEST_LIST:,} bytes", hint="Copy that folder again.")
-    if file.exists() and not os.access(file, os.R_OK):
-        raise BrokenEnvironment(f"{file}: this user may not read it", hint="Check its permissions.")
 
 
 def _converted(gguf: Path) -> Path:

@@ -12,10 +12,11 @@ from typing import Any
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
 
+from fintune.models.folder import loading_errors
 from fintune.models.load import LoadedModel
-from fintune.models.references import at_hand, loading_errors
-from fintune.models.turns import loading
-from fintune.prompts import Kind
+from fintune.models.prompts import Kind
+from fintune.models.references import at_hand
+from fintune.runtime.turns import loading
 
 
 @loading()

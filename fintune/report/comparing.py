@@ -9,9 +9,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fintune.export.model_card import HEADLINE
 from fintune.records import Scores
 from fintune.report.reading import PARTS, RunFiles
+from fintune.tasks.metrics import HEADLINE
 
 METRIC = "accuracy"
 """by which rows are ranked, as fintune compare does"""

@@ -9,10 +9,10 @@ from typing import Any
 
 from markupsafe import Markup
 
-from fintune.export.model_card import HEADLINE
 from fintune.report import comparing, summary
 from fintune.report.sources import MOST_RUNS, Sources
 from fintune.report.words import baseline_name, both, count, duration, in_both, known, percent, size
+from fintune.tasks.metrics import HEADLINE
 
 
 def views(sources: Sources, runs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

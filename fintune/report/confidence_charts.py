@@ -1,6 +1,7 @@
 """How sure the answers are: confidence of right and wrong ones, and the reliability diagram."""
 
-from fintune.report import confidence, vega
+from fintune.inference import confidence
+from fintune.report import vega
 from fintune.report.reading import RunFiles
 from fintune.report.vega import COUNT, PERCENT, Spec
 from fintune.report.words import Words

@@ -15,17 +15,17 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fintune.atomic import need_place, write_atomically
 from fintune.errors import BrokenEnvironment
-from fintune.installing import with_extra
-from fintune.printable import printable, printable_content
-from fintune.progress import tell
 from fintune.report import comparison_view, words
 from fintune.report.charts import COMPARISON_CHARTS, RUN_CHARTS
 from fintune.report.reading import RunFiles
 from fintune.report.run_view import run_view
 from fintune.report.sources import Sources, gather
 from fintune.report.words import LANGUAGES, Words
+from fintune.runtime.files import need_place, write_atomically
+from fintune.runtime.install import with_extra
+from fintune.runtime.printable import printable, printable_content
+from fintune.runtime.progress import tell
 
 if TYPE_CHECKING:
     from types import ModuleType

@@ -11,14 +11,14 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from fintune import manifest
-from fintune.config import REGISTRIES, SECTIONS
+from fintune.config.load import REGISTRIES, SECTIONS
 from fintune.errors import RunError
 from fintune.records import Claims, Prediction, Score, Scores
-from fintune.run import MARK, Run
-from fintune.run_files import problem_of
-from fintune.score_record import claims_in
-from fintune.untrusted import LARGEST_LIST, parse_json, parse_object, parse_yaml, read_bytes
+from fintune.runs import manifest
+from fintune.runs.run import MARK, Run
+from fintune.runs.schema import problem_of
+from fintune.runs.score_record import claims_in
+from fintune.runtime.untrusted import LARGEST_LIST, parse_json, parse_object, parse_yaml, read_bytes
 
 COMPARISON = "comparison.json"
 PARTS = ("test", "validation")

@@ -12,12 +12,13 @@ from typing import Any
 
 from markupsafe import Markup
 
-from fintune.data.licenses import License
+from fintune.data.quality.licenses import License
+from fintune.inference import confidence
 from fintune.records import Prediction, Scores, Statement
-from fintune.report import confidence, summary
+from fintune.report import summary
 from fintune.report.reading import RunFiles
 from fintune.report.words import baseline_name, both, count, in_both, known, part_name, percent, size, worth
-from fintune.run import typed
+from fintune.runtime.shell import typed
 
 LONGEST = 600
 """characters of a text that are shown"""

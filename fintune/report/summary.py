@@ -9,8 +9,9 @@ from typing import Any
 
 from markupsafe import Markup
 
+from fintune.inference import confidence
 from fintune.records import Score
-from fintune.report import comparing, confidence
+from fintune.report import comparing
 from fintune.report.reading import RunFiles
 from fintune.report.words import Words, baseline_name, both, count, duration, part_name, percent, size
 

@@ -1,4 +1,4 @@
-"""What is asked and how an answer is read: one file per task, and the registry TASKS.
+"""What is asked and how an answer is read and scored: one file a task, the registry TASKS, metrics, baselines.
 
 >>> task = TASKS["sentiment"].build(TASKS["sentiment"].options(language="zh"))
 """

@@ -1,1 +1,1 @@
-"""The fast path: length-bucketed batches, loss at answer positions only, and the Trainer that runs them."""
+"""From a config to a run folder: train, check, plan, with the loss at answer positions only."""

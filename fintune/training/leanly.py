@@ -5,10 +5,10 @@ from contextlib import contextmanager
 
 import torch
 
-from fintune.methods.lean import lean
+from fintune.config.train import TrainSection
+from fintune.methods.lora.fused import lean
 from fintune.models import LoadedModel
-from fintune.models.last_block import queries_of_last_block
-from fintune.sections import TrainSection
+from fintune.models.shortcuts.last_block import queries_of_last_block
 
 
 @contextmanager

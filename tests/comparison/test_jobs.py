@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
-from fintune.comparison import compare, jobs
+from fintune.comparison import jobs
+from fintune.comparison.compare import compare
 from fintune.comparison.jobs import _error, threads_each
 from fintune.errors import BrokenEnvironment, ConfigError, DataError
-from fintune.progress import listening
-from fintune.run import Run
+from fintune.runs.run import Run
+from fintune.runtime.progress import listening
 from tests.conftest import Command
 
 MINE = Path(__file__).resolve().parents[2] / "examples" / "my_method.py"
@@ -125,7 +126,7 @@ def test_a_comparison_that_is_stopped_stops_its_processes(
     quick["compare"]["methods"] = [FIRM, STILL]
     config = tmp_path / "run.yaml"
     config.write_text(json.dumps(quick))
-    command = [sys.executable, "-m", "fintune.cli", "compare", str(config), "--jobs", "2"]
+    command = [sys.executable, "-m", "fintune.cli.app", "compare", str(config), "--jobs", "2"]
     where = os.environ | {"TMPDIR": str(tmp_path)}  # so that the processes name it
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=where)
     runs = Path(quick["output"]) / "tiny-compare" / "runs"

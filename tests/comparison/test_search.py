@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from fintune.comparison import compare
+from fintune.comparison.compare import compare
 from fintune.comparison.search import Search, search
-from fintune.config import load
+from fintune.config.load import load
 from fintune.errors import BrokenEnvironment, ModelError, TrainingError, UsageError
 from fintune.records import Score
 from tests.conftest import Command

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from fintune.comparison.space import Range, space
-from fintune.config import load
+from fintune.config.load import load
 from fintune.errors import UsageError
 
 

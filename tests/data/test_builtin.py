@@ -4,12 +4,12 @@ from collections import Counter
 
 import numpy as np
 
-from fintune.baselines.counts import tfidf
-from fintune.challenge import contest_of
-from fintune.config import load
-from fintune.data.duplicates import clusters
-from fintune.data.readers import read
-from fintune.preparation import prepare
+from fintune.config.load import load
+from fintune.config.prepare import prepare
+from fintune.data.quality.duplicates import clusters
+from fintune.data.readers.read import read
+from fintune.evaluation.challenge import contest_of
+from fintune.tasks.baselines.counts import tfidf
 
 
 def test_balanced_distinct_and_in_two_languages() -> None:

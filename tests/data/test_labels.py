@@ -7,13 +7,15 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from fintune import display
-from fintune.config import load
+from fintune.config.load import load
+from fintune.data.check import Examination
 from fintune.data.labels import LabelMap
-from fintune.data.readers import Reading, read
+from fintune.data.readers.columns import Columns
+from fintune.data.readers.read import Reading, read
+from fintune.data.table import examination
 from fintune.errors import ConfigError
-from fintune.examination import Examination, examine
 from fintune.records import Fault
+from fintune.training.check import examine
 
 SWAPPED = {"negative": "positive", "positive": "negative"}
 
@@ -92,7 +94,7 @@ def test_check_prints_the_map_as_applied(tiny_causal: Path, tmp_path: Path) -> N
     unmet = next(f for f in found.report.findings if f.kind == "label-map")
     assert (unmet.level, unmet.message) == ("warning", "keys of data.label_map that no row bears: neg")
     screen = io.StringIO()
-    Console(file=screen, width=200).print(next(display.examination(found)))
+    Console(file=screen, width=200).print(next(examination(found)))
     shown = "negative -> positive 10 · positive -> negative 20 · neg -> negative never · neutral as it is 10"
     assert f"label map              {shown}" in screen.getvalue()
 
@@ -109,3 +111,14 @@ def test_a_map_whose_keys_all_occur_has_no_finding(tiny_causal: Path, tmp_path: 
 def test_a_map_is_false_when_it_is_empty() -> None:
     assert not LabelMap({})
     assert LabelMap({"a": "b"})
+
+
+def test_a_label_that_nobody_asked_for_is_no_fault(tmp_path: Path) -> None:
+    """`predict --file` reads texts; what stands in the label's column may be of another time."""
+    (tmp_path / "a.csv").write_text("text,label\nA,1\nB,9\nC,\n")
+    reading = Reading(label_map={"1": "up"}, columns=Columns(need_label=False))
+    assert [(row.text, row.label) for row in read(str(tmp_path / "a.csv"), reading)] == [
+        ("A", "up"),
+        ("B", None),
+        ("C", ""),
+    ]

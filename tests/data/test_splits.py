@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fintune.data.cleanup import clean
-from fintune.data.duplicates import clusters
-from fintune.data.readers import read
+from fintune.data.quality.cleanup import clean
+from fintune.data.quality.duplicates import clusters
+from fintune.data.readers.read import read
 from fintune.data.splits import Plan, Splits, divide, fingerprint, learning_subset
 from fintune.errors import DataError
 from fintune.records import Example

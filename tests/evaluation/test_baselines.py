@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fintune.baselines import BASELINES, Answers, Baseline
-from fintune.engines import Ranking
 from fintune.evaluation.baselines import compete
+from fintune.inference.engines import Ranking
 from fintune.records import Prompt
-from tests.baselines.contests import LABELS, contest, rows
+from fintune.tasks.baselines import BASELINES, Answers, Baseline
+from tests.tasks.baselines.contests import LABELS, contest, rows
 
 
 class Recorder:

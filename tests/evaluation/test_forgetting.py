@@ -14,7 +14,7 @@ from fintune.evaluation import forgetting
 from fintune.evaluation.forgetting import base_perplexity, general_texts, perplexity_on
 from fintune.methods import METHODS
 from fintune.models import LoadedModel, load_model
-from fintune.progress import listening
+from fintune.runtime.progress import listening
 from tests.tiny import config_for
 
 TEXTS = ["Short.", "A sentence of some more words, so that others are padded.", "雨下了一整天。"]
@@ -88,7 +88,7 @@ def test_a_run_records_the_rise(tiny_config: dict[str, Any], loaded: LoadedModel
     assert set(found) == {"before", "after", "tokens"}
     base = perplexity_on(loaded, general_texts())
     assert (found["before"], found["tokens"]) == (pytest.approx(base.value), base.tokens)
-    from fintune.assembly import load_tuned
+    from fintune.inference.load import load_tuned
 
     assert found["after"] == pytest.approx(perplexity_on(load_tuned(run), general_texts()).value)
     assert found["after"] != pytest.approx(found["before"], rel=1e-3)

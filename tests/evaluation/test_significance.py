@@ -15,7 +15,7 @@ from fintune.evaluation.significance import (
     pareto,
     resample,
 )
-from fintune.metrics import UNPARSED, Ints, classification_scores
+from fintune.tasks.metrics import UNPARSED, Ints, classification_scores
 
 LABELS = ["down", "same", "up"]
 

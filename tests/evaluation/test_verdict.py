@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -59,8 +60,19 @@ def test_one_label_for_all_texts_is_nothing_learned() -> None:
 
 def test_one_label_for_a_few_texts_proves_nothing() -> None:
     """Three new texts of a leaking file: a model that is right elsewhere may well miss the one that differs."""
-    found = judge(constant("same", 3), {}, LABELS, EVEN)
-    assert "one-label" not in {statement.kind for statement in found}
+    (first, *_) = judge(constant("same", 3), {}, LABELS, EVEN)
+    assert (first.kind, first.level) == ("one-label-few", "warning")
+    assert first.text.startswith("All 3 texts get the label 'same', and 2 bear another: too few to tell")
+
+
+def test_what_is_better_is_said_before_what_cannot_be_told_apart() -> None:
+    """Eighteen texts do not tell the model from the majority class, and do show that counting words is better."""
+    labels = ["same"] * 10 + ["up"] * 8
+    own = [Prediction(str(i), f"text {i}", "same", "same", {}, gold) for i, gold in enumerate(labels)]
+    own[-1] = replace(own[-1], label="up")
+    words = [replace(p, label=p.gold or "") for p in own]
+    found = judge(own, {"tfidf": words}, LABELS, {"same": 30, "up": 30})
+    assert [(one.kind, one.level) for one in found] == [("behind", "severe")]
 
 
 def test_whoever_did_not_train_is_not_told_how_to() -> None:

@@ -8,14 +8,15 @@ import numpy as np
 import torch
 from transformers import set_seed
 
-from fintune.engines.torch_engine import TorchEngine
+from fintune.inference.engines.torch_engine import TorchEngine
 from fintune.methods import METHODS
-from fintune.methods.lora import LoraOptions
-from fintune.methods.saving import save
-from fintune.models import LoadedModel, load_adapter, load_model
+from fintune.methods.adapter import load_adapter
+from fintune.methods.example_losses import example_losses
+from fintune.methods.lora.lora import LoraOptions
+from fintune.methods.peft_format import save
+from fintune.models import LoadedModel, load_model
 from fintune.records import Prompt
-from fintune.training.calibration import example_losses
-from tests.training.test_trainer import encoded_rows, fit, silent
+from tests.training.loop.test_trainer import encoded_rows, fit, silent
 
 EXAMPLES = 24
 PROMPTS = [

@@ -11,16 +11,17 @@ import torch
 from transformers import set_seed
 
 import fintune
-from fintune.engines.torch_engine import TorchEngine
 from fintune.errors import ModelError
+from fintune.inference.engines.torch_engine import TorchEngine
 from fintune.methods import METHODS
-from fintune.models import LoadedModel, load_adapter, load_model
+from fintune.methods.adapter import load_adapter
+from fintune.methods.example_losses import example_losses
+from fintune.models import LoadedModel, load_model
 from fintune.records import Prompt
-from fintune.training.calibration import example_losses
 from tests.families import save
 from tests.methods.expected import TRAINS
 from tests.methods.starting import PROMPTS
-from tests.training.test_trainer import encoded_rows, fit, silent
+from tests.training.loop.test_trainer import encoded_rows, fit, silent
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "bitfit": {"add": True}, "freeze": {"blocks": 1}, "vera": {"r": 8}, "pissa": {"lora_dropout": 0.0},
@@ -176,7 +177,7 @@ def test_activations_computed_again_change_nothing(name: str, model: Path, tmp_p
 def test_a_base_model_it_does_not_go_with_is_refused_before_weights_load(
     name: str, tiny_config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fintune.pipeline.load_base", lambda config: pytest.fail("weights were loaded"))
+    monkeypatch.setattr("fintune.training.train.load_base", lambda config: pytest.fail("weights were loaded"))
     wrong = "none" if METHODS[name].only else "nf4"
     tiny_config["method"] = {"name": name}
     with pytest.raises(ModelError, match=r"model\.quantization|method\.name: \w+ is for"):

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from fintune.assembly import try_on
-from fintune.config import load
+from fintune.config.load import load
 from fintune.errors import BrokenEnvironment, ModelError
 from fintune.methods import METHODS
 from fintune.models.load import load_model
 from fintune.models.references import kind_at_hand
-from fintune.pipeline import train
-from fintune.planning import plan
+from fintune.training.build import try_on
+from fintune.training.plan import plan
+from fintune.training.train import train
 from tests.families import FAMILIES, save
 
 
@@ -91,7 +91,7 @@ def test_more_tokens_than_the_model_has_positions_are_refused(
 
 
 def test_a_missing_extra_is_named(tiny_config: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fintune.preparation.find_spec", lambda name: None if name == "bitsandbytes" else name)
+    monkeypatch.setattr("fintune.config.prepare.find_spec", lambda name: None if name == "bitsandbytes" else name)
     with pytest.raises(BrokenEnvironment, match="bitsandbytes is not installed"):
         train(tiny_config, ["model.quantization=nf4", "evaluation.baselines=[]"])
 

@@ -34,7 +34,7 @@ def test_vectors_start_as_the_setting_says(tiny_causal: Path) -> None:
 
 @pytest.mark.parametrize("given", [{"init": "text"}, {"init_text": "ab"}])
 def test_init_and_its_text_go_together(given: dict[str, str]) -> None:
-    from fintune.config import load
+    from fintune.config.load import load
 
     with pytest.raises(ConfigError, match="init: text goes with an init_text"):
         load({"method": {"name": "prompt"} | given})

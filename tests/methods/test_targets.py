@@ -2,7 +2,7 @@
 
 import pytest
 
-from fintune.config import load
+from fintune.config.load import load
 from fintune.errors import ConfigError
 from fintune.methods import METHODS
 from fintune.methods.targets import TargetOptions

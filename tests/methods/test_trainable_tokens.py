@@ -9,11 +9,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import fintune
-from fintune.config import load
+from fintune.config.load import load
 from fintune.errors import ConfigError, ModelError
-from fintune.methods.lora import LoraOptions
+from fintune.evaluation.score import score_part
+from fintune.methods.lora.lora import LoraOptions
 from fintune.models import LoadedModel, load_model
-from fintune.pipeline import score_part
 from tests.families import FAMILIES, save
 from tests.methods.starting import assert_trains_and_comes_back, scores, started
 from tests.tiny import config_for

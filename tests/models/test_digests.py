@@ -11,10 +11,10 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from fintune.errors import ModelError
-from fintune.inspecting import inspect
 from fintune.models import check_reference, digests, load_model
 from fintune.models.digests import file_sha256, folder_sha256, in_full
 from fintune.models.references import INDEX
+from fintune.runs.inspect_path import inspect
 
 
 @pytest.fixture

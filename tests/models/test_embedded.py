@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from fintune.errors import BrokenEnvironment
-from fintune.installing import with_extra
 from fintune.models import check_reference, embedded, listing, load_model
 from fintune.models.embedded import EMBEDDED, embedded_folder, state
+from fintune.runtime.install import with_extra
 
 
 def fake_conversion(gguf: Path, target: Path) -> None:
@@ -116,7 +116,7 @@ def test_listing_says_what_is_at_hand(cache: Path, tmp_path: Path, monkeypatch: 
 @pytest.mark.slow
 @pytest.mark.smoke
 def test_the_real_model_knows_some_words() -> None:
-    from fintune.engines.torch_engine import TorchEngine
+    from fintune.inference.engines.torch_engine import TorchEngine
     from fintune.records import Prompt
 
     loaded = load_model("embedded", device="cpu")

@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
+from fintune.config.load import load
 from fintune.errors import ModelError
 from fintune.models import load_model
-from fintune.pipeline import train
+from fintune.training.check import examine
+from fintune.training.train import train
 from tests import families
 from tests.tiny import byte_tokenizer, config_for
 
@@ -33,6 +35,15 @@ def test_a_word_without_a_row_is_refused(with_tokenizer: Any) -> None:
         ModelError, match="numbers tokens up to 259, the model's embedding has 259 rows: none for 'EBITDA'"
     ):
         load_model(with_tokenizer(tokenizer), device="cpu")
+
+
+def test_check_says_so_too(with_tokenizer: Any, rows_file: Path, tmp_path: Path) -> None:
+    tokenizer = byte_tokenizer()
+    tokenizer.add_tokens(["EBITDA"])
+    found = examine(load(config_for(Path(with_tokenizer(tokenizer)), rows_file, tmp_path)), doubt=False)
+    assert [(f.level, "none for 'EBITDA'" in f.message) for f in found.report.findings if f.kind == "model"] == [
+        ("severe", True)
+    ]
 
 
 @pytest.mark.parametrize("name", ["eos_token", "bos_token"])

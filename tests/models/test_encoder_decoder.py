@@ -8,8 +8,8 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForSeq2SeqLM, Gemma3ForCausalLM, Gemma3TextConfig
 
-from fintune.engines.torch_engine import TorchEngine
 from fintune.errors import ModelError
+from fintune.inference.engines.torch_engine import TorchEngine
 from fintune.models import load_model
 from fintune.models.encoder_decoder import convert_encoder_decoder, encoder_decoder, target_names
 from fintune.records import Prompt

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 import torch
 
-from fintune.engines.torch_engine import TorchEngine
-from fintune.models import load_adapter, load_model
+from fintune.inference.engines.torch_engine import TorchEngine
+from fintune.methods.adapter import load_adapter
+from fintune.models import load_model
 from fintune.models.families import FAMILIES as TABLE
 from fintune.records import Prompt
-from fintune.training.checkpoints import Checkpoints
+from fintune.training.loop.checkpoints import Checkpoints
 from tests.families import FAMILIES, save
-from tests.training.test_trainer import adapter, fit, silent, tuned
+from tests.training.loop.test_trainer import adapter, fit, silent, tuned
 
 PROMPTS = [
     Prompt("", text, ":") for text in ("Alvex of Oslo +", "Bormas of Lima and a longer tail of words -", "Cyrit =")

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from fintune.engines.torch_engine import TorchEngine
 from fintune.errors import BrokenEnvironment, ModelError
+from fintune.inference.engines.torch_engine import TorchEngine
 from fintune.methods import METHODS
-from fintune.methods.lora import LoraOptions
-from fintune.models import LoadedModel, check_reference, load_adapter, load_model
+from fintune.methods.adapter import load_adapter
+from fintune.methods.lora.lora import LoraOptions
+from fintune.models import LoadedModel, check_reference, load_model
 from fintune.records import Prompt
 
 

@@ -8,13 +8,14 @@ import pytest
 import torch
 
 import fintune
-from fintune.config import load
+from fintune.config.load import load
 from fintune.errors import ConfigError
+from fintune.inference.open import open_engine
+from fintune.inference.predictor import load as load_predictor
 from fintune.methods import METHODS
-from fintune.methods.lora import LoraOptions
-from fintune.models import last_block, load_model
-from fintune.opening import open_engine
-from fintune.predictor import load as load_predictor
+from fintune.methods.lora.lora import LoraOptions
+from fintune.models import load_model
+from fintune.models.shortcuts import last_block
 from tests.families import save
 from tests.methods.test_every_method import scores
 from tests.tiny import config_for

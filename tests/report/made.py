@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from fintune import manifest
-from fintune.config import dump, load
-from fintune.metrics import classification_scores
+from fintune.config.load import dump, load
 from fintune.models import LoadedModel
 from fintune.records import Prediction, Scores
-from fintune.run import Run
+from fintune.runs import manifest
+from fintune.runs.run import Run
+from fintune.tasks.metrics import classification_scores
 
 LABELS = ["negative", "neutral", "positive"]
 NASTY = "</script><img src=x onerror=\"document.title='broken'\"><b>&amp;'\"`${alert(1)}"

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from fintune.errors import BrokenEnvironment
-from fintune.installing import with_extra
 from fintune.report import write_report
 from fintune.report.words import LANGUAGES, table
-from fintune.run import MARK, Run
+from fintune.runs.run import MARK, Run
+from fintune.runtime.install import with_extra
 from tests.conftest import Command
 from tests.report.made import NASTY, attribution, made_comparison, made_run, rewrite
 

@@ -1,0 +1,1 @@
+"""The terminal: commands, options, progress, errors; nothing here is needed from Python."""

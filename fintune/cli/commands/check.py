@@ -1,0 +1,90 @@
+"""Commands for before a run: init, check, plan."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fintune.cli.options import AsJson, Code, ConfigFile, Debug, Overrides
+from fintune.cli.output import out, print_json, working
+from fintune.errors import RunError
+from fintune.runtime.layout import Text
+from fintune.runtime.shell import typed
+
+
+def init(
+    path: Annotated[Path, typer.Argument(help="Where to write it.")] = Path("run.yaml"),
+    data: Annotated[str | None, typer.Option(help="Fill in data.path.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Write a commented config with every setting."""
+    from fintune.config.mistaken import is_data, mistaken_for_config
+    from fintune.config.template import template
+    from fintune.runtime.files import need_place, write_atomically
+
+    if path.is_dir() or (path.is_file() and is_data(path)):
+        what, hint = mistaken_for_config(path) or (f"{path}: not a plain file", "Name a .yaml file.")
+        raise RunError(what, hint=hint)
+    if path.exists() and not force:
+        raise RunError(f"{path}: exists already", hint="Name another file, or add --force.")
+    need_place(path)
+    write_atomically(path, template(str(path), data=data))
+    out.print(Text(f"wrote {path}\nnext: fintune check {typed(path)}"), soft_wrap=True)
+
+
+def check(
+    config: ConfigFile,
+    overrides: Overrides = None,
+    against: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Compare with another file: shared texts, and their labels there."),
+    ] = None,
+    pii: Annotated[bool, typer.Option("--pii", help="Look for personal data; needs fintune\\[pii].")] = False,
+    near_duplicates: Annotated[
+        bool, typer.Option(help="Look for near-duplicates; the split is by single rows without.")
+    ] = True,
+    doubt: Annotated[bool, typer.Option(help="List labels that the other rows contradict.")] = True,
+    as_json: AsJson = False,
+    code: Code = None,
+    debug: Debug = False,
+) -> None:
+    """Check config and data, and say all that is wrong with them; exit code 1 when something is severe."""
+    from fintune.config.load import load
+    from fintune.training.check import examine
+
+    with working():
+        found = examine(
+            load(config, overrides or []), against=against, pii=pii, near_duplicates=near_duplicates, doubt=doubt
+        )
+    if as_json:
+        print_json(found.record())
+    else:
+        from fintune.data.table import examination
+
+        for table in examination(found):
+            out.print(table)
+        out.print(Text(f"next: fintune train {typed(config)}" if not found.severe else "next: mend what is severe"))
+    if found.severe:
+        sys.exit(1)
+
+
+def plan(
+    config: ConfigFile, overrides: Overrides = None, as_json: AsJson = False, code: Code = None, debug: Debug = False
+) -> None:
+    """Estimate memory and time of a run from ten of its steps; exit code 1 when the memory will not do."""
+    from fintune.training.plan import plan as estimated
+    from fintune.training.table import estimate
+
+    with working():
+        found = estimated(config, overrides or [])
+    if as_json:
+        print_json(found.record())
+    else:
+        out.print(estimate(found))
+        out.print(
+            Text(f"next: fintune train {typed(config)}" if found.fits else "next: lower train.micro_batch_tokens")
+        )
+    if not found.fits:
+        sys.exit(1)

@@ -1,0 +1,115 @@
+"""Commands for a run's scores and its page: evaluate, report."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from fintune.cli.options import AsJson, Base, Code, Debug, Encoding, EngineName, Format, Settings, Source, TaskOption
+from fintune.cli.output import out, print_json, show_labels, show_worth, working
+from fintune.cli.typed import in_options_of
+from fintune.errors import RunError, UsageError
+from fintune.runtime.layout import Text
+
+if TYPE_CHECKING:
+    from fintune.evaluation.evaluate import Evaluation
+    from fintune.inference.engines import Engine
+    from fintune.inference.open import Trained
+
+
+def evaluate(
+    context: typer.Context,
+    run: Source,
+    split: Annotated[str, typer.Option(help="Part of the run's own data: train, validation or test.")] = "test",
+    data: Annotated[str | None, typer.Option(help="Score another labelled file instead; nothing is stored.")] = None,
+    name: Format = None,
+    encoding: Encoding = None,
+    engine: EngineName = "torch",
+    base: Base = None,
+    task: TaskOption = None,
+    settings: Settings = None,
+    rescore: Annotated[
+        bool,
+        typer.Option(
+            "--rescore",
+            help="Score all of a run's parts as adapter, settings and base model are now, and record these.",
+        ),
+    ] = False,
+    as_json: AsJson = False,
+    code: Code = None,
+    debug: Debug = False,
+) -> None:
+    """Score a run on one of its parts or on a labelled file, an export or an adapter on a file; another engine's scores are not stored."""
+    from fintune.evaluation.score import score_anew, score_file, score_part
+    from fintune.inference.open import called, open_trained
+    from fintune.runs.run import Run
+
+    with working():
+        opened = open_trained(run, base=base, task=task, overrides=settings or ())
+    if rescore and (data is not None or engine != "torch" or not isinstance(opened, Run)):
+        raise UsageError("--rescore: is of a run's own data and engine", hint="Leave --data and --engine out.")
+    if isinstance(opened, Run) and split not in opened.data()["ids"]:
+        raise RunError(f"--split {split}: not a part of this run", hint=f"Parts: {', '.join(opened.data()['ids'])}.")
+    with working():
+        if data is not None:
+            running = _running(opened, engine)
+            with in_options_of(context, file="--data"):
+                found = score_file(opened, data, name=name, encoding=encoding, running=running)
+        elif isinstance(opened, Run) and rescore:
+            parts = score_anew(opened)
+            split = split if split in parts else "validation"
+            found = parts[split]
+        elif isinstance(opened, Run):
+            found = score_part(opened, split, running=_running(opened, engine))
+        else:
+            raise RunError(
+                f"{run}: {called(opened)}, and no data in it", hint="Score it on a labelled file: --data FILE."
+            )
+    if as_json:
+        print_json(_plain(found))
+        return
+    from fintune.evaluation.table import scores_table
+    from fintune.runs.model_card import named_scores
+
+    part = next(iter(found.claims.verdicts), split)
+    rows = named_scores("", {part: found.scores}, {}, found.claims)
+    out.print(scores_table(rows, confidence=opened.config().evaluation.confidence))
+    show_labels(found.scores, list(found.predictions[0].probabilities))
+    show_worth(found.claims)
+
+
+def _plain(found: "Evaluation") -> dict[str, Any]:
+    """Scores by metric, those on rows that are new to the model where others are not, and what they are worth."""
+    clean = {name: asdict(score) for scores in found.claims.splits.values() for name, score in scores.items()}
+    worth = [asdict(statement) for of in found.claims.verdicts.values() for statement in of]
+    return {name: asdict(score) for name, score in found.scores.items()} | {
+        "clean": clean or None,
+        "worth": worth,
+    }
+
+
+def _running(source: "Trained", engine: str) -> "Engine | None":
+    """The engine to score with; None: the run's own, the adapter as it was saved."""
+    from fintune.inference.open import open_engine
+
+    return None if engine == "torch" else open_engine(source, engine)
+
+
+def report(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Run folders, or the folder of a comparison.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="The page; left out: report.html in the folder, or here for several."),
+    ] = None,
+    no_texts: Annotated[
+        bool, typer.Option("--no-texts", help="Leave the texts of the data out; their ids stay.")
+    ] = False,
+    debug: Debug = False,
+) -> None:
+    """Write runs or a comparison as one HTML page that opens anywhere, without a network."""
+    from fintune.report import write_report
+
+    with working():
+        page = write_report(runs, output, texts=not no_texts)
+    out.print(Text(f"wrote {page}\nnext: open it in a browser"), soft_wrap=True)

@@ -1,0 +1,126 @@
+"""Commands for texts through a run: predict, explain."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fintune.cli.options import AsJson, Base, Code, Debug, Encoding, EngineName, Format, Settings, Source, TaskOption
+from fintune.cli.output import err, out, print_json, say_bulk, working
+from fintune.cli.typed import in_options_of
+from fintune.errors import RunError
+from fintune.runtime.layout import Text
+
+if TYPE_CHECKING:
+    from fintune.data.readers.read import Reading
+
+
+def predict(
+    context: typer.Context,
+    run: Source,
+    texts: Annotated[list[str] | None, typer.Argument(help="Texts; left out: lines of standard input.")] = None,
+    file: Annotated[
+        str | None, typer.Option(help="Read texts from a file, of any format that data.path takes.")
+    ] = None,
+    name: Format = None,
+    encoding: Encoding = None,
+    text_column: Annotated[
+        str | None, typer.Option(help="Column of the file that holds the text; left out: as in training.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Write to FILE.csv, .jsonl or .parquet instead of the screen.")
+    ] = None,
+    engine: EngineName = "torch",
+    base: Base = None,
+    task: TaskOption = None,
+    settings: Settings = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object a line.")] = False,
+    code: Code = None,
+    debug: Debug = False,
+) -> None:
+    """Label texts, with a probability for every label; a file into a file is streamed, and resumed after a kill."""
+    from fintune.data.load import reading_like
+    from fintune.inference.files import json_line, read_texts, write_predictions
+    from fintune.inference.open import need_engine, open_trained
+    from fintune.inference.predict_file import check_output, predict_file
+    from fintune.inference.predictor import load
+
+    with working():
+        opened = open_trained(run, base=base, task=task, overrides=settings or ())
+    need_engine(opened, engine)
+    data = opened.config().data
+    if output is not None:
+        check_output(output)
+    if file is not None and output is not None and not texts:
+        with working(), in_options_of(context, file="--file"):
+            done = predict_file(
+                opened, file, output, text_column=text_column, name=name, encoding=encoding, engine_name=engine
+            )
+        say_bulk(done)
+        return
+    how = reading_like(data, file or "", name=name, encoding=encoding, need_label=False)
+    with in_options_of(context, file="--file"):
+        ids, given = read_texts(texts or [], file, _texts_alone(how, text_column))
+    with working():
+        predictions = load(opened, engine_name=engine)(given, ids)
+    if output is not None:
+        write_predictions(output, predictions)
+        err.print(Text(f"predictions written to {output}: {len(predictions):,}"))
+    elif as_json:
+        sys.stdout.writelines(map(json_line, predictions))
+    else:
+        from fintune.inference.table import predictions_table
+
+        out.print(predictions_table(predictions))
+
+
+def _texts_alone(how: "Reading", text_column: str | None = None) -> "Reading":
+    """The same reading, of no other column than that of the text."""
+    return replace(how, columns=replace(how.columns, text=text_column or how.columns.text, date=None, group=None))
+
+
+def explain(
+    context: typer.Context,
+    run: Source,
+    texts: Annotated[
+        list[str] | None,
+        typer.Argument(help="Texts; left out, without --file: the run's confident mistakes and uncertain texts."),
+    ] = None,
+    file: Annotated[
+        str | None, typer.Option(help="Read texts from a file, of any format that data.path takes.")
+    ] = None,
+    base: Base = None,
+    task: TaskOption = None,
+    settings: Settings = None,
+    as_json: AsJson = False,
+    code: Code = None,
+    debug: Debug = False,
+) -> None:
+    """Show which words moved the answer: by how much its probability falls without each (not a cause)."""
+    from fintune.data.load import reading_like
+    from fintune.inference.explain import explain as explain_texts
+    from fintune.inference.explain import explain_run
+    from fintune.inference.files import read_texts
+    from fintune.inference.open import called, open_trained
+    from fintune.runs.run import Run
+
+    with working():
+        opened = open_trained(run, base=base, task=task, overrides=settings or ())
+    ids: list[str] = []
+    given: list[str] = []
+    if texts or file is not None:
+        how = _texts_alone(reading_like(opened.config().data, file or "", need_label=False))
+        with in_options_of(context, file="--file"):
+            ids, given = read_texts(texts or [], file, how)
+    elif not isinstance(opened, Run):
+        raise RunError(f"{run}: {called(opened)}, and no answers in it", hint="Give texts, or a --file of them.")
+    with working():
+        found = explain_run(opened) if isinstance(opened, Run) and not given else explain_texts(opened, given, ids)
+    if as_json:
+        print_json([attribution.record() for attribution in found])
+        return
+    from fintune.inference.table import attributions
+
+    out.print(*attributions(found), sep="\n", soft_wrap=True)

@@ -1,0 +1,75 @@
+"""Arguments and flags that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fintune.cli import output
+
+ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="A YAML config; fintune init writes one.")]
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, such as runs/phrasebank-lora.")]
+Source = Annotated[
+    Path,
+    typer.Argument(
+        metavar="RUN",
+        help="A run folder, such as runs/phrasebank-lora, an export's, an adapter's (with --base and --task), or a kept adapter's name.",
+    ),
+]
+Base = Annotated[
+    str | None,
+    typer.Option(
+        help="The base model: of an adapter trained elsewhere, left out: the one it names; of a run whose base has moved."
+    ),
+]
+TaskOption = Annotated[
+    str | None,
+    typer.Option(
+        "--task", metavar="TASK", help="Of such an adapter: a task's name, or a YAML file with a section task."
+    ),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Of such an adapter: a setting; may be repeated."),
+]
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override a setting; may be repeated.")
+]
+Format = Annotated[
+    str | None,
+    typer.Option("--format", help="Format of that file; left out: as in training if it ends alike, or found."),
+]
+EngineName = Annotated[
+    str,
+    typer.Option(
+        "--engine", help="torch, int8 on a CPU (checked on the validation texts first), or one of the run's exports."
+    ),
+]
+Encoding = Annotated[
+    str | None, typer.Option(help="Encoding of that file; left out: as in training if it ends alike, or found.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Debug = Annotated[
+    bool, typer.Option("--debug", callback=output.set_debug, is_eager=True, help="Show the traceback of an error.")
+]
+
+
+def load_own_code(paths: list[Path] | None) -> list[Path] | None:
+    """Run the files of --code before anything else is read."""
+    from fintune.config.plugins import load_code
+
+    for path in paths or ():
+        load_code(path)
+    return paths
+
+
+Code = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--code",
+        metavar="FILE",
+        callback=load_own_code,
+        is_eager=True,
+        help="A Python file with methods or tasks of yours.",
+    ),
+]

@@ -1,0 +1,153 @@
+"""What the commands say on the two streams: results on standard output, progress and errors on standard error.
+
+>>> with working():
+...     run = train("run.yaml")
+>>> show_scores(run)
+"""
+
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from logging import getLogger
+from typing import Any
+
+from fintune.cli import progress
+from fintune.cli.screen import Screen
+from fintune.errors import ConfigError, DataError, FintuneError, UsageError
+from fintune.records import Claims, Scores
+from fintune.runtime.layout import Text
+from fintune.runtime.printable import json_text, one_line
+from fintune.runtime.shell import typed
+from fintune.runtime.table import listing
+
+out, err = Screen(), Screen(stderr=True)
+_debug = False
+
+
+def set_debug(value: bool) -> None:
+    """Once asked for, tracebacks are shown and the libraries underneath may speak."""
+    global _debug  # noqa: PLW0603
+    _debug = _debug or value
+
+
+def debugging() -> bool:
+    """Whether --debug was given."""
+    return _debug
+
+
+def say(error: FintuneError) -> None:
+    """The two lines of an error: what and where, then what to type; a line for each problem of a config."""
+    problems = error.problems if isinstance(error, ConfigError) else [error.message]
+    err.print(
+        Text("\n".join(["error: " + one_line(problems[0]), *map(one_line, problems[1:])]), "bold red"), soft_wrap=True
+    )
+    if error.hint:
+        err.print(Text(f"next:  {one_line(error.hint)}"), soft_wrap=True)
+
+
+@contextmanager
+def working() -> Iterator[None]:
+    """Show progress; keep the libraries underneath quiet unless --debug."""
+    if not debugging():
+        warnings.filterwarnings("ignore")
+        from transformers.utils import logging
+
+        logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+        getLogger("bitsandbytes").setLevel("ERROR")  # it names kernels it would rather have
+    else:
+        from transformers.utils import logging
+
+        logging.set_verbosity_info()  # type: ignore[no-untyped-call]
+    with progress.progress_bars(err):
+        yield
+
+
+def say_bulk(done: Any) -> None:
+    """What came of labelling a file; raises DataError when a part of it, or all, was not to be read."""
+    err.print(Text(f"predictions written to {done.output}: {done.labelled:,}"), soft_wrap=True)
+    if done.errors is not None:
+        err.print(Text(f"records without a label, see {done.errors}: {done.unreadable:,}"), soft_wrap=True)
+    if done.rest_unread:
+        raise DataError(
+            "the file is damaged, and its rest could not be read", hint=f"See the last lines of {done.errors}."
+        )
+    if not done.labelled:
+        raise DataError("no record could be labelled", hint=f"See {done.errors}.")
+
+
+def show_scores(run: Any) -> None:
+    """A run's scores beside its baselines'."""
+    from fintune.evaluation.table import scores_table
+    from fintune.runs.model_card import named_scores
+
+    config, scores, claims = run.config(), run.scores(), run.claims()
+    rows = named_scores(config.method.name, scores, run.baselines(), claims)
+    out.print(scores_table(rows, confidence=config.evaluation.confidence))
+    show_labels(list(scores.values())[-1], config.task.labels)
+    show_worth(claims)
+
+
+def show_worth(claims: Claims) -> None:
+    """What scores are worth, a line a statement."""
+    from fintune.evaluation.table import worth
+
+    for line in worth(claims):
+        out.print(line, soft_wrap=True)
+
+
+def show_labels(scores: Scores, labels: Sequence[str]) -> None:
+    """Scores label by label, and what was taken for what."""
+    from fintune.evaluation.table import classes_table, confusion_table, losses
+
+    out.print(classes_table(scores, labels), confusion_table(scores, labels), losses(scores))
+
+
+def split_list(given: str | None) -> list[str] | None:
+    """The names in `a,b`; None where nothing is given."""
+    return None if given is None else [name.strip() for name in given.split(",") if name.strip()]
+
+
+def split_numbers(flag: str, given: str | None) -> list[int] | None:
+    """The numbers in `50,200`; None where nothing is given. Raises UsageError."""
+    try:
+        return None if given is None else [int(number) for number in split_list(given) or []]
+    except ValueError:
+        raise UsageError(f"{flag} {given}: not whole numbers", hint=f"Example: {flag} 50,200,1000") from None
+
+
+def show_comparison(done: Any, as_json: bool) -> None:
+    """A comparison's tables and its sentence, or comparison.json."""
+    if as_json:
+        print_json(done.content)
+        return
+    from fintune.comparison.table import comparison_tables
+
+    for part in comparison_tables(done.content):
+        out.print(part)
+    out.print(Text(f"comparison: {done.folder / 'comparison.json'}"), soft_wrap=True)
+
+
+def show_search(found: Any, as_json: bool) -> None:
+    """The best settings of each row as flags, and the config that holds them."""
+    if as_json:
+        print_json(found.record())
+        return
+    for best in found.best:
+        line = f"{best.label}: macro-F1 {best.score:.1%} on validation, the best of {best.trials} trials: {best.flags}"
+        out.print(Text(line), soft_wrap=True)
+    out.print(Text(f"next: fintune compare {typed(found.config)}"), soft_wrap=True)
+
+
+def show_list(rows: list[dict[str, str]], as_json: bool = False) -> None:
+    """Rows as a table, or as JSON for programs."""
+    if as_json:
+        print_json(rows)
+    else:
+        out.print(listing(rows))
+
+
+def print_json(content: Any) -> None:
+    """For programs."""
+    sys.stdout.write(json_text(content, indent=1) + "\n")

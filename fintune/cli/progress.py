@@ -1,0 +1,45 @@
+"""How results look on a terminal: rich tables and progress bars. Builds, never prints; the CLI prints."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from fintune.runtime.layout import Text
+from fintune.runtime.printable import one_line
+from fintune.runtime.progress import Progress as Event
+from fintune.runtime.progress import listening
+
+if TYPE_CHECKING:
+    pass
+
+
+@contextmanager
+def progress_bars(console: Console) -> Iterator[None]:
+    """Draw what the library reports inside the block: a bar a stage, a line a message."""
+    bars = Progress(
+        TextColumn("{task.description:<17}", markup=False),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[note]}", markup=False),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+    shown: dict[str, TaskID] = {}
+
+    def listen(event: Event) -> None:
+        if event.note and event.total == 0:
+            console.print(Text(f"{event.stage:<11}{one_line(event.note)}"), soft_wrap=True)
+            return
+        if event.stage not in shown:
+            shown[event.stage] = bars.add_task(event.stage, total=event.total or None, note="")
+        bars.update(shown[event.stage], completed=event.done, total=event.total or None, note=one_line(event.note))
+        if event.done >= event.total > 0:
+            bars.remove_task(shown.pop(event.stage))
+
+    with bars, listening(listen):
+        yield

@@ -1,0 +1,58 @@
+"""The two streams, so that nothing from outside steers them: whoever writes, what is not a letter arrives as an escape.
+
+>>> guard_streams()
+>>> print("paid \\x1b[2J")
+paid \\x1b[2J
+"""
+
+import sys
+from collections.abc import Iterable
+from typing import Any, TextIO
+
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+
+from fintune.runtime.printable import printable
+
+
+class Screen(Console):
+    """A console that shows texts as they are: no markup, no links, no control characters but its own."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(markup=False, emoji=False, **options)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Segments of a renderable, with escapes where it holds what a terminal would obey."""
+        for text, style, control in super().render(renderable, options):
+            if control:
+                yield Segment(text, style, control)
+            else:
+                yield Segment(printable(text), style.update_link(None) if style and style.link else style)
+
+
+class GuardedStream:
+    """A text stream whose writers are not trusted: libraries, tracebacks, warnings."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.rich_proxied_file = stream
+        """where a console writes its own colours and cursor moves"""
+
+    def write(self, text: str) -> int:
+        """Write with escapes for what a terminal would obey."""
+        self.rich_proxied_file.write(printable(text))
+        return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        """Write each."""
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.rich_proxied_file, name)
+
+
+def guard_streams() -> None:
+    """From now on this process's two streams are guarded."""
+    for name in ("stdout", "stderr"):
+        if not isinstance(stream := getattr(sys, name), GuardedStream):
+            setattr(sys, name, GuardedStream(stream))

@@ -1,0 +1,114 @@
+"""How a comparison looks on a terminal: scores by group, costs, the learning curve, and what to do. Builds, never prints.
+
+>>> for part in comparison_tables(content):
+...     console.print(part)
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from fintune.evaluation.significance import METRICS
+from fintune.records import Score
+from fintune.runtime.layout import Table, Text
+from fintune.runtime.units import duration
+from fintune.tasks.metrics import interval
+
+_UNKNOWN = "-"
+_COSTS: Mapping[str, Callable[[Any], str]] = {
+    "seeds": str,
+    "trainable_parameters": "{:,}".format,
+    "adapter_mb": "{:.2f} MB".format,
+    "train_seconds": duration,
+    "peak_memory_bytes": lambda size: f"{size / 1e9:.2f} GB",
+    "seconds_per_1000": "{:.1f} s".format,
+    "forgetting": lambda found: f"{found['before']:.1f} to {found['after']:.1f}",
+}
+_HEADS = {
+    "trainable_parameters": "parameters",
+    "adapter_mb": "adapter",
+    "train_seconds": "training",
+    "peak_memory_bytes": "memory",
+    "seconds_per_1000": "per 1,000",
+}
+
+
+def comparison_tables(content: Mapping[str, Any]) -> Iterator[Table | Text]:
+    """Everything of a comparison.json that a person reads, in the order of its use."""
+    yield scores(content)
+    if content["leaks"]:
+        yield Text(leaking(content), style="bold")
+    yield costs(content["rows"])
+    if content["learning_curve"]:
+        yield learning_curve(content["learning_curve"])
+    for failed in content["failed"]:
+        yield Text(f"left out: {failed['name']}: {failed['reason']}")
+    yield Text(f"no row is better at as little training time as: {', '.join(content['pareto'])}")
+    yield Text(content["recommendation"], style="bold")
+
+
+def scores(content: Mapping[str, Any]) -> Table:
+    """A row a method or challenger, a line between groups."""
+    table = Table(
+        f"{content['part']}, n = {content['n']:,}; {100 * content['confidence']:g}% intervals over seeds and texts; "
+        "rows of one group cannot be told apart from its first"
+    )
+    table.add_column("", no_wrap=True)
+    table.add_column("row", no_wrap=True)
+    for metric in METRICS:
+        table.add_column(metric.replace("_", " "), justify="right", no_wrap=True)
+    rows = content["rows"]
+    for row, after in zip(rows, [*rows[1:], None], strict=True):
+        shown = _intervals(row["scores"])
+        last = after is not None and after["group"] != row["group"]
+        clean = row["clean"]
+        table.add_row(str(row["group"]), _name(row), *shown, end_section=last and not clean)
+        if clean:
+            table.add_row("", f"  {_n(clean):,} new texts", *_intervals(clean), end_section=last)
+    return table
+
+
+def leaking(content: Mapping[str, Any]) -> str:
+    """That models know texts of the part, and where their scores on the others stand."""
+    head = (
+        f"{content['leaks']:,} of the {content['n']:,} texts stand in train or validation too, word by word or nearly"
+    )
+    if not any(row["clean"] for row in content["rows"]):
+        return f"{head}: how good a row is on new texts is not known."
+    return f"{head}: each row's scores on the new ones stand below it; groups and pairs are of all."
+
+
+def costs(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """What each row takes."""
+    table = Table("costs of one run: time of the optimizer's steps, peak memory, time to score 1,000 texts")
+    table.add_column("row", no_wrap=True)
+    shown = {name: say for name, say in _COSTS.items() if any(row[name] is not None for row in rows)}
+    for name in shown:
+        table.add_column(_HEADS.get(name, name), justify="right", no_wrap=True)
+    for row in rows:
+        table.add_row(_name(row), *(_UNKNOWN if row[name] is None else say(row[name]) for name, say in shown.items()))
+    return table
+
+
+def learning_curve(points: Sequence[Mapping[str, Any]]) -> Table:
+    """The first metric by size of the train part."""
+    metric, sizes = next(iter(METRICS)), sorted({point["size"] for point in points})
+    table = Table(f"{metric.replace('_', ' ')} by examples to learn from")
+    table.add_column("row", no_wrap=True)
+    for size in sizes:
+        table.add_column(f"{size:,}", justify="right", no_wrap=True)
+    found = {(p["name"], p["size"]): interval(metric, Score(**p["scores"][metric])) for p in points}
+    for name in dict.fromkeys(p["name"] for p in points):
+        table.add_row(Text(name), *(found.get((name, size), _UNKNOWN) for size in sizes))
+    return table
+
+
+def _intervals(scores: Mapping[str, Any]) -> list[str]:
+    return [interval(metric, Score(**scores[metric])) for metric in METRICS]
+
+
+def _n(scores: Mapping[str, Any]) -> int:
+    return int(next(iter(scores.values()))["n"])
+
+
+def _name(row: Mapping[str, Any]) -> Text:
+    return Text(row["name"], "" if row["kind"] == "method" else "italic")

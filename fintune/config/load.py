@@ -1,0 +1,249 @@
+"""Every setting of a run: read from YAML, overridden by `--set`, checked as a whole, frozen.
+
+All problems are reported at once, each with the nearest valid name. YAML 1.2 is read: `2e-4` is a number, `no` is text.
+
+>>> config = load("run.yaml", ["train.epochs=3", "method.r=16"])
+>>> config.train.epochs
+3
+"""
+
+import copy
+import io
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.scalarstring import DoubleQuotedScalarString
+
+from fintune.config.compare import CompareSection
+from fintune.config.evaluation import EvaluationSection
+from fintune.config.mistaken import mistaken_for_config
+from fintune.config.run_config import RunConfig
+from fintune.config.text import QUOTING, escaped_paths, read_config_text
+from fintune.config.train import TrainSection
+from fintune.data.settings import DataSection
+from fintune.errors import ConfigError, did_you_mean, shortened
+from fintune.methods import METHODS
+from fintune.models.settings import ModelSection
+from fintune.runtime.untrusted import BrokenYaml, need_name, need_whole_characters, parse_yaml
+from fintune.tasks import TASKS
+
+_BRANCH = re.compile(r"(str|int|float|bool)$|(list|dict|literal)\[")
+"""what pydantic adds to a place where a setting may be one thing or another"""
+_FOLDED = re.compile("[\x85\u2028\u2029\ufeff]")
+
+
+SECTIONS: dict[str, type[BaseModel]] = {
+    "model": ModelSection,
+    "data": DataSection,
+    "train": TrainSection,
+    "evaluation": EvaluationSection,
+    "compare": CompareSection,
+}
+REGISTRIES: dict[str, tuple[str, Mapping[str, Any]]] = {"task": ("sentiment", TASKS), "method": ("lora", METHODS)}
+
+
+def load(source: str | Path | Mapping[str, Any] | RunConfig, overrides: Sequence[str] = ()) -> RunConfig:
+    """A config from a YAML file, a mapping or a config, with `section.key=value` overrides. Raises ConfigError."""
+    return validate(unchecked(source, overrides))
+
+
+def unchecked(source: str | Path | Mapping[str, Any] | RunConfig, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """What was written, nothing filled in and nothing resolved. Raises ConfigError when it cannot be read."""
+    if isinstance(source, RunConfig):
+        source = source.model_dump()
+    raw = _read(Path(source)) if isinstance(source, str | Path) else dict(source)
+    for override in overrides:
+        raw = _override(raw, override)
+    return raw
+
+
+def validate(raw: Mapping[str, Any]) -> RunConfig:
+    """Check every section against its class or registry entry; raises one ConfigError that lists all problems."""
+    problems = [*_unwritable(raw), *escaped_paths(raw)]
+    parts: dict[str, Any] = {}
+    for name, section in _sections(raw, problems).items():
+        try:
+            parts[name] = section.model_validate({} if raw.get(name) is None else raw[name])
+        except ValidationError as error:
+            problems += _describe(error, section, name)
+    shares = parts["data"].split.fractions if "data" in parts else {"train": 1.0}
+    if abs(sum(shares.values()) - 1) > 1e-6:
+        problems.append(f"data.split: train, validation and test add up to {sum(shares.values()):g}, not 1")
+    problems += _unknown_targets(parts)
+    if "method" in parts and "train" in parts and parts["train"].learning_rate == "auto":
+        rate = METHODS[parts["method"].name].learning_rate
+        parts["train"] = parts["train"].model_copy(update={"learning_rate": rate})
+    top = {key: value for key, value in raw.items() if key not in SECTIONS and key not in REGISTRIES}
+    try:
+        config = RunConfig.model_validate(top | _placeholders() | parts)
+    except ValidationError as error:
+        problems += _describe(error, RunConfig, "")
+    if problems:
+        raise ConfigError(problems, hint="All settings with their defaults: fintune init.")
+    return config
+
+
+def _unwritable(value: Any, where: str = "") -> Iterator[str]:
+    """Names and values that no file could hold, or be called by."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _unwritable(str(key), where)
+            yield from _unwritable(inner, f"{where}.{key}".strip("."))
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _unwritable(inner, where)
+    elif isinstance(value, str):
+        try:
+            need_whole_characters(value)
+        except ValueError as error:
+            yield f"{where or 'config'}: {error}; a name that is not UTF-8? Rename the file"
+        if "\0" in value:
+            yield f"{where or 'config'}: holds a zero character"
+
+
+def _unknown_targets(parts: Mapping[str, Any]) -> list[str]:
+    """Labels that data.label_map leads to and the task does not have."""
+    labels = getattr(parts.get("task"), "labels", None)
+    if labels is None or "data" not in parts:
+        return []
+    return [
+        f"data.label_map.{old}: '{new}' is no label of the task. {did_you_mean(new, labels)}"
+        for old, new in parts["data"].label_map.items()
+        if new not in labels
+    ]
+
+
+def dump(config: RunConfig) -> str:
+    """The config as YAML, every setting visible, loadable again."""
+    stream = io.StringIO()
+    yaml = YAML()
+    yaml.width = 1000
+    yaml.dump(_quoted(config.model_dump()), stream)
+    return stream.getvalue()
+
+
+def _quoted(value: Any) -> Any:
+    """Line ends that YAML folds into blanks survive in double quotes only."""
+    if isinstance(value, dict):
+        return {key: _quoted(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_quoted(inner) for inner in value]
+    return DoubleQuotedScalarString(value) if isinstance(value, str) and _FOLDED.search(value) else value
+
+
+def _read(path: Path) -> dict[str, Any]:
+    need_name(path)
+    if (mistaken := mistaken_for_config(path)) is not None:
+        raise ConfigError([mistaken[0]], hint=mistaken[1])
+    if not path.is_file():
+        raise ConfigError([f"{path}: no such config file"], hint="Write one with: fintune init")
+    try:
+        raw = copy.deepcopy(_parsed(read_config_text(path)))
+    except BrokenYaml as error:
+        if path.suffix.lower() == ".json" and (mistaken := mistaken_for_config(path, [])) is not None:
+            raise ConfigError(
+                [mistaken[0]], hint=mistaken[1]
+            ) from None  # a config in JSON is YAML: these are lines of it
+        line = f":{error.line}" if error.line else ""
+        hint = QUOTING if "escape" in str(error) else "Check indentation and quotes there."
+        raise ConfigError([f"{path}{line}: not YAML: {error}"], hint=hint) from None
+    except ValueError as error:
+        raise ConfigError([f"{path}: {error}"], hint="fintune init writes a good one.") from None
+    if (mistaken := mistaken_for_config(path, raw)) is not None:
+        raise ConfigError([mistaken[0]], hint=mistaken[1])
+    if not isinstance(raw, dict):
+        raise ConfigError([f"{path}: holds {type(raw).__name__}, not sections"], hint="Write one with: fintune init")
+    return raw
+
+
+@lru_cache(maxsize=8)
+def _parsed(text: str) -> Any:
+    """A run's config is asked for all over a command, and takes 70 ms to parse."""
+    return parse_yaml(text)
+
+
+def _override(raw: dict[str, Any], override: str) -> dict[str, Any]:
+    key, equals, text = override.partition("=")
+    if not equals or not key.strip():
+        raise ConfigError(
+            [f"--set {override}: not of the form section.key=value"], hint="Example: --set train.epochs=3"
+        )
+    try:
+        value: Any = parse_yaml(text)
+    except BrokenYaml:
+        value = text
+    for part in reversed(key.strip().split(".")):
+        value = {part: value}
+    return _merge(raw, value)
+
+
+def _merge(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in change.items():
+        old = merged.get(key)
+        merged[key] = _merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+def _sections(raw: Mapping[str, Any], problems: list[str]) -> dict[str, type[BaseModel]]:
+    """The class that checks each section; `task` and `method` by their registry."""
+    sections = dict(SECTIONS)
+    for section, (default, registry) in REGISTRIES.items():
+        given = raw.get(section) or {}
+        name = str(given.get("name", default)) if isinstance(given, Mapping) else default
+        if name in registry:
+            sections[section] = registry[name].options
+        else:
+            problems.append(f"{section}.name: unknown {section} '{name}'. {did_you_mean(name, registry)}")
+    return sections
+
+
+def _placeholders() -> dict[str, Any]:
+    """Valid stand-ins, so that a broken section does not hide problems at the top level."""
+    stand_ins: dict[str, Any] = {name: section() for name, section in SECTIONS.items()}
+    return stand_ins | {name: registry[default].options() for name, (default, registry) in REGISTRIES.items()}
+
+
+def _describe(error: ValidationError, section: type[BaseModel], prefix: str) -> list[str]:
+    """A line for each place, also of a setting that may be one thing or another."""
+    places: dict[tuple[str, ...], Any] = {}
+    for problem in error.errors():
+        if (before := places.get(_place(problem))) is not None:
+            other = problem["msg"].removeprefix("Input should be ")
+            places[_place(problem)] = before | {"msg": f"{before['msg']} or {other}"}
+        else:
+            places[_place(problem)] = problem
+    return [_line(problem, section, prefix) for problem in places.values()]
+
+
+def _place(problem: Any) -> tuple[str, ...]:
+    return tuple(str(part) for part in problem["loc"] if not _BRANCH.match(str(part)))
+
+
+def _line(problem: Any, section: type[BaseModel], prefix: str) -> str:
+    path = list(_place(problem))
+    where = ".".join([prefix, *path] if prefix else path)
+    if problem["type"] == "extra_forbidden":
+        return f"{where}: unknown setting. {did_you_mean(path[-1], _names(section, path[:-1]))}"
+    if problem["type"] == "missing":
+        return f"{where}: must be set"
+    message, found = problem["msg"].removeprefix("Value error, "), problem["input"]
+    if problem["type"] == "model_type":
+        message = "holds settings, one a line, not a value"
+    if problem["type"] == "string_type" and not isinstance(found, dict | list):
+        message += '; put it in quotes: "null"' if found is None else f'; put it in quotes: "{str(found).lower()}"'
+    return f"{where}: {message}" + ("" if isinstance(found, dict) else f" (found {shortened(repr(found))})")
+
+
+def _names(section: type[BaseModel], path: Sequence[str]) -> list[str]:
+    """Names of the settings at `path` inside a section."""
+    for part in path:
+        inner = section.model_fields[part].annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            section = inner
+    return list(section.model_fields)

@@ -1,0 +1,55 @@
+"""A file of one kind where another is wanted: what it is, and what to type instead.
+
+>>> mistaken_for_config(Path("news.csv"))
+('news.csv: a data file, not a config', 'fintune init run.yaml --data news.csv, then fintune check run.yaml')
+"""
+
+from pathlib import Path
+from shlex import quote
+from typing import Any
+
+from fintune.data.readers.formats import FORMATS
+
+_DATA = {suffix for format_ in FORMATS.values() for suffix in format_.suffixes} - {".json"}
+_PACKED = {".gz", ".zip", ".bz2", ".xz"}
+_CONFIGS = (".yaml", ".yml")
+_SECTIONS = {"name", "output", "model", "data", "task", "method", "train", "evaluation", "compare"}
+"""of a config; RunConfig has them"""
+
+
+def is_data(path: Path) -> bool:
+    """Whether a file's name says that it holds data; of .json only its content tells."""
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    return bool(suffixes) and (suffixes[-1] in _DATA or (suffixes[-1] in _PACKED and suffixes[-2:-1] != []))
+
+
+def mistaken_for_config(path: Path, content: Any = None) -> tuple[str, str] | None:
+    """What was named as a config, and what to type; None where it may be one. `content` as far as it was read."""
+    if (path / "config.yaml").is_file():
+        return f"{path}: a run folder, not a config", f"The config it was made with: {path / 'config.yaml'}"
+    if path.is_dir():
+        return f"{path}: a folder, not a config", "Name a .yaml file; write one with: fintune init"
+    if path.is_file() and (is_data(path) or (path.suffix.lower() == ".json" and _are_rows(content))):
+        hint = f"fintune init run.yaml --data {quote(str(path))}, then fintune check run.yaml"
+        return f"{path}: a data file, not a config", hint
+    return None
+
+
+def _are_rows(content: Any) -> bool:
+    """Whether JSON is no config: a list, or an object none of whose keys is a section."""
+    if not isinstance(content, dict):
+        return isinstance(content, list)
+    columns = all(isinstance(value, list) for value in content.values())
+    return bool(content) and (columns or not _SECTIONS & content.keys())
+
+
+def mistaken_for_run(path: Path) -> tuple[str, str] | None:
+    """What was named as a run, and what to type; None where nothing is known of it."""
+    if path.is_file() and path.suffix.lower() in _CONFIGS:
+        return f"{path}: a config, not a run folder", f"Make the run with: fintune train {quote(str(path))}"
+    if path.is_file() and (is_data(path) or path.suffix.lower() == ".json"):
+        return (
+            f"{path}: a data file, not a run folder",
+            f"fintune evaluate RUN --data {quote(str(path))}, or predict RUN --file",
+        )
+    return None

@@ -1,0 +1,29 @@
+"""A config with whole paths, so that a run can be read from any folder."""
+
+from pathlib import Path
+from typing import Any
+
+from fintune.config.run_config import RunConfig
+from fintune.data.load import address
+from fintune.data.readers.sources import expand
+from fintune.models.references import local_path
+
+
+def absolute(config: RunConfig) -> RunConfig:
+    """The config with whole paths, so that a run can be read from any folder."""
+    data, model = config.data, config.model
+    paths: dict[str, Any] = {}
+    for setting in ("path", "validation", "test"):
+        given = getattr(data, setting)
+        if given is not None:
+            found = [address(source) for source in expand(given)]
+            paths[setting] = found[0] if isinstance(given, str) and len(found) == 1 else found
+    place = local_path(model.base)
+    base = model.base if place is None else str(place.resolve())
+    output = str(Path(config.output).expanduser().resolve())
+    changed = {
+        "output": output,
+        "data": data.model_copy(update=paths),
+        "model": model.model_copy(update={"base": base}),
+    }
+    return config.model_copy(update=changed)

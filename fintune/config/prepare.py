@@ -1,0 +1,88 @@
+"""A config found sound before any weight loads: its model, method, packages and data.
+
+A mistake in config or data costs seconds, not minutes.
+
+>>> prepared = prepare(load("run.yaml"))
+>>> prepared.report.exact_duplicates
+5
+"""
+
+from dataclasses import dataclass, fields
+from importlib.util import find_spec
+
+from fintune.config.paths import absolute
+from fintune.config.run_config import RunConfig
+from fintune.data.prepare import Dataset
+from fintune.data.prepare import announce as announce_data
+from fintune.data.prepare import prepare as prepare_data
+from fintune.errors import BrokenEnvironment, ModelError
+from fintune.methods import METHODS
+from fintune.models import check_reference
+from fintune.models.prompts import Kind
+from fintune.models.references import kind_at_hand, positions_at_hand
+from fintune.runtime.install import with_extra
+from fintune.runtime.progress import tell
+from fintune.tasks.baselines import BASELINES
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared(Dataset):
+    """A config whose model, method, packages and data have been found sound, and its data."""
+
+    config: RunConfig
+
+
+def prepare(config: RunConfig) -> Prepared:
+    """Check the model's reference, read, check and split the data. Raises ModelError, DataError; loads no weights."""
+    _need_packages(config)
+    check_reference(config.model.base, config.model.device)
+    need_fit(config, kind_at_hand(config.model.base))
+    need_positions(config, positions_at_hand(config.model.base))
+    found = prepare_data(config.data, config.build_task())
+    return Prepared(config=absolute(config), **{field.name: getattr(found, field.name) for field in fields(found)})
+
+
+def announce(prepared: Prepared) -> None:
+    """Tell whoever listens what the data hold, and which baselines are left out."""
+    announce_data(prepared, prepared.config.data)
+    for name in prepared.config.evaluation.baselines:
+        if reason := BASELINES[name].left_out(prepared.task.labels):
+            tell("baselines", f"left out: {reason}")
+
+
+def need_fit(config: RunConfig, kind: Kind | None) -> None:
+    """Refuse a method that does not go with the base model, of the kind as far as that is known. Raises ModelError."""
+    checkpointing = config.train.gradient_checkpointing
+    METHODS[config.method.name].need_fit(config.method, kind, config.model.quantization, checkpointing=checkpointing)
+
+
+def need_positions(config: RunConfig, positions: int | None) -> None:
+    """Refuse texts longer than the base model can read, its number of positions as far as that is known. Raises ModelError."""
+    length, virtual = config.model.max_length, config.method.tokens_before()
+    if positions is not None and length + virtual > positions:
+        more = f" and {virtual} virtual tokens" if virtual else ""
+        raise ModelError(
+            f"model.max_length: {length}{more}, and the model reads {positions} tokens at most",
+            hint=f"Use --set model.max_length={max(8, positions - virtual)}{', or fewer virtual tokens' if virtual else ''}.",
+        )
+
+
+def _need_packages(config: RunConfig) -> None:
+    """Find a missing extra now, not after the weights have loaded."""
+    for package in config.train.report_to:
+        if find_spec(package) is None:
+            raise BrokenEnvironment(
+                f"train.report_to: {package} is not installed",
+                hint=f"{with_extra(package)}, or leave it out.",
+            )
+    if config.model.quantized and find_spec("bitsandbytes") is None:
+        raise BrokenEnvironment(
+            "model.quantization: bitsandbytes is not installed",
+            hint=f"{with_extra('quantization')}, or leave it out.",
+        )
+    for entry in (BASELINES[name] for name in config.evaluation.baselines):
+        if entry.package is not None and find_spec(entry.package) is None:
+            raise BrokenEnvironment(
+                f"evaluation.baselines: {entry.name} needs {entry.package}, which is not installed",
+                hint=f"{with_extra(entry.extra or '')}, or leave it out.",
+            )

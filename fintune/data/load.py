@@ -1,0 +1,203 @@
+"""Every file of section `data` to examples: read, parsed by the task, cleaned as asked, with what was left out and why.
+
+>>> gathered = gather(config.data, config.build_task())
+>>> {part: len(examples) for part, examples in gathered.parts.items()}
+{'train': 2259}
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from fintune.data.dates import moment
+from fintune.data.quality.cleanup import LEAKS, Dropped, clean
+from fintune.data.quality.duplicates import twins
+from fintune.data.quality.licenses import License
+from fintune.data.readers.columns import Columns
+from fintune.data.readers.read import Reading, open_source, rows
+from fintune.data.readers.sources import BUILTIN, Source, expand
+from fintune.data.settings import DataSection
+from fintune.errors import DataError, did_you_mean
+from fintune.records import Example, Fault
+from fintune.runtime.files import sha256
+from fintune.runtime.progress import advance, tell
+from fintune.tasks import Task
+
+_TICK = 10_000
+
+
+@dataclass
+class Gathered:
+    """What the files of a config hold."""
+
+    task: Task
+    parts: dict[str, list[Example]] = field(default_factory=dict)
+    """`train` alone, or with the parts that are given"""
+    sources: list[dict[str, Any]] = field(default_factory=list)
+    """path, name, sha256, format, encoding, rows, licence of each"""
+    faults: list[Fault] = field(default_factory=list)
+    """records that could not become examples and that data.drop does not name"""
+    dropped: list[Dropped] = field(default_factory=list)
+    rows: int = 0
+    labels: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """rows by their label in the file and what data.label_map made of it"""
+
+
+def gather(settings: DataSection, task: Task, *, tolerant: bool = False) -> Gathered:
+    """Read all files. The first Fault raises DataError, unless data.drop names its kind or `tolerant` collects it."""
+    gathered = Gathered(task)
+    for part, paths in settings.paths.items():
+        gathered.parts[part] = []
+        for source in expand(paths):
+            _gather_one(gathered, part, source, settings, tolerant)
+        gathered.parts[part], gone = clean(gathered.parts[part], settings.drop)
+        gathered.dropped += gone
+    _need_known_names(settings, gathered.sources)
+    if LEAKS in settings.drop:
+        _drop_leaks(gathered)
+    return gathered
+
+
+def _gather_one(gathered: Gathered, part: str, source: Source, data: DataSection, tolerant: bool) -> None:
+    licence = licence_of(data, source)
+    _need_permission(data, source.reference, licence)
+    how = reading(data)
+    opened = open_source(source, how)
+    examples, before = gathered.parts[part], (gathered.rows, len(gathered.parts[part]))
+    sort_out = _Faults(gathered, data.drop, tolerant)
+    guessed = data.encoding == "auto" and opened.opening.encoding not in ("utf-8-sig", "utf-8", "latin-1")
+    sample = ""
+    for row in rows(opened, how, faults=sort_out.unread):
+        gathered.rows += 1
+        if gathered.rows % _TICK == 0:
+            advance("read", gathered.rows, 0)
+        if row.original is not None and row.label is not None:
+            gathered.labels[row.original, row.label] += 1
+        parsed = _dated(gathered.task.parse(row), data)
+        if isinstance(parsed, Fault):
+            sort_out.take(parsed)
+        else:
+            examples.append(parsed)
+            sample = sample or (parsed.text[:60] if guessed and not parsed.text.isascii() else "")
+    gathered.sources.append(
+        {
+            "part": part,
+            "path": address(source),
+            "name": source.name,
+            "sha256": None if source.hub else sha256(source.path),
+            "format": opened.format.name,
+            "encoding": opened.opening.encoding if opened.format.encoding else None,
+            "guessed": sample or None if guessed else None,
+            "licence": licence,
+            "rows": gathered.rows - before[0],
+            "examples": len(examples) - before[1],
+        }
+    )
+
+
+def _dated(parsed: Example | Fault, data: DataSection) -> Example | Fault:
+    """A split by time needs a date in every row."""
+    if isinstance(parsed, Fault) or data.split.by != "time" or moment(parsed.date, data.date_format) is not None:
+        return parsed
+    form = data.date_format or "ISO 8601"
+    problem = f"'{parsed.date}' is no date of the form {form}" if parsed.date else "no date"
+    hint = "Mend it, or set data.date_format, for example to '%d/%m/%Y', or a list of such."
+    return Fault(parsed.id, problem, hint, "bad-date", parsed.label, parsed.text)
+
+
+def reading(data: DataSection, *, need_label: bool = True) -> Reading:
+    """How a config's files are read."""
+    columns = Columns(data.text_column, data.label_column, need_label, data.date_column, data.group_column)
+    return Reading(data.format, data.encoding, data.delimiter, data.header, columns, data.label_map, data.redact)
+
+
+def reading_like(
+    data: DataSection, path: str, *, name: str | None = None, encoding: str | None = None, need_label: bool = True
+) -> Reading:
+    """How to read another file: as the config's own where it ends alike, unless told; columns and map are the config's."""
+    own = reading(data, need_label=need_label)
+    alike = Path(path).suffix.lower() == Path(data.paths["train"][0].partition("#")[0]).suffix.lower()
+    if not alike:
+        own = replace(own, format="auto", encoding="auto", delimiter="auto", header=None)
+    return replace(own, format=name or own.format, encoding=encoding or own.encoding)
+
+
+def licence_of(data: DataSection, source: Source) -> str | None:
+    """What the config says of a source's licence; the built-in set brings its own."""
+    if source.reference.startswith(BUILTIN):
+        return "CC0-1.0"
+    if isinstance(data.licence, Mapping):
+        return data.licence.get(source.name, data.licence.get(source.reference))
+    return data.licence
+
+
+def address(source: Source) -> str:
+    """A source as a config can name it from any folder."""
+    if source.hub or source.reference.startswith(BUILTIN):
+        return source.reference
+    return f"{source.path.resolve()}{f'#{source.part}' if source.part else ''}"
+
+
+def _need_permission(data: DataSection, reference: str, licence: str | None) -> None:
+    """For commercial use: a licence that is known to allow it, or a grant."""
+    found = License.parse(licence)
+    if not data.commercial or found.commerce == "allows":
+        return
+    if found.text is None:
+        raise DataError(f"{reference}: data.commercial is true, but its licence is not said", hint="Set data.licence.")
+    raise DataError(
+        f"{reference}: data.commercial is true, but '{licence}' is not known to allow commercial use",
+        hint="Use other data, or write what its owners granted: data.licence: 'granted: ...'.",
+    )
+
+
+def _need_known_names(data: DataSection, sources: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse a licence for a file that is none of the sources."""
+    if isinstance(data.licence, Mapping):
+        names = [str(source["name"]) for source in sources]
+        known = {
+            *names,
+            *(str(source["path"]) for source in sources),
+            *(p for paths in data.paths.values() for p in paths),
+        }
+        for name in data.licence:
+            if name not in known:
+                raise DataError(f"data.licence: no source is called '{name}'", hint=did_you_mean(name, names))
+
+
+class _Faults:
+    """Takes faults: those that data.drop names are dropped, the first other one raises, unless told to collect."""
+
+    def __init__(self, gathered: Gathered, kinds: Sequence[str], tolerant: bool) -> None:
+        self._gathered, self._kinds, self._tolerant = gathered, kinds, tolerant
+
+    def unread(self, fault: Fault) -> None:
+        """A fault of a record that never became a row."""
+        self._gathered.rows += 1
+        self.take(fault)
+
+    def take(self, fault: Fault) -> None:
+        """Drop, collect or raise."""
+        if fault.kind in self._kinds:
+            self._gathered.dropped.append(
+                Dropped(fault.where, f"{fault.kind}: {fault.problem}", fault.text, fault.value)
+            )
+        elif self._tolerant:
+            self._gathered.faults.append(fault)
+        else:
+            raise DataError(f"{fault.where}: {fault.problem}", hint=fault.hint)
+
+
+def _drop_leaks(gathered: Gathered) -> None:
+    scored = [e.text for part, examples in gathered.parts.items() if part != "train" for e in examples]
+    leaking = twins([e.text for e in gathered.parts["train"]], scored).tolist()
+    train = gathered.parts["train"]
+    gathered.dropped += [
+        Dropped(e.id, f"{LEAKS}: near-duplicate of a row in a given part", e.text, e.label)
+        for e, leaks in zip(train, leaking, strict=True)
+        if leaks
+    ]
+    gathered.parts["train"] = [e for e, leaks in zip(train, leaking, strict=True) if not leaks]
+    tell("data", f"{sum(leaking):,} rows of train dropped: near-duplicates of validation or test")

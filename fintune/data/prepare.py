@@ -1,0 +1,149 @@
+"""Data read, checked and split into parts: what training starts from."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fintune.data.labels import LabelMap
+from fintune.data.load import Gathered, gather
+from fintune.data.quality.cleanup import Dropped
+from fintune.data.quality.duplicates import clusters
+from fintune.data.quality.leaks import Leaks
+from fintune.data.quality.material import Material
+from fintune.data.quality.reaching import cause, divide_all_labels
+from fintune.data.quality.report import DataReport, label_samples, report
+from fintune.data.settings import DataSection
+from fintune.data.splits import Parts, Plan, Splits, fingerprint, learning_subset
+from fintune.errors import DataError
+from fintune.records import Example
+from fintune.runtime.progress import tell
+from fintune.tasks import Task
+
+_FEWEST = 10
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Data that were found sound, in parts."""
+
+    task: Task
+    splits: Splits
+    report: DataReport
+    sources: Sequence[Mapping[str, Any]]
+    dropped: Sequence[Dropped]
+    leaks: Mapping[str, Leaks]
+    """of each part that is scored"""
+
+
+def prepare(settings: DataSection, task: Task) -> Dataset:
+    """Read, check and split the data. Raises DataError."""
+    gathered = gather(settings, task)
+    if (found := sum(map(len, gathered.parts.values()))) < _FEWEST:
+        names = ", ".join(str(source["path"]) for source in gathered.sources)
+        raise DataError(
+            f"{names}: {found} distinct examples, too few to split", hint="Ten are the least, hundreds are useful."
+        )
+    parts, groups = divided(settings, gathered)
+    _need_labels(gathered, parts, settings.split.by)
+    looked_at = material(settings, gathered, parts, groups)
+    return Dataset(
+        task=task,
+        splits=Splits(parts, fingerprint(parts)),
+        report=report(looked_at),
+        sources=gathered.sources,
+        dropped=gathered.dropped,
+        leaks=looked_at.leaks,
+    )
+
+
+def divided(
+    settings: DataSection, gathered: Gathered, *, near_duplicates: bool = True
+) -> tuple[Parts, NDArray[np.int64]]:
+    """Parts in the order train, validation, test (those that are given as they are), and the clusters of all examples."""
+    split, given = settings.split, {name: part for name, part in gathered.parts.items() if name != "train"}
+    everything = [e for part in gathered.parts.values() for e in part]
+    groups = clusters([e.text for e in everything]) if near_duplicates else np.arange(len(everything))
+    shares = {name: share for name, share in split.fractions.items() if name not in given}
+    parts: Parts = {"train": gathered.parts["train"]}
+    if len(shares) > 1:
+        whole = {name: share / sum(shares.values()) for name, share in shares.items()}
+        plan = Plan(split.by, whole, split.seed, split.folds, split.fold, settings.date_format)
+        parts = divide_all_labels(gathered.parts["train"], plan, groups[: len(gathered.parts["train"])])
+    if split.train_examples is not None:
+        parts["train"] = learning_subset(parts["train"], split.train_examples, split.seed)
+    return {name: (parts | given)[name] for name in split.fractions}, groups
+
+
+def material(
+    settings: DataSection,
+    gathered: Gathered,
+    parts: Mapping[str, Sequence[Example]],
+    groups: NDArray[np.int64],
+    *,
+    near_duplicates: bool = True,
+) -> Material:
+    """What the checks look at."""
+    return Material(
+        rows=gathered.rows,
+        kept=[e for part in gathered.parts.values() for e in part],
+        parts=parts,
+        groups=groups,
+        labels=gathered.task.labels,
+        given=[name for name in gathered.parts if name != "train"],
+        faults=gathered.faults,
+        dropped=gathered.dropped,
+        date_format=settings.date_format,
+        by=settings.split.by,
+        near_duplicates=near_duplicates,
+        sources=gathered.sources,
+        label_map=LabelMap(settings.label_map).applied(gathered.labels),
+        samples=label_samples(
+            [e for part in gathered.parts.values() for e in part], settings.label_map, gathered.task.labels
+        ),
+    )
+
+
+def data_record(dataset: Dataset, tokens: Mapping[str, float] | None = None) -> dict[str, Any]:
+    """The content of data.json; `tokens`: lengths in tokens of the training part, once they are known."""
+    return {
+        "task": dataset.task.name,
+        "sources": list(dataset.sources),
+        "fingerprint": dataset.splits.fingerprint,
+        "report": asdict(replace(dataset.report, tokens=dict(tokens or {}))),
+        "ids": {part: [example.id for example in examples] for part, examples in dataset.splits.parts.items()},
+        "leaks": {part: found.record() for part, found in dataset.leaks.items()},
+    }
+
+
+def announce(dataset: Dataset, settings: DataSection) -> None:
+    """Tell whoever listens what the data hold."""
+    found, sizes = dataset.report, {part: len(examples) for part, examples in dataset.splits.parts.items()}
+    labels = " · ".join(f"{label} {count:,}" for label, count in found.labels.items())
+    dropped = " · ".join(f"{count:,} dropped: {reason}" for reason, count in found.dropped.items()) or "none dropped"
+    tell("data", f"{found.rows:,} rows · {labels} · {dropped}")
+    tell(
+        "data",
+        f"{found.near_duplicate_rows:,} rows in near-duplicate clusters · split by {settings.split.by} · "
+        + " · ".join(f"{part} {size:,}" for part, size in sizes.items()),
+    )
+    for finding in found.findings:
+        if finding.level != "note":
+            tell("data", f"{finding.level}: {finding.message}")
+
+
+def _need_labels(gathered: Gathered, parts: Mapping[str, Sequence[Example]], by: str) -> None:
+    """Refuse a part that lacks a label: it could neither be learned nor judged."""
+    for part, examples in parts.items():
+        present = {example.label for example in examples}
+        if missing := [label for label in gathered.task.labels if label not in present]:
+            split_off = {
+                name: members for name, members in parts.items() if name == "train" or name not in gathered.parts
+            }
+            why, way_out = cause(missing[0], split_off, by) if part in split_off else ("", "")
+            raise DataError(
+                f"data.path: no example of label '{missing[0]}' in the {part} part{f': {why}' if why else ''}",
+                hint=way_out or "Add examples of it, or take it out of task.labels.",
+            )

@@ -1,0 +1,107 @@
+"""Clean-up that is asked for by name in `data.drop`; what goes is counted and said why, nothing goes silently.
+
+To add a kind: write a function from examples to reasons, put it into DROPS; the config and the docs follow.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+from fintune.data.quality.duplicates import clusters
+from fintune.data.quality.text import is_header, is_mojibake, normalised
+from fintune.records import Example
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """A row that was left out: a line of dropped.jsonl."""
+
+    id: str
+    reason: str
+    text: str
+    label: str
+
+    def record(self) -> dict[str, str]:
+        """As a JSON object."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Drop:
+    """A kind of row that can be left out: `find` gives a reason by place."""
+
+    name: str
+    summary: str
+    find: Callable[[Sequence[Example]], Mapping[int, str]]
+
+
+def _exact_duplicates(examples: Sequence[Example]) -> dict[int, str]:
+    first: dict[tuple[str, str], str] = {}
+    found = {}
+    for i, e in enumerate(examples):
+        if (earlier := first.setdefault((e.text, e.label), e.id)) != e.id:
+            found[i] = f"same text and label as {earlier}"
+    return found
+
+
+def _conflicts(examples: Sequence[Example]) -> dict[int, str]:
+    keys = [normalised(e.text) for e in examples]
+    labels = conflicts(examples, keys)
+    return {i: f"its text has the labels {', '.join(sorted(labels[k]))}" for i, k in enumerate(keys) if k in labels}
+
+
+def _near_duplicates(examples: Sequence[Example]) -> dict[int, str]:
+    first: dict[int, Example] = {}
+    found = {}
+    for i, (e, cluster) in enumerate(zip(examples, clusters([e.text for e in examples]).tolist(), strict=True)):
+        if (earlier := first.setdefault(cluster, e)) is not e:
+            found[i] = f"near-duplicate of {earlier.id}" + (
+                "" if earlier.label == e.label else ", which is " + earlier.label
+            )
+    return found
+
+
+def _where(test: Callable[[str], bool], reason: str) -> Callable[[Sequence[Example]], dict[int, str]]:
+    return lambda examples: {i: reason for i, e in enumerate(examples) if test(e.text)}
+
+
+DROPS: dict[str, Drop] = {
+    d.name: d
+    for d in (
+        Drop("empty", "rows without text", _where(lambda text: not text, "no text")),
+        Drop("headers", "rows that repeat a header line", _where(is_header, "a header line")),
+        Drop("mojibake", "texts decoded with the wrong encoding", _where(is_mojibake, "wrongly decoded characters")),
+        Drop("exact-duplicates", "later rows of the same text and label", _exact_duplicates),
+        Drop("conflicts", "all rows of a text that has several labels", _conflicts),
+        Drop("near-duplicates", "all but the first of each cluster of near-duplicates", _near_duplicates),
+    )
+}
+FAULTS = ("unreadable", "unknown-label", "non-text", "bad-date")
+"""kinds of Fault that `data.drop` may name as well: rows that cannot become examples"""
+LEAKS = "leaks"
+"""rows of train with a near-duplicate in a given validation or test file"""
+
+
+def clean(examples: Sequence[Example], kinds: Sequence[str]) -> tuple[list[Example], list[Dropped]]:
+    """What stays, in order, and what goes, in the order of DROPS."""
+    kept, dropped = list(examples), []
+    for name, drop in DROPS.items():
+        if name in kinds:
+            reasons = drop.find(kept)
+            dropped += [
+                Dropped(kept[i].id, f"{name}: {why}", kept[i].text, kept[i].label) for i, why in reasons.items()
+            ]
+            kept = [e for i, e in enumerate(kept) if i not in reasons] if reasons else kept
+    return kept, dropped
+
+
+def conflicts(examples: Sequence[Example], keys: Sequence[str]) -> dict[str, set[str]]:
+    """The labels of each text that has several; `keys` are normalised texts, so that case and punctuation do not count.
+
+    Texts of punctuation alone (key "") are not compared.
+    """
+    first: dict[str, str] = {}
+    found: dict[str, set[str]] = {}
+    for example, key in zip(examples, keys, strict=True):
+        if key and (label := first.setdefault(key, example.label)) != example.label:
+            found.setdefault(key, {label}).add(example.label)
+    return found

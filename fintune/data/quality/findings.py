@@ -1,0 +1,50 @@
+"""What is wrong with data, or worth knowing: each finding with its weight, its count and a few rows to look at.
+
+A severe finding makes a score untrue or a training run fail; `fintune check` then exits with 1.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from fintune.errors import shortened
+
+Level = Literal["severe", "warning", "note"]
+LEVELS: tuple[Level, ...] = ("severe", "warning", "note")
+SHOWN = 5
+"""rows a finding names"""
+_LONGEST = 1_500
+"""characters of a message"""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One kind of defect."""
+
+    kind: str
+    level: Level
+    count: int
+    message: str
+    rows: list[str] = field(default_factory=list)
+    """ids of the first few"""
+
+    def __post_init__(self) -> None:
+        """A message may quote what a file holds, of any length."""
+        object.__setattr__(self, "message", shortened(self.message, _LONGEST))
+
+
+def finding(kind: str, level: Level, message: str, rows: Sequence[str]) -> list[Finding]:
+    """A list of one finding, or of none when no row is concerned. `{n}` in the message is the count."""
+    if not rows:
+        return []
+    return [Finding(kind, level, len(rows), message.replace("{n}", f"{len(rows):,}"), list(rows[:SHOWN]))]
+
+
+def by_weight(found: Iterable[Finding]) -> list[Finding]:
+    """The worst first."""
+    return sorted(found, key=lambda f: (LEVELS.index(f.level), -f.count))
+
+
+def share_level(count: int, total: int, severe_from: float) -> Level:
+    """Severe when the share reaches a bound, else a warning."""
+    return "severe" if total and count / total >= severe_from else "warning"

@@ -1,0 +1,127 @@
+"""What was found in the data before anything is trained: counts a reader can check against the source, and findings."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import median
+
+import numpy as np
+
+from fintune.data.labels import Applied
+from fintune.data.quality.checks import CHECKS
+from fintune.data.quality.findings import Finding, by_weight
+from fintune.data.quality.material import Material
+from fintune.data.quality.text import lacks_blanks
+from fintune.records import Example
+
+
+@dataclass(frozen=True)
+class DataReport:
+    """Counts over the sources of a run; stored as `report` in data.json."""
+
+    rows: int
+    """records read, before anything was dropped"""
+    unusable: int
+    """records that could not become examples"""
+    empty_texts: int
+    exact_duplicates: int
+    """rows whose text and label stood there before, dropped or not"""
+    conflicting_texts: int
+    """texts that carry more than one label"""
+    near_duplicate_rows: int
+    """rows that share a cluster with another row"""
+    near_duplicate_clusters: int
+    labels: dict[str, int]
+    """kept rows of each label"""
+    median_words: float | None
+    """words between blanks of a text; None where most of the script has none between words"""
+    longest_words: int | None
+    parts: dict[str, dict[str, int]]
+    """kept rows of each label in each part of the split"""
+    median_characters: float | None = None
+    """characters of a text, where most of the script has no blanks between words"""
+    longest_characters: int | None = None
+    dropped: dict[str, int] = field(default_factory=dict)
+    """rows left out, by reason"""
+    tokens: dict[str, float] = field(default_factory=dict)
+    """lengths of prompt and answer: median, longest, share over model.max_length, texts looked at; of a check the share of tokens that are
+    unknown; empty when not counted"""
+    twins_in_train: dict[str, int] = field(default_factory=dict)
+    """rows of each other part with a near-duplicate in train"""
+    dates: dict[str, list[str]] = field(default_factory=dict)
+    """earliest and latest date of each part"""
+    label_map: Applied = field(default_factory=dict)
+    """data.label_map as it was applied: label in the file, label of the task, rows read"""
+    label_samples: dict[str, list[str]] = field(default_factory=dict)
+    """where labels are numbers: a few texts of each, to compare with the chosen names"""
+    findings: list[Finding] = field(default_factory=list)
+    """the worst first"""
+
+
+def report(material: Material) -> DataReport:
+    """Count and check."""
+    kept = material.kept
+    sizes = np.bincount(material.groups) if len(kept) else np.zeros(0, dtype=np.int64)
+    texts = [example.text for example in kept]
+    unspaced = lacks_blanks(texts)
+    lengths = [len(text) if unspaced else len(text.split()) for text in texts] or [0]
+    reasons = Counter(d.reason.partition(":")[0] for d in material.dropped)
+    repeated = len(kept) - len({(e.text, e.label) for e in kept})
+    return DataReport(
+        rows=material.rows,
+        unusable=len(material.faults),
+        empty_texts=reasons["empty"] + sum(not e.text for e in kept),
+        exact_duplicates=reasons["exact-duplicates"] + repeated,
+        conflicting_texts=len(material.conflicts),
+        near_duplicate_rows=int(sizes[sizes > 1].sum()),
+        near_duplicate_clusters=int((sizes > 1).sum()),
+        labels=dict(Counter(e.label for e in kept).most_common()),
+        median_words=None if unspaced else median(lengths),
+        longest_words=None if unspaced else max(lengths),
+        median_characters=median(lengths) if unspaced else None,
+        longest_characters=max(lengths) if unspaced else None,
+        parts={name: dict(Counter(e.label for e in part).most_common()) for name, part in material.parts.items()},
+        dropped=dict(reasons.most_common()),
+        twins_in_train=material.twins,
+        dates={name: [str(np.nanmin(found)), str(np.nanmax(found))] for name, found in material.dates.items()},
+        label_map=material.label_map,
+        label_samples=dict(material.samples),
+        findings=by_weight(f for check in CHECKS.values() for f in check(material)),
+    )
+
+
+def token_lengths(lengths: Sequence[int], max_length: int) -> dict[str, float]:
+    """The report's `tokens`."""
+    if not len(lengths):
+        return {}
+    counts = np.asarray(lengths)
+    over = float((counts > max_length).mean())
+    return {
+        "median": float(np.median(counts)),
+        "longest": float(counts.max()),
+        "over_limit": over,
+        "looked_at": float(len(counts)),
+    }
+
+
+def label_samples(rows: Sequence[Example], mapping: Mapping[str, str], labels: Sequence[str]) -> dict[str, list[str]]:
+    """Three texts of each label that a number stands for, by data.label_map or for want of a name."""
+    names = {new: f"{old} = {new}" for old, new in mapping.items() if _is_number(old)}
+    names |= {label: f"{label} (no name: see data.label_map)" for label in labels if _is_number(label)}
+    found = {}
+    for label, shown in names.items():
+        texts = [e.text for e in rows if e.label == label]
+        found[shown] = [text[:100] for text in texts[:: max(1, len(texts) // 3)][:3]]
+    return found
+
+
+def _is_number(label: str) -> bool:
+    return label.removeprefix("-").isdigit()
+
+
+@dataclass(frozen=True)
+class TokenCounts:
+    """The report's `tokens`, with `unknown`: the share of them that stand for characters the tokenizer does not know."""
+
+    tokens: dict[str, float] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)

@@ -1,0 +1,221 @@
+"""From paths to rows: finds format, encoding and delimiter, and turns every defect into a Fault that names file and line.
+
+>>> rows = list(read("news.csv"))
+>>> rows[0]
+Row(id='news.csv:2', text='Profit rose.', label='positive')
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+
+from fintune.data.labels import LabelMap
+from fintune.data.readers.columns import Broken, Columns, Fields, Opening, by_position, column_problem
+from fintune.data.readers.encodings import check_encoding, find_encoding
+from fintune.data.readers.formats import FORMATS, Format
+from fintune.data.readers.sources import Source, expand
+from fintune.errors import BrokenEnvironment, DataError, did_you_mean
+from fintune.records import Fault, Row
+from fintune.runtime.install import with_extra
+from fintune.runtime.printable import legible
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_PHRASEBANK_LINE = re.compile(rb".+@[a-z]+\s*")
+_WIDE = ("utf-16", "utf-32", "utf_16", "utf_32")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How files are read: section `data` of a config, or what a command was told; "auto" is found for each file."""
+
+    format: str = "auto"
+    encoding: str = "auto"
+    delimiter: str = "auto"
+    header: bool | None = None
+    columns: Columns = field(default_factory=Columns)
+    label_map: Mapping[str, str] = field(default_factory=dict)
+    redact: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A source whose format, encoding and delimiter are known."""
+
+    source: Source
+    format: Format
+    opening: Opening
+
+
+def read(
+    paths: str | Sequence[str], reading: Reading | None = None, *, faults: Callable[[Fault], None] | None = None
+) -> Iterator[Row]:
+    """Rows of all files, one at a time. The first Fault raises DataError, unless `faults` takes them."""
+    how = reading or Reading()
+    for source in expand(paths):
+        yield from rows(open_source(source, how), how, faults=faults)
+
+
+def open_source(source: Source, reading: Reading) -> Opened:
+    """Find out what is not said. Raises DataError when a file is empty, binary, or of no known format."""
+    if reading.format != "auto" and reading.format not in FORMATS:
+        raise DataError(
+            f"{source.reference}: unknown format '{reading.format}'",
+            hint=did_you_mean(reading.format, ["auto", *FORMATS]),
+        )
+    format_ = _format(source, reading)
+    if format_.need and find_spec(format_.need) is None:
+        raise BrokenEnvironment(
+            f"{source.reference}: reading {format_.name} needs {format_.need}", hint=with_extra("formats")
+        )
+    if source.part and not format_.parts:
+        raise DataError(
+            f"{source.reference}: {format_.name} has no part '{source.part}'", hint=f"Leave out '#{source.part}'."
+        )
+    encoding = "utf-8"
+    if format_.encoding is not None:
+        encoding = find_encoding(source.path, format_.encoding) if reading.encoding == "auto" else reading.encoding
+        check_encoding(encoding)
+    columns = reading.columns if format_.has_columns else Columns(need_label=reading.columns.need_label)
+    delimiter = None if reading.delimiter == "auto" else reading.delimiter.replace("\\t", "\t")
+    return Opened(source, format_, Opening(source.name, columns, encoding, delimiter, reading.header, source.part))
+
+
+def rows(opened: Opened, reading: Reading, *, faults: Callable[[Fault], None] | None = None) -> Iterator[Row]:
+    """Rows of one source; see read."""
+    for found in records(opened, reading):
+        if isinstance(found, Row):
+            yield found
+        elif faults is None:
+            raise DataError(f"{found.where}: {found.problem}", hint=found.hint)
+        else:
+            faults(found)
+
+
+def records(opened: Opened, reading: Reading) -> Iterator[Row | Fault]:
+    """Every record of one source in order, read or not."""
+    name, maker = opened.opening.name, _RowMaker(opened, reading)
+    try:
+        for line, fields in opened.format.read(opened.source.path, opened.opening):
+            yield maker.make(f"{name}:{line}", fields)
+    except UnicodeError as error:  # a codec that cannot go on behind what it cannot read, utf-16 without its mark
+        raise DataError(
+            f"{name}: data.encoding: '{opened.opening.encoding}' does not read it: {error.__class__.__name__}",
+            hint="Try utf-8, latin-1 or gb18030.",
+        ) from None
+
+
+def need_text(text: str, where: str) -> None:
+    """Refuse characters that no tokenizer takes and no file can hold."""
+    if (problem := _no_text(text, "UTF-8")) is not None:
+        raise DataError(f"{where}: {problem}", hint="Give it UTF-8 text.")
+
+
+class _RowMaker:
+    """Fields to Row or Fault, for one source."""
+
+    def __init__(self, opened: Opened, reading: Reading) -> None:
+        self._columns, self._encoding = opened.opening.columns, opened.opening.encoding
+        self._map, self._redact = LabelMap(reading.label_map), tuple(reading.redact)
+        self._numbered = self._columns.by_number()
+        self._wanted = tuple(self._columns.wanted().values())
+        self._width: int | None = None if self._columns.backwards() else -1
+        """fields of the first record, where columns are counted from the end"""
+
+    def make(self, where: str, fields: Fields | Broken) -> Row | Fault:
+        """A Row, or what is wrong with the record."""
+        if isinstance(fields, Broken):
+            return Fault(where, fields.problem, fields.hint, fields.kind)
+        if self._width is None:
+            self._width = len(fields)
+        if len(fields) != self._width != -1:
+            problem = f"{len(fields)} fields where the first record has {self._width}"
+            return Fault(where, problem, "Mend the row, or count columns from the first.")
+        columns = by_position(self._columns, len(fields)) if self._numbered else self._columns
+        if self._numbered or not all(column in fields for column in self._wanted):
+            missing = column_problem(columns, list(fields))
+            if missing is not None:
+                return Fault(where, missing.problem, missing.hint, "column")
+        text, label = fields[columns.text], _plain(fields.get(columns.label))
+        if not isinstance(text, str | None):
+            problem = f"'{columns.text}' is {type(text).__name__}, not text"
+            return Fault(where, problem, "Choose the column with data.text_column.", "non-text", label or "", str(text))
+        return self._row(where, text or "", label, fields, columns)
+
+    def _row(self, where: str, text: str, label: str | None, fields: Fields, columns: Columns) -> Row | Fault:
+        if (problem := _no_text(text, self._encoding) or _no_text(label or "", self._encoding)) is not None:
+            hint = "Mend the file, or set data.encoding, for example to latin-1 or gb18030."
+            return Fault(where, problem, hint, "unreadable", label or "", text)
+        original = None
+        if label is not None and (label or self._map.key("") is not None) and self._map:
+            original, label = label, self._map.apply(label)
+            if label is None and columns.need_label:
+                problem = f"label '{original}' is not in data.label_map ({self._map})"
+                return Fault(where, problem, self._map.hint(original), "unknown-label", original, text)
+        if self._redact:
+            from fintune.data.quality.pii import redact
+
+            text = redact(text, self._redact)
+        date, group = (_plain(fields.get(column)) if column else None for column in (columns.date, columns.group))
+        return Row(where, text.strip() if legible(text) else "", label, date, group, original)
+
+
+def _plain(value: object) -> str | None:
+    """A cell as text: whole floats (as Excel has them) without a point, truth values as YAML and JSON write them."""
+    if value is None:
+        return None
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value).strip()
+
+
+def _no_text(text: str, encoding: str) -> str | None:
+    if "\0" in text:
+        return "holds NUL, which is no text"
+    if (match := _SURROGATE.search(text)) is None:
+        return None
+    byte = ord(match[0]) - 0xDC00
+    return (
+        f"not {encoding.removesuffix('-sig')}: byte 0x{byte:02x}"
+        if 0x80 <= byte <= 0xFF
+        else "holds half a character (lone surrogate)"
+    )
+
+
+def _format(source: Source, reading: Reading) -> Format:
+    """The format that is named, or that of the reference, the suffix, the first lines."""
+    if source.hub:
+        return FORMATS["hub"]
+    if source.path.is_dir():
+        return FORMATS["saved"]
+    with source.path.open("rb") as stream:
+        head = stream.read(8192)
+    if not head.strip():
+        raise DataError(f"{source.reference}: the file is empty", hint="Check data.path.")
+    format_ = FORMATS[reading.format] if reading.format != "auto" else _detect(source, head, reading.columns)
+    if format_.encoding is not None and _is_binary(head, reading.encoding):
+        raise DataError(f"{source.reference}: looks binary, not text", hint=f"Readable formats: {', '.join(FORMATS)}.")
+    return format_
+
+
+def _is_binary(head: bytes, encoding: str) -> bool:
+    wide = encoding.lower().startswith(_WIDE) or head.startswith((b"\xff\xfe", b"\xfe\xff", b"\0\0\xfe\xff"))
+    return b"\0" in head and not wide
+
+
+def _detect(source: Source, head: bytes, columns: Columns) -> Format:
+    for format_ in FORMATS.values():
+        if source.path.suffix.lower() in format_.suffixes and format_.name != "lines":
+            return format_
+    shown = [line for line in head.splitlines()[:20] if line.strip()]
+    if all(_PHRASEBANK_LINE.fullmatch(line) for line in shown[:-1] or shown):  # the last may be cut short
+        return FORMATS["phrasebank"]
+    if not columns.need_label:
+        return FORMATS["lines"]
+    if source.path.suffix.lower() == ".xls":
+        raise DataError(f"{source.reference}: the old Excel format", hint="Save it as .xlsx or csv.")
+    raise DataError(
+        f"{source.reference}: cannot tell the format", hint=f"Set data.format to one of {', '.join(FORMATS)}."
+    )

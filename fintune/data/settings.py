@@ -1,0 +1,135 @@
+"""Section `data`: the labelled text, how it is read, and how it is split."""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from fintune.data.quality.cleanup import DROPS, FAULTS, LEAKS
+from fintune.data.readers.formats import FORMATS
+from fintune.errors import did_you_mean
+from fintune.runtime.settings import Section
+
+
+class SplitSection(Section):
+    """How examples are divided."""
+
+    by: Literal["near-duplicates", "stratified", "random", "group", "time"] = Field(
+        "near-duplicates",
+        description="near-duplicates (stay together, labels keep their share) | stratified | random | group | time (oldest to train).",
+    )
+    train: float = Field(0.7, gt=0, lt=1, description="Share to learn from.")
+    validation: float = Field(0.1, gt=0, lt=1, description="Share by which the best epoch is chosen.")
+    test: float = Field(0.2, gt=0, lt=1, description="Share scored once, at the end.")
+    seed: int = Field(0, ge=0, lt=2**32, description="Another seed, another split.")
+    folds: int = Field(0, ge=0, le=100, description="2 or more: what test leaves is cut into so many folds.")
+    fold: int = Field(0, ge=0, description="The fold, from 0, that is validation; the others are train.")
+    train_examples: int | None = Field(
+        None,
+        ge=2,
+        description="Learn from so many of the train part only: labels keep their share, and of one seed the smaller lie within"
+        " the larger; null: all.",
+    )
+
+    @property
+    def fractions(self) -> dict[str, float]:
+        """Shares by part, in order."""
+        return {"train": self.train, "validation": self.validation, "test": self.test}
+
+
+class DataSection(Section):
+    """The labelled text."""
+
+    path: str | list[str] = Field(
+        "builtin:headlines",
+        description="A file, a glob, a list of them, builtin:headlines, a folder that datasets saved, or hf:owner/name@revision#split.",
+    )
+    validation: str | list[str] | None = Field(None, description="Files of the validation part, if it is given.")
+    test: str | list[str] | None = Field(None, description="Files of the test part, if it is given.")
+    format: str = Field("auto", description=f"auto | {' | '.join(FORMATS)}")
+    encoding: str = Field("auto", description="auto: utf-8 where the file is, else what is found; phrasebank: latin-1.")
+    delimiter: str = Field("auto", description="Of csv files; auto: found.")
+    header: bool | None = Field(
+        None, description="Whether a table begins with names; null: yes, unless columns are numbers."
+    )
+    text_column: str = Field("text", description="Column that holds the text; 1 is the first, -1 the last.")
+    label_column: str = Field("label", description="Column that holds the label.")
+    label_map: dict[str, str] = Field(
+        {},
+        description="Label in the file: label of the task, for example {0: negative}; a key goes before a name of the task.",
+    )
+    date_column: str | None = Field(None, description="Column that holds a date.")
+    date_format: str | list[str] | None = Field(None, description="Such as '%d/%m/%Y', or several; null: ISO 8601.")
+    group_column: str | None = Field(
+        None, description="Column whose value must not stand on two sides (split.by: group)."
+    )
+    drop: list[str] = Field(
+        ["empty", "exact-duplicates"], description=f"Rows to leave out: {' | '.join([*FAULTS, *DROPS, LEAKS])}."
+    )
+    redact: list[Literal["email", "phone", "iban", "card", "national-id"]] = Field(
+        [], description="Personal data to blot out: email | phone | iban | card | national-id; needs fintune[pii]."
+    )
+    licence: str | dict[str, str] | None = Field(
+        None, description="Of the data; {file name: licence} where files differ."
+    )
+    commercial: bool = Field(
+        False, description="true: refuse data whose licence forbids commercial use, or is not said."
+    )
+    split: SplitSection = SplitSection()
+
+    @field_validator("format")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name != "auto" and name not in FORMATS:
+            raise ValueError(f"unknown format. {did_you_mean(name, ['auto', *FORMATS])}")
+        return name
+
+    @field_validator("delimiter")
+    @classmethod
+    def _one_character(cls, given: str) -> str:
+        if given not in ("auto", "\\t") and len(given) != 1:
+            raise ValueError("must be one character, \\t, or auto")
+        return given
+
+    @field_validator("label_map", mode="before")
+    @classmethod
+    def _keys_as_labels(cls, given: object) -> object:
+        """Keys as a file's labels are read: truth values in words, nothing around them; no two the same."""
+        if not isinstance(given, Mapping):
+            return given
+        keys = ["" if key is None else str(key).lower() if isinstance(key, bool) else str(key).strip() for key in given]
+        for key, count in Counter(keys).items():
+            if count > 1:
+                raise ValueError(f"the key '{key}' stands there twice")
+        values = (value.strip() if isinstance(value, str) else value for value in given.values())
+        return dict(zip(keys, values, strict=True))
+
+    @field_validator("drop")
+    @classmethod
+    def _droppable(cls, names: list[str]) -> list[str]:
+        allowed = [*FAULTS, *DROPS, LEAKS]
+        for name in names:
+            if name not in allowed:
+                raise ValueError(f"unknown kind of row '{name}'. {did_you_mean(name, allowed)}")
+        return names
+
+    @model_validator(mode="after")
+    def _columns_of_the_split(self) -> Self:
+        for by, column in (("group", self.group_column), ("time", self.date_column)):
+            if self.split.by == by and column is None:
+                raise ValueError(f"split.by: {by} needs data.{'group' if by == 'group' else 'date'}_column")
+        columns = [self.text_column, self.label_column]
+        if self.header is False and not all(column.lstrip("-").isdigit() for column in columns):
+            raise ValueError("header: false needs columns by number, such as text_column: 1")
+        if self.split.folds == 1 or self.split.fold >= max(1, self.split.folds):
+            raise ValueError(f"split.fold: {self.split.fold} is not one of {self.split.folds} folds (2 or more)")
+        if self.split.folds and self.validation is not None:
+            raise ValueError("split.folds: validation is given, so there is nothing to fold")
+        return self
+
+    @property
+    def paths(self) -> dict[str, list[str]]:
+        """The files of each part; `train` alone when the rest is split off it."""
+        named = {"train": self.path, "validation": self.validation, "test": self.test}
+        return {part: [p] if isinstance(p, str) else p for part, p in named.items() if p is not None}

@@ -1,5 +1,0 @@
-"""One interface to run a model, whatever runs it."""
-
-from fintune.engines.protocol import Engine, Ranking
-
-__all__ = ["Engine", "Ranking"]

@@ -1,0 +1,48 @@
+"""A quick engine whose close calls are read again by an exact one.
+
+What a quick engine gets wrong changes an answer only where two candidates are nearly equal, and few texts are like that.
+
+>>> SecondLook(quick, exact, margin=0.5).rank(prompts, [" positive", " negative"]).probabilities()
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from fintune.inference.engines.protocol import Engine, Ranking
+from fintune.records import Prompt
+
+
+@dataclass(frozen=True)
+class SecondLook:
+    """See Engine. `margin`: where the best candidate's probability leads by less, `exact` is asked.
+
+    Threads share it as they share the two.
+    """
+
+    quick: Engine
+    exact: Engine
+    margin: float
+
+    def rank(self, prompts: Sequence[Prompt], candidates: Sequence[str], *, stage: str = "score") -> Ranking:
+        """See Engine."""
+        found = self.quick.rank(prompts, candidates, stage=stage)
+        if not (close := self._close(found)):
+            return found
+        again = self.exact.rank([prompts[i] for i in close], candidates, stage=f"{stage} again")
+        scores = found.log_probability.copy()
+        scores[close] = again.log_probability
+        return replace(found, log_probability=scores)
+
+    def _close(self, found: Ranking) -> list[int]:
+        if not len(found.cut) or len(found.tokens) < 2:
+            return []
+        best = np.sort(found.probabilities(), axis=1)[:, -2:]
+        clear = best[:, 1] - best[:, 0] >= self.margin  # false where a number is none
+        close: list[int] = np.flatnonzero(~clear).tolist()
+        return close
+
+    def generate(self, prompts: Sequence[Prompt], *, max_new_tokens: int = 16) -> list[str]:
+        """See Engine: the quick one's words."""
+        return self.quick.generate(prompts, max_new_tokens=max_new_tokens)

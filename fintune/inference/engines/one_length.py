@@ -1,0 +1,117 @@
+"""The engine for adapters whose answers hang on what a text is padded with: texts of one length at a time, through PEFT's own forward.
+
+>>> OneLengthEngine(loaded, max_length=256).rank(prompts, candidates).probabilities()
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+from warnings import catch_warnings, filterwarnings
+
+import numpy as np
+
+from fintune.errors import ModelError, is_out_of_memory
+from fintune.inference.engines.protocol import Ranking, asked
+from fintune.models import LoadedModel
+from fintune.models.prompts import PromptEncoder
+from fintune.records import Prompt
+from fintune.runtime.progress import advance
+from fintune.runtime.turns import turn
+
+if TYPE_CHECKING:
+    import torch
+
+
+class OneLengthEngine:
+    """See Engine. With `first` the first tokens of the answers are compared and nothing else of them is read."""
+
+    def __init__(self, loaded: LoadedModel, *, max_length: int, batch_size: int = 32, first: bool = False) -> None:
+        self._loaded, self._batch_size, self._first = loaded, batch_size, first
+        self._encoder = PromptEncoder(loaded.tokenizer, loaded.kind, max_length)
+
+    def rank(self, prompts: Sequence[Prompt], candidates: Sequence[str], *, stage: str = "score") -> Ranking:
+        """See Engine."""
+        import torch
+
+        question = asked(self._encoder, prompts, candidates, first=self._first)
+        scores, done = np.zeros((len(question.prompts), len(question.answers))), 0
+        score = self._first_tokens if self._first else self._answers
+        with torch.inference_mode():
+            for rows in self._alike(question.prompts):
+                ids = torch.tensor([question.prompts[i] for i in rows], device=self._loaded.device)
+                with turn(self._loaded.model):
+                    scores[rows] = score(ids, question.answers).double().cpu().numpy()
+                advance(stage, done := done + len(rows), len(question.prompts))
+        return question.ranking(scores)
+
+    def generate(self, prompts: Sequence[Prompt], *, max_new_tokens: int = 16) -> list[str]:
+        """See Engine: the most probable token each time."""
+        import torch
+
+        found = []
+        for ids in self._encoder.encode_prompts(prompts, reserve=max_new_tokens)[0]:
+            given = torch.tensor([ids], device=self._loaded.device)
+            with torch.inference_mode(), turn(self._loaded.model):
+                out = self._loaded.model.generate(
+                    input_ids=given,
+                    attention_mask=torch.ones_like(given),
+                    max_new_tokens=max_new_tokens,
+                    do_sample=False,
+                )
+            new = out[:, given.shape[1] :] if self._loaded.kind == "causal" else out[:, 1:]
+            found += self._loaded.tokenizer.batch_decode(new, skip_special_tokens=True)
+        return found
+
+    def _alike(self, prompts: Sequence[list[int]]) -> Iterator[list[int]]:
+        """Numbers of prompts of one length, a batch at a time."""
+        lengths = defaultdict(list)
+        for i, ids in enumerate(prompts):
+            lengths[len(ids)].append(i)
+        for rows in lengths.values():
+            yield from (rows[i : i + self._batch_size] for i in range(0, len(rows), self._batch_size))
+
+    def _first_tokens(self, ids: "torch.Tensor", answers: list[list[int]]) -> "torch.Tensor":
+        """(n, k): log-probabilities among the answers' first tokens alone."""
+        logits = self._logits(ids, [])[:, -1]
+        return logits[:, [answer[0] for answer in answers]].log_softmax(dim=-1)
+
+    def _answers(self, ids: "torch.Tensor", answers: list[list[int]]) -> "torch.Tensor":
+        """(n, k): log-probabilities of whole answers."""
+        import torch
+
+        scores = []
+        for answer in answers:
+            logits = self._logits(ids, answer[:-1])[:, -len(answer) :].log_softmax(dim=-1)
+            wanted = torch.tensor(answer, device=ids.device).expand(len(ids), -1)[..., None]
+            scores.append(logits.gather(-1, wanted).sum(dim=(1, 2)))
+        return torch.stack(scores, dim=1)
+
+    def _logits(self, ids: "torch.Tensor", begun: list[int]) -> "torch.Tensor":
+        """(n, m, vocabulary): behind prompts `(n, length)` and the beginning of an answer; vectors before the text have some too."""
+        import torch
+
+        said = torch.tensor(begun, device=ids.device, dtype=ids.dtype).expand(len(ids), -1)
+        inputs: dict[str, Any] = {"input_ids": torch.cat([ids, said], dim=1)}
+        if self._loaded.kind == "seq2seq":
+            start = torch.full((len(ids), 1), self._loaded.model.config.decoder_start_token_id, device=ids.device)
+            inputs = {"input_ids": ids, "decoder_input_ids": torch.cat([start, said], dim=1)}
+        mask = torch.ones_like(inputs["input_ids"])
+        with catch_warnings(), _in_words():
+            filterwarnings("ignore", message="`past_key_values` is deprecated")  # PEFT's name for a cache
+            logits: torch.Tensor = self._loaded.model(**inputs, attention_mask=mask).logits
+        return logits.float()
+
+
+@contextmanager
+def _in_words() -> Iterator[None]:
+    """What PEFT's forward cannot do with a model, in one line."""
+    try:
+        yield
+    except (RuntimeError, ValueError, TypeError, AttributeError, KeyError) as error:
+        if is_out_of_memory(error):
+            raise
+        told = str(error).strip().partition("\n")[0][:200] or type(error).__name__
+        raise ModelError(
+            f"the adapter does not run on this base model: {told}", hint="Use the base model it was trained on."
+        ) from None

@@ -1,0 +1,233 @@
+"""The engine that runs transformers models in this process.
+
+A prompt is read once: all candidates are read with it, or after it from its keys and values (or encoder states).
+
+>>> engine = TorchEngine(load_model("embedded"), max_length=256)
+>>> engine.rank([Prompt("", "Profit rose.", "\\nSentiment:")], [" positive", " negative"]).probabilities()
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fintune.inference.engines.joint_candidates import appended, fits
+from fintune.inference.engines.protocol import Ranking, asked
+from fintune.inference.engines.shared_prefix import Prefix, allowed, read, shared
+from fintune.models import LoadedModel
+from fintune.models.batches import Side, pad, positions
+from fintune.models.blocks import bare
+from fintune.models.prompts import PromptEncoder
+from fintune.models.shortcuts.head import of_rows
+from fintune.models.shortcuts.shortcuts import STATES, Shortcuts
+from fintune.records import Prompt
+from fintune.runtime.progress import advance
+from fintune.runtime.turns import turn
+
+if TYPE_CHECKING:
+    import torch
+
+_LOGITS_BUDGET = 64_000_000
+"""logits held at a time (floats): 256 MB in fp32, whatever the vocabulary"""
+
+
+class TorchEngine:
+    """See Engine. Threads that share one encode, pad and count side by side; passes through the model take turns, a batch each."""
+
+    def __init__(
+        self,
+        loaded: LoadedModel,
+        *,
+        max_length: int,
+        batch_size: int = 32,
+        side: Side = "left",
+        shortcuts: Shortcuts | None = None,
+    ) -> None:
+        """With `shortcuts.rows` the first tokens of the answers are compared and nothing else of them is read."""
+        self._loaded = loaded
+        self._shortcuts = shortcuts or Shortcuts()
+        from fintune.models.virtual_tokens import virtual_ids
+
+        before = tuple(virtual_ids(bare(loaded.model)))
+        self._encoder = PromptEncoder(loaded.tokenizer, loaded.kind, max_length, before)
+        self._batch_size = batch_size
+        self._side = side
+
+    def rank(self, prompts: Sequence[Prompt], candidates: Sequence[str], *, stage: str = "score") -> Ranking:
+        """See Engine. Prompts are read in batches of like length; the order of the result is the order given."""
+        import torch
+
+        first = self._shortcuts.rows is not None
+        question = asked(self._encoder, prompts, candidates, first=first)
+        ids, answers = question.prompts, question.answers
+        scores = np.zeros((len(ids), len(answers)))
+        order = sorted(range(len(ids)), key=lambda i: -len(ids[i]))
+        score = self._first_tokens if first else self._batch
+        size = self._rows(answers)
+        with torch.inference_mode():
+            prefix = self._shared(ids, max(map(len, answers)))
+            for start in range(0, len(order), size):
+                rows = order[start : start + size]
+                with turn(bare(self._loaded.model)):
+                    scores[rows] = score([ids[i] for i in rows], answers, prefix).double().cpu().numpy()
+                advance(stage, min(start + size, len(order)), len(order))
+        return question.ranking(scores)
+
+    def generate(self, prompts: Sequence[Prompt], *, max_new_tokens: int = 16) -> list[str]:
+        """See Engine: the most probable token each time."""
+        import torch
+
+        tokenizer, found = self._loaded.tokenizer, []
+        with turn(tokenizer):
+            ids, _ = self._encoder.encode_prompts(prompts, reserve=max_new_tokens)
+        side: Side = "left" if self._loaded.kind == "causal" else "right"
+        with torch.inference_mode():
+            for start in range(0, len(ids), self._batch_size):
+                tokens, mask = pad(ids[start : start + self._batch_size], tokenizer.pad_token_id, side)
+                with turn(bare(self._loaded.model)):
+                    out = self._loaded.model.generate(
+                        input_ids=tokens.to(self._loaded.device),
+                        attention_mask=mask.to(self._loaded.device),
+                        max_new_tokens=max_new_tokens,
+                        do_sample=False,
+                        pad_token_id=tokenizer.pad_token_id,
+                    )
+                new = out[:, tokens.shape[1] :] if self._loaded.kind == "causal" else out[:, 1:]
+                with turn(tokenizer):
+                    found += tokenizer.batch_decode(new, skip_special_tokens=True)
+                advance("generate", len(found), len(ids))
+        return found
+
+    def _shared(self, ids: Sequence[list[int]], longest: int) -> Prefix | None:
+        trunk = self._shortcuts.trunk
+        if self._loaded.kind != "causal" or (trunk is not None and trunk.knows(ids)):
+            return None
+        if not allowed(self._loaded.model, max(map(len, ids), default=0) + longest):
+            return None
+        if not (common := shared(ids)):
+            return None
+        with turn(bare(self._loaded.model)):
+            return read(self._loaded.model, common, self._loaded.device)
+
+    def _prompts(self, ids: list[list[int]], prefix: Prefix | None) -> "tuple[dict[str, Any], torch.Tensor]":
+        """What a causal model is called with for these prompts, and the mask of the tokens it reads itself."""
+        pad_id, device = self._loaded.tokenizer.pad_token_id, self._loaded.device
+        skip = len(prefix.ids) if prefix else 0
+        tokens, mask = (t.to(device) for t in pad([row[skip:] for row in ids], pad_id, self._side))
+        if prefix:
+            return prefix.continued(tokens, mask), mask
+        return {"input_ids": tokens, "attention_mask": mask, "position_ids": positions(mask)}, mask
+
+    def _rows(self, answers: list[list[int]]) -> int:
+        """Prompts a batch: at most batch_size, fewer when the candidates' logits would not fit the budget."""
+        if self._shortcuts.rows is not None:
+            return self._batch_size
+        each = len(answers) * max(map(len, answers)) * int(self._loaded.model.get_output_embeddings().weight.shape[0])
+        return max(1, min(self._batch_size, _LOGITS_BUDGET // each))
+
+    def _batch(self, ids: list[list[int]], answers: list[list[int]], prefix: Prefix | None) -> "torch.Tensor":
+        if self._loaded.kind != "causal":
+            return self._seq2seq(ids, answers)
+        several = max(map(len, answers)) > 1 and prefix is None
+        if several and fits(self._loaded.model, max(map(len, ids)) + max(map(len, answers))):
+            return self._together(ids, answers)
+        return self._causal(ids, answers, prefix)
+
+    def _first_tokens(self, ids: list[list[int]], answers: list[list[int]], prefix: Prefix | None) -> "torch.Tensor":
+        """Log-probabilities among the candidates, from one pass over the prompts."""
+        import torch
+
+        device, pad_id, kind = self._loaded.device, self._loaded.tokenizer.pad_token_id, self._loaded.kind
+        side: Side = self._side if kind == "causal" else "right"
+        batch: dict[str, Any]
+        if kind == "causal":
+            batch, mask = self._prompts(ids, prefix)
+            batch["logits_to_keep"] = _last(mask)[:, None]
+        else:
+            tokens, mask = (t.to(device) for t in pad(ids, pad_id, side))
+            start = torch.full((len(ids), 1), self._loaded.model.config.decoder_start_token_id, device=device)
+            batch = {"input_ids": tokens, "attention_mask": mask, "decoder_input_ids": start}
+        cache = self._shortcuts.trunk
+        if cache is not None and cache.knows(ids):
+            batch[STATES] = cache.states(ids, side).to(device)
+        rows = torch.tensor([answer[0] for answer in answers], device=device)
+        with replace(self._shortcuts, rows=rows).taken(self._loaded.model, batch) as inputs:
+            logits = self._loaded.model(**inputs, use_cache="cache" in inputs).logits
+        return of_rows(logits, rows)[:, 0].float().log_softmax(dim=-1)
+
+    def _together(self, ids: list[list[int]], answers: list[list[int]]) -> "torch.Tensor":
+        given, _ = self._prompts(ids, None)
+        targets, known = (t.to(self._loaded.device) for t in pad(answers, self._loaded.tokenizer.pad_token_id, "right"))
+        n, (k, m) = len(ids), targets.shape
+        with replace(self._shortcuts, rows=None).taken(self._loaded.model, appended(given, targets[:, :-1])) as inputs:
+            logits = self._loaded.model(**inputs, use_cache=False).logits
+        rest = _gather(logits[:, 1:], targets[:, 1:].reshape(1, -1).expand(n, -1)).view(n, k, m - 1)
+        return _log_probability(logits[:, 0], targets[:, 0]) + (rest * known[:, 1:]).sum(dim=-1)
+
+    def _causal(self, ids: list[list[int]], answers: list[list[int]], prefix: Prefix | None) -> "torch.Tensor":
+        import torch
+
+        device, pad_id = self._loaded.device, self._loaded.tokenizer.pad_token_id
+        model, n, k = self._loaded.model, len(ids), len(answers)
+        given, own = self._prompts(ids, prefix)
+        mask = given["attention_mask"]
+        read = model(**given, logits_to_keep=_last(own)[:, None], use_cache=True)
+        targets, known = (t.to(device) for t in pad(answers, pad_id, "right"))
+        first = _log_probability(read.logits[:, 0], targets[:, 0])
+        if targets.shape[1] == 1:
+            return first
+        cache = read.cache
+        cache.batch_repeat_interleave(k)
+        fed = targets[:, :-1].repeat(n, 1)
+        after = torch.cat([mask.repeat_interleave(k, 0), known[:, :-1].repeat(n, 1)], dim=1)
+        logits = model(
+            input_ids=fed,
+            attention_mask=after,
+            position_ids=positions(after)[:, -fed.shape[1] :],
+            cache=cache,
+            use_cache=True,
+        ).logits
+        rest = _gather(logits, targets[:, 1:].repeat(n, 1)) * known[:, 1:].repeat(n, 1)
+        return first + rest.sum(dim=1).view(n, k)
+
+    def _seq2seq(self, ids: list[list[int]], answers: list[list[int]]) -> "torch.Tensor":
+        import torch
+        from transformers.modeling_outputs import BaseModelOutput
+
+        device, pad_id = self._loaded.device, self._loaded.tokenizer.pad_token_id
+        model, n, k = self._loaded.model, len(ids), len(answers)
+        tokens, mask = (t.to(device) for t in pad(ids, pad_id, "right"))
+        cache = self._shortcuts.trunk
+        if cache is not None and cache.knows(ids):
+            states = cache.states(ids, "right").to(device)
+        else:
+            states = model.get_encoder()(input_ids=tokens, attention_mask=mask).last_hidden_state
+        targets, known = (t.to(device) for t in pad(answers, pad_id, "right"))
+        start = torch.full((k, 1), model.config.decoder_start_token_id, device=device)
+        fed = torch.cat([start, targets[:, :-1]], dim=1)
+        outputs: Any = model(
+            encoder_outputs=BaseModelOutput(last_hidden_state=states.repeat_interleave(k, 0)),
+            attention_mask=mask.repeat_interleave(k, 0),
+            decoder_input_ids=fed.repeat(n, 1),
+            use_cache=False,
+        )
+        scores = _gather(outputs.logits, targets.repeat(n, 1)) * known.repeat(n, 1)
+        return scores.sum(dim=1).view(n, k)
+
+
+def _last(mask: "torch.Tensor") -> "torch.Tensor":
+    """Position of each row's last real token, (n,)"""
+    return mask.shape[1] - 1 - mask.flip(1).argmax(dim=1)
+
+
+def _log_probability(logits: "torch.Tensor", tokens: "torch.Tensor") -> "torch.Tensor":
+    """(n, vocabulary), (k,) -> (n, k)"""
+    wide = logits.float()
+    return wide[:, tokens] - wide.logsumexp(dim=-1, keepdim=True)
+
+
+def _gather(logits: "torch.Tensor", tokens: "torch.Tensor") -> "torch.Tensor":
+    """(n, m, vocabulary), (n, m) -> (n, m)"""
+    wide = logits.float()
+    return wide.gather(-1, tokens[..., None]).squeeze(-1) - wide.logsumexp(dim=-1)

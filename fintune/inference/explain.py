@@ -1,0 +1,38 @@
+"""What `fintune explain` does: the words that moved a run's answers, for texts given or for those worth a look.
+
+>>> explain_run(Run.open("runs/run"))[0].words[2]
+Word(text='narrowed', effect=0.74)
+"""
+
+from collections.abc import Iterable
+
+from fintune.errors import RunError
+from fintune.inference.attribution import Attribution, attribute, telling
+from fintune.inference.open import Trained, open_engine
+from fintune.inference.predictor import named
+from fintune.runs.run import Run
+from fintune.runtime.files import need_place
+
+
+def explain(source: Trained, texts: Iterable[str], ids: Iterable[str] | None = None) -> list[Attribution]:
+    """Attributions of the answers of a run, an export or an adapter to texts; ids count from 1 when left out."""
+    config, (whole, names) = source.config(), named(texts, ids)
+    return attribute(open_engine(source), config.build_task(), whole, names)
+
+
+def explain_run(run: Run) -> list[Attribution]:
+    """Explain the most confident mistakes and most uncertain texts of the part scored last; they go to attributions.json."""
+    chosen = telling(run.predictions(_scored_part(run)))
+    need_place(run.folder / "attributions.json")
+    found = explain(run, [p.text for p in chosen], [p.id for p in chosen])
+    run.write_json("attributions.json", [attribution.record() for attribution in found])
+    return found
+
+
+def _scored_part(run: Run) -> str:
+    """The test part where it has been scored, else validation."""
+    scored = run.scores()
+    for part in ("test", "validation"):
+        if part in scored:
+            return part
+    raise RunError(f"{run.folder}: no part was scored", hint="Score one: fintune evaluate RUN, or give texts.")

@@ -1,0 +1,165 @@
+"""An adapter trained elsewhere: its folder, the base model it is put on, and the task it is asked.
+
+It has no stored answers, so nothing is claimed of it but what it answers itself: it is used unmerged.
+
+>>> ForeignAdapter.open("adapter", base="Llama-2-7b-hf", task="sentiment").config().method.peft_type
+'LORA'
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypedDict, Unpack
+
+from fintune.config.load import unchecked, validate
+from fintune.config.run_config import RunConfig
+from fintune.data.load import reading_like
+from fintune.data.readers.read import read
+from fintune.errors import ConfigError, DataError, ModelError, RunError, UsageError
+from fintune.methods import fintune_format
+from fintune.models.folder import need_readable, read_json
+from fintune.models.peft_files import SETTINGS, need_fit, peft_settings
+from fintune.models.references import at_hand, check_reference, local_path
+from fintune.records import Row
+from fintune.runtime.files import sha256
+from fintune.tasks import TASKS
+
+
+class Use(TypedDict, total=False):
+    """What an adapter does not say itself."""
+
+    base: str | None
+    """the model it is put on"""
+    task: str | Path | Mapping[str, Any] | None
+    """a task's name, a YAML file with a section `task` (and others), or that section"""
+    overrides: Sequence[str]
+    """settings, each as section.key=value"""
+
+
+class Proof(Use, total=False):
+    """What it takes to merge or export an adapter."""
+
+    data: str | None
+    """file of texts on which what was made is compared with the adapter itself"""
+
+
+@dataclass(frozen=True)
+class ForeignAdapter:
+    """An adapter's folder with what it takes to use it; see Run."""
+
+    folder: Path
+    settings: RunConfig
+    proof: str | None = None
+    """file of texts on which rebuilt weights are compared with the adapter itself"""
+
+    @classmethod
+    def open(cls, folder: str | Path, **use: Unpack[Use]) -> "ForeignAdapter":
+        """An adapter for a base and a task. Raises ModelError when it cannot be used or does not fit, RunError without a task."""
+        place = Path(folder).expanduser().absolute()
+        method = _method(place)
+        raw = _with_base(place, _settings(place, use))
+        config = validate(raw | {"method": method})
+        local = local_path(config.model.base)
+        check_reference(config.model.base, config.model.device)
+        if method["name"] == "peft":
+            need_fit(place, read_json(place / SETTINGS), config.model.base)
+        base = config.model.base if local is None else str(local.resolve())
+        return cls(place, config.model_copy(update={"model": config.model.model_copy(update={"base": base})}))
+
+    @property
+    def adapter(self) -> Path:
+        """The folder itself."""
+        return self.folder
+
+    def config(self) -> RunConfig:
+        """Base and task as they were given, method as the adapter says, defaults elsewhere."""
+        return self.settings
+
+    def adapter_sha256(self) -> str:
+        """Digest of the weights."""
+        return sha256(weights_of(self.folder))
+
+    def texts(self) -> list[Row]:
+        """What lies in `proof`. Raises RunError without one, DataError when it holds no texts or none can be read."""
+        if self.proof is None:
+            raise RunError(
+                f"{self.folder}: an adapter trained elsewhere has no stored answers, and nothing can be proved without texts",
+                hint="Give a file of texts of the kind it is for: --data FILE",
+            )
+        how = reading_like(self.settings.data, self.proof, need_label=False)
+        if not (rows := [row for row in read(self.proof, how) if row.text]):
+            raise DataError(f"{self.proof}: no texts", hint="Give it some dozens at least.")
+        return rows
+
+
+def is_adapter(place: Path) -> bool:
+    """Whether a bare adapter lies there, and no run."""
+    own = any((place / name).is_file() for name in (SETTINGS, fintune_format.SETTINGS))
+    return own and not (place / "config.yaml").is_file()
+
+
+def weights_of(folder: Path) -> Path:
+    """The file of an adapter's weights."""
+    own = (folder / fintune_format.SETTINGS).is_file()
+    return folder / (fintune_format.WEIGHTS if own else "adapter_model.safetensors")
+
+
+def need_none(folder: str | Path, use: Mapping[str, Any]) -> None:
+    """Refuse what only an adapter takes, of something that says it itself. Raises UsageError."""
+    flags = {"base": "--base", "task": "--task", "overrides": "--set", "data": "--data"}
+    if asked := [flag for name, flag in flags.items() if use.get(name)]:
+        raise UsageError(
+            f"{asked[0]}: {folder} is no bare adapter, and says itself what it is used for", hint="Leave it out."
+        )
+
+
+def _method(place: Path) -> dict[str, Any]:
+    """Section `method`: of FinTune's own format as it was saved, else what PEFT makes of it."""
+    if (place / fintune_format.SETTINGS).is_file():
+        need_readable(weights_of(place))
+        return dict(fintune_format.settings(place)["options"])
+    return {"name": "peft", "peft_type": peft_settings(place)["peft_type"]}
+
+
+def _settings(place: Path, use: Use) -> dict[str, Any]:
+    """The sections that were given. Raises RunError without a task, ConfigError for a file that cannot be read."""
+    task, overrides = use.get("task"), use.get("overrides") or ()
+    if isinstance(task, Mapping):
+        sections: Any = {"task": dict(task)}
+    elif str(task) in TASKS:
+        sections = {"task": {"name": str(task)}}
+    else:
+        sections = {} if task is None else Path(task)
+    raw = unchecked(sections, overrides)
+    if not raw.get("task"):
+        where = (
+            f"{task}: no section task" if isinstance(sections, Path) else f"{place}: an adapter does not say its task"
+        )
+        raise RunError(
+            where, hint="Give --task sentiment, --task FILE (YAML with a section task), or --set task.labels=[up,down]."
+        )
+    if use.get("base") is not None:
+        raw["model"] = _section(raw, "model") | {"base": str(use["base"])}
+    return raw
+
+
+def _section(raw: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """A section as it was given. Raises ConfigError where a value stands in its place."""
+    if not isinstance(found := raw.get(name) or {}, Mapping):
+        raise ConfigError([f"{name}: holds settings, one a line, not a value"], hint="Mend it.")
+    return dict(found)
+
+
+def _with_base(place: Path, raw: dict[str, Any]) -> dict[str, Any]:
+    """The sections with the base model that the adapter names, where none was given. Raises ModelError when that is not at hand."""
+    model = _section(raw, "model")
+    if "base" in model:
+        return raw
+    named = read_json(place / SETTINGS).get("base_model_name_or_path") if (place / SETTINGS).is_file() else None
+    if not isinstance(named, str) or not named:
+        raise ModelError(f"{place}: the adapter does not name its base model", hint="Name it: --base FOLDER.")
+    if at_hand(named) is None:
+        raise ModelError(
+            f"{place}: the adapter was trained on '{named[:200]}', which is not at hand", hint="Name it: --base FOLDER."
+        )
+    return raw | {"model": model | {"base": named}}

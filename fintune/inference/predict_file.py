@@ -1,0 +1,246 @@
+"""Label a file of any size: a stream in, a stream out, in order, and resumable after a kill without loss or doubles.
+
+Finished chunks are kept beside the output in `.<output>.partial`; the same call goes on from there and ends in the same bytes.
+
+>>> predict_file("runs/phrasebank-lora", "tomorrow.csv", "labels.parquet")
+Bulk(labelled=1000000, unreadable=3, output=PosixPath('labels.parquet'), errors=PosixPath('labels.parquet.errors.jsonl'))
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any, TypedDict, Unpack
+
+from fintune.config.load import dump
+from fintune.data.load import reading_like
+from fintune.data.quality.checks import MANY_LINES
+from fintune.data.readers.read import Reading, open_source, records
+from fintune.data.readers.sources import expand
+from fintune.errors import DataError, RunError
+from fintune.inference.files import WRITERS, json_line
+from fintune.inference.open import Trained, need_engine, open_trained
+from fintune.inference.predictor import Predictor, load
+from fintune.records import Fault, Row
+from fintune.runs.exported import RECORD, Export
+from fintune.runtime.files import locked, need_place, replacing, sha256
+from fintune.runtime.progress import advance, listening, tell
+
+CHUNK = 1024
+"""records labelled between two points at which a killed job goes on"""
+
+
+class Layout(TypedDict, total=False):
+    """How a file is to be read where it differs from the run's data: column, name of the format, encoding."""
+
+    text_column: str | None
+    name: str | None
+    encoding: str | None
+
+
+@dataclass(frozen=True)
+class Bulk:
+    """What came of a file."""
+
+    labelled: int
+    unreadable: int
+    output: Path
+    errors: Path | None
+    """a line for each record that has no label, with the reason; None when there is none"""
+    rest_unread: bool = False
+    """whether a file is damaged so that nothing behind some place could be read"""
+
+
+def predict_file(
+    run: Trained | str | Path,
+    path: str | Sequence[str],
+    output: str | Path,
+    *,
+    engine_name: str = "torch",
+    **layout: Unpack[Layout],
+) -> Bulk:
+    """Label every record of `path` (as data.path names files) into a csv, jsonl or parquet file. Raises FintuneError's kinds."""
+    opened, target = (open_trained(run) if isinstance(run, (str, Path)) else run), Path(output)
+    need_engine(opened, engine_name)
+    check_output(target)
+    first = path if isinstance(path, str) else path[0]
+    data = opened.config().data
+    if (column := layout.get("text_column")) is not None:
+        data = data.model_copy(update={"text_column": column})
+    data = data.model_copy(update={"date_column": None, "group_column": None})
+    how = reading_like(data, first, name=layout.get("name"), encoding=layout.get("encoding"), need_label=False)
+    for place in (target, _errors_of(target)):
+        if place.exists() and any(not s.hub and s.path.samefile(place) for s in expand(path)):
+            raise RunError(f"{place}: is the file that is read", hint="Name another output.")
+    _need_own(_errors_of(target))
+    found = _records(path, how)
+    head = list(islice(found, 1))  # a mistake in it is found before the model loads
+    if not head:
+        raise DataError(f"{first}: no texts", hint="Give it at least one row.")
+    if isinstance(head[0], Fault) and head[0].kind == "column":
+        raise DataError(f"{head[0].where}: {head[0].problem}", hint=head[0].hint)
+    task = opened.config().build_task()
+    partial = target.with_name(f".{target.name}.partial")
+    with locked(partial, hint="Wait for it, or name another output."), _left_clean(partial):
+        done = _resume(partial, _identity(opened, path, how, engine_name))
+        _label(load(opened, engine_name=engine_name), islice(chain(head, found), done, None), partial, done)
+        return _finish(partial, target, task.labels)
+
+
+@contextmanager
+def _left_clean(partial: Path) -> Iterator[None]:
+    """However a job ends: where nothing is labelled that it could go on from, nothing of it stays."""
+    try:
+        yield
+    finally:
+        if partial.is_file() and (whole := _whole_lines(partial)) >= CHUNK:
+            tell("predict", f"{whole // CHUNK * CHUNK:,} records are labelled: the same command goes on from there")
+        else:
+            partial.unlink(missing_ok=True)
+            partial.with_name(f".{partial.name}.lock").unlink(missing_ok=True)
+
+
+def _whole_lines(partial: Path) -> int:
+    """Records in a partial file: its lines but for the first."""
+    with partial.open("rb") as file:
+        return sum(line.endswith(b"\n") for line in file) - 1
+
+
+def check_output(target: Path) -> None:
+    """Refuse an output that could not be written. Raises RunError."""
+    if target.suffix.lower() not in WRITERS:
+        raise RunError(f"{target}: unknown kind of file", hint=f"Name a file that ends in {', '.join(WRITERS)}.")
+    need_place(target)
+
+
+def _records(path: str | Sequence[str], how: Reading) -> Iterator[Row | Fault]:
+    for source in expand(path):
+        yield from records(open_source(source, how), how)
+
+
+def _identity(source: Trained, path: str | Sequence[str], how: Reading, engine: str) -> dict[str, Any]:
+    """What must be the same for a job to go on."""
+    export = (source.folder if isinstance(source, Export) else source.folder / "exports" / engine) / RECORD
+    engine = sha256(export) if export.is_file() else engine
+    inputs = [None if one.hub else sha256(one.path) for one in expand(path)]
+    return {
+        "chunk": CHUNK,
+        "inputs": inputs,
+        "adapter": source.adapter_sha256(),
+        "engine": engine,
+        "settings": hashlib.sha256(dump(source.config()).encode()).hexdigest(),
+        "reading": json.loads(json.dumps(asdict(how))),
+    }
+
+
+def _resume(partial: Path, identity: Mapping[str, Any]) -> int:
+    """Cut the partial file to its last whole chunk, or begin it; returns the records that need not be read again."""
+    ends = _line_ends(partial, identity)
+    whole = (len(ends) - 1) // CHUNK * CHUNK if ends else 0
+    if not ends:
+        partial.write_text(json.dumps(identity) + "\n", encoding="utf-8")
+        return 0
+    with partial.open("r+b") as file:
+        file.truncate(ends[whole])
+    if whole:
+        tell("predict", f"going on after {whole:,} records that an interrupted job has left")
+    return whole
+
+
+def _line_ends(partial: Path, identity: Mapping[str, Any]) -> list[int]:
+    """Byte offsets behind every whole line, the first line's too; none when there is no such job."""
+    if not partial.is_file():
+        return []
+    ends: list[int] = []
+    at = 0
+    with partial.open("rb") as file:
+        for line in file:
+            at += len(line)
+            if not ends and not _is(line, identity):
+                return []
+            if line.endswith(b"\n"):
+                ends.append(at)
+    return ends
+
+
+def _is(line: bytes, identity: Mapping[str, Any]) -> bool:
+    try:
+        return bool(json.loads(line) == identity)
+    except ValueError:
+        return False
+
+
+def _label(predictor: Predictor, found: Iterator[Row | Fault], partial: Path, done: int) -> None:
+    odd: list[str] = []
+    with partial.open("a", encoding="utf-8") as file:
+        for chunk in _chunks(found):
+            odd += [row.id for row in chunk if isinstance(row, Row) and row.text.count("\n") >= MANY_LINES]
+            file.write("".join(_lines(predictor, chunk)))
+            file.flush()
+            os.fsync(file.fileno())
+            done += len(chunk)
+            advance("predict", done, 0)
+    if odd:
+        told = f"texts of more than {MANY_LINES} lines: {len(odd):,}, the first {odd[0]}"
+        tell("predict", f"warning: {told}; a quote that is closed too late makes one text of many rows")
+
+
+def _lines(predictor: Predictor, chunk: Sequence[Row | Fault]) -> Iterator[str]:
+    readable = [row for row in chunk if isinstance(row, Row) and row.text]
+    with listening(lambda event: None):
+        predictions = iter(predictor([row.text for row in readable], [row.id for row in readable]))
+    for record in chunk:
+        if isinstance(record, Fault):
+            yield json.dumps({"id": record.where, "error": record.problem, "kind": record.kind}) + "\n"
+        elif not record.text:
+            yield json.dumps({"id": record.id, "error": "no text", "kind": "empty"}) + "\n"
+        else:
+            yield json_line(next(predictions))
+
+
+def _errors_of(target: Path) -> Path:
+    return target.with_name(f"{target.name}.errors.jsonl")
+
+
+def _need_own(errors: Path) -> None:
+    """Refuse to replace a file that is no list of errors."""
+    if errors.exists():
+        with errors.open("rb") as file:
+            first = file.readline(10_000)
+        if b'"error"' not in first:
+            raise RunError(f"{errors}: exists and is no list of errors", hint="Name another output.")
+
+
+def _finish(partial: Path, target: Path, labels: Sequence[str]) -> Bulk:
+    """Turn the partial file into output and errors, each whole or not at all."""
+    counts = {"labelled": 0, "unreadable": 0, "unread": 0}
+    errors = _errors_of(target)
+    with replacing(target) as staging, replacing(errors) as complaints, complaints.open("w", encoding="utf-8") as bad:
+        WRITERS[target.suffix.lower()](staging, _labelled(partial, counts, bad.write), labels)
+    if not counts["unreadable"]:
+        errors.unlink()
+    partial.unlink()
+    rest_unread = bool(counts["unread"])
+    return Bulk(counts["labelled"], counts["unreadable"], target, errors if counts["unreadable"] else None, rest_unread)
+
+
+def _labelled(partial: Path, counts: dict[str, int], complain: Callable[[str], Any]) -> Iterator[dict[str, Any]]:
+    with partial.open(encoding="utf-8") as file:
+        for line in islice(file, 1, None):
+            record = json.loads(line)
+            if "error" in record:
+                counts["unreadable"] += 1
+                counts["unread"] += record["kind"] == "unread"
+                complain(line)
+            else:
+                counts["labelled"] += 1
+                yield record
+
+
+def _chunks(found: Iterator[Row | Fault]) -> Iterator[list[Row | Fault]]:
+    while chunk := list(islice(found, CHUNK)):
+        yield chunk

@@ -1,0 +1,87 @@
+"""What a base model's tokenizer makes of a config's texts, template and answers: how long they are, and what it does not know.
+
+>>> count_tokens(config, task, examples, load_tokenizer(config.model.base)).tokens
+{'median': 31.0, 'longest': 60.0, 'over_limit': 0.0, 'looked_at': 90.0, 'unknown': 0.0}
+"""
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from fintune.config.run_config import RunConfig
+from fintune.data.quality.findings import Finding, finding
+from fintune.data.quality.report import TokenCounts, token_lengths
+from fintune.errors import ModelError
+from fintune.inference.candidates import answers_of, need_distinct, unknown_answers
+from fintune.models.prompts import PromptEncoder
+from fintune.models.references import kind_at_hand
+from fintune.records import Example
+from fintune.tasks import Task
+
+_SAMPLE = 10_000
+"""texts whose tokens are counted"""
+_CHARACTERS = 20_000
+"""of each of them"""
+
+
+def count_tokens(config: RunConfig, task: Task, examples: Sequence[Example], tokenizer: Any) -> TokenCounts:
+    """Count the tokens of a sample of the texts. Raises ModelError for a tokenizer that is not a fast one with an end token."""
+    encoder = PromptEncoder(tokenizer, kind_at_hand(config.model.base) or "causal", sys.maxsize)
+    chosen = examples[:: max(1, len(examples) // _SAMPLE)]
+    prompts, _ = encoder.encode_prompts([task.prompt(e.text[:_CHARACTERS]) for e in chosen], reserve=0)
+    longest, names = max(map(len, answers_of(encoder, task))), [e.id for e in chosen]
+    lengths = [len(ids) + longest for ids in prompts]
+    share, unknown = _unknown(encoder, task, prompts, names)
+    found = [*_answers(encoder, task), *_too_long(config, lengths, names), *unknown]
+    return TokenCounts(token_lengths(lengths, config.model.max_length) | {"unknown": share}, found)
+
+
+def _too_long(config: RunConfig, lengths: Sequence[int], names: Sequence[str]) -> list[Finding]:
+    limit = config.model.max_length
+    over = [name for name, length in zip(names, lengths, strict=True) if length > limit]
+    message = (
+        f"texts over model.max_length ({limit} tokens), which lose their middle: {{n}} of {len(names):,} looked at"
+    )
+    return finding("too-long", "warning" if len(over) > 0.01 * len(names) else "note", message, over)
+
+
+def _answers(encoder: PromptEncoder, task: Task) -> list[Finding]:
+    """What stands in the way of learning the answers."""
+    found, after = [], task.prompt("").after
+    try:
+        need_distinct(encoder, task)
+    except ModelError as error:
+        found.append(Finding("same-answers", "severe", 1, f"{error.message}. {error.hint}"))
+    if labels := unknown_answers(encoder, task):
+        said = ", ".join(f"'{task.answer(label).strip()}'" for label in labels)
+        message = (
+            f"answers the tokenizer has no tokens for: {said}; set other words in task.answers, or use another model"
+        )
+        found.append(Finding("unknown-answers", "severe", len(labels), message))
+    joined = [answer.strip() for answer in task.candidates() if encoder.answer(answer, after).joined]
+    if joined:
+        message = (
+            f"the tokenizer would join the prompt's end '{after[-1:]}' and the answers {', '.join(joined)}: they are kept "
+            "apart; a blank or a line break before {answer} in task.prompt is better"
+        )
+        found.append(Finding("joined-answers", "warning", len(joined), message))
+    return found
+
+
+def _unknown(
+    encoder: PromptEncoder, task: Task, prompts: Sequence[Sequence[int]], names: Sequence[str]
+) -> tuple[float, list[Finding]]:
+    """Share of unknown tokens in the prompts, and findings: of the template, of texts."""
+    token = encoder.tokenizer.unk_token_id
+    template, _ = encoder.encode_prompts([task.prompt("")], reserve=0)
+    own, counts = template[0].count(token), [list(ids).count(token) for ids in prompts]
+    share = sum(counts) / max(1, sum(map(len, prompts)))
+    found = []
+    if own:
+        message = (
+            f"task.prompt: {own} of its {len(template[0])} tokens stand for characters the tokenizer does not know"
+        )
+        found.append(Finding("unknown-template", "warning", own, message))
+    texts = [name for name, count in zip(names, counts, strict=True) if count > own]
+    message = f"texts with characters the tokenizer does not know: {{n}} of {len(names):,}; {share:.1%} of all tokens"
+    return share, [*found, *finding("unknown-tokens", "warning" if share > 0.01 else "note", message, texts)]

@@ -1,0 +1,1 @@
+"""LoRA and its family: options, variants, initializations, the fused layer."""

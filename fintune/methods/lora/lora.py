@@ -1,0 +1,146 @@
+"""LoRA: a low-rank update beside frozen linear layers (Hu et al. 2021), PEFT underneath.
+
+Settings: lora_options.py. Starts that look at the training part: initialisation.py. What is written: saving.py.
+"""
+
+import warnings
+from typing import Any
+
+from fintune.errors import ModelError
+from fintune.methods.lora.checks import need_names, need_whole
+from fintune.methods.lora.initialization import FROM_EXAMPLES, initialise
+from fintune.methods.lora.options import LoraOptions
+from fintune.methods.peft_format import remember_start
+from fintune.methods.protocol import Method
+
+_AS_THEY_ARE = {"r", "lora_alpha", "lora_dropout", "rank_pattern", "alpha_pattern", "bias", "use_rslora", "use_dora"}
+"""options that PEFT takes under the same name and meaning"""
+_DIRECTIONS = {"eva": 1, "pissa": 1, "olora": 1, "mica": 1, "corda": 1, "lora_ga": 2}
+"""directions of a layer that an initialisation takes for each of the update's"""
+_TASK_TYPES = {"causal": "CAUSAL_LM", "seq2seq": "SEQ_2_SEQ_LM"}
+
+
+def attach(model: Any, options: LoraOptions, kind: str) -> Any:
+    """Wrap `model` into a PeftModel whose LoRA weights alone train. Draws from torch's generator: seed it first.
+
+    `options` are resolved: trainable_tokens are ids. A start that needs examples is left to `initialise`.
+    """
+    from peft import get_peft_model
+
+    need_names(model, options)
+    tied = model.get_output_embeddings() if getattr(model.config, "tie_word_embeddings", False) else None
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*tie_word_embeddings")  # refused below
+        warnings.filterwarnings("ignore", message="Using Rank-Stabilized LoRA")  # saving.py knows better
+        config = _peft_config(model, options, kind)
+        _need_directions(model, options, config)
+        try:
+            tuned = get_peft_model(model, config)
+        except (ValueError, TypeError) as error:
+            raise ModelError(
+                f"method.target_modules: {str(error).splitlines()[0]}",
+                hint="Use target_modules: auto, or names of linear layers of this model.",
+            ) from None
+    _need_head(model, tied, options)
+    need_whole(tuned, options)
+    if str(options.init_lora_weights).startswith("pissa_niter"):
+        remember_start(tuned)
+    return tuned
+
+
+def _peft_config(model: Any, options: LoraOptions, kind: str) -> Any:
+    from peft import LoraConfig
+
+    auto, start = options.target_modules == "auto", options.init_lora_weights
+    own: Any = True if start in FROM_EXAMPLES else start
+    return LoraConfig(
+        task_type=_TASK_TYPES[kind],
+        target_modules=options.regex(model),
+        layers_to_transform=None if auto else options.numbers or None,
+        exclude_modules=options.exclude_modules or None,
+        modules_to_save=options.modules_to_save or None,
+        trainable_token_indices=_token_rows(model, options),
+        init_lora_weights=own,
+        fan_in_fan_out=_is_transposed(model) if options.fan_in_fan_out is None else options.fan_in_fan_out,
+        **options.model_dump(include=_AS_THEY_ARE),
+    )
+
+
+def _token_rows(model: Any, options: LoraOptions) -> Any:
+    """trainable_tokens as PEFT wants them: ids, of the input embedding and of all that is tied to it.
+
+    An encoder-decoder with a head of its own counts as not tied at all there. Its encoder's and its decoder's embedding
+    are named then, and their rows train apart.
+    """
+    ids = options.trainable_tokens
+    if not ids:
+        return None
+    table = model.get_input_embeddings()
+    rows = int(table.weight.shape[0])
+    if outside := [i for i in ids if not 0 <= int(i) < rows]:
+        raise ModelError(
+            f"method.trainable_tokens: {outside[0]} is no id of this vocabulary", hint=f"Ids are 0 to {rows - 1}."
+        )
+    embeddings = {n: m for n, m in model.named_modules() if getattr(m, "weight", None) is table.weight}
+    if shared := {name.rpartition(".")[2] for name in embeddings} & set(options.modules_to_save):
+        raise ModelError(
+            f"method.trainable_tokens: {min(shared)} trains in full already (method.modules_to_save)",
+            hint="Leave one of the two out.",
+        )
+    if getattr(model.config, "tie_word_embeddings", False) or len(embeddings) == 1:
+        return ids
+    return {name: ids for name, module in embeddings.items() if module is not table}
+
+
+def _need_directions(model: Any, options: LoraOptions, config: Any) -> None:
+    """Refuse a rank beyond what a layer has: PEFT would fail in the middle, or make the update smaller without a word."""
+    start = str(options.init_lora_weights).partition("_niter_")[0]
+    each = _DIRECTIONS.get(start)
+    if each is None:
+        return
+    from peft.tuners.lora import corda
+    from peft.utils.other import get_pattern_key
+
+    targets: Any = corda.target_modules
+    for name, layer in targets(model, config):
+        rank = config.rank_pattern.get(get_pattern_key(config.rank_pattern, name), config.r)
+        least = min(layer.in_features, layer.out_features) if hasattr(layer, "in_features") else min(layer.weight.shape)
+        if each * rank > least:
+            raise ModelError(
+                f"method.r: {start} takes {each * rank} directions of {name}, which has {least}",
+                hint=f"Lower method.r to {least // each}, or that layer's in method.rank_pattern.",
+            )
+
+
+def _need_head(model: Any, tied: Any, options: LoraOptions) -> None:
+    """Refuse to adapt a head that is the embedding; rows of it that train as rows of the embedding are no such thing."""
+    from peft.utils.other import TrainableTokensWrapper
+
+    head = model.get_output_embeddings()
+    if isinstance(head, TrainableTokensWrapper):
+        head = head.original_module
+    if tied is not None and head is not tied:
+        where = "modules_to_save" if "lm_head" in options.modules_to_save else "target_modules"
+        raise ModelError(
+            f"method.{where}: the head of this model is its embedding (tied weights) and cannot be adapted apart",
+            hint=f"Leave lm_head out of method.{where}.",
+        )
+
+
+def _is_transposed(model: Any) -> bool:
+    """Whether the blocks' layers are GPT-2's Conv1D, which stores weights as (in, out)."""
+    from transformers.pytorch_utils import Conv1D
+
+    return any(isinstance(module, Conv1D) for module in model.modules())
+
+
+LORA = Method(
+    name="lora",
+    summary="A low-rank update beside each linear layer",
+    paper="Hu et al. 2021, arXiv:2106.09685",
+    options=LoraOptions,
+    attach=attach,
+    initialise=initialise,
+    learning_rate=5e-4,
+    learning_rate_source="chosen on AllAgree's validation part, docs/log.md",
+)

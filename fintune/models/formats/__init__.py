@@ -1,0 +1,1 @@
+"""Other people's layouts of weights and tokenizers, read."""

@@ -1,0 +1,21 @@
+"""A .gguf file read as a model."""
+
+from pathlib import Path
+
+from fintune.models import LoadedModel
+from fintune.models.folder import loading_errors
+from fintune.models.gguf_file import read_gguf
+from fintune.models.prompts import Kind
+from fintune.runtime.files import sha256
+
+FILE = "model.gguf"
+
+
+def read(folder: Path) -> LoadedModel:
+    """The file as transformers reads it, by its own names and turns."""
+    with loading_errors(str(folder)):
+        model, tokenizer = read_gguf(folder / FILE)
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    kind: Kind = "seq2seq" if model.config.is_encoder_decoder else "causal"
+    return LoadedModel(model, tokenizer, kind, str(folder), sha256(folder / FILE))

@@ -1,0 +1,37 @@
+"""A LoRA adapter in a .gguf file, read onto its base model."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fintune.errors import ModelError
+from fintune.models import LoadedModel
+from fintune.models.formats.gguf_names import ARCHITECTURES, names_of
+
+if TYPE_CHECKING:
+    pass
+
+
+FILE = "adapter.gguf"
+
+
+def onto(base: LoadedModel, folder: Path) -> LoadedModel:
+    """The base model with the file's updates in its weights."""
+    import torch
+    from gguf import GGUFReader
+
+    architecture = ARCHITECTURES[base.model.config.model_type]
+    names = names_of(base.model, architecture)
+    updates = {
+        tensor.name: torch.from_numpy(tensor.data.copy()).float() for tensor in GGUFReader(folder / FILE).tensors
+    }
+    with torch.no_grad():
+        for name, weight in base.model.named_parameters():
+            theirs = names.get_name(name, try_suffixes=(".weight", ".bias"))
+            if f"{theirs}.lora_a" not in updates:
+                continue
+            a, b = updates.pop(f"{theirs}.lora_a"), updates.pop(f"{theirs}.lora_b")
+            turned = architecture.turn(name, weight.float(), base.model.config) + b @ a
+            weight.copy_(architecture.back(name, turned, base.model.config))
+    if updates:
+        raise ModelError(f"{folder / FILE}: {min(updates)} belongs to no layer", hint="Export it again.")
+    return base

@@ -1,0 +1,80 @@
+"""What .gguf calls a model's tensors, and how some of them are laid out there."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from fintune.models.formats.llama import halves, pairs
+
+if TYPE_CHECKING:
+    import torch
+
+
+Turn = Callable[[str, "torch.Tensor", Any], "torch.Tensor"]
+
+
+def _as_it_is(name: str, tensor: "torch.Tensor", config: Any) -> "torch.Tensor":
+    return tensor
+
+
+def _pairs(name: str, tensor: "torch.Tensor", config: Any) -> "torch.Tensor":
+    """Rows of queries and keys as Meta has them (llama_layout.py)."""
+    found = _turned_heads(name, config)
+    return tensor if found is None else pairs(tensor, found)
+
+
+def _halves(name: str, tensor: "torch.Tensor", config: Any) -> "torch.Tensor":
+    """The opposite of _pairs."""
+    found = _turned_heads(name, config)
+    return tensor if found is None else halves(tensor, found)
+
+
+def _turned_heads(name: str, config: Any) -> int | None:
+    heads = {"q_proj": config.num_attention_heads, "k_proj": config.num_key_value_heads}
+    return next((count for part, count in heads.items() if f".{part}." in name), None)
+
+
+def _one_more(name: str, tensor: "torch.Tensor", config: Any) -> "torch.Tensor":
+    """Gemma's norms multiply by 1 + weight, llama.cpp's by the weight."""
+    return tensor + 1 if name.endswith("norm.weight") else tensor
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """How llama.cpp calls a family and what differs there."""
+
+    name: str
+    turn: Turn = _as_it_is
+    back: Turn = _as_it_is
+    """the opposite, of matrices"""
+    left_out: tuple[str, ...] = ()
+    """tensors that are copies of others"""
+    in_full: str = "norm"
+    """part of the names of tensors that stay in float32, beside every vector"""
+
+
+_T5 = Architecture(
+    "t5",
+    left_out=("encoder.embed_tokens.weight", "decoder.embed_tokens.weight"),
+    in_full=r"rel_b|ffn_down",  # what goes into ffn_down passes float16's range, and llama.cpp rounds it as the weight
+)
+
+
+ARCHITECTURES: Mapping[str, Architecture] = {
+    "llama": Architecture("llama", _pairs, _halves),
+    "qwen2": Architecture("qwen2"),
+    "qwen3": Architecture("qwen3"),
+    "gemma3_text": Architecture("gemma3", _one_more),
+    "t5": _T5,
+    "mt5": _T5,
+}
+"""by config.model_type; T5Gemma 2, among others, is unknown to llama.cpp"""
+
+
+def names_of(model: Any, architecture: Architecture) -> Any:
+    """gguf's map from transformers' names to llama.cpp's."""
+    from gguf import MODEL_ARCH, MODEL_ARCH_NAMES, get_tensor_name_map
+
+    numbers = {name: number for number, name in MODEL_ARCH_NAMES.items()}
+    blocks = max(getattr(model.config, name, 0) for name in ("num_hidden_layers", "num_layers", "num_decoder_layers"))
+    return get_tensor_name_map(MODEL_ARCH(numbers[architecture.name]), blocks)

@@ -1,0 +1,43 @@
+"""The loss of answer tokens and nothing else."""
+
+from typing import Any
+
+import torch
+
+from fintune.models.batches import IGNORE
+from fintune.models.shortcuts.head import of_rows
+
+
+def answer_loss(
+    outputs: Any,
+    labels: torch.Tensor,
+    num_items_in_batch: torch.Tensor | int | None = None,
+    weights: torch.Tensor | None = None,
+    smoothing: float = 0.0,
+    rows: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Cross-entropy (nats) of answer tokens, summed and divided by the answer tokens of the whole accumulated batch.
+
+    `outputs.logits` is `(batch, answer, vocabulary)`, `labels` `(batch, answer)`, aligned: no shift. `weights` `(batch,)`
+    scale the examples; their mean over the training part is 1, so the divisor stays the number of tokens.
+    `smoothing` moves that share of each target to all tokens evenly (Szegedy et al. 2016, section 7). `rows` `(candidates,)`
+    are the only tokens that can be answers: the logits of others count for nothing.
+    """
+    logits = outputs.logits
+    if rows is not None:
+        logits, labels = of_rows(logits, rows.to(logits.device)), _numbers(labels, rows)
+    losses = torch.nn.functional.cross_entropy(
+        logits.float().flatten(0, 1),
+        labels.flatten(),
+        ignore_index=IGNORE,
+        reduction="none",
+        label_smoothing=smoothing,
+    ).view(labels.shape)
+    total = losses.sum() if weights is None else (losses * weights[:, None]).sum()
+    return total / (num_items_in_batch if num_items_in_batch is not None else (labels != IGNORE).sum())
+
+
+def _numbers(labels: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+    """The place of each label among the candidates."""
+    places = (labels[..., None] == rows.to(labels.device)).int().argmax(dim=-1)
+    return torch.where(labels == IGNORE, labels, places)

@@ -1,0 +1,159 @@
+"""What a run was when it was scored: digests of its adapter and its base model, and the settings that decide an answer.
+
+Written last; whatever opens the run compares with it first. It shows what was changed since, not that whoever changed it did not
+change it too (SECURITY.md).
+
+>>> need_unchanged(Run.open("runs/phrasebank-lora"))
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from fintune.config.load import unchecked
+from fintune.errors import ConfigError, ModelError, RunError
+from fintune.runs.run import Run
+from fintune.runtime.files import sha256
+from fintune.runtime.shell import typed
+from fintune.runtime.untrusted import parse_object, read_text
+
+if TYPE_CHECKING:
+    from fintune.models import LoadedModel
+
+FILE = "manifest.json"
+VERSION = 1
+_DECIDE: dict[str, tuple[str, ...]] = {"train": ("objective",)}
+"""of a section of which not all settings decide an answer, those that do"""
+_SECTIONS = ("model", "task", "method", "train")
+_PLACE = ("base", "revision", "device")
+"""settings of section model that say where it lies and runs; which one it is, its digest says"""
+_NONE = "nothing"
+
+
+class _Base(BaseModel):
+    model_config = ConfigDict(strict=True)
+    sha256: str | None
+    files: dict[str, str]
+
+
+class Manifest(BaseModel):
+    """The content of manifest.json."""
+
+    model_config = ConfigDict(strict=True)
+    version: int
+    files: dict[str, str]
+    """digest of each file of the adapter, by its path in the run"""
+    settings: dict[str, Any]
+    """sections of config.yaml, as far as they decide an answer"""
+    base: _Base
+
+
+def write(run: Run, base: "LoadedModel") -> None:
+    """Record a run as it is now, just scored on this base model."""
+    made = Manifest(
+        version=VERSION,
+        files=_files(run),
+        settings=settings_of(run.folder / "config.yaml"),
+        base=_Base(sha256=base.sha256, files=dict(base.files)),
+    )
+    run.write_json(FILE, made.model_dump())
+
+
+def read(run: Run) -> Manifest:
+    """The record. Raises RunError when there is none, or it is damaged."""
+    place = run.folder / FILE
+    try:
+        return Manifest.model_validate(parse_object(read_text(place)))
+    except FileNotFoundError:
+        raise RunError(
+            f"{run.folder}: no {FILE}, so nothing says that adapter and settings are those that were scored",
+            hint=f"Score it as it is: {rescore(run)}",
+        ) from None
+    except (ValidationError, ValueError) as error:
+        told = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
+        raise RunError(f"{place}: damaged: {told}", hint="Copy the run folder again.") from None
+
+
+def need_unchanged(run: Run) -> Manifest:
+    """The record of a run that is as it was scored. Raises RunError with the first file or setting that is not."""
+    record = read(run)
+    for where, problem in _changes(run, record):
+        raise RunError(f"{where}: {problem}", hint=f"Put it back, or score the run as it is now: {rescore(run)}")
+    return record
+
+
+def need_base(record: Manifest, base: "LoadedModel") -> None:
+    """Raise ModelError for another base model than the run was scored on."""
+    if base.sha256 == record.base.sha256:
+        return
+    then, now = record.base.files, base.files
+    changed = next((f": {name}" for name in sorted(then.keys() | now.keys()) if then.get(name) != now.get(name)), "")
+    raise ModelError(
+        f"{base.reference}: weights, settings or tokenizer are not those the adapter was trained on (sha256 differs{changed})",
+        hint="Restore that model, or train again.",
+    )
+
+
+def rescore(run: Run) -> str:
+    """The command that takes a run as it is now."""
+    return f"fintune evaluate {typed(run.folder)} --rescore"
+
+
+def _changes(run: Run, record: Manifest) -> Iterator[tuple[Path, str]]:
+    """Places that are not as recorded, and how."""
+    files, config = _files(run), run.folder / "config.yaml"
+    for name in sorted(record.files.keys() | files.keys()):
+        if name not in files:
+            yield run.folder / name, "is missing"
+        elif name not in record.files:
+            yield run.folder / name, "was not there when the run was scored"
+        elif files[name] != record.files[name]:
+            yield run.folder / name, "not the file that was scored (sha256 differs)"
+    then, now = (dict(_flat(settings)) for settings in (record.settings, settings_of(config)))
+    for name in sorted(then.keys() | now.keys()):
+        if then.get(name, _NONE) != now.get(name, _NONE):
+            yield config, f"{name} is {_shown(now, name)}, and was {_shown(then, name)} when the run was scored"
+    if run.environment().get("base_sha256") != record.base.sha256:
+        yield run.folder / "environment.json", "base_sha256 is not that of the model the run was scored on"
+
+
+def _files(run: Run) -> dict[str, str]:
+    if not run.adapter.is_dir():
+        return {}
+    paths = sorted(path for path in run.adapter.rglob("*") if path.is_file() and not _is_said(path.name))
+    return {path.relative_to(run.folder).as_posix(): sha256(path) for path in paths}
+
+
+def _is_said(name: str) -> bool:
+    """Whether a file is for people and programs that keep folders, and nothing is loaded from it."""
+    return name.startswith(".") or name.endswith(".md")
+
+
+def settings_of(config: Path) -> dict[str, Any]:
+    """What decides an answer in a config's file. Raises RunError when it is damaged."""
+    try:
+        raw = unchecked(config)
+    except ConfigError as error:
+        raise RunError(f"{config}: damaged: {error.problems[0]}", hint="Copy the folder again.") from None
+    sections = {name: found if isinstance(found := raw.get(name), dict) else {} for name in _SECTIONS}
+    kept = {name: _DECIDE.get(name, tuple(settings)) for name, settings in sections.items()}
+    return {
+        name: {key: settings.get(key) for key in kept[name] if not (name == "model" and key in _PLACE)}
+        for name, settings in sections.items()
+    }
+
+
+def _flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Settings by their dotted names."""
+    if isinstance(value, Mapping) and value:
+        for key, inner in value.items():
+            yield from _flat(inner, f"{name}.{key}" if name else str(key))
+    else:
+        yield name, value
+
+
+def _shown(settings: Mapping[str, Any], name: str) -> str:
+    found = repr(settings[name]) if name in settings else _NONE
+    return found if len(found) <= 60 else f"{found[:60]}..."

@@ -1,0 +1,288 @@
+"""A run folder, and the only place that knows the names of its files.
+
+Every file is written beside its place and renamed. While a run is being made the folder holds `INCOMPLETE`; readers refuse it.
+
+>>> run = Run.open("runs/phrasebank-lora")
+>>> run.scores()["test"]["accuracy"].value
+0.98
+"""
+
+import json
+import shlex
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from fintune.config.load import load
+from fintune.config.mistaken import mistaken_for_run
+from fintune.config.run_config import RunConfig
+from fintune.data.quality.cleanup import Dropped
+from fintune.errors import ConfigError, RunError, first_line
+from fintune.methods import METHODS
+from fintune.records import Claims, Prediction, Scores, lines_of, predictions_in
+from fintune.runs.schema import problem_of
+from fintune.runs.score_record import claims_in, content_of, scores_in
+from fintune.runtime.files import disk_errors, sha256, write_atomically
+from fintune.runtime.shell import typed
+from fintune.runtime.untrusted import LARGEST_LIST, need_name, parse_object, read_bytes, read_text
+
+MARK = "INCOMPLETE"
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A folder under `runs/`."""
+
+    folder: Path
+    base: str = ""
+    """where its base model lies by now, when that is not where the config says; its digest is compared all the same"""
+
+    @classmethod
+    def open(cls, folder: str | Path, *, base: str = "") -> "Run":
+        """A complete run. Raises RunError when there is none, or only half of one."""
+        run = cls(Path(folder).expanduser().absolute(), base)
+        need_name(run.folder)
+        if not (run.folder / "config.yaml").is_file():
+            if (mistaken := mistaken_for_run(Path(folder))) is not None:
+                raise RunError(mistaken[0], hint=mistaken[1])
+            raise RunError(f"{folder}: not a run folder (no config.yaml)", hint=_others(run.folder))
+        if (run.folder / MARK).exists():
+            former = former_of(run.folder)
+            kept = (
+                f"The finished run it was to replace lies in {former}; train brings it back." if former.exists() else ""
+            )
+            onward = (
+                f"Go on: {run.command_to_resume()}"
+                if run.has_begun_training()
+                else "Train it again with the same config; a finished run replaces it."
+            )
+            raise RunError(
+                f"{folder}: unfinished run: {read_bytes(run.folder / MARK).decode(errors='replace').strip()}",
+                hint=f"{kept} {onward}".strip(),
+            )
+        return run
+
+    @property
+    def adapter(self) -> Path:
+        """Folder of the adapter, in PEFT's format where PEFT has the method."""
+        return self.folder / "adapter"
+
+    def adapter_sha256(self) -> str:
+        """Digest of the adapter's weights. Raises RunError when there are none."""
+        if not (files := sorted(self.adapter.glob("*.safetensors"))):
+            raise RunError(f"{self.adapter}: no weights", hint="Copy the run folder again.")
+        return sha256(files[0])
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder for what a resume needs."""
+        return self.folder / "checkpoints"
+
+    def config(self) -> RunConfig:
+        """The resolved settings."""
+        path = self.folder / "config.yaml"
+        try:
+            return load(path, [f"model.base={json.dumps(self.base)}"] if self.base else [])
+        except ConfigError as error:
+            hint = "Copy the run folder again; if its method or task is your own: --code FILE that makes it."
+            raise RunError(f"{path}: damaged: {error.problems[0]}", hint=hint) from None
+
+    def data(self) -> dict[str, Any]:
+        """Sources, fingerprint, ids of each part, the DataReport."""
+        return self._read_json("data.json")
+
+    def environment(self) -> dict[str, Any]:
+        """Versions, hardware, commit, command line, seed, parameter counts."""
+        return self._read_json("environment.json")
+
+    def log(self) -> list[dict[str, Any]]:
+        """Lines of log.jsonl."""
+        return self._read("log.jsonl", lambda text: [parse_object(line) for line in text.splitlines()])
+
+    def raw_scores(self) -> dict[str, Any]:
+        """scores.json as it stands: task, splits, baselines."""
+        return self._read_json("scores.json")
+
+    def scores(self) -> dict[str, Scores]:
+        """Scores by part."""
+        return scores_in(self.raw_scores()["splits"])
+
+    def baselines(self) -> dict[str, dict[str, Scores]]:
+        """Scores by baseline and part."""
+        return {name: scores_in(parts) for name, parts in self.raw_scores()["baselines"].items()}
+
+    def claims(self) -> Claims:
+        """What these scores are worth, and those on rows that are new to the model."""
+        return claims_in(self.raw_scores())
+
+    def write_scores(
+        self,
+        task: Mapping[str, Any],
+        splits: Mapping[str, Scores],
+        baselines: Mapping[str, Mapping[str, Scores]],
+        claims: Claims | None = None,
+    ) -> None:
+        """Write scores.json."""
+        self.write_json("scores.json", {"task": task, **content_of(splits, baselines, claims or Claims())})
+
+    def predictions(self, part: str, baseline: str | None = None) -> list[Prediction]:
+        """What the run's model, or a baseline, answered on a part. Raises RunError when that was not scored."""
+        return self._read(_predictions_file(part, baseline), predictions_in)
+
+    def write_predictions(self, part: str, predictions: Sequence[Prediction], baseline: str | None = None) -> None:
+        """Write predictions.<part>.jsonl, or predictions.<part>.<baseline>.jsonl."""
+        self.write_text(_predictions_file(part, baseline), lines_of(predictions))
+
+    def write_dropped(self, dropped: Sequence[Dropped]) -> None:
+        """Write dropped.jsonl: a line for each row that was left out, with the reason; none when none was."""
+        if dropped:
+            lines = [json.dumps(d.record(), ensure_ascii=False) + "\n" for d in dropped]
+            self.write_text("dropped.jsonl", "".join(lines))
+
+    def write_json(self, name: str, content: Any) -> None:
+        """Write a JSON file whole or not at all."""
+        self.write_text(name, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
+
+    def write_text(self, name: str, content: str) -> None:
+        """Write a text file whole or not at all."""
+        write_atomically(self.folder / name, content)
+
+    def write_environment(self, found: Mapping[str, Any], *, resumed: bool) -> None:
+        """Write environment.json; of a resumed run it keeps how it began, and notes when it went on and on what."""
+        if not resumed:
+            self.write_json("environment.json", dict(found))
+            return
+        began = self.environment()
+        onward = {"at": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC", **found}
+        self.write_json("environment.json", began | {"resumed": [*began.get("resumed", []), onward]})
+
+    def train_seconds(self) -> float:
+        """Time the optimizer's steps took, judging and loading apart; of an interrupted run, all its parts."""
+        lines = [line for line in self.log() if "examples_per_second" in line]
+        return float(sum(line["examples"] / max(line["examples_per_second"], 1e-3) for line in lines))
+
+    def write_costs(self, seconds_per_1000: float) -> None:
+        """Add to environment.json what the run cost, as a comparison shows it."""
+        peak = max((line.get("peak_memory_bytes", 0) for line in self.log()), default=0)
+        costs = {"train_seconds": self.train_seconds(), "peak_memory_bytes": peak, "seconds_per_1000": seconds_per_1000}
+        self.write_json("environment.json", self.environment() | costs)
+
+    def append_log(self, line: Mapping[str, Any]) -> None:
+        """Add a line to log.jsonl."""
+        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def save_adapter(self, model: Any) -> None:
+        """Save what the run's method trains; the former one stays until the new one is whole."""
+        staging, former = self.folder / ".adapter.new", self.folder / ".adapter.old"
+        for left in (staging, former):
+            shutil.rmtree(left, ignore_errors=True)
+        with disk_errors(staging):
+            METHODS[self.config().method.name].save(model, staging)
+        (staging / "README.md").unlink(missing_ok=True)  # PEFT's empty model card; ours stands one level up
+        if self.adapter.exists():
+            self.adapter.rename(former)
+        staging.rename(self.adapter)
+        shutil.rmtree(former, ignore_errors=True)
+
+    def keep_log(self, lines: int) -> None:
+        """Forget all but the first lines of log.jsonl."""
+        path = self.folder / "log.jsonl"
+        if path.exists():
+            kept = read_bytes(path, most=LARGEST_LIST).splitlines(keepends=True)[:lines]
+            self.write_text(path.name, b"".join(kept).decode(errors="replace"))
+
+    def exists(self) -> bool:
+        """Whether a run stands here, finished or to be gone on with."""
+        return self.is_finished() or self.has_begun_training()
+
+    def is_finished(self) -> bool:
+        """Whether a complete run stands here."""
+        return (self.folder / "config.yaml").is_file() and not (self.folder / MARK).exists()
+
+    def has_begun_training(self) -> bool:
+        """Whether an unfinished run stands here that can be gone on with."""
+        return (self.folder / MARK).exists() and any(
+            self.checkpoints.glob("*checkpoint-*")
+        )  # also one moved aside when a process was killed
+
+    def command_to_resume(self) -> str:
+        """What to type to go on with an unfinished run, wherever it has been moved to."""
+        place = run_of(self.config()).folder
+        moved = (
+            ""
+            if self.folder.absolute() in (place, unfinished_of(place))
+            else (
+                f" --set output={shlex.quote(str(self.folder.absolute().parent))} --set name={shlex.quote(self.folder.name)}"
+            )
+        )
+        return f"fintune train {typed(self.folder / 'config.yaml')} --resume{moved}"
+
+    def untrained(self) -> bool:
+        """Whether training left nothing here that is worth keeping."""
+        return not self.adapter.exists() and not (self.folder / "log.jsonl").exists()
+
+    def forgetting(self) -> dict[str, float] | None:
+        """Perplexity on general text before and after; None where it was not measured."""
+        return self._read_json("forgetting.json") if (self.folder / "forgetting.json").exists() else None
+
+    def _read_json(self, name: str) -> dict[str, Any]:
+        return self._read(name, parse_object)
+
+    def _read(self, name: str, parse: Callable[[str], T]) -> T:
+        """What a file holds. Raises RunError where it is missing or damaged."""
+        place = self.folder / name
+        try:
+            content = parse(read_text(place, most=LARGEST_LIST))
+        except FileNotFoundError as error:
+            raise RunError(f"{place}: cannot be read: {error}", hint="Copy the run folder again.") from None
+        except ValueError as error:
+            raise RunError(f"{place}: damaged: {first_line(error)}", hint="Copy the run folder again.") from None
+        if (problem := problem_of(name, content)) is not None:
+            raise RunError(f"{place}: damaged: {problem}", hint="Copy the run folder again.")
+        return content
+
+
+def need_same_data(runs: Sequence[Run]) -> str:
+    """The fingerprint that all runs share. Raises RunError when they were not trained and scored on the same split."""
+    prints = {run.folder: str(run.data()["fingerprint"]) for run in runs}
+    first = next(iter(prints))
+    for folder, fingerprint in prints.items():
+        if fingerprint != prints[first]:
+            raise RunError(
+                f"{folder}: other data or another split ({fingerprint}) than {first} ({prints[first]})",
+                hint="Compare runs of one fingerprint: the same files, clean-up and split.",
+            )
+    return prints[first]
+
+
+def run_of(config: RunConfig) -> Run:
+    """The run a config makes, whether it exists yet or not."""
+    return Run(Path(config.output).expanduser() / config.name)
+
+
+def former_of(folder: Path) -> Path:
+    """Where a finished run waits while another is made in its place."""
+    return folder.with_name(f".{folder.name}.former")
+
+
+def unfinished_of(folder: Path) -> Path:
+    """Where a run waits to be gone on with while the finished run it is to replace stands in its place."""
+    return folder.with_name(f".{folder.name}.unfinished")
+
+
+def _others(folder: Path) -> str:
+    """What to name, or type, instead of a folder that is no run."""
+    if former_of(folder).is_dir():
+        return f"The finished run of that name lies in {former_of(folder)}; train brings it back."
+    parent = folder.parent
+    names = sorted(str(path.parent) for path in parent.glob("*/config.yaml"))[:5] if parent.is_dir() else []
+    return f"Runs there: {', '.join(names)}." if names else "Make one with: fintune train CONFIG"
+
+
+def _predictions_file(part: str, baseline: str | None) -> str:
+    return f"predictions.{part}.{baseline}.jsonl" if baseline else f"predictions.{part}.jsonl"

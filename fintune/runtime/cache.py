@@ -1,0 +1,71 @@
+"""Numbers that are measured once on a machine and kept in the user's cache, so that two runs of one seed do not differ.
+
+>>> remembered("threads.json", "two cores, torch 2.13", measure)
+2
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from platformdirs import user_cache_path
+
+from fintune.errors import BrokenEnvironment
+from fintune.runtime.files import write_atomically
+from fintune.runtime.untrusted import parse_json, read_text
+
+N = TypeVar("N", int, float)
+
+
+def remembered(name: str, key: str, measure: Callable[[], N]) -> N:
+    """The number of `key` in the cache's file `name`, measured and written where it is not there; a damaged file counts as empty."""
+    place = cache_folder() / name
+    known: dict[str, N] = _known(place)
+    if key in known:
+        return known[key]
+    found = measure()
+    now: dict[str, N] = _known(place)  # another process may have written meanwhile: what is there stays
+    with contextlib.suppress(OSError):  # not to be remembered is no reason to fail
+        place.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(place, json.dumps({key: found} | now, indent=1))
+    return now.get(key, found)
+
+
+def key_of(facts: Sequence[object]) -> str:
+    """A short key of everything a number depends on."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def _known(place: Path) -> dict[str, Any]:
+    try:
+        found = parse_json(read_text(place))
+        return {key: value for key, value in found.items() if isinstance(value, int | float) and value > 0}
+    except (OSError, ValueError, AttributeError):
+        return {}
+
+
+def cache_folder() -> Path:
+    """Where converted models are kept: FINTUNE_CACHE, or the user's cache folder."""
+    return Path(os.environ.get("FINTUNE_CACHE") or user_cache_path("fintune"))
+
+
+def writable_cache() -> Path:
+    """The same, made where it is not there. Raises BrokenEnvironment, before any work, where nothing can be written."""
+    return need_writable(cache_folder())
+
+
+def need_writable(folder: Path, variable: str = "FINTUNE_CACHE", *, mode: int = 0o777) -> Path:
+    """The folder, made where it is not there; `variable` names another one. Raises BrokenEnvironment."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=mode)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        problem = f"{folder}: nothing can be written there: {error.strerror}"
+        hint = f"Set {variable} to a folder that this user may write to, such as {variable}=/tmp/fintune."
+        raise BrokenEnvironment(problem, hint=hint) from None
+    return folder

@@ -1,0 +1,13 @@
+"""What a user is told to type.
+
+>>> typed(Path("runs/my run"))
+"'runs/my run'"
+"""
+
+import shlex
+from pathlib import Path
+
+
+def typed(path: Path) -> str:
+    """A path as one types it in a shell."""
+    return shlex.quote(f"./{path}" if str(path).startswith("-") else str(path))

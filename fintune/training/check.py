@@ -1,0 +1,54 @@
+"""What `fintune check` does: says all that is wrong with a run's data and what its model would make of them, before it is trained.
+
+>>> found = examine(load("run.yaml"), against="other.csv")  # or the config of the other data
+>>> found.severe
+False
+"""
+
+from dataclasses import replace
+from typing import Any
+
+from fintune.config.load import load
+from fintune.config.run_config import RunConfig
+from fintune.data.check import Examination, check
+from fintune.data.quality.findings import Finding, by_weight
+from fintune.errors import FintuneError
+from fintune.inference.token_counts import count_tokens
+from fintune.models import check_reference
+from fintune.models.embedding_rows import fit_rows
+from fintune.models.load import load_tokenizer
+from fintune.models.references import config_at_hand
+
+
+def examine(
+    config: RunConfig,
+    *,
+    against: str | None = None,
+    pii: bool = False,
+    near_duplicates: bool = True,
+    doubt: bool = True,
+) -> Examination:
+    """Read and check all data of a config; raises only when there is nothing to read."""
+    tokenizer, task = load_tokenizer(config.model.base), config.build_task()
+    found = check(
+        config.data,
+        task,
+        count=None if tokenizer is None else lambda examples: count_tokens(config, task, examples, tokenizer),
+        against=against,
+        against_settings=load(against).data if against is not None and against.endswith((".yaml", ".yml")) else None,
+        pii=pii,
+        near_duplicates=near_duplicates,
+        doubt=doubt,
+    )
+    findings = [*found.report.findings, *_wrong_with_the_model(config, tokenizer)]
+    return replace(found, report=replace(found.report, findings=by_weight(findings)))
+
+
+def _wrong_with_the_model(config: RunConfig, tokenizer: Any) -> list[Finding]:
+    try:
+        check_reference(config.model.base, config.model.device)
+        if tokenizer is not None and (known := config_at_hand(config.model.base)) is not None:
+            fit_rows(config.model.base, tokenizer, known.get("text_config", known).get("vocab_size"))
+    except FintuneError as error:
+        return [Finding("model", "severe", 1, f"{error.message}. {error.hint}")]
+    return []

@@ -1,0 +1,75 @@
+"""Examples of a part as token ids."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+from fintune.config.prepare import Prepared
+from fintune.data.quality.report import token_lengths as summary
+from fintune.errors import ModelError
+from fintune.inference.candidates import answers_of, first_tokens, unknown_answers
+from fintune.models import LoadedModel
+from fintune.models.prompts import PromptEncoder
+from fintune.records import Encoded, TooLong
+from fintune.runtime.progress import tell
+from fintune.tasks import Task
+
+
+def encode(prepared: Prepared, loaded: LoadedModel) -> list[Encoded]:
+    """Token ids of the training part; says how many texts were cut, refuses what cannot fit."""
+    encoder = _encoder(prepared, loaded)
+    task, encoded, train = prepared.task, [], prepared.splits["train"]
+    _need_known(encoder, task, loaded)
+    first_only = first_tokens(prepared.config, task, loaded) is not None
+    counts = Counter(example.label for example in train)
+    balanced = prepared.config.train.class_weights == "balanced"
+    for example in train:
+        ids = encoder.encode(task.prompt(example.text), task.answer(example.label), first_only=first_only)
+        if isinstance(ids, TooLong):
+            raise ModelError(
+                f"model.max_length: {ids.limit} tokens cannot hold template and answer ({ids.needed})",
+                hint="Raise model.max_length or shorten task.prompt.",
+            )
+        weight = len(train) / len(counts) / counts[example.label] if balanced else 1.0
+        encoded.append(replace(ids, weight=weight, stratum=list(counts).index(example.label), id=example.id))
+    if cut := sum(e.cut > 0 for e in encoded):
+        tell("data", f"{cut} of {len(encoded)} training texts exceed {encoder.max_length} tokens and lost their middle")
+    return encoded
+
+
+def token_lengths(prepared: Prepared, encoded: Sequence[Encoded]) -> dict[str, float]:
+    """How long the training texts are in tokens, template and answer included, as the report of the data has it."""
+    found = [len(e.input_ids) + len(e.labels) + e.cut for e in encoded]
+    return summary(found, prepared.config.model.max_length)
+
+
+def _need_known(encoder: PromptEncoder, task: Task, loaded: LoadedModel) -> None:
+    """Refuse a template's control token that the model has no row for; say where an answer is not known whole."""
+    rows, before = loaded.model.get_input_embeddings().num_embeddings, len(encoder.before)
+    prompt = encoder.encode_prompts([task.prompt("")], reserve=0)[0][0][before:]
+    if beyond := [i for i in prompt if i >= rows]:
+        raise ModelError(
+            f"task.prompt: the model's embedding has {rows} rows, and none for '{loaded.tokenizer.decode(beyond[:1])}'",
+            hint="Leave that token out of the template.",
+        )
+    for label in unknown_answers(encoder, task):
+        answer = task.answer(label).strip()
+        tell("data", f"severe: the tokenizer does not know all of the answer '{answer}': set another in task.answers")
+
+
+def prompts_of(prepared: Prepared, loaded: LoadedModel, part: str) -> list[list[int]]:
+    """Token ids of the prompts of a part, as an engine reads them (those that fit)."""
+    encoder = _encoder(prepared, loaded)
+    task, first = prepared.task, first_tokens(prepared.config, prepared.task, loaded)
+    reserve = 1 if first else max(map(len, answers_of(encoder, task)))
+    found = [encoder.encode_prompt(task.prompt(e.text), reserve=reserve) for e in prepared.splits[part]]
+    return [ids.input_ids for ids in found if not isinstance(ids, TooLong)]
+
+
+def _encoder(prepared: Prepared, loaded: LoadedModel) -> PromptEncoder:
+    """Of the run's model, its virtual tokens in front, whether they have been put in yet or not."""
+    from fintune.models.virtual_tokens import ids_behind
+
+    count = prepared.config.method.tokens_before()
+    before = ids_behind(loaded.model.get_input_embeddings().num_embeddings, count) if count else []
+    return PromptEncoder(loaded.tokenizer, loaded.kind, prepared.config.model.max_length, tuple(before))

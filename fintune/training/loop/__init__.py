@@ -1,0 +1,1 @@
+"""The Trainer that runs on answer positions: batches of like length, losses, checkpoints, what it tells on the way."""

@@ -1,0 +1,48 @@
+"""What training asks of its caller: to judge an epoch, to keep the best parameters, to log, to say whether to stop."""
+
+import math
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+from fintune.methods.protocol import Steps
+from fintune.models.shortcuts.shortcuts import Shortcuts
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """How good the parameters of an epoch are: the larger (`macro_f1`, then the smaller `loss`) the better."""
+
+    macro_f1: float
+    loss: float
+    figures: Mapping[str, float]
+    """what log.jsonl and the screen show"""
+
+    def better_than(self, other: "Judgement | None") -> bool:
+        """Strictly better, or first."""
+        return other is None or (self.macro_f1, -self.loss) > (other.macro_f1, -other.loss)
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """What the caller does for training: `judge` an epoch (its number from 1), `keep` the current parameters, `log` a line.
+
+    `rewind` forgets all but the first lines logged: a resumed run logs the others again. `should_stop` is asked after
+    every step; training then saves and ends. Judging, before which everything is saved, happens inside `interruptible`.
+    `shortcuts` is what training need not compute.
+    """
+
+    judge: Callable[[int], Judgement]
+    keep: Callable[[], None]
+    log: Callable[[Mapping[str, Any]], None]
+    rewind: Callable[[int], None] = lambda lines: None
+    should_stop: Callable[[], bool] = lambda: False
+    interruptible: Callable[[], AbstractContextManager[None]] = nullcontext
+    shortcuts: Shortcuts = field(default_factory=Shortcuts)
+    rates: Mapping[str, float] = field(default_factory=dict)
+    """for parameters whose name holds the key, a factor on the learning rate"""
+    steps: Steps | None = None
+    """what the method does at every step"""
+    guessing: float = math.inf
+    """loss an answer token of knowing how often each label occurs and nothing else"""

@@ -1,0 +1,66 @@
+"""Wrong labels stand at the top of the list to review; sound labels are not on it."""
+
+import numpy as np
+
+from fintune.data.quality import label_errors
+from fintune.data.quality.label_errors import review
+from fintune.records import Example
+
+WORDS = {"up": ("rose", "grew", "climbed"), "down": ("fell", "shrank", "slid")}
+
+
+def examples(n: int, wrong: tuple[int, ...] = ()) -> list[Example]:
+    random = np.random.default_rng(0)
+    rows = []
+    for i in range(n):
+        label = ("up", "down")[i % 2]
+        text = f"{random.choice(['Sales', 'Profit', 'Margins'])} {random.choice(WORDS[label])} in year {random.integers(99)}"
+        given = ("down", "up")[i % 2] if i in wrong else label
+        rows.append(Example(f"f:{i}", text, given))
+    return rows
+
+
+def test_wrong_labels_are_found_and_come_first() -> None:
+    found = review(examples(200, wrong=(10, 33, 71))).rows
+    assert {s.id for s in found[:3]} == {"f:10", "f:33", "f:71"}
+    assert all(s.label != s.rather and s.probability > 0.5 for s in found[:3])
+    assert len(found) <= 6
+
+
+def test_sound_labels_are_left_alone() -> None:
+    assert len(review(examples(200)).rows) <= 2
+
+
+def test_where_counting_words_tells_nothing_nothing_is_listed() -> None:
+    random = np.random.default_rng(1)
+    rows = [Example(e.id, e.text, str(random.choice(["up", "down"]))) for e in examples(300)]
+    found = review(rows)
+    assert (found.rows, found.tells, found.looked_at, found.chance) == ([], False, 300, 0.5)
+    assert 0.4 < found.recall < 0.6
+    told = review(examples(300))
+    assert told.tells
+    assert told.recall > 0.95
+
+
+def test_a_rare_label_that_words_tell_counts_as_told() -> None:
+    """Accuracy would not say so: always answering the common label is right more often."""
+    rows = [e for i, e in enumerate(examples(400)) if e.label == "up" or i % 20 == 1]
+    assert review(rows).tells
+
+
+def test_too_few_rows_or_labels_give_no_list() -> None:
+    assert review(examples(4)).rows == []
+    assert review([e for e in examples(40) if e.label == "up"]).rows == []
+    assert review([]).rows == []
+
+
+def test_of_many_rows_a_seeded_sample_is_looked_at(monkeypatch: object) -> None:
+    rows = examples(300, wrong=tuple(range(0, 300, 20)))
+    whole = {s.id for s in review(rows).rows}
+    label_errors.LARGEST, before = 150, label_errors.LARGEST
+    try:
+        some = review(rows).rows
+        assert some == review(rows).rows
+        assert 0 < len(some) < len(whole)
+    finally:
+        label_errors.LARGEST = before

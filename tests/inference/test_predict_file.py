@@ -1,0 +1,270 @@
+"""A file of any size is labelled in order; a killed job goes on without loss or doubles, to the same bytes."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from filelock import FileLock
+
+import fintune
+from fintune.errors import DataError, RunError
+from fintune.export.export import export
+from fintune.inference import predict_file as bulk
+from fintune.inference.predict_file import predict_file
+from fintune.records import Prediction
+from fintune.runs.exported import Export
+from fintune.runtime.progress import Progress, listening
+
+ROWS = 40
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    path = tmp_path / "in.csv"
+    path.write_text("text,label\n" + "".join(f'"Alvex, of Oslo {i} {"+-="[i % 3]}",x\n' for i in range(ROWS)))
+    return path
+
+
+@pytest.fixture
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bulk, "CHUNK", 8)
+
+
+class Interrupted:
+    """A predictor that is interrupted after a number of chunks, and counts the texts it was given."""
+
+    def __init__(self, inner: Any, chunks: int) -> None:
+        self.inner, self.left, self.texts = inner, chunks, 0
+
+    def __call__(self, texts: Sequence[str], ids: Sequence[str]) -> list[Prediction]:
+        if self.left == 0:
+            raise KeyboardInterrupt
+        self.left -= 1
+        self.texts += len(texts)
+        found: list[Prediction] = self.inner(texts, ids)
+        return found
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
+def test_a_file_into_a_file(trained: fintune.Run, table: Path, suffix: str) -> None:
+    output = table.with_name(f"out.{suffix}")
+    assert predict_file(trained, str(table), output) == bulk.Bulk(ROWS, 0, output, None)
+    read = {"csv": "read_csv", "parquet": "read_parquet", "jsonl": "read_json"}[suffix]
+    pandas = pytest.importorskip("pandas")
+    found = getattr(pandas, read)(output, **({"lines": True} if suffix == "jsonl" else {}))
+    texts = [f"Alvex, of Oslo {i} {'+-='[i % 3]}" for i in range(ROWS)]
+    expected = fintune.load(trained)(texts)
+    assert found["text"].tolist() == texts
+    assert found["id"].tolist() == [f"in.csv:{i}" for i in range(2, ROWS + 2)]
+    assert found["label"].tolist() == [p.label for p in expected]
+    assert found["confidence"].tolist() == pytest.approx([p.confidence for p in expected], abs=1e-4)
+    assert sorted(path.name for path in table.parent.iterdir()) == ["in.csv", f"out.{suffix}"]
+
+
+@pytest.mark.usefixtures("small_chunks")
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
+@pytest.mark.parametrize("torn", [b"", b'{"id": "in.csv:18", "te'])
+def test_an_interrupted_job_goes_on_to_the_same_bytes(
+    trained: fintune.Run, table: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, torn: bytes
+) -> None:
+    output, whole, partial = (table.with_name(f"{name}.{suffix}") for name in ("out", "whole", ".out"))
+    partial = table.with_name(f".out.{suffix}.partial")
+    predict_file(trained, str(table), whole)
+    model = fintune.load(trained)
+    interrupted = Interrupted(model, chunks=2)
+    monkeypatch.setattr(bulk, "load", lambda run, **_: interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        predict_file(trained, str(table), output)
+    assert not output.exists()
+    with partial.open("ab") as file:
+        file.write(torn)
+    rest = Interrupted(model, chunks=100)
+    monkeypatch.setattr(bulk, "load", lambda run, **_: rest)
+    assert predict_file(trained, str(table), output).labelled == ROWS
+    assert (interrupted.texts, rest.texts) == (16, ROWS - 16)
+    assert output.read_bytes() == whole.read_bytes()
+    assert not partial.exists()
+
+
+@pytest.mark.usefixtures("small_chunks")
+@pytest.mark.parametrize("change", ["input", "column", "adapter", "engine", "export", "folder"])
+def test_another_job_begins_anew(
+    trained: fintune.Run, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    import shutil
+
+    output = table.with_name("out.jsonl")
+    monkeypatch.setattr(bulk, "load", lambda run, **_: Interrupted(fintune.load(trained), chunks=2))
+    with pytest.raises(KeyboardInterrupt):
+        predict_file(trained, str(table), output)
+    every = Interrupted(fintune.load(trained), chunks=100)
+    monkeypatch.setattr(bulk, "load", lambda run, **_: every)
+    run, options = trained, {}
+    if change == "engine":
+        options = {"engine_name": "int8"}
+        monkeypatch.setattr(bulk, "need_engine", lambda *_: None)  # on every CPU
+    elif change == "export":
+        run = fintune.Run(Path(shutil.copytree(trained.folder, tmp_path / "same")))
+        options = {"engine_name": export(run, "merged").folder.name}
+    elif change == "folder":
+        run = Export(export(trained, "merged", output=tmp_path / "merged").folder)
+    elif change == "input":
+        table.write_text(table.read_text().replace("Oslo 0", "Oslo zero"))
+    elif change == "column":
+        options = {"text_column": "label"}
+    else:
+        run = fintune.Run(Path(shutil.copytree(trained.folder, tmp_path / "other")))
+        weights = run.adapter / "adapter_model.safetensors"
+        weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
+    predict_file(run, str(table), output, **options)
+    assert every.texts == ROWS
+    assert len(lines(output)) == ROWS
+
+
+def test_records_that_cannot_be_read_go_to_a_file_of_their_own(trained: fintune.Run, tmp_path: Path) -> None:
+    path = tmp_path / "in.jsonl"
+    path.write_text('{"text": "a +"}\n{"text": 3}\nnot json\n{"text": " "}\n{"text": "b -"}\n')
+    output = tmp_path / "out.jsonl"
+    done = predict_file(trained, str(path), output)
+    assert (done.labelled, done.unreadable) == (2, 3)
+    assert [line["id"] for line in lines(output)] == ["in.jsonl:1", "in.jsonl:5"]
+    assert done.errors == tmp_path / "out.jsonl.errors.jsonl"
+    assert [(line["id"], line["error"][:20]) for line in lines(done.errors)] == [
+        ("in.jsonl:2", "'text' is int, not t"),
+        ("in.jsonl:3", "not JSON: Expecting "),
+        ("in.jsonl:4", "no text"),
+    ]
+    path.write_text('{"text": "a +"}\n')
+    assert predict_file(trained, str(path), output).errors is None
+    assert not done.errors.exists(), "no errors of an older job stay behind"
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet", "jsonl"])
+def test_when_no_record_can_be_labelled_the_columns_still_stand(
+    trained: fintune.Run, tmp_path: Path, suffix: str
+) -> None:
+    path, output = tmp_path / "in.jsonl", tmp_path / f"out.{suffix}"
+    path.write_text('{"text": 3}\n')
+    assert predict_file(trained, str(path), output).labelled == 0
+    if suffix == "csv":
+        assert output.read_text() == "id,label,confidence,p_negative,p_neutral,p_positive,text\n"
+    elif suffix == "parquet":
+        parquet = pytest.importorskip("pyarrow.parquet")
+        assert parquet.read_table(output).num_columns == 7
+
+
+def test_a_file_of_which_the_rest_is_unread_says_so(trained: fintune.Run, tmp_path: Path) -> None:
+    path = tmp_path / "in.json"
+    path.write_text('[{"text": "a +"}, {"text": "b" - "c"}, {"text": "d +"}]')
+    done = predict_file(trained, str(path), tmp_path / "out.csv")
+    assert (done.labelled, done.unreadable, done.rest_unread) == (1, 1, True)
+
+
+def test_nobody_elses_file_is_taken_for_a_list_of_errors(trained: fintune.Run, tmp_path: Path) -> None:
+    path = tmp_path / "out.csv.errors.jsonl"
+    path.write_text('{"text": "a +"}\n')
+    for source in (path, tmp_path / "in.jsonl"):
+        (tmp_path / "in.jsonl").write_text('{"text": "a +"}\n')
+        with pytest.raises(RunError, match=r"is the file that is read|is no list of errors"):
+            predict_file(trained, str(source), tmp_path / "out.csv")
+    assert path.read_text() == '{"text": "a +"}\n'
+
+
+def test_mistakes_are_found_before_the_model_loads(
+    trained: fintune.Run, table: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(run: object, **_: object) -> None:
+        raise AssertionError("the model was loaded")
+
+    monkeypatch.setattr(bulk, "load", never)
+    with pytest.raises(RunError, match="unknown kind of file"):
+        predict_file(trained, str(table), table.with_name("out.xlsx"))
+    with pytest.raises(DataError, match=r"in\.csv:1: no column 'headline'"):
+        predict_file(trained, str(table), table.with_name("out.csv"), text_column="headline")
+    (table.parent / "in.jsonl").write_text('{"headline": "x"}\n' * 3)
+    with pytest.raises(DataError, match=r"in\.jsonl:1: no column 'text'") as caught:
+        predict_file(trained, str(table.parent / "in.jsonl"), table.with_name("out.csv"))
+    assert "data.text_column" in caught.value.hint
+    (table.parent / "in.jsonl").unlink()
+    table.write_text("text\n")
+    with pytest.raises(DataError, match="no texts"):
+        predict_file(trained, str(table), table.with_name("out.csv"))
+    assert [path.name for path in table.parent.iterdir()] == ["in.csv"]
+
+
+def test_two_processes_never_write_one_output(trained: fintune.Run, table: Path) -> None:
+    with FileLock(table.with_name("..out.csv.partial.lock")), pytest.raises(RunError, match="another process"):
+        predict_file(trained, str(table), table.with_name("out.csv"))
+    assert predict_file(trained, str(table), table.parent / "new" / "out.csv").labelled == ROWS, "a folder is made"
+
+
+def test_kill_9_and_again(trained: fintune.Run, tmp_path: Path) -> None:
+    path, output = tmp_path / "in.csv", tmp_path / "out.csv"
+    path.write_text("text\n" + "".join(f"Alvex of Oslo {i} {'+-='[i % 3]}\n" for i in range(6 * bulk.CHUNK + 5)))
+    command = [sys.executable, "-m", "fintune.cli.app", "predict", str(trained.folder), "--file", str(path), "--output"]
+    subprocess.run([*command, str(tmp_path / "whole.csv")], check=True, capture_output=True, env=os.environ)
+    partial = tmp_path / ".out.csv.partial"
+    with subprocess.Popen([*command, str(output)], stderr=subprocess.DEVNULL, env=os.environ) as process:
+        while process.poll() is None:
+            if partial.exists() and partial.read_bytes().count(b"\n") > bulk.CHUNK:  # a chunk is whole
+                process.send_signal(signal.SIGKILL)
+                break
+    assert process.returncode == -signal.SIGKILL
+    assert not output.exists()
+    done = subprocess.run([*command, str(output)], check=True, capture_output=True, text=True, env=os.environ)
+    assert "records that an interrupted job has left" in done.stderr
+    assert output.read_bytes() == (tmp_path / "whole.csv").read_bytes()
+
+
+def test_a_workbook_damaged_half_way_leaves_nothing_but_what_can_be_gone_on_with(
+    trained: fintune.Run, tmp_path: Path
+) -> None:
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    for i in range(60):
+        book.active.append(["text", "label"] if i == 0 else [f"Alvex of Oslo {i} +", "x"])
+    whole, place = tmp_path / "whole.xlsx", tmp_path / "in.xlsx"
+    book.save(whole)
+    with zipfile.ZipFile(whole) as old, zipfile.ZipFile(place, "w") as new:
+        for name in old.namelist():
+            content = old.read(name)
+            new.writestr(name, content[: len(content) // 2] if "sheet1" in name else content)
+    whole.unlink()
+    with contextlib.suppress(DataError):
+        done = predict_file(trained, str(place), tmp_path / "out.csv")
+        assert done.rest_unread or done.unreadable
+    assert not [path.name for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+@pytest.mark.usefixtures("small_chunks")
+@pytest.mark.parametrize(("chunks", "kept"), [(0, []), (2, [".out.csv.partial"])])
+def test_a_failure_keeps_only_what_is_labelled(
+    trained: fintune.Run, table: Path, monkeypatch: pytest.MonkeyPatch, chunks: int, kept: list[str]
+) -> None:
+    read = bulk.records
+
+    def damaged(*given: Any) -> Iterator[Any]:
+        for i, row in enumerate(read(*given)):
+            if i == 8 * chunks + 1:
+                raise DataError("in.csv: damaged", hint="Copy it again.")
+            yield row
+
+    monkeypatch.setattr(bulk, "records", damaged)
+    told: list[Progress] = []
+    with listening(told.append), pytest.raises(DataError, match="damaged"):
+        predict_file(trained, str(table), table.with_name("out.csv"))
+    assert sorted(path.name for path in table.parent.iterdir() if not path.name.endswith(".lock")) == [*kept, "in.csv"]
+    note = "16 records are labelled: the same command goes on from there"
+    assert [event.note for event in told if event.note == note] == [note] * len(kept)

@@ -1,0 +1,21 @@
+"""Rows whose label one word gives away, and contests over them."""
+
+from collections.abc import Sequence
+
+from fintune.records import Example
+from fintune.tasks.baselines import Contest
+from fintune.tasks.classification import Classification, ClassificationOptions
+
+LABELS = ["up", "down", "flat"]
+WORDS = {"up": "gain", "down": "fall", "flat": "hold"}
+
+
+def rows(prefix: str, n: int) -> list[Example]:
+    return [Example(f"{prefix}{i}", f"{prefix} {WORDS[label]} {i}", label) for i in range(n) for label in WORDS]
+
+
+def contest(
+    train: Sequence[Example], validation: Sequence[Example], scored: Sequence[Example], *, seed: int = 0, shots: int = 2
+) -> Contest:
+    task = Classification(ClassificationOptions(labels=LABELS, prompt="{text} ->{answer}"))
+    return Contest(task, train, validation, [e.text for e in scored], seed=seed, shots=shots)
