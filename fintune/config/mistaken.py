@@ -8,10 +8,9 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
-from fintune.data.readers.formats import FORMATS
+from fintune.data.readers.formats import FORMATS, PACKED
 
 _DATA = {suffix for format_ in FORMATS.values() for suffix in format_.suffixes} - {".json"}
-_PACKED = {".gz", ".zip", ".bz2", ".xz"}
 _CONFIGS = (".yaml", ".yml")
 _SECTIONS = {"name", "output", "model", "data", "task", "method", "train", "evaluation", "compare"}
 """of a config; RunConfig has them"""
@@ -20,7 +19,7 @@ _SECTIONS = {"name", "output", "model", "data", "task", "method", "train", "eval
 def is_data(path: Path) -> bool:
     """Whether a file's name says that it holds data; of .json only its content tells."""
     suffixes = [suffix.lower() for suffix in path.suffixes]
-    return bool(suffixes) and (suffixes[-1] in _DATA or (suffixes[-1] in _PACKED and suffixes[-2:-1] != []))
+    return bool(suffixes) and (suffixes[-1] in _DATA or (suffixes[-1] in PACKED and suffixes[-2:-1] != []))
 
 
 def mistaken_for_config(path: Path, content: Any = None) -> tuple[str, str] | None:
@@ -30,7 +29,10 @@ def mistaken_for_config(path: Path, content: Any = None) -> tuple[str, str] | No
     if path.is_dir():
         return f"{path}: a folder, not a config", "Name a .yaml file; write one with: fintune init"
     if path.is_file() and (is_data(path) or (path.suffix.lower() == ".json" and _are_rows(content))):
-        hint = f"fintune init run.yaml --data {quote(str(path))}, then fintune check run.yaml"
+        packed = path.suffix.lower() in PACKED
+        named = path.with_suffix("") if packed else path
+        hint = f"fintune init run.yaml --data {quote(str(named))}, then fintune check run.yaml"
+        hint = f"Unpack it; then {hint}" if packed else hint
         return f"{path}: a data file, not a config", hint
     return None
 

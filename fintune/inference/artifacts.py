@@ -163,7 +163,9 @@ def export_of(run: Run | ForeignAdapter, name: str) -> Export:
             f"{found.folder}: made of another adapter than the run has now",
             hint="Export it again with --overwrite, or name the folder itself.",
         )
-    if isinstance(run, Run) and settings_of(found.folder / SETTINGS) != need_unchanged(run).settings:
+    if isinstance(run, Run):
+        need_unchanged(run)
+    if isinstance(run, Run) and settings_of(found.folder / SETTINGS) != settings_of(run.folder / "config.yaml"):
         raise ModelError(
             f"{found.folder}: made with other settings than the run has now",
             hint="Export it again with --overwrite, or name the folder itself.",

@@ -23,10 +23,13 @@ if TYPE_CHECKING:
     from fintune.models import LoadedModel
 
 FILE = "manifest.json"
-VERSION = 1
-_DECIDE: dict[str, tuple[str, ...]] = {"train": ("objective",)}
+VERSION = 2
+_DECIDE: dict[str, tuple[str, ...]] = {
+    "train": ("objective",),
+    "data": ("text_column", "label_column", "label_map", "redact"),
+}
 """of a section of which not all settings decide an answer, those that do"""
-_SECTIONS = ("model", "task", "method", "train")
+_SECTIONS = ("model", "task", "method", "train", "data")
 _PLACE = ("base", "revision", "device")
 """settings of section model that say where it lies and runs; which one it is, its digest says"""
 _NONE = "nothing"
@@ -65,7 +68,7 @@ def read(run: Run) -> Manifest:
     """The record. Raises RunError when there is none, or it is damaged."""
     place = run.folder / FILE
     try:
-        return Manifest.model_validate(parse_object(read_text(place)))
+        found = Manifest.model_validate(parse_object(read_text(place)))
     except FileNotFoundError:
         raise RunError(
             f"{run.folder}: no {FILE}, so nothing says that adapter and settings are those that were scored",
@@ -74,6 +77,11 @@ def read(run: Run) -> Manifest:
     except (ValidationError, ValueError) as error:
         told = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
         raise RunError(f"{place}: damaged: {told}", hint="Copy the run folder again.") from None
+    if found.version > VERSION:
+        raise RunError(
+            f"{place}: version {found.version}, and this FinTune reads up to {VERSION}", hint="Use a newer FinTune."
+        )
+    return found
 
 
 def need_unchanged(run: Run) -> Manifest:
@@ -111,7 +119,10 @@ def _changes(run: Run, record: Manifest) -> Iterator[tuple[Path, str]]:
             yield run.folder / name, "was not there when the run was scored"
         elif files[name] != record.files[name]:
             yield run.folder / name, "not the file that was scored (sha256 differs)"
-    then, now = (dict(_flat(settings)) for settings in (record.settings, settings_of(config)))
+    known = {
+        name: found for name, found in settings_of(config).items() if name in record.settings
+    }  # version 1 had no data
+    then, now = (dict(_flat(settings)) for settings in (record.settings, known))
     for name in sorted(then.keys() | now.keys()):
         if then.get(name, _NONE) != now.get(name, _NONE):
             yield config, f"{name} is {_shown(now, name)}, and was {_shown(then, name)} when the run was scored"

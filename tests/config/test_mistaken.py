@@ -33,7 +33,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize("command", ["check", "train", "plan", "compare"])
 @pytest.mark.parametrize("name", NAMES)
 def test_data_where_a_config_is_wanted(here: Path, command: str, name: str) -> None:
-    hint = f"fintune init run.yaml --data {name}, then fintune check run.yaml"
+    hint = f"fintune init run.yaml --data {name.removesuffix('.gz')}, then fintune check run.yaml"
+    hint = f"Unpack it; then {hint}" if name.endswith(".gz") else hint
     assert told(command, name) == (f"{name}: a data file, not a config", hint)
 
 

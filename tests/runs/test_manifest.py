@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from safetensors.torch import load_file, save_file
 
+from fintune.errors import RunError
 from fintune.export.export import export
 from fintune.runs.inspect_path import inspect
+from fintune.runs.manifest import need_unchanged
 from fintune.runs.run import Run
 
 
@@ -53,6 +55,8 @@ CHANGES: dict[str, tuple[Callable[[Run], None], str]] = {
     "added": (lambda run: (run.adapter / "fintune_adapter.json").write_text("{}"), "fintune_adapter.json: was not there when"),
     "removed": (lambda run: (run.adapter / "adapter_config.json").unlink(), "adapter_config.json: is missing"),
     "base": (_json("environment.json", base_sha256="0" * 64), "base_sha256 is not that of the model the run was scored on"),
+    "text column": (_setting("text_column: text", "text_column: label"), "data.text_column is 'label', and was 'text'"),
+    "newer record": (_json("manifest.json", version=99), "manifest.json: version 99, and this FinTune reads up to"),
     "no record": (lambda run: (run.folder / "manifest.json").unlink(), "no manifest.json, so nothing says that"),
     "damaged record": (_json("manifest.json", files=3), "manifest.json: damaged"),
 }  # fmt: skip
@@ -123,3 +127,15 @@ def test_an_export_made_with_other_settings_is_no_engine_of_the_run(run: Run, fi
     assert fin("evaluate", run.folder, "--rescore").code == 0
     result = fin("predict", run.folder, "--engine", "merged", "Alvex +")
     assert (result.code, "made with other settings than the run has now" in result.err) == (2, True)
+
+
+def test_a_record_of_version_1_knows_nothing_of_data(run: Run) -> None:
+    record = json.loads((run.folder / "manifest.json").read_text())
+    del record["settings"]["data"]
+    (run.folder / "manifest.json").write_text(json.dumps(record | {"version": 1}))
+    assert need_unchanged(run).version == 1
+    _setting("text_column: text", "text_column: label")(run)
+    assert need_unchanged(run).version == 1
+    _setting("lora_alpha: 8", "lora_alpha: 9")(run)
+    with pytest.raises(RunError, match=r"method\.lora_alpha is 9"):
+        need_unchanged(run)

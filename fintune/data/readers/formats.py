@@ -32,6 +32,8 @@ class Format:
     """a package it needs beyond the core, in the extra `formats`"""
 
 
+PACKED = {".gz", ".zip", ".bz2", ".xz"}
+"""endings of files to unpack first"""
 FORMATS: dict[str, Format] = {
     f.name: f
     for f in (

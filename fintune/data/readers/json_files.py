@@ -210,7 +210,7 @@ def _layout(members: Sequence[_Member], opening: Opening) -> str:
     if tables:
         raise DataError(
             f"{opening.name}: one JSON object with several arrays of rows: {shown}",
-            hint=f"Name the one to read: {opening.name}#{tables[0]}",
+            hint=f"Name the one to read behind the path, as in {opening.name}#{tables[0]}.",
         )
     raise DataError(f"{opening.name}: one JSON object without rows; its keys: {shown}", hint=_ONE_A_LINE)
 

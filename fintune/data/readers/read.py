@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from fintune.data.labels import LabelMap
 from fintune.data.readers.columns import Broken, Columns, Fields, Opening, by_position, column_problem
 from fintune.data.readers.encodings import check_encoding, find_encoding
-from fintune.data.readers.formats import FORMATS, Format
+from fintune.data.readers.formats import FORMATS, PACKED, Format
 from fintune.data.readers.sources import Source, expand
 from fintune.errors import BrokenEnvironment, DataError, did_you_mean
 from fintune.records import Fault, Row
@@ -206,6 +206,8 @@ def _is_binary(head: bytes, encoding: str) -> bool:
 
 
 def _detect(source: Source, head: bytes, columns: Columns) -> Format:
+    if source.path.suffix.lower() in PACKED:
+        raise DataError(f"{source.reference}: a packed file", hint="Unpack it first.")
     for format_ in FORMATS.values():
         if source.path.suffix.lower() in format_.suffixes and format_.name != "lines":
             return format_

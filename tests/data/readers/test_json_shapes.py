@@ -76,7 +76,7 @@ def test_a_member_is_named_behind_a_hash(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         both(path)
     assert caught.value.message == "a.json: one JSON object with several arrays of rows: train, test"
-    assert caught.value.hint == "Name the one to read: a.json#train"
+    assert caught.value.hint == "Name the one to read behind the path, as in a.json#train."
     assert both(f"{path}#test") == (EXPECTED[:2], [])
     assert both(f"{path}#more") == (EXPECTED[3:4], [])
     with pytest.raises(DataError, match=r"a\.json: no rows under 'tset'") as caught:
