@@ -1,11 +1,10 @@
-"""How results look on a terminal: rich tables and progress bars. Builds, never prints; the CLI prints."""
+"""What the library reports while it works, as bars and lines on a terminal."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from fintune.runtime.layout import Text
 from fintune.runtime.printable import one_line
@@ -13,12 +12,14 @@ from fintune.runtime.progress import Progress as Event
 from fintune.runtime.progress import listening
 
 if TYPE_CHECKING:
-    pass
+    from rich.progress import TaskID
 
 
 @contextmanager
 def progress_bars(console: Console) -> Iterator[None]:
     """Draw what the library reports inside the block: a bar a stage, a line a message."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
     bars = Progress(
         TextColumn("{task.description:<17}", markup=False),
         BarColumn(bar_width=24),

@@ -1,4 +1,4 @@
-"""A smaller model for one task: the vocabulary its texts, labels and template need, or the first of its blocks.
+"""A smaller model for one task: with the vocabulary its texts, labels and template need.
 
 >>> trim("run.yaml", output="gemma-trimmed").parameters
 (268098176, 109000000)

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 from warnings import catch_warnings, filterwarnings
 
 from fintune.errors import ModelError
@@ -11,10 +10,6 @@ from fintune.models.folder import loading_errors, read_json
 from fintune.models.load import LoadedModel, weight_shapes
 from fintune.models.peft_files import misfit_error
 from fintune.runtime.turns import loading
-
-if TYPE_CHECKING:
-    pass
-
 
 _SAID_IN_VAIN = (
     "Model has `tie_word_embeddings=True`",  # methods refuse what it would break

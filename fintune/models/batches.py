@@ -1,4 +1,7 @@
-"""Token ids to padded tensors, for both kinds of model."""
+"""Token ids to padded tensors, for both kinds of model.
+
+For causal models the batch names the positions that predict answer tokens: logits are computed there and nowhere else.
+"""
 
 import math
 from collections.abc import Callable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What `model.base` and `model.device` may say, checked without weights or network.
+"""What `model.base` may say, checked without weights or network.
 
 A reference is the word of an embedded model, a folder, a `.gguf` file, or a hub id; the first three never touch the network.
 """
@@ -6,7 +6,7 @@ A reference is the word of an embedded model, a folder, a `.gguf` file, or a hub
 import math
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fintune.errors import ModelError
 from fintune.models.devices import find_device
@@ -18,9 +18,6 @@ from fintune.models.gguf_header import need_blocks, need_whole
 from fintune.models.prompts import Kind
 from fintune.runtime.cache import cache_folder, writable_cache
 from fintune.runtime.untrusted import need_name, open_plain, parse_object
-
-if TYPE_CHECKING:
-    pass
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt", "tekken.json")
 INDEX = "model.safetensors.index.json"

@@ -1,4 +1,4 @@
-"""The README.md of a run: what it is for, what it scored, against what, and how to make it again; export_card.py has the export's."""
+"""The README.md of a run: what it is for, what it scored, against what, and how to make it again; export/card.py has the export's."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

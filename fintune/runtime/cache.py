@@ -1,4 +1,4 @@
-"""Numbers that are measured once on a machine and kept in the user's cache, so that two runs of one seed do not differ.
+"""The user's cache: where it lies, and numbers that are measured once on a machine, so that two runs of one seed do not differ.
 
 >>> remembered("threads.json", "two cores, torch 2.13", measure)
 2

@@ -1,7 +1,6 @@
-"""From a config to what runs it: base model, adapter attached or loaded, what need not be computed, and the engine around it.
+"""From a config to a model that can be trained: the method tried on, attached, and what need not be computed kept in a file.
 
->>> loaded = load_tuned(Run.open("runs/run"))
->>> engine(run.config(), loaded).rank(prompts, candidates)
+>>> tuned = attached(config, load_base(config), encoded)
 """
 
 from collections.abc import Sequence

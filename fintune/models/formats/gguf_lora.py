@@ -1,15 +1,10 @@
 """A LoRA adapter in a .gguf file, read onto its base model."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from fintune.errors import ModelError
 from fintune.models import LoadedModel
 from fintune.models.formats.gguf_names import ARCHITECTURES, names_of
-
-if TYPE_CHECKING:
-    pass
-
 
 FILE = "adapter.gguf"
 

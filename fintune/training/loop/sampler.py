@@ -1,19 +1,13 @@
-"""Which examples share a batch, and how a batch becomes tensors.
+"""Which examples share a batch.
 
 Batches hold texts of like length, so that little is spent on padding; the order depends on (seed, epoch) alone.
-For causal models the batch names the positions that predict answer tokens: logits are computed there and nowhere else.
 """
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    pass
-
 
 _WINDOW = 16
 """batches whose examples are sorted together: larger means less padding, smaller more chance"""
