@@ -12,7 +12,7 @@ from fintune.data.check import Examination
 from fintune.data.labels import LabelMap
 from fintune.data.readers.columns import Columns
 from fintune.data.readers.read import Reading, read
-from fintune.data.table import examination
+from fintune.data.table import _counts, examination
 from fintune.errors import ConfigError
 from fintune.records import Fault
 from fintune.training.check import examine
@@ -122,3 +122,9 @@ def test_a_label_that_nobody_asked_for_is_no_fault(tmp_path: Path) -> None:
         ("B", None),
         ("C", ""),
     ]
+
+
+def test_a_cell_names_forty_labels_at_most() -> None:
+    shown = _counts({f"{'z' * 1_000}{i}": 1 for i in range(15_000)})
+    assert shown.endswith(" · and 14,960 more")
+    assert len(shown) < 15_000

@@ -9,10 +9,39 @@ from typing import Any
 import pytest
 
 import fintune
+from fintune.config.load import load
+from fintune.data.quality.leaks import Leaks
+from fintune.evaluation.claims import claimed
+from fintune.evaluation.evaluate import score
+from fintune.records import Claims, Prediction, Scores
 from fintune.report import write_report
+from fintune.runs.model_card import named_scores
 from tests.conftest import Command
 from tests.report.test_page import plain
 from tests.tiny import config_for, tiny_rows
+
+
+def _all_known(answers: tuple[str, ...]) -> tuple[Claims, Scores]:
+    """What is said of thirty texts that all stand in train, the answers given in turn; and the scores of all."""
+    gold = ("negative", "neutral", "positive")
+    answered = [
+        Prediction(str(i), f"text {i}", answers[i % len(answers)], answers[i % len(answers)], {}, gold[i % 3])
+        for i in range(30)
+    ]
+    config = load({})
+    known = Leaks(train=[p.id for p in answered])
+    said = claimed("test", answered, {}, known, config, dict.fromkeys(gold, 30))
+    return said, score(answered, config.build_task(), resamples=20, confidence=0.95)
+
+
+def test_where_all_texts_are_known_what_speaks_against_the_model_is_said_and_what_speaks_for_it_is_not() -> None:
+    assert [one.kind for one in _all_known(("neutral",))[0].of("test")] == ["all-leak", "one-label"]
+    assert [one.kind for one in _all_known(("negative", "neutral", "positive"))[0].of("test")] == ["all-leak"]
+
+
+def test_their_row_in_tables_is_marked() -> None:
+    said, scores = _all_known(("neutral",))
+    assert list(named_scores("lora", {"test": scores}, {}, said)) == ["lora, test (known texts alone)"]
 
 
 def _written(path: Path, rows: list[dict[str, str]]) -> Path:

@@ -268,3 +268,20 @@ def test_a_failure_keeps_only_what_is_labelled(
     assert sorted(path.name for path in table.parent.iterdir() if not path.name.endswith(".lock")) == [*kept, "in.csv"]
     note = "16 records are labelled: the same command goes on from there"
     assert [event.note for event in told if event.note == note] == [note] * len(kept)
+
+
+def test_texts_of_many_lines_are_told_where_nothing_tells_them_from_rows(trained: fintune.Run, tmp_path: Path) -> None:
+    """A file of texts alone: a quote that is closed too late makes one text of many rows, and may be meant."""
+    rows = [f"Firm {i} of Oslo" for i in range(40)]
+    rows[2], rows[30] = f'"{rows[2]}', f'{rows[30]}"'
+    (tmp_path / "a.csv").write_text("\n".join(["text", *rows]) + "\n")
+    told: list[Progress] = []
+    with listening(told.append):
+        assert predict_file(trained, str(tmp_path / "a.csv"), tmp_path / "out.csv").labelled == 12
+    assert [event.note for event in told if "warning: texts of more than 10 lines: 1, the first a.csv:4" in event.note]
+
+
+def test_a_packed_file_is_told_to_be_one(trained: fintune.Run, tmp_path: Path) -> None:
+    (tmp_path / "a.csv.gz").write_bytes(b"\x1f\x8b\x08\x00")
+    with pytest.raises(DataError, match=r"a\.csv\.gz: a packed file"):
+        predict_file(trained, str(tmp_path / "a.csv.gz"), tmp_path / "out.csv")

@@ -10,6 +10,7 @@ import pytest
 from fintune.config.load import load
 from fintune.config.prepare import prepare
 from fintune.data.quality.cleanup import Dropped
+from fintune.data.quality.findings import finding
 from fintune.data.quality.material import Material
 from fintune.data.quality.report import label_samples, report
 from fintune.records import Example, Fault
@@ -212,3 +213,9 @@ def test_phrasebank_from_file_to_report(phrasebank: Path) -> None:
     lengths = sorted(len(sentence.split()) for sentence in sentences)
     assert words == (lengths[len(lengths) // 2], lengths[-1])
     assert [sum(labels.values()) for labels in found.parts.values()] == [1581, 226, 452]
+
+
+def test_what_a_finding_quotes_is_bounded() -> None:
+    (made,) = finding("unknown-label", "severe", f"label '{'z' * 100_000}': {{n}}", ["a.csv:2"])
+    assert len(made.message) < 2_000
+    assert made.message.endswith("': 1")
