@@ -175,17 +175,18 @@ def _is(line: bytes, identity: Mapping[str, Any]) -> bool:
 
 
 def _label(predictor: Predictor, found: Iterator[Row | Fault], partial: Path, done: int) -> None:
-    odd: list[str] = []
+    odd, first = 0, ""
     with partial.open("a", encoding="utf-8") as file:
         for chunk in _chunks(found):
-            odd += [row.id for row in chunk if isinstance(row, Row) and row.text.count("\n") >= MANY_LINES]
+            long = [row.id for row in chunk if isinstance(row, Row) and row.text.count("\n") >= MANY_LINES]
+            odd, first = odd + len(long), first or next(iter(long), "")
             file.write("".join(_lines(predictor, chunk)))
             file.flush()
             os.fsync(file.fileno())
             done += len(chunk)
             advance("predict", done, 0)
     if odd:
-        told = f"texts of more than {MANY_LINES} lines: {len(odd):,}, the first {odd[0]}"
+        told = f"texts of more than {MANY_LINES} lines: {odd:,}, the first {first}"
         tell("predict", f"warning: {told}; a quote that is closed too late makes one text of many rows")
 
 

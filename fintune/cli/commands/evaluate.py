@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from fintune.cli.hints import in_options_of
 from fintune.cli.options import AsJson, Base, Code, Debug, Encoding, EngineName, Format, Settings, Source, TaskOption
 from fintune.cli.output import out, print_json, show_labels, show_worth, working
-from fintune.cli.typed import in_options_of
 from fintune.errors import RunError, UsageError
 from fintune.runtime.layout import Text
 

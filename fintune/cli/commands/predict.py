@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fintune.cli.hints import in_options_of
 from fintune.cli.options import AsJson, Base, Code, Debug, Encoding, EngineName, Format, Settings, Source, TaskOption
 from fintune.cli.output import err, out, print_json, say_bulk, working
-from fintune.cli.typed import in_options_of
 from fintune.errors import RunError
 from fintune.runtime.layout import Text
 

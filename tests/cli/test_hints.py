@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import fintune
-from fintune.cli.typed import in_options
+from fintune.cli.hints import in_options
 from tests.conftest import Command
 
 COMMANDS = {
