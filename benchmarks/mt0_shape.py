@@ -48,11 +48,11 @@ def worked(loaded: Any, encoded: Sequence[Any]) -> list[float]:
 def ours(loaded: Any, encoded: Sequence[Any]) -> list[float]:
     """Seconds of each step of fintune.training.loop.trainer.train."""
     from fintune.config.load import load
-    from fintune.training.loop.trainer import Hooks, Judgement, train
+    from fintune.training.loop.trainer import Hooks, Judgment, train
 
     ticks: list[float] = [time.perf_counter()]
     hooks = Hooks(
-        judge=lambda epoch: Judgement(0.0, 0.0, {}),
+        judge=lambda epoch: Judgment(0.0, 0.0, {}),
         keep=lambda: None,
         log=lambda line: ticks.append(time.perf_counter()) if "step" in line else None,
     )

@@ -107,7 +107,7 @@ def ours(loaded: Any, encoded: Sequence[Any], plan: Plan, *, lean: bool = True, 
 
     from fintune.config.train import TrainSection
     from fintune.models.shortcuts.shortcuts import Shortcuts
-    from fintune.training.loop.trainer import Hooks, Judgement, train
+    from fintune.training.loop.trainer import Hooks, Judgment, train
 
     rows, examples = None, list(encoded)
     if objective == "candidates":
@@ -127,7 +127,7 @@ def ours(loaded: Any, encoded: Sequence[Any], plan: Plan, *, lean: bool = True, 
     with tempfile.TemporaryDirectory() as folder:
         cache = _trunk(loaded, examples, settings, Path(folder))
         hooks = Hooks(
-            judge=lambda epoch: Judgement(0.0, 0.0, {}), keep=lambda: None, log=note, shortcuts=Shortcuts(rows=rows, trunk=cache)
+            judge=lambda epoch: Judgment(0.0, 0.0, {}), keep=lambda: None, log=note, shortcuts=Shortcuts(rows=rows, trunk=cache)
         )  # fmt: skip
         marks.append(time.perf_counter())
         train(loaded, examples, settings, hooks, folder=Path(folder) / "checkpoints")

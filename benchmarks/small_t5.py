@@ -25,7 +25,7 @@ PIECES = 3000
 
 
 def tokenizer(texts: list[str], folder: Path) -> Any:
-    """As T5's: a SentencePiece unigram model with its own normalisation."""
+    """As T5's: a SentencePiece unigram model with its own normalization."""
     import sentencepiece
     from transformers import T5Tokenizer
 

@@ -1,4 +1,4 @@
-"""Fine-tune a language model on labelled financial text, on the hardware you have, with honest scores.
+"""Fine-tune a language model on labeled financial text, on the hardware you have, with honest scores.
 
 >>> import fintune
 >>> run = fintune.train({"data": {"path": "news.csv"}})

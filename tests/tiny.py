@@ -43,7 +43,7 @@ def byte_tokenizer() -> Any:
 
 @cache
 def charsmap(rules: str = "") -> bytes:
-    """SentencePiece's table of its usual normalisation (NFKC and blanks), which it writes into every model; or of a few rules."""
+    """SentencePiece's table of its usual normalization (NFKC and blanks), which it writes into every model; or of a few rules."""
     import io
     import tempfile
 
@@ -63,7 +63,7 @@ def charsmap(rules: str = "") -> bytes:
 
 
 def unigram_tokenizer(rules: str = "FF10\t30\nA0\t20\n") -> Any:
-    """As T5's: pieces with scores, `▁` for a space, `</s>` behind every text; 259 tokens. `rules`: of its normalisation, "" for T5's."""
+    """As T5's: pieces with scores, `▁` for a space, `</s>` behind every text; 259 tokens. `rules`: of its normalization, "" for T5's."""
     import string
 
     from tokenizers.normalizers import Precompiled

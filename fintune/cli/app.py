@@ -17,7 +17,7 @@ from fintune.runtime import signals
 
 app = typer.Typer(
     name="fintune",
-    help="Fine-tune a language model on labelled financial text, with honest scores.",
+    help="Fine-tune a language model on labeled financial text, with honest scores.",
     add_completion=False,
     pretty_exceptions_enable=False,
 )

@@ -65,16 +65,16 @@ def working() -> Iterator[None]:
 
 
 def say_bulk(done: Any) -> None:
-    """What came of labelling a file; raises DataError when a part of it, or all, was not to be read."""
-    err.print(Text(f"predictions written to {done.output}: {done.labelled:,}"), soft_wrap=True)
+    """What came of labeling a file; raises DataError when a part of it, or all, was not to be read."""
+    err.print(Text(f"predictions written to {done.output}: {done.labeled:,}"), soft_wrap=True)
     if done.errors is not None:
         err.print(Text(f"records without a label, see {done.errors}: {done.unreadable:,}"), soft_wrap=True)
     if done.rest_unread:
         raise DataError(
             "the file is damaged, and its rest could not be read", hint=f"See the last lines of {done.errors}."
         )
-    if not done.labelled:
-        raise DataError("no record could be labelled", hint=f"See {done.errors}.")
+    if not done.labeled:
+        raise DataError("no record could be labeled", hint=f"See {done.errors}.")
 
 
 def show_scores(run: Any) -> None:

@@ -35,7 +35,7 @@ class GuardedStream:
 
     def __init__(self, stream: TextIO) -> None:
         self.rich_proxied_file = stream
-        """where a console writes its own colours and cursor moves"""
+        """where a console writes its own colors and cursor moves"""
 
     def write(self, text: str) -> int:
         """Write with escapes for what a terminal would obey."""

@@ -52,7 +52,7 @@ def asked(
     sizes: Sequence[int] | None = None,
     part: str | None = None,
 ) -> RunConfig:
-    """The config with what the command line says of its section `compare`; a method that is labelled there keeps its settings.
+    """The config with what the command line says of its section `compare`; a method that is labeled there keeps its settings.
 
     Where train.learning_rate is auto, each row has its method's own. Raises UsageError when no method is named, ConfigError when
     one is unknown.

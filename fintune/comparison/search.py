@@ -30,7 +30,7 @@ from fintune.runtime.install import with_extra
 from fintune.runtime.progress import tell
 
 OBJECTIVE = "macro_f1"
-"""what is maximised on validation, as when the best epoch is chosen"""
+"""what is maximized on validation, as when the best epoch is chosen"""
 
 
 @dataclass(frozen=True)

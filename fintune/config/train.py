@@ -86,7 +86,7 @@ class TrainSection(Section):
         "auto",
         description="CPU threads, fixed for the whole run; auto: the fastest number, measured once on a machine.",
     )
-    seed: int = Field(0, ge=0, lt=2**32, description="Adapter initialisation, order of batches, dropout.")
+    seed: int = Field(0, ge=0, lt=2**32, description="Adapter initialization, order of batches, dropout.")
 
     @model_validator(mode="after")
     def _balanced_once(self) -> Self:

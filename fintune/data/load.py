@@ -36,7 +36,7 @@ class Gathered:
     parts: dict[str, list[Example]] = field(default_factory=dict)
     """`train` alone, or with the parts that are given"""
     sources: list[dict[str, Any]] = field(default_factory=list)
-    """path, name, sha256, format, encoding, rows, licence of each"""
+    """path, name, sha256, format, encoding, rows, license of each"""
     faults: list[Fault] = field(default_factory=list)
     """records that could not become examples and that data.drop does not name"""
     dropped: list[Dropped] = field(default_factory=list)
@@ -61,8 +61,8 @@ def gather(settings: DataSection, task: Task, *, tolerant: bool = False) -> Gath
 
 
 def _gather_one(gathered: Gathered, part: str, source: Source, data: DataSection, tolerant: bool) -> None:
-    licence = licence_of(data, source)
-    _need_permission(data, source.reference, licence)
+    license = source_license(data, source)
+    _need_permission(data, source.reference, license)
     how = reading(data)
     opened = open_source(source, how)
     examples, before = gathered.parts[part], (gathered.rows, len(gathered.parts[part]))
@@ -90,7 +90,7 @@ def _gather_one(gathered: Gathered, part: str, source: Source, data: DataSection
             "format": opened.format.name,
             "encoding": opened.opening.encoding if opened.format.encoding else None,
             "guessed": sample or None if guessed else None,
-            "licence": licence,
+            "license": license,
             "rows": gathered.rows - before[0],
             "examples": len(examples) - before[1],
         }
@@ -124,13 +124,13 @@ def reading_like(
     return replace(own, format=name or own.format, encoding=encoding or own.encoding)
 
 
-def licence_of(data: DataSection, source: Source) -> str | None:
-    """What the config says of a source's licence; the built-in set brings its own."""
+def source_license(data: DataSection, source: Source) -> str | None:
+    """What the config says of a source's license; the built-in set brings its own."""
     if source.reference.startswith(BUILTIN):
         return "CC0-1.0"
-    if isinstance(data.licence, Mapping):
-        return data.licence.get(source.name, data.licence.get(source.reference))
-    return data.licence
+    if isinstance(data.license, Mapping):
+        return data.license.get(source.name, data.license.get(source.reference))
+    return data.license
 
 
 def address(source: Source) -> str:
@@ -140,31 +140,31 @@ def address(source: Source) -> str:
     return f"{source.path.resolve()}{f'#{source.part}' if source.part else ''}"
 
 
-def _need_permission(data: DataSection, reference: str, licence: str | None) -> None:
-    """For commercial use: a licence that is known to allow it, or a grant."""
-    found = License.parse(licence)
+def _need_permission(data: DataSection, reference: str, license: str | None) -> None:
+    """For commercial use: a license that is known to allow it, or a grant."""
+    found = License.parse(license)
     if not data.commercial or found.commerce == "allows":
         return
     if found.text is None:
-        raise DataError(f"{reference}: data.commercial is true, but its licence is not said", hint="Set data.licence.")
+        raise DataError(f"{reference}: data.commercial is true, but its license is not said", hint="Set data.license.")
     raise DataError(
-        f"{reference}: data.commercial is true, but '{licence}' is not known to allow commercial use",
-        hint="Use other data, or write what its owners granted: data.licence: 'granted: ...'.",
+        f"{reference}: data.commercial is true, but '{license}' is not known to allow commercial use",
+        hint="Use other data, or write what its owners granted: data.license: 'granted: ...'.",
     )
 
 
 def _need_known_names(data: DataSection, sources: Sequence[Mapping[str, Any]]) -> None:
-    """Refuse a licence for a file that is none of the sources."""
-    if isinstance(data.licence, Mapping):
+    """Refuse a license for a file that is none of the sources."""
+    if isinstance(data.license, Mapping):
         names = [str(source["name"]) for source in sources]
         known = {
             *names,
             *(str(source["path"]) for source in sources),
             *(p for paths in data.paths.values() for p in paths),
         }
-        for name in data.licence:
+        for name in data.license:
             if name not in known:
-                raise DataError(f"data.licence: no source is called '{name}'", hint=did_you_mean(name, names))
+                raise DataError(f"data.license: no source is called '{name}'", hint=did_you_mean(name, names))
 
 
 class _Faults:

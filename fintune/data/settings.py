@@ -1,4 +1,4 @@
-"""Section `data`: the labelled text, how it is read, and how it is split."""
+"""Section `data`: the labeled text, how it is read, and how it is split."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -39,7 +39,7 @@ class SplitSection(Section):
 
 
 class DataSection(Section):
-    """The labelled text."""
+    """The labeled text."""
 
     path: str | list[str] = Field(
         "builtin:headlines",
@@ -70,11 +70,11 @@ class DataSection(Section):
     redact: list[Literal["email", "phone", "iban", "card", "national-id"]] = Field(
         [], description="Personal data to blot out: email | phone | iban | card | national-id; needs fintune[pii]."
     )
-    licence: str | dict[str, str] | None = Field(
-        None, description="Of the data; {file name: licence} where files differ."
+    license: str | dict[str, str] | None = Field(
+        None, description="Of the data; {file name: license} where files differ."
     )
     commercial: bool = Field(
-        False, description="true: refuse data whose licence forbids commercial use, or is not said."
+        False, description="true: refuse data whose license forbids commercial use, or is not said."
     )
     split: SplitSection = SplitSection()
 

@@ -1,4 +1,4 @@
-"""An engine, a task and labelled examples in; predictions and scores with intervals out.
+"""An engine, a task and labeled examples in; predictions and scores with intervals out.
 
 >>> evaluation = evaluate(engine, task, splits["validation"])
 >>> evaluation.scores["macro_f1"]
@@ -37,7 +37,7 @@ def evaluate(
     stage: str = "score",
     **options: Any,
 ) -> Evaluation:
-    """Score `engine` on labelled examples; `options` (resamples, confidence) are those of classification_scores."""
+    """Score `engine` on labeled examples; `options` (resamples, confidence) are those of classification_scores."""
     texts, ids = [e.text for e in examples], [e.id for e in examples]
     found, ranking = predict(engine, task, texts, ids, shown=shown, stage=stage)
     predictions = [replace(p, gold=e.label) for p, e in zip(found, examples, strict=True)]

@@ -12,7 +12,7 @@ from typing import Any
 from fintune.data.load import gather
 from fintune.data.quality.cleanup import conflicts
 from fintune.data.quality.leaks import Leaks, stands_in
-from fintune.data.quality.text import normalised
+from fintune.data.quality.text import normalized
 from fintune.errors import DataError, FintuneError
 from fintune.evaluation.claims import claimed
 from fintune.records import Claims, Example, Prediction, Statement
@@ -43,7 +43,7 @@ def _run(source: Any) -> Run:
 def known_in(run: Run, examples: Sequence[Example]) -> Leaks:
     """Rows that the run's model knows. Raises DataError, with the reason, where what it was trained on can no longer be read."""
     parts = trained_on(run)
-    keys = [normalised(e.text) for e in examples]
+    keys = [normalized(e.text) for e in examples]
     several = conflicts(examples, keys)
     return Leaks(
         train=stands_in(examples, parts["train"]),

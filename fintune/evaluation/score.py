@@ -104,13 +104,13 @@ def score_file(
     encoding: str | None = None,
     running: Engine | None = None,
 ) -> Evaluation:
-    """Score a run, an export or an adapter on a labelled file of its task, read as in training unless told; stores nothing."""
+    """Score a run, an export or an adapter on a labeled file of its task, read as in training unless told; stores nothing."""
     config = source.config()
     task = config.build_task()
     rows = read(path, reading_like(config.data, path, name=name, encoding=encoding))
     examples = [_example(task, row) for row in rows if row.text]
     if not examples:
-        raise DataError(f"{path}: no labelled texts", hint="Give it at least one row.")
+        raise DataError(f"{path}: no labeled texts", hint="Give it at least one row.")
     if running is None:
         running = open_engine(source)
     found = _evaluate(config, task, examples, running, Path(path).name)

@@ -89,7 +89,7 @@ def judge(
     confidence: float = 0.95,
     resamples: int = 1000,
 ) -> list[Statement]:
-    """The worst that is to be said of a model's answers to labelled texts, and how it stands to the baselines.
+    """The worst that is to be said of a model's answers to labeled texts, and how it stands to the baselines.
 
     `counts`: how often each label occurs in train; whoever says the most frequent one always is a baseline that is always there.
     """

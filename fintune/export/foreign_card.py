@@ -22,7 +22,7 @@ An adapter that was trained elsewhere, {where} `{facts["base"]}`, written as {fa
 
 Read back from these files it gave {kept} of the {texts} texts of `{reference["file"]}` the label that the adapter itself gave
 before it was merged; probabilities differ by {facts["largest_difference"]:.1g} at most. That says it is the same model, and
-nothing of how good it is: `fintune evaluate FOLDER --data FILE` scores it on labelled texts.
+nothing of how good it is: `fintune evaluate FOLDER --data FILE` scores it on labeled texts.
 
 ## Use
 

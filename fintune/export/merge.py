@@ -32,7 +32,7 @@ class Whole:
     """on the run's validation texts: what the run stored where it was scored in these very weights; else what the adapter answers
     on the full base model in float32. On texts of the user's own where the adapter was trained elsewhere: what it answers itself"""
     sources: Sequence[Mapping[str, Any]]
-    """the runs in it: name, weight, digest of the adapter, fingerprint and licences of its data"""
+    """the runs in it: name, weight, digest of the adapter, fingerprint and licenses of its data"""
     base_sha256: str | None
 
 
@@ -90,7 +90,7 @@ def source(run: Run | ForeignAdapter, weight: float = 1.0) -> dict[str, Any]:
         "weight": weight,
         "adapter_sha256": run.adapter_sha256(),
         "data_fingerprint": data["fingerprint"],
-        "data": [{"name": one["name"], "licence": one["licence"]} for one in data["sources"]],
+        "data": [{"name": one["name"], "license": one["license"]} for one in data["sources"]],
     }
 
 

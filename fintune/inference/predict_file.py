@@ -3,7 +3,7 @@
 Finished chunks are kept beside the output in `.<output>.partial`; the same call goes on from there and ends in the same bytes.
 
 >>> predict_file("runs/phrasebank-lora", "tomorrow.csv", "labels.parquet")
-Bulk(labelled=1000000, unreadable=3, output=PosixPath('labels.parquet'), errors=PosixPath('labels.parquet.errors.jsonl'))
+Bulk(labeled=1000000, unreadable=3, output=PosixPath('labels.parquet'), errors=PosixPath('labels.parquet.errors.jsonl'))
 """
 
 import hashlib
@@ -31,7 +31,7 @@ from fintune.runtime.files import locked, need_place, replacing, sha256
 from fintune.runtime.progress import advance, listening, tell
 
 CHUNK = 1024
-"""records labelled between two points at which a killed job goes on"""
+"""records labeled between two points at which a killed job goes on"""
 
 
 class Layout(TypedDict, total=False):
@@ -46,7 +46,7 @@ class Layout(TypedDict, total=False):
 class Bulk:
     """What came of a file."""
 
-    labelled: int
+    labeled: int
     unreadable: int
     output: Path
     errors: Path | None
@@ -93,12 +93,12 @@ def predict_file(
 
 @contextmanager
 def _left_clean(partial: Path) -> Iterator[None]:
-    """However a job ends: where nothing is labelled that it could go on from, nothing of it stays."""
+    """However a job ends: where nothing is labeled that it could go on from, nothing of it stays."""
     try:
         yield
     finally:
         if partial.is_file() and (whole := _whole_lines(partial)) >= CHUNK:
-            tell("predict", f"{whole // CHUNK * CHUNK:,} records are labelled: the same command goes on from there")
+            tell("predict", f"{whole // CHUNK * CHUNK:,} records are labeled: the same command goes on from there")
         else:
             partial.unlink(missing_ok=True)
             partial.with_name(f".{partial.name}.lock").unlink(missing_ok=True)
@@ -218,18 +218,18 @@ def _need_own(errors: Path) -> None:
 
 def _finish(partial: Path, target: Path, labels: Sequence[str]) -> Bulk:
     """Turn the partial file into output and errors, each whole or not at all."""
-    counts = {"labelled": 0, "unreadable": 0, "unread": 0}
+    counts = {"labeled": 0, "unreadable": 0, "unread": 0}
     errors = _errors_of(target)
     with replacing(target) as staging, replacing(errors) as complaints, complaints.open("w", encoding="utf-8") as bad:
-        WRITERS[target.suffix.lower()](staging, _labelled(partial, counts, bad.write), labels)
+        WRITERS[target.suffix.lower()](staging, _labeled(partial, counts, bad.write), labels)
     if not counts["unreadable"]:
         errors.unlink()
     partial.unlink()
     rest_unread = bool(counts["unread"])
-    return Bulk(counts["labelled"], counts["unreadable"], target, errors if counts["unreadable"] else None, rest_unread)
+    return Bulk(counts["labeled"], counts["unreadable"], target, errors if counts["unreadable"] else None, rest_unread)
 
 
-def _labelled(partial: Path, counts: dict[str, int], complain: Callable[[str], Any]) -> Iterator[dict[str, Any]]:
+def _labeled(partial: Path, counts: dict[str, int], complain: Callable[[str], Any]) -> Iterator[dict[str, Any]]:
     with partial.open(encoding="utf-8") as file:
         for line in islice(file, 1, None):
             record = json.loads(line)
@@ -238,7 +238,7 @@ def _labelled(partial: Path, counts: dict[str, int], complain: Callable[[str], A
                 counts["unread"] += record["kind"] == "unread"
                 complain(line)
             else:
-                counts["labelled"] += 1
+                counts["labeled"] += 1
                 yield record
 
 

@@ -68,7 +68,7 @@ def _load_peft(base: LoadedModel, folder: Path) -> LoadedModel:
         torch.random.fork_rng(devices=[]),
         loading_errors(str(folder)),
         catch_warnings(),
-    ):  # PEFT initialises, then loads
+    ):  # PEFT initializes, then loads
         filterwarnings("ignore", message="|".join(_SAID_IN_VAIN))
         try:
             model = PeftModel.from_pretrained(base.model, folder, config=config)

@@ -178,7 +178,7 @@ LOHA = Method(
     paper="Hyeon-Woo et al. 2021, arXiv:2108.06098",
     options=LoHaOptions,
     attach=_loha,
-    quantised=False,
+    quantized=False,
     learning_rate=1e-3,
     learning_rate_source="ours, not searched",
 )
@@ -188,7 +188,7 @@ LOKR = Method(
     paper="Yeh et al. 2023, arXiv:2309.14859",
     options=LoKrOptions,
     attach=_lokr,
-    quantised=False,
+    quantized=False,
     learning_rate=2e-3,
     learning_rate_source="ours, not searched",
 )

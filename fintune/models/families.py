@@ -14,7 +14,7 @@ class Family:
     kind: Literal["causal", "seq2seq"]
     examples: str
     """hub ids"""
-    licence: str
+    license: str
     """as the makers give it for most of these models; a model's own card decides"""
     half_precision: bool = True
     """whether its activations stay within float16's range"""
@@ -55,6 +55,6 @@ def beyond_gemma3(config: Any) -> list[str]:
 def families() -> list[dict[str, str]]:
     """Rows for `fintune models`."""
     return [
-        {"family": f.name, "model_type": f.model_type, "kind": f.kind, "for example": f.examples, "licence": f.licence}
+        {"family": f.name, "model_type": f.model_type, "kind": f.kind, "for example": f.examples, "license": f.license}
         for f in FAMILIES
     ]

@@ -70,7 +70,7 @@ def read_gguf(file: Path) -> tuple[Any, Any]:
         reader = parse(file)
         config = config_of(reader, file)
         if config.is_encoder_decoder:
-            _normalise(tokenizer, reader)
+            _normalize(tokenizer, reader)
         elif (split := reader.fields.get("tokenizer.ggml.pre")) and split.contents() in WHOLE_WORDS:
             tokenizer.backend_tokenizer.model.ignore_merges = True
         tell("model", "reading .gguf, step 2 of 2: weights")
@@ -205,7 +205,7 @@ def _set_positions(config: Any, said: Mapping[str, Any], reader: "GGUFReader", f
     )
 
 
-def _normalise(tokenizer: Any, reader: "GGUFReader") -> None:
+def _normalize(tokenizer: Any, reader: "GGUFReader") -> None:
     """What a text is turned into before unigrams are looked up; transformers' reader takes every file for T5's first."""
     from tokenizers import normalizers, pre_tokenizers
 

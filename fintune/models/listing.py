@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from fintune.models.embedded import EMBEDDED, LICENCE, Embedded, EmbeddedState, state
+from fintune.models.embedded import EMBEDDED, LICENSE, Embedded, EmbeddedState, state
 
 
 def models_at_hand() -> list[dict[str, str]]:
-    """The embedded models and every hub model already in the local cache: reference, kind, size, licence, state."""
+    """The embedded models and every hub model already in the local cache: reference, kind, size, license, state."""
     return [_embedded(reference, model, state(reference)) for reference, model in EMBEDDED.items()] + [
         _row(name, "hub model", size, "see its card", "cached") for name, size in _cached()
     ]
@@ -15,7 +15,7 @@ def models_at_hand() -> list[dict[str, str]]:
 def _embedded(reference: str, model: Embedded, found: EmbeddedState) -> dict[str, str]:
     obtainable = "installed, converted at first use" if found.installed else "not installed"
     ready = "converted" if found.bytes else obtainable
-    return _row(reference, model.what, found.bytes or model.bytes, LICENCE, ready)
+    return _row(reference, model.what, found.bytes or model.bytes, LICENSE, ready)
 
 
 def _cached() -> list[tuple[str, int]]:
@@ -27,5 +27,5 @@ def _cached() -> list[tuple[str, int]]:
     return sorted((repo.repo_id, repo.size_on_disk) for repo in scan_cache_dir().repos if repo.repo_type == "model")
 
 
-def _row(base: str, what: str, size: int, licence: str, ready: str) -> dict[str, str]:
-    return {"model.base": base, "what": what, "size": f"{size / 1e9:.1f} GB", "licence": licence, "state": ready}
+def _row(base: str, what: str, size: int, license: str, ready: str) -> dict[str, str]:
+    return {"model.base": base, "what": what, "size": f"{size / 1e9:.1f} GB", "license": license, "state": ready}

@@ -62,7 +62,7 @@ def is_quantized(model: Any) -> bool:
 
 @contextmanager
 def known_as_adapted(model: Any) -> Iterator[None]:
-    """Inside the block transformers' Trainer takes a quantised model with adapters of ours, as it does one with PEFT's."""
+    """Inside the block transformers' Trainer takes a quantized model with adapters of ours, as it does one with PEFT's."""
     ours = is_quantized(model) and not hasattr(model, "get_base_model")
     if ours:
         model._hf_peft_config_loaded = True

@@ -11,7 +11,7 @@ from typing import Any
 from fintune.errors import ModelError
 from fintune.models.devices import find_device
 from fintune.models.digests import file_sha256, folder_sha256
-from fintune.models.embedded import EMBEDDED, LICENCE, convert_gguf, embedded_folder, need_package
+from fintune.models.embedded import EMBEDDED, LICENSE, convert_gguf, embedded_folder, need_package
 from fintune.models.families import FAMILIES
 from fintune.models.folder import loading_errors, need_readable, read_json
 from fintune.models.gguf_header import need_blocks, need_whole
@@ -91,12 +91,12 @@ def config_at_hand(reference: str) -> dict[str, Any] | None:
     return None if folder is None else read_json(folder / "config.json")
 
 
-def licence_of(reference: str) -> str | None:
-    """The licence most models of that family have; None where the family is not known."""
+def base_license(reference: str) -> str | None:
+    """The license most models of that family have; None where the family is not known."""
     if reference in EMBEDDED:
-        return LICENCE
+        return LICENSE
     model_type = (config_at_hand(reference) or {}).get("model_type")
-    return next((family.licence for family in FAMILIES if family.model_type == model_type), None)
+    return next((family.license for family in FAMILIES if family.model_type == model_type), None)
 
 
 def kind_at_hand(reference: str) -> Kind | None:

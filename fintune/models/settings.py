@@ -19,7 +19,7 @@ class ModelSection(Section):
     quantization: Literal["none", "nf4", "int8"] = Field(
         "none", description="Hold the frozen base model in 4 bits (nf4) or 8 (int8); needs fintune[quantization]."
     )
-    double_quantization: bool = Field(False, description="nf4: the scales are quantised too.")
+    double_quantization: bool = Field(False, description="nf4: the scales are quantized too.")
     max_length: int = Field(
         256, ge=8, le=1_000_000, description="Tokens of prompt and answer; longer texts lose their middle."
     )

@@ -34,7 +34,7 @@ def intervals(found: Comparison, t: Words) -> Spec | None:
         return None
     y = vega.name("name", list(dict.fromkeys(row["name"] for row in rows)), axis={"labelLimit": 190})
     metrics = [t(METRIC), t("macro_f1")]
-    shared: Spec = {"y": y, "yOffset": vega.name("metric", metrics), "color": vega.colour("metric", metrics)}
+    shared: Spec = {"y": y, "yOffset": vega.name("metric", metrics), "color": vega.color("metric", metrics)}
     x = vega.share("value", None, rows)
     columns = {"name": (t("method"), ""), "metric": (t("metric"), ""), "value": (t("value"), PERCENT)}
     layers = [vega.interval("x", x, **shared), vega.points(x=x, **shared)]
@@ -80,7 +80,7 @@ def learning_curve(found: Comparison, t: Words) -> Spec | None:
     ]
     if not rows:
         return None
-    tint = vega.colour("name", list(dict.fromkeys(row["name"] for row in rows)))
+    tint = vega.color("name", list(dict.fromkeys(row["name"] for row in rows)))
     sizes = sorted({row["size"] for row in rows})
     x = vega.quantity("size", t("train_texts"), axis={"values": sizes, "format": ",d", "grid": False}, scale=_LOG)
     y = vega.share("value", t(METRIC), rows)

@@ -43,7 +43,7 @@ def reliability(run: RunFiles, t: Words) -> Spec | None:
     }
     size: Spec = {"field": "n", "type": "quantitative", "legend": None, "scale": {"range": [40, 320]}}
     points = vega.points(x=x, y=y, size=size, color={"value": vega.SERIES[0]})
-    between = vega.interval("y", y, colour=vega.SERIES[0], x=x)
+    between = vega.interval("y", y, tint=vega.SERIES[0], x=x)
     columns = {"n": (t("texts"), COUNT), "confidence": (t("confidence"), PERCENT), "right": (t("share_right"), PERCENT)}
     rows = [vars(b) for b in bins]
     return vega.chart(

@@ -18,7 +18,7 @@ def balance(run: RunFiles, t: Words) -> Spec | None:
         return None
     labels = run.labels or list(run.report.get("labels", {}))
     order = [part_name(part, t) for part in parts]
-    x, y, tint = vega.quantity("rows", t("rows")), vega.name("label", labels), vega.colour("part", order)
+    x, y, tint = vega.quantity("rows", t("rows")), vega.name("label", labels), vega.color("part", order)
     bars: Spec = {"mark": "bar", "encoding": {"x": x, "y": y, "color": tint}}
     columns = {"label": (t("label"), ""), "part": (t("part"), ""), "rows": (t("rows"), COUNT)}
     return vega.chart(rows, columns, [bars], height=36 * len(labels), about=t("fig.balance.title"))

@@ -24,7 +24,7 @@ LONGEST = 600
 """characters of a text that are shown"""
 _MOST_ATTRIBUTED = 12
 _TINT = 0.45
-"""share of colour behind the strongest word: ink stays readable on it"""
+"""share of color behind the strongest word: ink stays readable on it"""
 _COUNTED = (
     "rows", "unusable", "exact_duplicates", "conflicting_texts", "near_duplicate_rows", "near_duplicate_clusters",
     "median_words", "longest_words", "median_characters", "longest_characters",
@@ -185,7 +185,7 @@ def _finding(found: Mapping[str, Any], texts: bool) -> dict[str, Any]:
 
 def _source(found: Mapping[str, Any]) -> dict[str, str]:
     names = ("name", "part", "format", "encoding", "sha256")
-    said = License.parse(found.get("licence"))
+    said = License.parse(found.get("license"))
     told = {"rows": count(found.get("rows")), "license": said.text or "", "commerce": said.commerce}
     return {name: str(found.get(name) or "") for name in names} | told
 

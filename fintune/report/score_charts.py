@@ -44,13 +44,13 @@ def per_class(run: RunFiles, t: Words) -> Spec | None:
         return None
     metrics = [t("precision"), t("recall"), t("f1")]
     y, offset = vega.name("label", run.labels), vega.name("metric", metrics)
-    tint = vega.colour("metric", metrics)
+    tint = vega.color("metric", metrics)
     x = vega.quantity("value", None, PERCENT, scale={"domain": [0, 1]})
     bars: Spec = {
         "mark": {"type": "bar", "opacity": 0.85},
         "encoding": {"x": x, "y": y, "yOffset": offset, "color": tint},
     }
-    layers = [bars, vega.interval("x", x, colour=vega.INK, y=y, yOffset=offset)]
+    layers = [bars, vega.interval("x", x, tint=vega.INK, y=y, yOffset=offset)]
     columns = {"label": (t("label"), ""), "metric": (t("metric"), ""), "value": (t("value"), PERCENT)}
     return vega.chart(
         rows, columns | vega.bounds(t), layers, height=64 * len(run.labels), about=t("fig.per_class.title")

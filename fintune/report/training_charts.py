@@ -31,7 +31,7 @@ def loss(run: RunFiles, t: Words) -> Spec | None:
     marks = vega.decades([row["value"] for row in rows])
     axis, scale = {"format": "~g", "values": marks}, {"type": "log", "nice": False}
     y = vega.quantity("value", t("loss.axis"), axis=axis, scale=scale)
-    tint = vega.colour("series", order, [vega.MUTED, *vega.SERIES], legend={"columns": 2})
+    tint = vega.color("series", order, [vega.MUTED, *vega.SERIES], legend={"columns": 2})
     columns = _columns(NUMBER, t)
     return vega.chart(rows, columns, _curves(rows, y, tint, t, bare=order[0]), height=220, about=t("fig.loss.title"))
 
@@ -45,7 +45,7 @@ def quality(run: RunFiles, t: Words) -> Spec | None:
     if not rows:
         return None
     y = vega.quantity("value", None, PERCENT, scale={"domain": vega.around([r["value"] for r in rows]), "nice": False})
-    tint = vega.colour("series", list(series.values()), legend={"columns": 2})
+    tint = vega.color("series", list(series.values()), legend={"columns": 2})
     kept: Spec = {
         "data": {"values": [{"epoch": line["epoch"]} for line in run.log if line.get("best")][-1:]},
         "mark": {"type": "rule", "color": vega.MUTED, "strokeDash": [2, 3]},
@@ -84,7 +84,7 @@ def _epochs(rows: Sequence[dict[str, Any]], t: Words) -> Spec:
 
 
 def _thinned(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """At most STEPS_SHOWN points, each the mean of its neighbours."""
+    """At most STEPS_SHOWN points, each the mean of its neighbors."""
     if not points:
         return []
     blocks = np.array_split(np.asarray(points, dtype=float), min(STEPS_SHOWN, len(points)))

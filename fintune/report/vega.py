@@ -1,4 +1,4 @@
-"""Building blocks of Vega-Lite charts: colours are the page's CSS variables, so a chart follows dark and light by itself.
+"""Building blocks of Vega-Lite charts: colors are the page's CSS variables, so a chart follows dark and light by itself.
 
 >>> chart(rows, {"label": ("Label", ""), "value": ("Accuracy", PERCENT)}, [bars(...)], height=120, about="Accuracy")
 """
@@ -65,9 +65,9 @@ def bounds(t: Callable[[str], str]) -> dict[str, tuple[str, str]]:
     return {"low": (t("low"), PERCENT), "high": (t("high"), PERCENT)}
 
 
-def colour(field: str, order: Sequence[str], colours: Sequence[str] = (), **more: Any) -> Spec:
-    """A colour for each of a few names."""
-    chosen = list(colours) or [SERIES[i % len(SERIES)] for i in range(len(order))]
+def color(field: str, order: Sequence[str], colors: Sequence[str] = (), **more: Any) -> Spec:
+    """A color for each of a few names."""
+    chosen = list(colors) or [SERIES[i % len(SERIES)] for i in range(len(order))]
     return {
         "field": field,
         "type": "nominal",
@@ -101,9 +101,9 @@ def line(**encoding: Any) -> Spec:
     return {"mark": {"type": "line", "strokeWidth": 1.75}, "encoding": encoding}
 
 
-def interval(along: str, axis: Spec, *, colour: str | None = None, **encoding: Any) -> Spec:
+def interval(along: str, axis: Spec, *, tint: str | None = None, **encoding: Any) -> Spec:
     """A rule from `low` to `high`, on an axis as the points beside it have it (else their scales would be merged)."""
-    mark: Spec = {"type": "rule", "strokeWidth": 1.5} | ({"color": colour} if colour else {})
+    mark: Spec = {"type": "rule", "strokeWidth": 1.5} | ({"color": tint} if tint else {})
     return {"mark": mark, "encoding": {along: axis | {"field": "low"}, f"{along}2": {"field": "high"}} | encoding}
 
 

@@ -101,7 +101,7 @@ def _run(place: Path) -> Facts:
         "task": config.task.name,
         "labels": list(data["report"]["labels"]),
         "data_fingerprint": data["fingerprint"],
-        "data_licences": _licences(data["sources"]),
+        "data_licenses": _licenses(data["sources"]),
         "commercial_use": commerce(data["sources"]),
         "trainable_parameters": environment.get("trainable_parameters"),
         "scores": {
@@ -112,7 +112,7 @@ def _run(place: Path) -> Facts:
     } | {f"adapter_{key}": value for key, value in _adapter(run.adapter).items() if key in ("sha256", "rank", "bytes")}
 
 
-def _licences(sources: Iterable[Mapping[str, Any]]) -> list[str]:
+def _licenses(sources: Iterable[Mapping[str, Any]]) -> list[str]:
     return sorted({str(license_of(source)) for source in sources})
 
 
@@ -120,7 +120,7 @@ def _export(place: Path) -> Facts:
     record, method = read_record(place), load(place / SETTINGS).method
     inner = next((sort.facts(place) for sort in (_MODEL, _GGUF, _CT2) if sort.fits(place)), {})
     data = [one for source in record["sources"] for one in source["data"]]
-    own = {"rank": getattr(method, "r", None), "licences": _licences(data), "commercial_use": commerce(data)}
+    own = {"rank": getattr(method, "r", None), "licenses": _licenses(data), "commercial_use": commerce(data)}
     found: Facts = record | own | {"model": inner}
     return found
 
@@ -188,7 +188,7 @@ def _model(place: Path) -> Facts:
         "vocabulary": config.get("vocab_size"),
         "parameters": sum(map(prod, shapes.values())),
         "bytes": sum(file.stat().st_size for file in place.glob("*.safetensors")),
-        "licence": family.licence if family else None,
+        "license": family.license if family else None,
         "sha256": joined(files),
         "files": files,
     }

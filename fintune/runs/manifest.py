@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from fintune.config.load import unchecked
 from fintune.errors import ConfigError, ModelError, RunError
-from fintune.runs.run import Run
+from fintune.runs.run import VERSION, Run
 from fintune.runtime.files import sha256
 from fintune.runtime.shell import typed
 from fintune.runtime.untrusted import parse_object, read_text
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from fintune.models import LoadedModel
 
 FILE = "manifest.json"
-VERSION = 2
 _DECIDE: dict[str, tuple[str, ...]] = {
     "train": ("objective",),
     "data": ("text_column", "label_column", "label_map", "redact"),
@@ -119,10 +118,7 @@ def _changes(run: Run, record: Manifest) -> Iterator[tuple[Path, str]]:
             yield run.folder / name, "was not there when the run was scored"
         elif files[name] != record.files[name]:
             yield run.folder / name, "not the file that was scored (sha256 differs)"
-    known = {
-        name: found for name, found in settings_of(config).items() if name in record.settings
-    }  # version 1 had no data
-    then, now = (dict(_flat(settings)) for settings in (record.settings, known))
+    then, now = (dict(_flat(settings)) for settings in (record.settings, settings_of(config)))
     for name in sorted(then.keys() | now.keys()):
         if then.get(name, _NONE) != now.get(name, _NONE):
             yield config, f"{name} is {_shown(now, name)}, and was {_shown(then, name)} when the run was scored"

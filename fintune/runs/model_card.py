@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fintune.data.quality.licenses import Commerce, license_of
-from fintune.models.references import licence_of
+from fintune.models.references import base_license
 from fintune.records import Claims, Scores
 from fintune.runs.run import Run
 from fintune.runtime.printable import markdown, markdown_code
@@ -66,14 +66,14 @@ what hangs on an answer is for a person to check.
 {report["rows"]:,} rows ({labels}); {report["exact_duplicates"]} exact duplicates dropped; {report["near_duplicate_rows"]} rows in
 {report["near_duplicate_clusters"]} near-duplicate clusters; split by {config.data.split.by}. Fingerprint `{data["fingerprint"]}`.
 
-| source | part | rows | licence |
+| source | part | rows | license |
 |---|---|---|---|
 {chr(10).join([*(_source(source) for source in data["sources"]), *words.others])}
 
 ## Limits
 
-It was measured on texts like those it was trained on; other sources, languages or times can score lower. The licences of
-base model and data apply to the adapter too. Base model: {licence_of(config.model.base) or "see its own card"}.
+It was measured on texts like those it was trained on; other sources, languages or times can score lower. The licenses of
+base model and data apply to the adapter too. Base model: {base_license(config.model.base) or "see its own card"}.
 
 ## What it is, to the byte
 

@@ -30,6 +30,8 @@ from fintune.runtime.shell import typed
 from fintune.runtime.untrusted import LARGEST_LIST, need_name, parse_object, read_bytes, read_text
 
 MARK = "INCOMPLETE"
+VERSION = 3
+"""of what a run's files hold; runs of an earlier one are refused"""
 T = TypeVar("T")
 
 
@@ -64,7 +66,21 @@ class Run:
                 f"{folder}: unfinished run: {read_bytes(run.folder / MARK).decode(errors='replace').strip()}",
                 hint=f"{kept} {onward}".strip(),
             )
+        run._need_this_version()
         return run
+
+    def _need_this_version(self) -> None:
+        """Refuse a run that an earlier FinTune made; what is damaged or newer is told where it is read."""
+        try:
+            version = parse_object(read_text(self.folder / "manifest.json")).get("version")
+            maker = parse_object(read_text(self.folder / "environment.json"))["packages"]["fintune"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return
+        if isinstance(version, int) and version < VERSION:
+            raise RunError(
+                f"{self.folder}: made by FinTune {maker}, whose runs this FinTune does not read",
+                hint=f"Train it again with this version, or open it with {maker}.",
+            )
 
     @property
     def adapter(self) -> Path:

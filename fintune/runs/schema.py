@@ -20,7 +20,7 @@ class _Source(_Part):
     sha256: str | None = None
     format: str | None = None
     encoding: str | None = None
-    licence: str | None = None
+    license: str | None = None
     rows: int = 0
 
 

@@ -1,7 +1,7 @@
 """Turns where threads share what a call rearranges: a model's modules, a tokenizer's settings, transformers itself while it loads.
 
 A forward pass exchanges parts of the model it runs through (head.py, last_block.py, trunk/), and modules may keep what they have
-seen (quantised layers, methods of one's own): each pass is one thread's. State of a call is handed down as arguments, never kept.
+seen (quantized layers, methods of one's own): each pass is one thread's. State of a call is handed down as arguments, never kept.
 
 >>> with turn(model):
 ...     logits = model(**inputs).logits

@@ -26,7 +26,7 @@ class Task(Protocol):
     labels: Sequence[str]
 
     def parse(self, row: Row) -> Example | Fault:
-        """A labelled row as an example; a Fault of kind "unknown-label" when the label is none of the task's."""
+        """A labeled row as an example; a Fault of kind "unknown-label" when the label is none of the task's."""
 
     def prompt(self, text: str) -> Prompt:
         """The question put to the model."""

@@ -59,7 +59,7 @@ def attached(config: RunConfig, base: "LoadedModel", encoded: Sequence[Encoded])
     set_seed(config.train.seed)
     tuned = replace(base, model=method.attach(base.model, options, base.kind))
     rows = shortcuts_of(config, base).rows
-    method.initialise(tuned.model, options, example_losses(tuned, encoded, config.train.seed, rows))
+    method.initialize(tuned.model, options, example_losses(tuned, encoded, config.train.seed, rows))
     return tuned
 
 

@@ -92,7 +92,7 @@ def _train_on(
 
 
 def _hooks(lines: list[dict[str, Any]], steps: int) -> "Hooks":
-    from fintune.training.loop.hooks import Hooks, Judgement
+    from fintune.training.loop.hooks import Hooks, Judgment
 
     def stop() -> bool:
         done.append(1)
@@ -100,7 +100,7 @@ def _hooks(lines: list[dict[str, Any]], steps: int) -> "Hooks":
 
     done: list[int] = []
     return Hooks(
-        judge=lambda epoch: Judgement(0.0, 0.0, {}),
+        judge=lambda epoch: Judgment(0.0, 0.0, {}),
         keep=lambda: None,
         log=lambda line: lines.append(dict(line)),
         should_stop=stop,

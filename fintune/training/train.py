@@ -41,7 +41,7 @@ from fintune.training.encode import encode, token_lengths
 if TYPE_CHECKING:
     from fintune.models import LoadedModel
     from fintune.models.shortcuts.shortcuts import Shortcuts
-    from fintune.training.loop.trainer import Hooks, Judgement
+    from fintune.training.loop.trainer import Hooks, Judgment
 
 
 def train(
@@ -142,7 +142,7 @@ def _settings(
 
 
 def _hooks(prepared: Prepared, tuned: "LoadedModel", run: Run, shortcuts: "Shortcuts") -> "Hooks":
-    from fintune.training.loop.trainer import Hooks, Judgement
+    from fintune.training.loop.trainer import Hooks, Judgment
 
     running = engine(prepared.config, tuned, shortcuts)
     train_part, validation = prepared.splits["train"], prepared.splits["validation"]
@@ -150,7 +150,7 @@ def _hooks(prepared: Prepared, tuned: "LoadedModel", run: Run, shortcuts: "Short
     chosen = np.random.default_rng(prepared.config.train.seed).permutation(len(train_part))[:count]
     sample = [train_part[i] for i in sorted(chosen.tolist())]
 
-    def judge(epoch: int) -> "Judgement":
+    def judge(epoch: int) -> "Judgment":
         tuned.model.eval()
         figures: dict[str, float] = {}
         for name, examples in (("train", sample), ("validation", validation)):
@@ -162,7 +162,7 @@ def _hooks(prepared: Prepared, tuned: "LoadedModel", run: Run, shortcuts: "Short
                 f"epoch {epoch}",
                 f"{name:<11}loss {loss:.4f} · perplexity {perplexity(loss):.3f} · accuracy {accuracy:.1%} · macro-F1 {f1:.1%}",
             )
-        return Judgement(figures["validation_macro_f1"], figures["validation_loss"], figures)
+        return Judgment(figures["validation_macro_f1"], figures["validation_loss"], figures)
 
     return Hooks(
         judge=judge,

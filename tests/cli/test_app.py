@@ -105,7 +105,7 @@ def test_evaluate_a_part_and_another_file(fin: Command, trained: fintune.Run, tm
     shown = fin("evaluate", trained.folder, "--data", tmp_path / "other.csv")
     assert "precision" in shown.out
     (tmp_path / "none.csv").write_text("text,label\n")
-    assert "no labelled texts" in fin("evaluate", trained.folder, "--data", tmp_path / "none.csv").err
+    assert "no labeled texts" in fin("evaluate", trained.folder, "--data", tmp_path / "none.csv").err
     wrong = fin("evaluate", trained.folder, "--split", "dev")
     assert (wrong.code, wrong.err.splitlines()[1]) == (2, "next:  Parts: train, validation, test.")
 
@@ -417,10 +417,10 @@ def test_texts_are_printed_whatever_the_locale(trained: fintune.Run) -> None:
 
 
 def test_an_output_is_never_the_file_that_is_read(fin: Command, trained: fintune.Run, tmp_path: Path) -> None:
-    path = tmp_path / "labelled.csv"
+    path = tmp_path / "labeled.csv"
     path.write_text("text,label\nA b +,positive\n")
     (tmp_path / "link.csv").symlink_to(path)
-    for place in (path, tmp_path / "link.csv", tmp_path / "." / "labelled.csv"):
+    for place in (path, tmp_path / "link.csv", tmp_path / "." / "labeled.csv"):
         result = fin("predict", trained.folder, "--file", path, "--output", place)
         assert (result.code, "is the file that is read" in result.err) == (2, True)
     assert path.read_text() == "text,label\nA b +,positive\n"

@@ -68,7 +68,7 @@ def world(tiny_causal: Path, tmp_path_factory: pytest.TempPathFactory) -> World:
     }
     settings["model"]["max_length"] = 256
     settings["train"]["epochs"] = 1
-    settings["data"]["licence"] = f"free{ORDER}|[x](http://evil.example)"
+    settings["data"]["license"] = f"free{ORDER}|[x](http://evil.example)"
     config = folder / f"run{ORDER}.yaml"
     config.write_text(json.dumps(settings))
     run = fintune.train(settings)

@@ -133,7 +133,7 @@ def test_everything_wrong_is_said_at_once(tiny_causal: Path, tmp_path: Path) -> 
     path.write_text(path.read_text() + "not json\n")
     found = examine(made, doubt=False)
     assert kinds(found) == {
-        "unknown-label": ("severe", 1), "unreadable": ("severe", 1), "licence": ("note", 1), "too-long": ("warning", 1),
+        "unknown-label": ("severe", 1), "unreadable": ("severe", 1), "license": ("note", 1), "too-long": ("warning", 1),
     }  # fmt: skip
     assert (found.report.rows, found.report.unusable, found.report.dropped) == (64, 2, {"exact-duplicates": 1})
     assert found.report.tokens["longest"] > 300

@@ -1,4 +1,4 @@
-"""From a config's files to examples: given parts, clean-up, faults and licences."""
+"""From a config's files to examples: given parts, clean-up, faults and licenses."""
 
 import json
 from pathlib import Path
@@ -62,7 +62,7 @@ def test_leaks_into_given_parts_are_told_and_dropped_when_asked(files: dict[str,
     prepared = prepare(load(files))
     assert len(prepared.splits["train"]) == 60
     assert [(d.id, d.text) for d in prepared.dropped] == [("leaky.jsonl:61", copied)]
-    assert [f.kind for f in prepared.report.findings] == ["licence"]
+    assert [f.kind for f in prepared.report.findings] == ["license"]
 
 
 def test_faults_stop_a_run_unless_they_are_dropped(files: dict[str, Any], tmp_path: Path) -> None:
@@ -103,9 +103,9 @@ def test_duplicates_stay_when_nobody_drops_them(files: dict[str, Any], tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("licence", "message"),
+    ("license", "message"),
     [
-        (None, "its licence is not said"),
+        (None, "its license is not said"),
         ("CC BY-NC-SA 3.0", "'CC BY-NC-SA 3.0' is not known to allow commercial use"),
         ("for non-commercial research", "'for non-commercial research' is not known to allow"),
         ("Not for commercial use", "not known to allow"),
@@ -114,36 +114,36 @@ def test_duplicates_stay_when_nobody_drops_them(files: dict[str, Any], tmp_path:
         ("Proprietary: ours", "not known to allow"),
         ("CC_BY_NC_SA", "'CC_BY_NC_SA' is not known to allow"),
         ("house rules", "'house rules' is not known to allow"),
-        ("unknown", "its licence is not said"),
-        (" ", "its licence is not said"),
-        ({"dev.jsonl": "CC0"}, "its licence is not said"),
+        ("unknown", "its license is not said"),
+        (" ", "its license is not said"),
+        ({"dev.jsonl": "CC0"}, "its license is not said"),
     ],
 )
-def test_commercial_use_needs_a_licence_that_allows_it(files: dict[str, Any], licence: Any, message: str) -> None:
-    files["data"] |= {"commercial": True, "licence": licence}
+def test_commercial_use_needs_a_license_that_allows_it(files: dict[str, Any], license: Any, message: str) -> None:
+    files["data"] |= {"commercial": True, "license": license}
     with pytest.raises(DataError, match=message):
         prepare(load(files))
 
 
-def test_licences_are_carried_along(files: dict[str, Any]) -> None:
+def test_licenses_are_carried_along(files: dict[str, Any]) -> None:
     files["data"] |= {
         "commercial": True,
-        "licence": {"train.jsonl": "MIT", "dev.jsonl": "CC0", "test.jsonl": "CC BY 4.0"},
+        "license": {"train.jsonl": "MIT", "dev.jsonl": "CC0", "test.jsonl": "CC BY 4.0"},
     }
-    assert [source["licence"] for source in prepare(load(files)).sources] == ["MIT", "CC0", "CC BY 4.0"]
+    assert [source["license"] for source in prepare(load(files)).sources] == ["MIT", "CC0", "CC BY 4.0"]
 
 
 @pytest.mark.parametrize(
-    "licence", ["MIT", "cc_by_4.0", "CC BY-SA 3.0", "Apache-2.0", "CC0-1.0", "granted: by contract of May 2024"]
+    "license", ["MIT", "cc_by_4.0", "CC BY-SA 3.0", "Apache-2.0", "CC0-1.0", "granted: by contract of May 2024"]
 )
-def test_licences_that_allow_commercial_use(files: dict[str, Any], licence: str) -> None:
-    files["data"] |= {"commercial": True, "licence": licence}
-    assert prepare(load(files)).sources[0]["licence"] == licence
+def test_licenses_that_allow_commercial_use(files: dict[str, Any], license: str) -> None:
+    files["data"] |= {"commercial": True, "license": license}
+    assert prepare(load(files)).sources[0]["license"] == license
 
 
-def test_a_licence_for_no_source_is_refused(files: dict[str, Any]) -> None:
-    files["data"] |= {"licence": {"trian.jsonl": "MIT"}}
-    with pytest.raises(DataError, match=r"data\.licence: no source is called 'trian\.jsonl'") as caught:
+def test_a_license_for_no_source_is_refused(files: dict[str, Any]) -> None:
+    files["data"] |= {"license": {"trian.jsonl": "MIT"}}
+    with pytest.raises(DataError, match=r"data\.license: no source is called 'trian\.jsonl'") as caught:
         prepare(load(files))
     assert caught.value.hint == "Did you mean 'train.jsonl'?"
 

@@ -44,7 +44,7 @@ def test_without_texts_the_run_is_explained_and_the_file_written(fin: Command, c
     assert least.id in {one["id"] for one in found}
     for one in found:
         assert f"{one['probability']:.3f}  {one['text']}" in result.out
-    assert "\x1b" not in result.out, "piped: no colours"
+    assert "\x1b" not in result.out, "piped: no colors"
 
 
 def test_a_file_of_texts(fin: Command, copied: fintune.Run, tmp_path: Path) -> None:
@@ -78,10 +78,10 @@ def test_line_ends_of_other_scripts_do_not_break_predictions(copied: fintune.Run
     assert copied.predictions("test", "oracle") == [odd]
 
 
-def test_words_for_and_against_are_coloured_and_the_strongest_written_out() -> None:
+def test_words_for_and_against_are_colored_and_the_strongest_written_out() -> None:
     words = [Word("loss", -0.1), Word("loss", 0.0), Word("narrowed", 0.6), Word("by", 0.01)]
     line, below = attributions([Attribution("1", "A loss, loss narrowed by", "positive", 0.97, words)])
     assert line.plain == "positive  0.970  A loss, loss narrowed by"
-    coloured = [(line.plain[s.start : s.end], s.start, s.style) for s in line.spans]
-    assert coloured == [("loss", 19, "red"), ("narrowed", 30, "bold green")]
+    colored = [(line.plain[s.start : s.end], s.start, s.style) for s in line.spans]
+    assert colored == [("loss", 19, "red"), ("narrowed", 30, "bold green")]
     assert below.plain.strip().split("  ") == ["narrowed +0.600", "loss -0.100", "by +0.010", "loss +0.000"]

@@ -1,4 +1,4 @@
-"""A file of any size is labelled in order; a killed job goes on without loss or doubles, to the same bytes."""
+"""A file of any size is labeled in order; a killed job goes on without loss or doubles, to the same bytes."""
 
 import contextlib
 import json
@@ -92,7 +92,7 @@ def test_an_interrupted_job_goes_on_to_the_same_bytes(
         file.write(torn)
     rest = Interrupted(model, chunks=100)
     monkeypatch.setattr(bulk, "load", lambda run, **_: rest)
-    assert predict_file(trained, str(table), output).labelled == ROWS
+    assert predict_file(trained, str(table), output).labeled == ROWS
     assert (interrupted.texts, rest.texts) == (16, ROWS - 16)
     assert output.read_bytes() == whole.read_bytes()
     assert not partial.exists()
@@ -138,7 +138,7 @@ def test_records_that_cannot_be_read_go_to_a_file_of_their_own(trained: fintune.
     path.write_text('{"text": "a +"}\n{"text": 3}\nnot json\n{"text": " "}\n{"text": "b -"}\n')
     output = tmp_path / "out.jsonl"
     done = predict_file(trained, str(path), output)
-    assert (done.labelled, done.unreadable) == (2, 3)
+    assert (done.labeled, done.unreadable) == (2, 3)
     assert [line["id"] for line in lines(output)] == ["in.jsonl:1", "in.jsonl:5"]
     assert done.errors == tmp_path / "out.jsonl.errors.jsonl"
     assert [(line["id"], line["error"][:20]) for line in lines(done.errors)] == [
@@ -152,12 +152,12 @@ def test_records_that_cannot_be_read_go_to_a_file_of_their_own(trained: fintune.
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet", "jsonl"])
-def test_when_no_record_can_be_labelled_the_columns_still_stand(
+def test_when_no_record_can_be_labeled_the_columns_still_stand(
     trained: fintune.Run, tmp_path: Path, suffix: str
 ) -> None:
     path, output = tmp_path / "in.jsonl", tmp_path / f"out.{suffix}"
     path.write_text('{"text": 3}\n')
-    assert predict_file(trained, str(path), output).labelled == 0
+    assert predict_file(trained, str(path), output).labeled == 0
     if suffix == "csv":
         assert output.read_text() == "id,label,confidence,p_negative,p_neutral,p_positive,text\n"
     elif suffix == "parquet":
@@ -169,7 +169,7 @@ def test_a_file_of_which_the_rest_is_unread_says_so(trained: fintune.Run, tmp_pa
     path = tmp_path / "in.json"
     path.write_text('[{"text": "a +"}, {"text": "b" - "c"}, {"text": "d +"}]')
     done = predict_file(trained, str(path), tmp_path / "out.csv")
-    assert (done.labelled, done.unreadable, done.rest_unread) == (1, 1, True)
+    assert (done.labeled, done.unreadable, done.rest_unread) == (1, 1, True)
 
 
 def test_nobody_elses_file_is_taken_for_a_list_of_errors(trained: fintune.Run, tmp_path: Path) -> None:
@@ -207,7 +207,7 @@ def test_mistakes_are_found_before_the_model_loads(
 def test_two_processes_never_write_one_output(trained: fintune.Run, table: Path) -> None:
     with FileLock(table.with_name("..out.csv.partial.lock")), pytest.raises(RunError, match="another process"):
         predict_file(trained, str(table), table.with_name("out.csv"))
-    assert predict_file(trained, str(table), table.parent / "new" / "out.csv").labelled == ROWS, "a folder is made"
+    assert predict_file(trained, str(table), table.parent / "new" / "out.csv").labeled == ROWS, "a folder is made"
 
 
 def test_kill_9_and_again(trained: fintune.Run, tmp_path: Path) -> None:
@@ -250,7 +250,7 @@ def test_a_workbook_damaged_half_way_leaves_nothing_but_what_can_be_gone_on_with
 
 @pytest.mark.usefixtures("small_chunks")
 @pytest.mark.parametrize(("chunks", "kept"), [(0, []), (2, [".out.csv.partial"])])
-def test_a_failure_keeps_only_what_is_labelled(
+def test_a_failure_keeps_only_what_is_labeled(
     trained: fintune.Run, table: Path, monkeypatch: pytest.MonkeyPatch, chunks: int, kept: list[str]
 ) -> None:
     read = bulk.records
@@ -266,7 +266,7 @@ def test_a_failure_keeps_only_what_is_labelled(
     with listening(told.append), pytest.raises(DataError, match="damaged"):
         predict_file(trained, str(table), table.with_name("out.csv"))
     assert sorted(path.name for path in table.parent.iterdir() if not path.name.endswith(".lock")) == [*kept, "in.csv"]
-    note = "16 records are labelled: the same command goes on from there"
+    note = "16 records are labeled: the same command goes on from there"
     assert [event.note for event in told if event.note == note] == [note] * len(kept)
 
 
@@ -277,7 +277,7 @@ def test_texts_of_many_lines_are_told_where_nothing_tells_them_from_rows(trained
     (tmp_path / "a.csv").write_text("\n".join(["text", *rows]) + "\n")
     told: list[Progress] = []
     with listening(told.append):
-        assert predict_file(trained, str(tmp_path / "a.csv"), tmp_path / "out.csv").labelled == 12
+        assert predict_file(trained, str(tmp_path / "a.csv"), tmp_path / "out.csv").labeled == 12
     assert [event.note for event in told if "warning: texts of more than 10 lines: 1, the first a.csv:4" in event.note]
 
 

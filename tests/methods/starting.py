@@ -30,7 +30,7 @@ def started(model: Path, *, seed: int = 0, dtype: str = "auto", **options: Any) 
     chosen = LoraOptions(**({"r": 4, "lora_dropout": 0.0} | options)).resolved(loaded.tokenizer)
     set_seed(seed)
     tuned = replace(loaded, model=METHODS["lora"].attach(loaded.model, chosen, loaded.kind))
-    METHODS["lora"].initialise(tuned.model, chosen, example_losses(tuned, encoded_rows(loaded, EXAMPLES), seed))
+    METHODS["lora"].initialize(tuned.model, chosen, example_losses(tuned, encoded_rows(loaded, EXAMPLES), seed))
     return tuned
 
 

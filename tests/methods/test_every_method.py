@@ -42,7 +42,7 @@ def attached(name: str, model: Path, **options: Any) -> LoadedModel:
     chosen = method.options(**(OPTIONS.get(name, {}) | options)).resolved(loaded.tokenizer)
     set_seed(0)
     tuned = replace(loaded, model=method.attach(loaded.model, chosen, loaded.kind))
-    method.initialise(tuned.model, chosen, example_losses(tuned, encoded_rows(tuned, 12), 0))
+    method.initialize(tuned.model, chosen, example_losses(tuned, encoded_rows(tuned, 12), 0))
     return tuned
 
 
@@ -173,7 +173,7 @@ def test_activations_computed_again_change_nothing(name: str, model: Path, tmp_p
     )
 
 
-@pytest.mark.parametrize("name", [n for n, method in METHODS.items() if method.only or not method.quantised])
+@pytest.mark.parametrize("name", [n for n, method in METHODS.items() if method.only or not method.quantized])
 def test_a_base_model_it_does_not_go_with_is_refused_before_weights_load(
     name: str, tiny_config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

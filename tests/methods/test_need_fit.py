@@ -27,7 +27,7 @@ def no_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fintune.models.load_model", load)
 
 
-@pytest.mark.parametrize("name", [name for name, method in METHODS.items() if not method.quantised])
+@pytest.mark.parametrize("name", [name for name, method in METHODS.items() if not method.quantized])
 @pytest.mark.parametrize("quantization", ["nf4", "int8"])
 def test_weights_in_few_bits_do_not_train(name: str, quantization: str, tiny_config: dict[str, Any]) -> None:
     config = tiny_config | {"method": {"name": name}}

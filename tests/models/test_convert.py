@@ -42,7 +42,7 @@ def test_a_gguf_comes_back_as_the_model_it_was_made_from(tmp_path: Path, fin: An
     assert again.tokenizer("Alvex !! ü").input_ids == loaded.tokenizer("Alvex !! ü").input_ids
 
 
-def test_a_t5_in_gguf_comes_back_with_its_gate_its_head_and_its_normalisation(tmp_path: Path) -> None:
+def test_a_t5_in_gguf_comes_back_with_its_gate_its_head_and_its_normalization(tmp_path: Path) -> None:
     model = save("flan-t5", tmp_path / "model")
     unigram_tokenizer().save_pretrained(model)
     loaded = load_model(str(model), device="cpu")

@@ -110,7 +110,7 @@ def test_listing_says_what_is_at_hand(cache: Path, tmp_path: Path, monkeypatch: 
     assert listed() == {"embedded": "converted", "embedded-seq2seq": later}
     embedded_folder("embedded-seq2seq")
     assert set(listed().values()) == {"converted"}
-    assert all("Gemma Terms" in row["licence"] for row in listing.models_at_hand())
+    assert all("Gemma Terms" in row["license"] for row in listing.models_at_hand())
 
 
 @pytest.mark.slow

@@ -95,7 +95,7 @@ def test_the_decoder_without_its_encoder_is_the_source(gemma: Path, made: Path, 
 
 
 def test_the_encoders_window_reaches_half_to_either_side(made: Path) -> None:
-    """One token is changed: a block of local attention passes it on to neighbours within half the window."""
+    """One token is changed: a block of local attention passes it on to neighbors within half the window."""
     model = AutoModelForSeq2SeqLM.from_pretrained(made).eval()
     encoder = model.get_encoder().text_model
     encoder.config.num_hidden_layers = 1  # the first block alone, a local one

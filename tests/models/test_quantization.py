@@ -33,7 +33,7 @@ def test_parameters_are_counted_as_if_in_full(quantization: str, tmp_path: Path)
 
 
 @pytest.mark.parametrize("quantization", ["none", "int8"])
-def test_scales_are_quantised_in_4_bits_alone(quantization: str) -> None:
+def test_scales_are_quantized_in_4_bits_alone(quantization: str) -> None:
     with pytest.raises(ConfigError, match=f"goes with quantization: nf4, not {quantization}"):
         load({"model": {"quantization": quantization, "double_quantization": True}})
 
@@ -48,7 +48,7 @@ def test_loftq_makes_up_for_what_4_bits_lose(tmp_path: Path) -> None:
     base = load_model(str(folder), device="cpu", quantization="nf4")
     method = METHODS["loftq"]
     model = method.attach(base.model, method.options(r=16), base.kind)
-    method.initialise(model, method.options(r=16), [])
+    method.initialize(model, method.options(r=16), [])
     seen = 0
     for name, layer in model.requires_grad_(False).named_modules():
         if not hasattr(layer, "lora_A") or not hasattr(layer.get_base_layer().weight, "quant_state"):
@@ -65,7 +65,7 @@ def test_loftq_makes_up_for_what_4_bits_lose(tmp_path: Path) -> None:
     assert seen == 8
 
 
-FITTING = [name for name, method in METHODS.items() if method.quantised and method.trains]
+FITTING = [name for name, method in METHODS.items() if method.quantized and method.trains]
 
 
 @pytest.mark.parametrize("name", FITTING)
@@ -95,7 +95,7 @@ def test_methods_of_each_sort_train_on_8_bits(name: str, rows_file: Path, tmp_pa
         assert other.probabilities == pytest.approx(one.probabilities, abs=1e-4)
 
 
-def test_the_scales_of_4_bits_are_quantised_on_request(tmp_path: Path) -> None:
+def test_the_scales_of_4_bits_are_quantized_on_request(tmp_path: Path) -> None:
     folder = save("llama", tmp_path / "model", hidden_size=64, intermediate_size=128, num_key_value_heads=2)
     for double in (False, True):
         model = load_model(str(folder), device="cpu", quantization="nf4", double=double).model

@@ -67,7 +67,7 @@ def data_of(n: int) -> dict[str, Any]:
         "ids": {"test": []},
         "sources": [
             {"path": "rows.csv", "name": "rows.csv", "part": "train", "rows": n, "format": "csv", "encoding": "utf-8",
-             "licence": None, "sha256": "ab" * 32}
+             "license": None, "sha256": "ab" * 32}
         ],
         "report": {
             "rows": n,

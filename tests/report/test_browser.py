@@ -90,13 +90,13 @@ def test_the_language_changes_page_and_charts(page: Any) -> None:
 
 
 def test_the_theme_changes_paper_and_charts(page: Any) -> None:
-    def colours() -> tuple[str, str]:
+    def colors() -> tuple[str, str]:
         paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
         return paper, page.locator(f"{LENGTHS} .mark-rect path").last.evaluate("e => getComputedStyle(e).fill")
 
-    assert colours() == ("rgb(252, 251, 248)", "rgb(42, 95, 148)")
+    assert colors() == ("rgb(252, 251, 248)", "rgb(42, 95, 148)")
     page.click("#theme")
-    assert colours() == ("rgb(20, 23, 27)", "rgb(119, 174, 226)")
+    assert colors() == ("rgb(20, 23, 27)", "rgb(119, 174, 226)")
 
 
 def test_the_system_decides_the_theme_first(browser: Any, page_file: Path) -> None:
@@ -181,8 +181,8 @@ def contrast(one: str, other: str) -> float:
     return (bright + 0.05) / (dark + 0.05)
 
 
-def luminance(colour: str) -> float:
+def luminance(color: str) -> float:
     """Relative luminance of #rrggbb (WCAG 2.2)."""
-    parts = [int(colour.strip()[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    parts = [int(color.strip()[i : i + 2], 16) / 255 for i in (1, 3, 5)]
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]

@@ -72,7 +72,7 @@ def test_every_chart_of_a_whole_run_is_there_in_both_languages(run: Run) -> None
 )
 def test_a_license_says_what_it_means_for_commercial_use(run: Run, text: str | None, shown: str) -> None:
     data = run.data()
-    run.write_json("data.json", data | {"sources": [data["sources"][0] | {"licence": text}]})
+    run.write_json("data.json", data | {"sources": [data["sources"][0] | {"license": text}]})
     page = write_report([run.folder]).read_text().replace("<br>", " ").replace("</td><td>", " ")
     run.folder.joinpath("plain.html").write_text(page)
     assert shown in plain(run.folder / "plain.html")

@@ -21,17 +21,17 @@ from tests.tiny import config_for
 def run(rows_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("inspect 看")
     config = config_for(save("llama", folder / "model"), rows_file, folder) | {"method": {"name": "lora", "r": 3}}
-    run = fintune.train(config, ["train.epochs=1", "evaluation.baselines=[]", "data.licence=CC BY-NC-SA 3.0"])
+    run = fintune.train(config, ["train.epochs=1", "evaluation.baselines=[]", "data.license=CC BY-NC-SA 3.0"])
     for name, dtype in {"merged": None, "gguf": "q8_0", "ctranslate2": "int8", "state-dict": None}.items():
         export(run, name, dtype=dtype, allow_loss=True)
     return run
 
 
-def test_a_run_says_method_base_data_and_licence(run: Run, fin: Any) -> None:
+def test_a_run_says_method_base_data_and_license(run: Run, fin: Any) -> None:
     found = json.loads(fin("inspect", run.folder, "--json").out)
     assert (found["kind"], found["method"], found["adapter_rank"]) == ("run", "lora", 3)
     assert found["data_fingerprint"] == run.data()["fingerprint"]
-    assert (found["data_licences"], found["commercial_use"]) == (["CC BY-NC-SA 3.0"], "forbids")
+    assert (found["data_licenses"], found["commercial_use"]) == (["CC BY-NC-SA 3.0"], "forbids")
     assert found["exports"] == ["ctranslate2-int8", "gguf-q8_0", "merged", "state-dict"]
     shown = fin("inspect", run.folder).out
     assert "CC BY-NC-SA 3.0" in shown
@@ -46,7 +46,7 @@ def test_an_export_says_how_it_was_proved(name: str, run: Run) -> None:
     assert found["kind"] == "export"
     assert found["texts"] == record["texts"] == 9
     assert found["files"] == record["files"]
-    assert (found["method"], found["rank"], found["licences"]) == ("lora", 3, ["CC BY-NC-SA 3.0"])
+    assert (found["method"], found["rank"], found["licenses"]) == ("lora", 3, ["CC BY-NC-SA 3.0"])
     assert found["commercial_use"] == "forbids"
     card = (place / "README.md").read_text()
     assert "**Not for commercial use**: trained on rows.jsonl (CC BY-NC-SA 3.0)" in card

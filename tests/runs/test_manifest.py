@@ -9,10 +9,8 @@ from typing import Any
 import pytest
 from safetensors.torch import load_file, save_file
 
-from fintune.errors import RunError
 from fintune.export.export import export
 from fintune.runs.inspect_path import inspect
-from fintune.runs.manifest import need_unchanged
 from fintune.runs.run import Run
 
 
@@ -129,13 +127,12 @@ def test_an_export_made_with_other_settings_is_no_engine_of_the_run(run: Run, fi
     assert (result.code, "made with other settings than the run has now" in result.err) == (2, True)
 
 
-def test_a_record_of_version_1_knows_nothing_of_data(run: Run) -> None:
+def test_a_run_of_an_earlier_version_is_refused_by_that_version(run: Run, fin: Any) -> None:
     record = json.loads((run.folder / "manifest.json").read_text())
-    del record["settings"]["data"]
-    (run.folder / "manifest.json").write_text(json.dumps(record | {"version": 1}))
-    assert need_unchanged(run).version == 1
-    _setting("text_column: text", "text_column: label")(run)
-    assert need_unchanged(run).version == 1
-    _setting("lora_alpha: 8", "lora_alpha: 9")(run)
-    with pytest.raises(RunError, match=r"method\.lora_alpha is 9"):
-        need_unchanged(run)
+    (run.folder / "manifest.json").write_text(json.dumps(record | {"version": 2}))
+    made = json.loads((run.folder / "environment.json").read_text())
+    made["packages"]["fintune"] = "0.1.0"
+    (run.folder / "environment.json").write_text(json.dumps(made))
+    result = fin("predict", run.folder, "Alvex +")
+    assert (result.code, "made by FinTune 0.1.0, whose runs this FinTune does not read" in result.err) == (2, True)
+    assert "Train it again" in result.err

@@ -20,7 +20,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 def _card(run: Run, *licenses: str | None) -> str:
     data: dict[str, Any] = run.data()
-    data["sources"] = [data["sources"][0] | {"name": f"{i}.csv", "licence": text} for i, text in enumerate(licenses)]
+    data["sources"] = [data["sources"][0] | {"name": f"{i}.csv", "license": text} for i, text in enumerate(licenses)]
     run.write_json("data.json", data | {"task": "sentiment"})
     return model_card(run)
 

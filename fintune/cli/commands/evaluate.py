@@ -22,7 +22,7 @@ def evaluate(
     context: typer.Context,
     run: Source,
     split: Annotated[str, typer.Option(help="Part of the run's own data: train, validation or test.")] = "test",
-    data: Annotated[str | None, typer.Option(help="Score another labelled file instead; nothing is stored.")] = None,
+    data: Annotated[str | None, typer.Option(help="Score another labeled file instead; nothing is stored.")] = None,
     name: Format = None,
     encoding: Encoding = None,
     engine: EngineName = "torch",
@@ -40,7 +40,7 @@ def evaluate(
     code: Code = None,
     debug: Debug = False,
 ) -> None:
-    """Score a run on one of its parts or on a labelled file, an export or an adapter on a file; another engine's scores are not stored."""
+    """Score a run on one of its parts or on a labeled file, an export or an adapter on a file; another engine's scores are not stored."""
     from fintune.evaluation.score import score_anew, score_file, score_part
     from fintune.inference.open import called, open_trained
     from fintune.runs.run import Run
@@ -64,7 +64,7 @@ def evaluate(
             found = score_part(opened, split, running=_running(opened, engine))
         else:
             raise RunError(
-                f"{run}: {called(opened)}, and no data in it", hint="Score it on a labelled file: --data FILE."
+                f"{run}: {called(opened)}, and no data in it", hint="Score it on a labeled file: --data FILE."
             )
     if as_json:
         print_json(_plain(found))

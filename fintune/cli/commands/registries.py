@@ -70,7 +70,7 @@ def inspect(
     code: Code = None,
     debug: Debug = False,
 ) -> None:
-    """Show what a path holds: base, method, ranks, sizes, hashes, data, licences; no weights are loaded."""
+    """Show what a path holds: base, method, ranks, sizes, hashes, data, licenses; no weights are loaded."""
     from fintune.runs.adapter_store import place_of
     from fintune.runs.inspect_path import inspect as read
     from fintune.runs.inspect_path import lines

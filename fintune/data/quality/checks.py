@@ -12,7 +12,7 @@ from fintune.data.quality.duplicates import PREFILTER_FROM, nearest, prefiltered
 from fintune.data.quality.findings import SHOWN, Finding, finding, share_level
 from fintune.data.quality.material import Material
 from fintune.data.quality.reaching import cause
-from fintune.data.quality.text import is_dictionary, is_header, is_mojibake, normalised, parses
+from fintune.data.quality.text import is_dictionary, is_header, is_mojibake, normalized, parses
 from fintune.records import BESIDE
 
 MANY_LINES = 10
@@ -66,9 +66,9 @@ def _encoding(m: Material) -> list[Finding]:
     return finding("encoding", "warning", message, [str(source["name"]) for source in guessed])
 
 
-def _licence(m: Material) -> list[Finding]:
-    unsaid = [str(source["name"]) for source in m.sources if source["licence"] is None]
-    return finding("licence", "note", "sources without a licence: {n}; set data.licence", unsaid)
+def _license(m: Material) -> list[Finding]:
+    unsaid = [str(source["name"]) for source in m.sources if source["license"] is None]
+    return finding("license", "note", "sources without a license: {n}; set data.license", unsaid)
 
 
 def _label_map(m: Material) -> list[Finding]:
@@ -128,9 +128,9 @@ def _overlaps(m: Material) -> list[Finding]:
     found: list[Finding] = []
     names = list(m.parts)
     for i, name in enumerate(names):
-        texts = {normalised(e.text) for e in m.parts[name]} - {""}
+        texts = {normalized(e.text) for e in m.parts[name]} - {""}
         for other in names[i + 1 :]:
-            rows = [e.id for e in m.parts[other] if normalised(e.text) in texts]
+            rows = [e.id for e in m.parts[other] if normalized(e.text) in texts]
             message = f"rows of {other} that stand in {name} too, word by word: {{n}}{_REMEDY if m.given else ''}"
             found += finding("overlap", "severe", message, rows)
     return found
@@ -200,7 +200,7 @@ CHECKS: dict[str, Callable[[Material], list[Finding]]] = {
     "many-lines": _many_lines,
     "mojibake": _mojibake,
     "encoding": _encoding,
-    "licence": _licence,
+    "license": _license,
     "label-map": _label_map,
     "label-dictionaries": _dictionaries,
     "exact-duplicates": _exact,

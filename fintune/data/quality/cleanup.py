@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from fintune.data.quality.duplicates import clusters
-from fintune.data.quality.text import is_header, is_mojibake, normalised
+from fintune.data.quality.text import is_header, is_mojibake, normalized
 from fintune.records import Example
 
 
@@ -44,7 +44,7 @@ def _exact_duplicates(examples: Sequence[Example]) -> dict[int, str]:
 
 
 def _conflicts(examples: Sequence[Example]) -> dict[int, str]:
-    keys = [normalised(e.text) for e in examples]
+    keys = [normalized(e.text) for e in examples]
     labels = conflicts(examples, keys)
     return {i: f"its text has the labels {', '.join(sorted(labels[k]))}" for i, k in enumerate(keys) if k in labels}
 
@@ -95,7 +95,7 @@ def clean(examples: Sequence[Example], kinds: Sequence[str]) -> tuple[list[Examp
 
 
 def conflicts(examples: Sequence[Example], keys: Sequence[str]) -> dict[str, set[str]]:
-    """The labels of each text that has several; `keys` are normalised texts, so that case and punctuation do not count.
+    """The labels of each text that has several; `keys` are normalized texts, so that case and punctuation do not count.
 
     Texts of punctuation alone (key "") are not compared.
     """

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
 from fintune.data.quality.duplicates import twins
-from fintune.data.quality.text import normalised
+from fintune.data.quality.text import normalized
 from fintune.records import Example
 
 Parts = Mapping[str, Sequence[Example]]
@@ -38,7 +38,7 @@ class Leaks:
 
 
 def leaks(parts: Parts, conflicting: Collection[str] = (), *, searched: bool) -> dict[str, Leaks]:
-    """Of every part but train; `conflicting`: normalised texts that bear several labels.
+    """Of every part but train; `conflicting`: normalized texts that bear several labels.
 
     `searched`: look for near-duplicates too; without, only texts that are equal word by word are found.
     """
@@ -48,12 +48,12 @@ def leaks(parts: Parts, conflicting: Collection[str] = (), *, searched: bool) ->
             continue
         before = [other for other in _BEFORE if other != name and other in parts]
         ids = {other: stands_in(part, parts[other], searched=searched) for other in before}
-        found[name] = Leaks(**ids, conflicts=[e.id for e in part if normalised(e.text) in conflicting])
+        found[name] = Leaks(**ids, conflicts=[e.id for e in part if normalized(e.text) in conflicting])
     return found
 
 
 def stands_in(examples: Sequence[Example], others: Sequence[Example], *, searched: bool = True) -> list[str]:
     """Ids of the examples whose text stands among the others, word by word or, where `searched`, nearly so."""
-    words = {normalised(e.text) for e in others} - {""}
+    words = {normalized(e.text) for e in others} - {""}
     near = twins([e.text for e in examples], [e.text for e in others]).tolist() if searched else [False] * len(examples)
-    return [e.id for e, twin in zip(examples, near, strict=True) if twin or normalised(e.text) in words]
+    return [e.id for e, twin in zip(examples, near, strict=True) if twin or normalized(e.text) in words]

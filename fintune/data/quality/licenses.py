@@ -68,7 +68,7 @@ class License:
 
 def license_of(source: Mapping[str, Any]) -> License:
     """Of a source as data.json and verification.json name it."""
-    return License.parse(source["licence"])
+    return License.parse(source["license"])
 
 
 def commerce(sources: Iterable[Mapping[str, Any]]) -> Commerce:

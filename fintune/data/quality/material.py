@@ -13,7 +13,7 @@ from fintune.data.labels import Applied
 from fintune.data.quality.cleanup import Dropped, conflicts
 from fintune.data.quality.leaks import Leaks, leaks
 from fintune.data.quality.reaching import parted
-from fintune.data.quality.text import normalised
+from fintune.data.quality.text import normalized
 from fintune.records import Example, Fault
 
 Parts = Mapping[str, Sequence[Example]]
@@ -84,8 +84,8 @@ class Material:
 
     @cached_property
     def conflicts(self) -> dict[str, str]:
-        """The first row of each text that bears several labels, by its normalised text."""
-        keys = [normalised(e.text) for e in self.kept]
+        """The first row of each text that bears several labels, by its normalized text."""
+        keys = [normalized(e.text) for e in self.kept]
         several = conflicts(self.kept, keys)
         first: dict[str, str] = {}
         for e, key in zip(self.kept, keys, strict=True):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from fintune.data.quality.duplicates import twins
 from fintune.data.quality.findings import Finding, share_level
-from fintune.data.quality.text import normalised
+from fintune.data.quality.text import normalized
 from fintune.records import Row
 
 _TEMPLATE = 15
@@ -41,7 +41,7 @@ class Against:
 def compare(here: Sequence[Row], there: Sequence[Row], other: str) -> Against:
     """Compare the rows of two files; labels may be missing."""
     bare, bare_there = (without_template([row.text for row in rows]) for rows in (here, there))
-    mine, theirs = [normalised(text) for text in bare], [normalised(text) for text in bare_there]
+    mine, theirs = [normalized(text) for text in bare], [normalized(text) for text in bare_there]
     labels_there: dict[str, set[str]] = {}
     for row, text in zip(there, theirs, strict=True):
         if row.label is not None:

@@ -96,7 +96,7 @@ def find(text: str, kinds: Collection[str] = KINDS) -> list[Hit]:
 
 
 def redact(text: str, kinds: Collection[str] = KINDS) -> str:
-    """The text with `[EMAIL]` and the like for each hit, repeated while there are any: one can hide its neighbour."""
+    """The text with `[EMAIL]` and the like for each hit, repeated while there are any: one can hide its neighbor."""
     while hits := find(text, kinds):
         stops = [0, *(hit.stop for hit in hits)]
         kept = [f"{text[stop : hit.start]}[{hit.kind.upper()}]" for stop, hit in zip(stops, hits, strict=False)]

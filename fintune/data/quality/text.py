@@ -18,7 +18,7 @@ _UNSPACED = re.compile(
 _DICTIONARY = re.compile(r"\s*[{\[].*[}\]]\s*", re.DOTALL)
 
 
-def normalised(text: str) -> str:
+def normalized(text: str) -> str:
     """Words after NFKC and case folding, one blank between them; of a text without words its symbols (emoji), no punctuation."""
     plain = text if text.isascii() else unicodedata.normalize("NFKC", text)
     words = _NO_WORD.sub(" ", plain.casefold()).strip()
@@ -32,7 +32,7 @@ def lacks_blanks(texts: Sequence[str]) -> bool:
 
 
 def is_mojibake(text: str) -> bool:
-    """Replacement characters, or sequences that UTF-8 read as another encoding leaves (ftfy's judgement of badness)."""
+    """Replacement characters, or sequences that UTF-8 read as another encoding leaves (ftfy's judgment of badness)."""
     if text.isascii():
         return False
     if "\ufffd" in text or _BOX_DRAWING.search(text):

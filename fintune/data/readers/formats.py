@@ -16,7 +16,7 @@ __all__ = ["FORMATS", "Broken", "Columns", "Format", "Opening"]
 
 @dataclass(frozen=True)
 class Format:
-    """How a kind of file is recognised and read."""
+    """How a kind of file is recognized and read."""
 
     name: str
     summary: str
@@ -44,7 +44,7 @@ FORMATS: dict[str, Format] = {
         Format("parquet", "Parquet", (".parquet",), tables.read_parquet, None, need="pyarrow"),
         Format("xlsx", "Excel; `book.xlsx#Sheet2`, else the first sheet", (".xlsx",), tables.read_xlsx, None, parts=True, need="openpyxl"),
         Format("phrasebank", "`sentence@label` a line, as Financial PhraseBank has it", (), plain_text.read_phrasebank, "latin-1", False),
-        Format("lines", "one unlabelled text a line (predict only)", (".txt",), plain_text.read_lines, "utf-8-sig", False),
+        Format("lines", "one unlabeled text a line (predict only)", (".txt",), plain_text.read_lines, "utf-8-sig", False),
         Format("saved", "a folder that `datasets` saved; `folder#split`", (), hub_datasets.read_saved, None, parts=True, need="datasets"),
         Format(
             "hub",

@@ -21,7 +21,7 @@ def read_phrasebank(path: Path, opening: Opening) -> Iterator[tuple[int, Fields 
 
 
 def read_lines(path: Path, opening: Opening) -> Iterator[tuple[int, Fields | Broken]]:
-    """Plain text, one unlabelled text a line (for predicting)."""
+    """Plain text, one unlabeled text a line (for predicting)."""
     if opening.columns.need_label:
         raise DataError(
             f"{opening.name}: plain lines carry no label", hint="Choose data.format: csv, jsonl or phrasebank."

@@ -112,7 +112,7 @@ def _unigrams(writer: "GGUFWriter", content: Mapping[str, Any]) -> Pieces:
     charsmap = next((step["precompiled_charsmap"] for step in steps if step["type"] == "Precompiled"), None)
     if not charsmap:  # llama.cpp then takes a line's end for a character, which transformers takes for a space
         raise ModelError(
-            "--format gguf: this tokenizer has no SentencePiece normalisation", hint="Use --format merged."
+            "--format gguf: this tokenizer has no SentencePiece normalization", hint="Use --format merged."
         )
     writer.add_precompiled_charsmap(base64.b64decode(charsmap))
     writer.add_add_space_prefix(any(mark in _steps(content) for mark in _SPACE_IN_FRONT))

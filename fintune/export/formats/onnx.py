@@ -34,11 +34,11 @@ def write(merged: LoadedModel, folder: Path, dtype: str) -> None:
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".onnx-") as place, _quietly(place):
         _trace(merged.model, (folder if dtype == "float32" else Path(place)) / FILE)
         if dtype == "int8":
-            _quantise(Path(place), folder / FILE)
+            _quantize(Path(place), folder / FILE)
     merged.tokenizer.save_pretrained(folder)
 
 
-def _quantise(place: Path, target: Path) -> None:
+def _quantize(place: Path, target: Path) -> None:
     """Matrices in blocks of 8-bit integers, and with them what is multiplied, row by row: no text's answer hangs on its batch."""
     from onnxruntime.quantization import QuantType, quant_utils, quantize_dynamic
     from onnxruntime.quantization.matmul_nbits_quantizer import DefaultWeightOnlyQuantConfig, MatMulNBitsQuantizer

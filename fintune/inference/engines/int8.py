@@ -5,7 +5,7 @@ activations are scaled down and their weights up by what a few texts show (Smoot
 Layers out of a feed-forward's inner width are the worst of them (what they read are products with outliers that one scale a token
 cannot hold); the texts they make unsure are read again in full precision (second_look.py), which costs less than leaving them out.
 
->>> quantise(model, lambda: engine.rank(prompts, candidates))
+>>> quantize(model, lambda: engine.rank(prompts, candidates))
 126
 """
 
@@ -54,7 +54,7 @@ class Int8Linear(nn.Module):
         return found.view(*x.shape[:-1], self.out_features).to(x.dtype)
 
 
-def quantise(model: Any, read_texts: Callable[[], Any]) -> int:
+def quantize(model: Any, read_texts: Callable[[], Any]) -> int:
     """Replace the linear layers of the blocks in place; returns how many. `read_texts` has the model read a few texts."""
     inner = bare(model)
     lists = [blocks(inner)]

@@ -25,7 +25,7 @@ class Ranking:
     cut: NDArray[np.int64]
 
     def probabilities(self) -> NDArray[np.float64]:
-        """Normalised over the candidates: each row adds up to 1."""
+        """Normalized over the candidates: each row adds up to 1."""
         weights = np.exp(self.log_probability - self.log_probability.max(axis=1, keepdims=True))
         return np.asarray(weights / weights.sum(axis=1, keepdims=True))
 

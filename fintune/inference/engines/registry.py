@@ -16,9 +16,9 @@ def _as_it_is(loaded: LoadedModel, read_texts: Callable[[], Any]) -> None:
 
 
 def _int8(loaded: LoadedModel, read_texts: Callable[[], Any]) -> None:
-    from fintune.inference.engines.int8 import quantise
+    from fintune.inference.engines.int8 import quantize
 
-    if not quantise(loaded.model, read_texts):
+    if not quantize(loaded.model, read_texts):
         raise ModelError(
             "--engine int8: none of this model's blocks has plain linear layers", hint="Use --engine torch."
         )
@@ -49,7 +49,7 @@ class EngineEntry:
     """(model, something that has it read a few texts): change the model in place"""
     margin: float = 0.0
     """where its best answer leads by a smaller probability, the exact model is asked (second_look.py)"""
-    quantised: bool = False
+    quantized: bool = False
     """whether it runs a base model that is held in 4 or 8 bits"""
     hindered: Callable[[], str] = _anywhere
     """what speaks against it on this machine, nothing if empty"""
@@ -80,7 +80,7 @@ class EngineEntry:
                 f"this one is {loaded.kind} on {loaded.device.type}",
                 hint="Use --engine torch.",
             )
-        if not self.quantised and is_quantized(bare(loaded.model)):
+        if not self.quantized and is_quantized(bare(loaded.model)):
             raise ModelError(
                 f"--engine {self.name}: the run's base model is held in fewer bits already (model.quantization)",
                 hint="Use --engine torch.",
@@ -100,7 +100,7 @@ ENGINES = {
             True,
             True,
             _as_it_is,
-            quantised=True,
+            quantized=True,
         ),
         EngineEntry("int8", _INT8, _BOTH, ("cpu",), False, True, _int8, margin=0.5, hindered=_integers_pay, version=5),
     )

@@ -3,7 +3,7 @@
 PEFT's own passes would not do: EVA's goes round until its directions settle (on few tokens: for ever) and knows no decoder;
 CorDA's and LoRA-GA's come before the adapter. Here a bounded number of single examples is read, so nothing is padding.
 
->>> initialise(tuned, LoraOptions(init_lora_weights="eva"), losses)
+>>> initialize(tuned, LoraOptions(init_lora_weights="eva"), losses)
 """
 
 import warnings
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _ADAPTER = "default"
 
 
-def initialise(model: Any, options: "LoraOptions", losses: Sequence[Loss]) -> None:
+def initialize(model: Any, options: "LoraOptions", losses: Sequence[Loss]) -> None:
     """Give a model that `attach` made the start that needs examples; each of `losses` reads one and returns its loss."""
     from peft.tuners.tuners_utils import cast_adapter_dtype
 

@@ -1,6 +1,6 @@
 """LoRA: a low-rank update beside frozen linear layers (Hu et al. 2021), PEFT underneath.
 
-Settings: lora_options.py. Starts that look at the training part: initialisation.py. What is written: saving.py.
+Settings: lora_options.py. Starts that look at the training part: initialization.py. What is written: saving.py.
 """
 
 import warnings
@@ -8,7 +8,7 @@ from typing import Any
 
 from fintune.errors import ModelError
 from fintune.methods.lora.checks import need_names, need_whole
-from fintune.methods.lora.initialization import FROM_EXAMPLES, initialise
+from fintune.methods.lora.initialization import FROM_EXAMPLES, initialize
 from fintune.methods.lora.options import LoraOptions
 from fintune.methods.peft_format import remember_start
 from fintune.methods.protocol import Method
@@ -16,14 +16,14 @@ from fintune.methods.protocol import Method
 _AS_THEY_ARE = {"r", "lora_alpha", "lora_dropout", "rank_pattern", "alpha_pattern", "bias", "use_rslora", "use_dora"}
 """options that PEFT takes under the same name and meaning"""
 _DIRECTIONS = {"eva": 1, "pissa": 1, "olora": 1, "mica": 1, "corda": 1, "lora_ga": 2}
-"""directions of a layer that an initialisation takes for each of the update's"""
+"""directions of a layer that an initialization takes for each of the update's"""
 _TASK_TYPES = {"causal": "CAUSAL_LM", "seq2seq": "SEQ_2_SEQ_LM"}
 
 
 def attach(model: Any, options: LoraOptions, kind: str) -> Any:
     """Wrap `model` into a PeftModel whose LoRA weights alone train. Draws from torch's generator: seed it first.
 
-    `options` are resolved: trainable_tokens are ids. A start that needs examples is left to `initialise`.
+    `options` are resolved: trainable_tokens are ids. A start that needs examples is left to `initialize`.
     """
     from peft import get_peft_model
 
@@ -140,7 +140,7 @@ LORA = Method(
     paper="Hu et al. 2021, arXiv:2106.09685",
     options=LoraOptions,
     attach=attach,
-    initialise=initialise,
+    initialize=initialize,
     learning_rate=5e-4,
     learning_rate_source="chosen on AllAgree's validation part, docs/log.md",
 )

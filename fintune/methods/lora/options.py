@@ -56,7 +56,7 @@ class LoraOptions(TargetOptions):
 
     def changes_base(self) -> bool:
         """See MethodOptions. PEFT's unload leaves trained biases and trained copies of modules_to_save in the model, and
-        some initialisations take from the base what the adapter starts with. Trained tokens stand beside the embedding.
+        some initializations take from the base what the adapter starts with. Trained tokens stand beside the embedding.
         """
         moved = str(self.init_lora_weights).startswith(("pissa", "olora", "corda", "lora_ga"))
         return self.bias != "none" or bool(self.modules_to_save) or moved
@@ -104,8 +104,8 @@ class LoraOptions(TargetOptions):
         if isinstance(start, bool) or start in _STARTS or _NITER.fullmatch(start):
             return start
         if start == "loftq":
-            raise ValueError("loftq makes up for a quantised base model: use method loftq with model.quantization: nf4")
-        raise ValueError(f"unknown initialisation. {did_you_mean(start, ['true', 'false', *_STARTS])}")
+            raise ValueError("loftq makes up for a quantized base model: use method loftq with model.quantization: nf4")
+        raise ValueError(f"unknown initialization. {did_you_mean(start, ['true', 'false', *_STARTS])}")
 
     @model_validator(mode="after")
     def _go_together(self) -> Self:

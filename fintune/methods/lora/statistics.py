@@ -21,15 +21,15 @@ class Moments:
 
     def __init__(self) -> None:
         self._count = 0
-        self._centre: Any = 0
+        self._center: Any = 0
         self._sum: Any = 0
         self._scatter: Any = 0
 
     def add(self, inputs: "torch.Tensor") -> None:
         """Count in the inputs of a text, `(tokens, features)`."""
         if not self._count:
-            self._centre = inputs.mean(dim=0)
-        off = inputs - self._centre
+            self._center = inputs.mean(dim=0)
+        off = inputs - self._center
         self._count += len(off)
         self._sum = self._sum + off.sum(dim=0)
         self._scatter = self._scatter + off.T @ off

@@ -32,7 +32,7 @@ class LoraPlusOptions(LoraOptions):
 
 def _variant(name: str, summary: str, paper: str, options: type[MethodOptions], **more: Any) -> Method:
     given: dict[str, Any] = {
-        "initialise": LORA.initialise,
+        "initialize": LORA.initialize,
         "learning_rate": LORA.learning_rate,
         "learning_rate_source": "as lora's",
     } | more
@@ -64,7 +64,7 @@ PISSA = _variant(
     "LoRA that starts from the largest singular directions of the weights",
     "Meng et al. 2024, arXiv:2404.02948",
     _options("pissa", init_lora_weights="pissa_niter_4", lora_alpha=8),
-    quantised=False,
+    quantized=False,
     learning_rate=2e-4,
     learning_rate_source="ours, not searched; its adapter starts at the size of the weights",
 )
@@ -83,5 +83,5 @@ LOFTQ = _variant(
     "Li et al. 2023, arXiv:2310.08659",
     _options("loftq"),
     only="nf4",
-    initialise=_loftq,
+    initialize=_loftq,
 )

@@ -1,6 +1,6 @@
 """LLaMA as Meta's checkpoints have it and as Hugging Face has it: names, the order of query and key rows, params.json.
 
-Meta turns neighbouring pairs of a head's rows, Hugging Face the halves of it (RoFormer, arXiv 2104.09864), so the rows of `wq` and `wk`
+Meta turns neighboring pairs of a head's rows, Hugging Face the halves of it (RoFormer, arXiv 2104.09864), so the rows of `wq` and `wk`
 stand in another order there.
 
 >>> theirs = to_original(model.state_dict(), heads=32, kv_heads=8)

@@ -150,5 +150,5 @@ class TrunkCache:
 
 
 def _fewer_bits(model: Any) -> dict[str, Any]:
-    """How a quantised base is held: its states are not those of the same weights in full."""
+    """How a quantized base is held: its states are not those of the same weights in full."""
     return {"quantization": str(model.config.quantization_config.to_dict())} if is_quantized(model) else {}

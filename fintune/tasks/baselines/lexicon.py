@@ -1,7 +1,7 @@
 """A baseline that needs no data and no model: a finance word list of our own and a few rules, English and Chinese.
 
 Directions act on things ("loss narrowed" is good, "sales fell" is bad), some words speak for themselves, negations turn them
-around; a text that adds up to nothing is neutral. Words and their licence: lexicon.tsv. Rules were chosen on training rows.
+around; a text that adds up to nothing is neutral. Words and their license: lexicon.tsv. Rules were chosen on training rows.
 
 >>> verdict("Operating loss narrowed to EUR 2 mn."), verdict("营收下滑，成本上升。")
 (1.0, -2.0)

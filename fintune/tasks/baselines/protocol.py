@@ -15,7 +15,7 @@ from fintune.tasks import Task
 
 @dataclass(frozen=True)
 class Contest:
-    """What a baseline may see: two labelled parts, and of the part that is scored the texts alone."""
+    """What a baseline may see: two labeled parts, and of the part that is scored the texts alone."""
 
     task: Task
     train: Sequence[Example]

@@ -19,7 +19,7 @@ from fintune.runtime.progress import advance, tell
 from fintune.tasks.metrics import perplexity
 from fintune.training.loop.failures import need_finite
 from fintune.training.loop.first_losses import FirstLosses
-from fintune.training.loop.hooks import Hooks, Judgement
+from fintune.training.loop.hooks import Hooks, Judgment
 
 _FILE = "watch.json"
 _MLFLOW_RUN = "MLFLOW_RUN_ID"
@@ -51,7 +51,7 @@ class Watch(TrainerCallback):
         self.best_epoch = 0
         self.done = False
         """whether the last epoch, or the one patience ended with, has been judged"""
-        self._best: Judgement | None = None
+        self._best: Judgment | None = None
         self._unjudged = 0
         """number of an epoch that is trained and not judged; 0: none"""
         self._epoch = 0
@@ -86,7 +86,7 @@ class Watch(TrainerCallback):
         """Take the state up again from a checkpoint; lines that were logged after it are forgotten."""
         state = json.loads((folder / _FILE).read_text())
         best = state["best"]
-        self._best = best and Judgement(best["macro_f1"], best["loss"], {})
+        self._best = best and Judgment(best["macro_f1"], best["loss"], {})
         self.best_epoch, self.done = state["best_epoch"], state["done"]
         self._epoch, self._unjudged = state["epoch"], state["unjudged"]
         self._losses = [(loss, n) for loss, n in state["losses"]]
@@ -211,17 +211,17 @@ class Watch(TrainerCallback):
             return self._judge(self._unjudged, model)
 
     def _judge(self, epoch: int, model: Any) -> Mapping[str, float]:
-        judgement = self._hooks.judge(epoch)
-        need_finite(judgement.loss, f"the validation loss of epoch {epoch}", self.settings)
+        judgment = self._hooks.judge(epoch)
+        need_finite(judgment.loss, f"the validation loss of epoch {epoch}", self.settings)
         model.train()
-        better = judgement.better_than(self._best)
+        better = judgment.better_than(self._best)
         if better:
-            self._best, self.best_epoch = judgement, epoch
+            self._best, self.best_epoch = judgment, epoch
             self._hooks.keep()
-        self._log_epoch(epoch, better, judgement)
+        self._log_epoch(epoch, better, judgment)
         self._unjudged, self._losses, self._epoch = 0, [], epoch
         self.done = epoch == self.settings.epochs or self._patience_is_over(epoch)
-        return judgement.figures
+        return judgment.figures
 
     def _report(self, args: Any, state: Any, control: Any, figures: Mapping[str, float]) -> None:
         """Let MLflow and the like hear an epoch's figures, under names the Trainer does not use itself."""
@@ -235,11 +235,11 @@ class Watch(TrainerCallback):
         active = mlflow.active_run() if mlflow else None
         return active.info.run_id if active else None
 
-    def _log_epoch(self, epoch: int, better: bool, judgement: Judgement) -> None:
+    def _log_epoch(self, epoch: int, better: bool, judgment: Judgment) -> None:
         weight = sum(n for _, n in self._losses)
         loss = sum(loss * n for loss, n in self._losses) / weight if weight else math.nan
         line = {"epoch": epoch, "best": better, "running_loss": loss, "running_perplexity": perplexity(loss)}
-        self._log(line | dict(judgement.figures))
+        self._log(line | dict(judgment.figures))
 
     def _patience_is_over(self, epoch: int) -> bool:
         patience = self.settings.early_stopping_patience

@@ -11,7 +11,7 @@ from fintune.models.shortcuts.shortcuts import Shortcuts
 
 
 @dataclass(frozen=True)
-class Judgement:
+class Judgment:
     """How good the parameters of an epoch are: the larger (`macro_f1`, then the smaller `loss`) the better."""
 
     macro_f1: float
@@ -19,7 +19,7 @@ class Judgement:
     figures: Mapping[str, float]
     """what log.jsonl and the screen show"""
 
-    def better_than(self, other: "Judgement | None") -> bool:
+    def better_than(self, other: "Judgment | None") -> bool:
         """Strictly better, or first."""
         return other is None or (self.macro_f1, -self.loss) > (other.macro_f1, -other.loss)
 
@@ -33,7 +33,7 @@ class Hooks:
     `shortcuts` is what training need not compute.
     """
 
-    judge: Callable[[int], Judgement]
+    judge: Callable[[int], Judgment]
     keep: Callable[[], None]
     log: Callable[[Mapping[str, Any]], None]
     rewind: Callable[[int], None] = lambda lines: None

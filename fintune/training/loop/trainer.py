@@ -1,7 +1,7 @@
 """Encoded examples and a model with trainable parameters in, the best epoch's parameters kept.
 
 transformers' Trainer underneath (so accelerate, FSDP and DeepSpeed stay open) with four things of our own: the batches,
-the loss at answer positions, checkpoints that are never half, and the epoch's judgement, which the caller passes in.
+the loss at answer positions, checkpoints that are never half, and the epoch's judgment, which the caller passes in.
 """
 
 import math
@@ -29,12 +29,12 @@ from fintune.training.loop.arguments import arguments, steps_an_epoch
 from fintune.training.loop.callback import Watch
 from fintune.training.loop.checkpoints import Checkpoints, step_of
 from fintune.training.loop.failures import need_finite, out_of_memory
-from fintune.training.loop.hooks import Hooks, Judgement
+from fintune.training.loop.hooks import Hooks, Judgment
 from fintune.training.loop.method_callback import StepsCallback, set_rates
 from fintune.training.loop.sampler import BucketSampler
 from fintune.training.loop.trainer_checkpoints import SealedCheckpoints
 
-__all__ = ["Hooks", "Judgement", "answer_loss", "train"]
+__all__ = ["Hooks", "Judgment", "answer_loss", "train"]
 
 
 def train(

@@ -189,7 +189,7 @@ def test_numbers_that_stand_for_labels_come_with_texts() -> None:
 def test_phrasebank_from_file_to_report(phrasebank: Path) -> None:
     found = prepare(load({"data": {"path": str(phrasebank)}})).report
     counts = asdict(found)
-    assert [f.kind for f in found.findings] == ["mojibake", "licence"]
+    assert [f.kind for f in found.findings] == ["mojibake", "license"]
     assert (counts.pop("findings")[0]["level"], counts.pop("unusable"), counts.pop("dropped")) == (
         "warning",
         0,

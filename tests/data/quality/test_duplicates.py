@@ -72,7 +72,7 @@ def test_the_threshold_itself_counts(shared: int, more: int, fewer: int) -> None
     assert clusters([" ".join([*head, *middle, "extra", *tail]), b]).tolist() == [0, 1]
 
 
-def test_near_neighbours_join_into_one_cluster_though_its_ends_differ() -> None:
+def test_near_neighbors_join_into_one_cluster_though_its_ends_differ() -> None:
     chain = [" ".join(WORDS[start : start + 20]) for start in (0, 3, 6, 9)]
     assert clusters([chain[0], "apart", *chain[1:]]).tolist() == [0, 1, 0, 0, 0]
     assert clusters([chain[0], "apart", chain[-1]]).tolist() == [0, 1, 2]

@@ -40,7 +40,7 @@ def test_what_a_name_says_of_commercial_use(text: str | None, kind: str) -> None
 
 
 def test_the_strictest_of_several_sources_holds() -> None:
-    free, bound, unsaid = {"licence": "MIT"}, {"licence": "CC_BY_NC_SA"}, {"licence": None}
+    free, bound, unsaid = {"license": "MIT"}, {"license": "CC_BY_NC_SA"}, {"license": None}
     assert commerce([free]) == "allows"
     assert commerce([free, unsaid]) == "unknown"
     assert commerce([free, unsaid, bound]) == "forbids"

@@ -145,7 +145,7 @@ def test_many_in_one_text(seed: int) -> None:
 def test_of_two_that_overlap_the_longer_stands() -> None:
     assert redact("371449635398431@example.com") == "[EMAIL]"
     assert redact("371449635398431@example.com", ["card"]) == "[CARD]@example.com"
-    assert redact("+44 20 7946 0958-4111 1111 1111 1111") == "[PHONE]-[CARD]", "a card hidden by its neighbour"
+    assert redact("+44 20 7946 0958-4111 1111 1111 1111") == "[PHONE]-[CARD]", "a card hidden by its neighbor"
     both = "620102199001010257"  # the number of a card of 18 digits and of a resident of Gansu
     assert find(both, ["national-id"]) == [Hit("national-id", 0, 18)]
     assert find(both) == [Hit("card", 0, 18)], "of one length: the order of KINDS"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fintune.data.quality.text import is_dictionary, is_header, is_mojibake, normalised, parses
+from fintune.data.quality.text import is_dictionary, is_header, is_mojibake, normalized, parses
 
 
 @pytest.mark.parametrize(
@@ -16,12 +16,12 @@ from fintune.data.quality.text import is_dictionary, is_header, is_mojibake, nor
     ],
 )
 def test_texts_that_are_the_same(text: str, same: str) -> None:
-    assert normalised(text) == normalised(same)
+    assert normalized(text) == normalized(same)
 
 
 @pytest.mark.parametrize(("text", "other"), [("a b", "ab"), ("up 5", "up 6"), ("🚀", "📉"), ("🚀", "...")])
 def test_texts_that_are_not(text: str, other: str) -> None:
-    assert normalised(text) != normalised(other)
+    assert normalized(text) != normalized(other)
 
 
 def test_mojibake() -> None:

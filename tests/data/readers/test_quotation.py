@@ -67,7 +67,7 @@ def test_such_a_record_of_another_width_gives_its_rows_back_too(tmp_path: Path) 
     assert [where for where, _ in faults] == ["21", "31"]
 
 
-def test_unlabelled_rows_are_told_by_their_width(tmp_path: Path) -> None:
+def test_unlabeled_rows_are_told_by_their_width(tmp_path: Path) -> None:
     content = ["id;day;text", *(f"{i};2024-01-01;made up {i}" for i in range(40))]
     content[10] = content[10].replace("made", '"made')
     content[20] += '"'

@@ -27,7 +27,7 @@ def test_jsonl_skips_blank_lines_and_reads_numbers_as_labels(tmp_path: Path) -> 
     assert rows(path) == [Row("a.jsonl:1", "涨", "1"), Row("a.jsonl:3", "x", None)]
 
 
-def test_phrasebank_is_recognised_by_its_lines(tmp_path: Path) -> None:
+def test_phrasebank_is_recognized_by_its_lines(tmp_path: Path) -> None:
     path = tmp_path / "sentences.txt"
     path.write_bytes("Käse rose @ 5 .@positive\r\nB .@neutral\r\n".encode("latin-1"))
     assert rows(path) == [

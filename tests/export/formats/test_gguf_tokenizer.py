@@ -137,5 +137,5 @@ def test_unigrams_say_how_blanks_are_taken(tmp_path: Path) -> None:
     assert len(fields["tokenizer.ggml.precompiled_charsmap"].contents()) > 1000
     bare = unigram_tokenizer()
     bare.backend_tokenizer.normalizer = None
-    with pytest.raises(ModelError, match="no SentencePiece normalisation"):
+    with pytest.raises(ModelError, match="no SentencePiece normalization"):
         again(bare, "t5", tmp_path)

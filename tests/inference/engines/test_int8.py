@@ -11,7 +11,7 @@ import torch
 
 import fintune
 from fintune.errors import ModelError, UsageError
-from fintune.inference.engines.int8 import Int8Linear, quantise
+from fintune.inference.engines.int8 import Int8Linear, quantize
 from fintune.inference.engines.registry import ENGINES
 from fintune.inference.open import open_engine
 from fintune.inference.predictor import load
@@ -47,7 +47,7 @@ def test_the_layers_of_the_blocks_are_replaced_and_no_others(tiny_model: Path) -
     ids = torch.tensor([[257, 65, 66]])
     given = {"input_ids": ids} | ({"decoder_input_ids": ids[:, :1]} if loaded.kind == "seq2seq" else {})
     linear = sum(type(m) is torch.nn.Linear for m in loaded.model.modules())
-    changed = quantise(loaded.model, lambda: loaded.model(**given))
+    changed = quantize(loaded.model, lambda: loaded.model(**given))
     assert changed == sum(isinstance(m, Int8Linear) for m in loaded.model.modules()) == linear - 1
     assert type(loaded.model.get_output_embeddings()) is torch.nn.Linear
 
@@ -56,7 +56,7 @@ def test_a_layer_with_an_adapter_hooked_to_it_stays(tiny_causal: Path) -> None:
     loaded = load_model(str(tiny_causal), device="cpu")
     kept = loaded.model.model.layers[0].mlp.down_proj
     kept.register_forward_hook(lambda module, args, output: output + 1)
-    quantise(loaded.model, lambda: loaded.model(input_ids=torch.tensor([[257, 65, 66]])))
+    quantize(loaded.model, lambda: loaded.model(input_ids=torch.tensor([[257, 65, 66]])))
     assert loaded.model.model.layers[0].mlp.down_proj is kept
 
 

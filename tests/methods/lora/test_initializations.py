@@ -185,10 +185,10 @@ def test_a_rank_beyond_the_layer_is_refused(tiny_causal: Path, init: str) -> Non
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"init_lora_weights": "zeros"}, "unknown initialisation. Allowed: true, false, gaussian"),
+        ({"init_lora_weights": "zeros"}, "unknown initialization. Allowed: true, false, gaussian"),
         ({"init_lora_weights": "pisa"}, "Did you mean 'pissa'"),
         ({"init_lora_weights": "pissa_niter_x"}, "Did you mean 'pissa_niter_4'"),
-        ({"init_lora_weights": "loftq"}, "loftq makes up for a quantised base model: use method loftq"),
+        ({"init_lora_weights": "loftq"}, "loftq makes up for a quantized base model: use method loftq"),
         ({"init_lora_weights": "orthogonal", "r": 3}, "orthogonal needs even ranks, not 3"),
         ({"init_lora_weights": "orthogonal", "rank_pattern": {"q": 5}}, "orthogonal needs even ranks, not 5"),
         ({"init_lora_weights": "mica", "use_dora": True}, "mica and use_dora cannot be combined"),

@@ -125,7 +125,7 @@ def test_layers_are_left_out_again(tiny_causal: Path) -> None:
 @pytest.mark.parametrize(
     ("init", "b_is_zero"), [(True, True), ("gaussian", True), (False, False), ("orthogonal", False)]
 )
-def test_initialisations_differ(tiny_causal: Path, init: bool | str, b_is_zero: bool) -> None:
+def test_initializations_differ(tiny_causal: Path, init: bool | str, b_is_zero: bool) -> None:
     parameters = dict(attached(tiny_causal, init_lora_weights=init).named_parameters())
     b = torch.cat([p.flatten() for n, p in parameters.items() if "lora_B" in n])
     assert bool((b == 0).all()) == b_is_zero

@@ -34,7 +34,7 @@ def weights(vocabulary: int, kv_heads: int) -> dict[str, torch.Tensor]:
 
 
 def as_meta_runs_it(w: dict[str, torch.Tensor], ids: torch.Tensor, kv_heads: int, theta: float) -> torch.Tensor:
-    """model.py of github meta-llama/llama: neighbouring numbers of a head are one complex number, turned by the position."""
+    """model.py of github meta-llama/llama: neighboring numbers of a head are one complex number, turned by the position."""
     head = WIDTH // HEADS
     turn = torch.outer(torch.arange(len(ids)).float(), theta ** (-torch.arange(0, head, 2).float() / head))
     turn = torch.polar(torch.ones_like(turn), turn)[:, None]

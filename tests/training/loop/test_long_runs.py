@@ -139,9 +139,9 @@ def test_tensorboard_gets_steps_and_epochs(tiny_causal: Path, tmp_path: Path) ->
     pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    from fintune.training.loop.hooks import Judgement
+    from fintune.training.loop.hooks import Judgment
 
-    hooks = silent(lambda epoch: Judgement(0.0, 0.0, {"validation_accuracy": 0.25}))
+    hooks = silent(lambda epoch: Judgment(0.0, 0.0, {"validation_accuracy": 0.25}))
     fit(tuned(tiny_causal), tmp_path / "checkpoints", hooks, report_to=["tensorboard"])
     events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
     scalars = {tag: [e.value for e in events.Scalars(tag)] for tag in events.Tags()["scalars"]}

@@ -9,7 +9,7 @@ import torch
 
 from fintune.runtime.progress import Progress, listening
 from fintune.training.loop.checkpoints import Checkpoints
-from fintune.training.loop.hooks import Hooks, Judgement
+from fintune.training.loop.hooks import Hooks, Judgment
 from tests.training.loop.test_trainer import adapter, fit, tuned
 
 SETTINGS: dict[str, Any] = {"epochs": 2, "batch_size": 4, "gradient_accumulation_steps": 2, "save_steps": 2}
@@ -33,10 +33,10 @@ class Caller:
     def hooks(self) -> Hooks:
         return Hooks(self._judge, self._keep, self._log, self._rewind, self._should_stop)
 
-    def _judge(self, epoch: int) -> Judgement:
+    def _judge(self, epoch: int) -> Judgment:
         self._die("judge", epoch)
         size = sum(float(p.double().abs().sum()) for p in adapter(self.model).values())
-        return Judgement(size, size, {"size": size})
+        return Judgment(size, size, {"size": size})
 
     def _keep(self) -> None:
         self.kept = adapter(self.model)
@@ -66,7 +66,7 @@ def straight(model: Path, folder: Path, **settings: Any) -> Caller:
 
 
 def killed(model: Path, folder: Path, what: str, n: int, **settings: Any) -> Caller:
-    """Training that ends at step, or in the judgement of epoch, `n`."""
+    """Training that ends at step, or in the judgment of epoch, `n`."""
     loaded = tuned(model, dropout=0.2)
     caller = Caller(loaded, dies_at=lambda where, at: (where, at) == (what, n))
     with pytest.raises(Killed):
@@ -185,7 +185,7 @@ def test_checkpoints_hold_no_pickle_but_what_weights_only_reads(tiny_causal: Pat
 def test_patience_ends_training_and_a_resume_does_not_reopen_it(tiny_causal: Path, tmp_path: Path) -> None:
     def fading(caller: Caller) -> Hooks:
         hooks = caller.hooks()
-        return Hooks(lambda epoch: Judgement(-abs(epoch - 2), 0.0, {}), hooks.keep, hooks.log, hooks.rewind)
+        return Hooks(lambda epoch: Judgment(-abs(epoch - 2), 0.0, {}), hooks.keep, hooks.log, hooks.rewind)
 
     loaded = tuned(tiny_causal)
     caller = Caller(loaded)

@@ -19,7 +19,7 @@ from fintune.models.blocks import bare
 from fintune.models.prompts import PromptEncoder
 from fintune.models.virtual_tokens import virtual_ids
 from fintune.records import Encoded, Prompt
-from fintune.training.loop.trainer import Hooks, Judgement, answer_loss, train
+from fintune.training.loop.trainer import Hooks, Judgment, answer_loss, train
 from tests.tiny import tiny_rows
 
 
@@ -41,7 +41,7 @@ def adapter(loaded: LoadedModel) -> dict[str, torch.Tensor]:
 
 
 def silent(judge: Any = None, keep: Any = None, log: Any = None) -> Hooks:
-    flat = Judgement(0.0, 0.0, {})
+    flat = Judgment(0.0, 0.0, {})
     return Hooks(judge=judge or (lambda epoch: flat), keep=keep or (lambda: None), log=log or (lambda line: None))
 
 
@@ -179,7 +179,7 @@ def test_a_loss_that_is_no_number_stops_training(tiny_causal: Path, tmp_path: Pa
     if where == "a step":
         with torch.no_grad():
             next(p for p in loaded.model.parameters() if p.requires_grad).fill_(torch.nan)
-    judged = Judgement(0.9, float("nan"), {})
+    judged = Judgment(0.9, float("nan"), {})
     with pytest.raises(TrainingError, match=r"step 1 is nan" if where == "a step" else "validation loss of epoch 1"):
         fit(loaded, tmp_path, silent(lambda epoch: judged, lambda: kept.append(1)))
     assert not kept, "nothing is kept of it"
@@ -218,7 +218,7 @@ def test_the_seed_decides_everything(tiny_causal: Path, tmp_path: Path) -> None:
 
 def test_the_best_epoch_is_kept_and_logged(tiny_causal: Path, tmp_path: Path) -> None:
     verdicts = iter(
-        [Judgement(0.5, 1.0, {"a": 1}), Judgement(0.7, 1.0, {}), Judgement(0.7, 0.9, {}), Judgement(0.6, 0.1, {})]
+        [Judgment(0.5, 1.0, {"a": 1}), Judgment(0.7, 1.0, {}), Judgment(0.7, 0.9, {}), Judgment(0.6, 0.1, {})]
     )
     kept: list[int] = []
     lines: list[Any] = []
@@ -247,7 +247,7 @@ def test_reporters_hear_steps_and_epochs(tiny_causal: Path, tmp_path: Path, monk
 
     for place in ("transformers.trainer", "transformers.integrations.integration_utils"):
         monkeypatch.setattr(f"{place}.get_reporting_integration_callbacks", lambda names: [Reporter] * len(names))
-    hooks = silent(lambda epoch: Judgement(0.0, 0.0, {"validation_accuracy": 0.25}))
+    hooks = silent(lambda epoch: Judgment(0.0, 0.0, {"validation_accuracy": 0.25}))
     fit(tuned(tiny_causal), tmp_path, hooks, report_to=["mlflow"])
     assert sum("loss" in logs for logs in heard) == 3
     assert {"epoch_validation_accuracy": 0.25} in heard
