@@ -77,7 +77,7 @@ class BrokenEnvironment(FintuneError):
 
 
 def shortened(text: str, most: int = _VALUE) -> str:
-    """The text, without its middle where it is longer."""
+    """Return the text, without its middle where it is longer."""
     if len(text) <= most:
         return text
     head, tail = 2 * most // 3, most // 5
@@ -85,7 +85,7 @@ def shortened(text: str, most: int = _VALUE) -> str:
 
 
 def bounded(text: str, most: int) -> str:
-    """What is shown of an error: long lines without their middle, `most` bytes in all."""
+    """Return what is shown of an error: long lines without their middle, `most` bytes in all."""
     lines = [shortened(line, min(_LINE, most)) for line in text.split("\n", _LINES)[:_LINES]]
     whole = bisect_right(list(accumulate(sum(map(_width, line)) + 1 for line in lines)), most)
     if not whole:  # characters that take several bytes each
@@ -109,13 +109,13 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of what an error of another library says, or its kind when it says nothing."""
+    """Return the first line of what an error of another library says, or its kind when it says nothing."""
     said = str(error).strip()
     return shortened(said.splitlines()[0]) if said else type(error).__name__
 
 
 def did_you_mean(word: str, allowed: Iterable[str]) -> str:
-    """A sentence that names the nearest allowed word, or all allowed words when none is near."""
+    """Return a sentence that names the nearest allowed word, or all allowed words when none is near."""
     names = [str(name) for name in allowed]
     folded = {name.casefold(): name for name in reversed(names)}
     near = difflib.get_close_matches(word.casefold(), folded, n=1, cutoff=0.6)

@@ -109,12 +109,12 @@ class Prediction:
 
 
 def lines_of(predictions: Iterable[Prediction]) -> str:
-    """A JSON object a line."""
+    """Return a JSON object a line."""
     return "".join(json.dumps(asdict(prediction), ensure_ascii=False) + "\n" for prediction in predictions)
 
 
 def predictions_in(lines: str) -> list[Prediction]:
-    """The opposite. Raises ValueError, which names the first line that is none."""
+    """Return the opposite. Raises ValueError, which names the first line that is none."""
     from pydantic import TypeAdapter, ValidationError
 
     found, read = [], TypeAdapter(Prediction).validate_json
@@ -161,11 +161,11 @@ class Claims:
     baselines: dict[str, dict[str, Scores]] = field(default_factory=dict)
 
     def of(self, part: str) -> list[Statement]:
-        """What is said of a part."""
+        """Return what is said of a part."""
         return self.verdicts.get(part, [])
 
     def shown(self) -> list[tuple[str, Statement]]:
-        """What a reader of all scores must know: everything of the part that counts, of the others which rows are known."""
+        """Return what a reader of all scores must know: everything of the part that counts, of the others which rows are known."""
         first = next((part for part in ("test", "validation", *self.verdicts) if part in self.verdicts), None)
         told = [(part, one) for part, of in self.verdicts.items() for one in of]
         return [(part, one) for part, one in told if part == first or one.kind in ("leaks", "all-leak")]

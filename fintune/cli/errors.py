@@ -15,7 +15,7 @@ _MISTAKEN_PATHS = (errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EINVAL
 
 
 def as_error(failure: BaseException) -> FintuneError | None:
-    """The two lines for a failure; None when it is not foreseeable."""
+    """Return the two lines for a failure; None when it is not foreseeable."""
     if isinstance(failure, FintuneError):
         return failure
     if isinstance(failure, typer.TyperException):

@@ -33,7 +33,7 @@ _OF_THE_FILE = {
 
 @cache
 def _settings() -> re.Pattern[str]:
-    """A setting of section data, or of a task's, as sentences name it."""
+    """Return a setting of section data, or of a task's, as sentences name it."""
     from fintune.data.settings import DataSection
 
     names = [*(f"data.{name}" for name in DataSection.model_fields), "task.labels", "task.answers", "task.prompt"]
@@ -52,7 +52,7 @@ def in_options_of(context: typer.Context, *, file: str) -> Iterator[None]:
 
 
 def in_options(hint: str, options: Mapping[str, str]) -> str:
-    """The hint with options for settings; each sentence about a setting without one gives way."""
+    """Return the hint with options for settings; each sentence about a setting without one gives way."""
     sentences: list[str] = []
     for sentence in _SENTENCES.split(hint):
         without = [match[1] for match in _settings().finditer(sentence) if match[1] not in options]

@@ -105,12 +105,12 @@ def show_labels(scores: Scores, labels: Sequence[str]) -> None:
 
 
 def split_list(given: str | None) -> list[str] | None:
-    """The names in `a,b`; None where nothing is given."""
+    """Return the names in `a,b`; None where nothing is given."""
     return None if given is None else [name.strip() for name in given.split(",") if name.strip()]
 
 
 def split_numbers(flag: str, given: str | None) -> list[int] | None:
-    """The numbers in `50,200`; None where nothing is given. Raises UsageError."""
+    """Return the numbers in `50,200`; None where nothing is given. Raises UsageError."""
     try:
         return None if given is None else [int(number) for number in split_list(given) or []]
     except ValueError:

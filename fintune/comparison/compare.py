@@ -131,7 +131,7 @@ class _State:
         return content
 
     def content(self) -> dict[str, Any]:
-        """What comparison.json holds."""
+        """Return what comparison.json holds."""
         config, splits = self.prepared.config, self.prepared.splits
         known = self.prepared.leaks[self.part].known
         scored = Scored(splits[self.part], list(self.prepared.task.labels), self.part, known)

@@ -35,7 +35,7 @@ FAILURES = (ModelError, TrainingError, BrokenEnvironment)
 
 
 def made(config: RunConfig, part: str) -> Run:
-    """The finished run of a config, with `part` scored: found, gone on with, or made."""
+    """Return the finished run of a config, with `part` scored: found, gone on with, or made."""
     try:
         return _made(config, part)
     except (RuntimeError, MemoryError) as error:
@@ -58,7 +58,7 @@ def _made(config: RunConfig, part: str) -> Run:
 
 
 def threads_each(jobs: int) -> int:
-    """A job's share of the cores this process may use (affinity, OMP_NUM_THREADS)."""
+    """Return a job's share of the cores this process may use (affinity, OMP_NUM_THREADS)."""
     there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     asked = os.environ.get("OMP_NUM_THREADS", "")
     return max(1, min(there, int(asked) if asked.isdigit() and int(asked) else there) // jobs)
@@ -97,7 +97,7 @@ class Jobs:
         self._pool.shutdown(cancel_futures=True)
 
     def run_of(self, attempt: Attempt) -> Run:
-        """The finished run, scored. Raises what it failed with."""
+        """Return the finished run, scored. Raises what it failed with."""
         if attempt.config.name in self._made:
             self._made[attempt.config.name].result()
         return made(attempt.config, self._part)
@@ -142,7 +142,7 @@ class Jobs:
 
 
 def _error(name: str, said: Path, complaint: str, code: int) -> errors.FintuneError:
-    """What a process failed with, as it would have been raised here."""
+    """Return what a process failed with, as it would have been raised here."""
     if code == 2 and said.is_file():
         known = json.loads(said.read_text("utf-8"))
         kind = getattr(errors, known["kind"])

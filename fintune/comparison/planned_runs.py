@@ -52,7 +52,7 @@ def asked(
     sizes: Sequence[int] | None = None,
     part: str | None = None,
 ) -> RunConfig:
-    """The config with what the command line says of its section `compare`; a method that is labeled there keeps its settings.
+    """Return the config with what the command line says of its section `compare`; a method that is labeled there keeps its settings.
 
     Where train.learning_rate is auto, each row has its method's own. Raises UsageError when no method is named, ConfigError when
     one is unknown.
@@ -119,7 +119,7 @@ def _need_right(config: RunConfig, entries: Sequence[MethodEntry]) -> None:
 
 
 def of_size(prepared: Prepared, size: int) -> Prepared:
-    """The same with a smaller train part. Raises DataError when there are not so many."""
+    """Return the same with a smaller train part. Raises DataError when there are not so many."""
     there = len(prepared.splits["train"])
     if not 2 <= size <= there:
         raise DataError(
@@ -131,7 +131,7 @@ def of_size(prepared: Prepared, size: int) -> Prepared:
 
 
 def config_for(config: RunConfig, entry: MethodEntry, seed: int, size: int | None = None) -> RunConfig:
-    """The config of a row's run. Raises ConfigError when the row's own settings are wrong."""
+    """Return the config of a row's run. Raises ConfigError when the row's own settings are wrong."""
     own = {"train": entry.train, "model": entry.model}
     shared = [
         f"{s}.{key}: is the same for all rows" for s, keys in _SAME_FOR_ALL.items() for key in keys if key in own[s]
@@ -162,7 +162,7 @@ def digest(config: RunConfig, fingerprint: str, without: Sequence[str] = ()) -> 
 def _placed(
     base: RunConfig, entry: MethodEntry, run: tuple[int, int | None], fingerprint: str, folder: Path
 ) -> RunConfig:
-    """The config of a run `(seed, size)` with its place, which bears the hash: that of a finished one whatever its label was."""
+    """Return the config of a run `(seed, size)` with its place, which bears the hash: that of a finished one whatever its label was."""
     config = config_for(base, entry, *run)
     plain, size = re.sub(r"[^A-Za-z0-9_-]", "_", entry.label).lstrip("-") or "row", f"n{run[1]}-" if run[1] else ""
     found = digest(config, fingerprint)

@@ -16,7 +16,7 @@ _Row = Mapping[str, Any]
 
 
 def recommend(rows: Sequence[_Row], pairs: Sequence[_Row], part: str, metric: str, *, confidence: float) -> str:
-    """The quickest to train of group 1 among rows that are proven better than the majority class, if there are any.
+    """Return the quickest to train of group 1 among rows that are proven better than the majority class, if there are any.
 
     `rows` and `pairs` are those of comparison.json, the best first; a tie in time goes to the better score.
     """

@@ -81,7 +81,7 @@ def record(scored: Scored, rows: Sequence[Row], evaluation: EvaluationSection) -
 
 
 def curve(scored: Scored, sized: Mapping[int, Sequence[Row]], evaluation: EvaluationSection) -> list[dict[str, Any]]:
-    """The learning curve: scores by name and size of the train part, the smallest first."""
+    """Return the learning curve: scores by name and size of the train part, the smallest first."""
     found = []
     for size, rows in sorted(sized.items()):
         answers = {row.name: row.answers for row in rows}
@@ -93,7 +93,7 @@ def curve(scored: Scored, sized: Mapping[int, Sequence[Row]], evaluation: Evalua
 
 
 def scores_of(row: Resampled, n: int, confidence: float) -> dict[str, Any]:
-    """The headline metrics with their intervals."""
+    """Return the headline metrics with their intervals."""
     return {metric: asdict(interval(row, metric, n=n, confidence=confidence)) for metric in METRICS}
 
 

@@ -44,7 +44,7 @@ class Row:
 def method_row(
     name: str, runs: Sequence[Run], examples: Sequence[Example], labels: Sequence[str], *, part: str, folder: Path
 ) -> Row:
-    """A method's row from its finished runs, one a seed."""
+    """Return a method's row from its finished runs, one a seed."""
     answers = np.array([answered(run.predictions(part), examples, labels) for run in runs])
     return Row(name, "method", answers, costs_of(runs), [str(run.folder.relative_to(folder)) for run in runs])
 
@@ -65,7 +65,7 @@ def answered(predictions: Sequence[Prediction], examples: Sequence[Example], lab
 
 
 def costs_of(runs: Sequence[Run]) -> Costs:
-    """What the runs of a row cost."""
+    """Return what the runs of a row cost."""
     known = [run.environment() for run in runs]
     peaks = [e["peak_memory_bytes"] for e in known if e.get("peak_memory_bytes")]
     return Costs(

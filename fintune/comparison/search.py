@@ -146,7 +146,7 @@ def _try(study: Any, prepared: Prepared, entry: MethodEntry, ranges: Sequence[Ra
 
 
 def _trial(prepared: Prepared, entry: MethodEntry, settings: Mapping[str, Any], folder: Path) -> Attempt:
-    """The run of a proposal."""
+    """Return the run of a proposal."""
     config = prepared.config.model_copy(
         update={"compare": prepared.config.compare.model_copy(update={"methods": [_changed(entry, settings)]})}
     )
@@ -154,7 +154,7 @@ def _trial(prepared: Prepared, entry: MethodEntry, settings: Mapping[str, Any], 
 
 
 def _changed(entry: MethodEntry, settings: Mapping[str, Any]) -> MethodEntry:
-    """The row with settings such as {"train.learning_rate": 0.001, "method.r": 16}."""
+    """Return the row with settings such as {"train.learning_rate": 0.001, "method.r": 16}."""
     raw = entry.model_dump()
     for key, value in settings.items():
         section, name = key.split(".")
@@ -174,7 +174,7 @@ def _flags(entry: MethodEntry) -> str:
 
 
 def _study(prepared: Prepared, entry: MethodEntry, ranges: Sequence[Range], folder: Path) -> Any:
-    """The study of a row: another one when data, ranges or any other setting change."""
+    """Return the study of a row: another one when data, ranges or any other setting change."""
     import optuna
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
@@ -189,7 +189,7 @@ def _study(prepared: Prepared, entry: MethodEntry, ranges: Sequence[Range], fold
 
 
 def _with(config: RunConfig, best: Sequence[Best]) -> RunConfig:
-    """The config whose section compare holds the rows with their best settings."""
+    """Return the config whose section compare holds the rows with their best settings."""
     found = {one.label: one.settings for one in best}
     raw = config.model_dump()
     raw["compare"]["methods"] = [_changed(e, found[e.label]).model_dump() for e in config.compare.methods]

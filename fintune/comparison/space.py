@@ -35,7 +35,7 @@ class Range:
     choices: tuple[Any, ...] = ()
 
     def suggest(self, trial: Any) -> Any:
-        """A value of an Optuna trial."""
+        """Return a value of an Optuna trial."""
         if self.choices:
             return trial.suggest_categorical(self.key, list(self.choices))
         if self.whole:
@@ -44,7 +44,7 @@ class Range:
 
 
 def space(config: RunConfig, settings: Sequence[str]) -> list[Range]:
-    """A range for each setting, named as `r`, `train.warmup_ratio`, or with its range as `r=4:64`. Raises UsageError."""
+    """Return a range for each setting, named as `r`, `train.warmup_ratio`, or with its range as `r=4:64`. Raises UsageError."""
     if not settings:
         raise UsageError("--search: no setting named", hint="Example: --search learning_rate,r --trials 20")
     return [_range(config, setting) for setting in dict.fromkeys(settings)]
@@ -80,7 +80,7 @@ def _around(key: str, value: Any, kind: type, lowest: float, highest: float) -> 
 
 
 def _field(config: RunConfig, name: str) -> tuple[str, BaseModel, FieldInfo]:
-    """The whole key, section and field of a setting of the method or of training."""
+    """Return the whole key, section and field of a setting of the method or of training."""
     sections: dict[str, BaseModel] = {"method": config.method, "train": config.train}
     known = {
         f"{s}.{key}"
@@ -108,7 +108,7 @@ def _choices(field: FieldInfo) -> tuple[Any, ...]:
 
 
 def _limits(field: FieldInfo) -> tuple[float, float]:
-    """The least and the greatest value; infinite where there is none. Open ends are kept off a little."""
+    """Return the least and the greatest value; infinite where there is none. Open ends are kept off a little."""
     found = {"ge": -math.inf, "gt": -math.inf, "le": math.inf, "lt": math.inf}
     for constraint in field.metadata:
         found |= {name: getattr(constraint, name) for name in found if hasattr(constraint, name)}

@@ -47,7 +47,7 @@ def comparison_tables(content: Mapping[str, Any]) -> Iterator[Table | Text]:
 
 
 def scores(content: Mapping[str, Any]) -> Table:
-    """A row a method or challenger, a line between groups."""
+    """Return a row a method or challenger, a line between groups."""
     table = Table(
         f"{content['part']}, n = {content['n']:,}; {100 * content['confidence']:g}% intervals over seeds and texts; "
         "rows of one group cannot be told apart from its first"
@@ -78,7 +78,7 @@ def leaking(content: Mapping[str, Any]) -> str:
 
 
 def costs(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """What each row takes."""
+    """Return what each row takes."""
     table = Table("costs of one run: time of the optimizer's steps, peak memory, time to score 1,000 texts")
     table.add_column("row", no_wrap=True)
     shown = {name: say for name, say in _COSTS.items() if any(row[name] is not None for row in rows)}
@@ -90,7 +90,7 @@ def costs(rows: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def learning_curve(points: Sequence[Mapping[str, Any]]) -> Table:
-    """The first metric by size of the train part."""
+    """Return the first metric by size of the train part."""
     metric, sizes = next(iter(METRICS)), sorted({point["size"] for point in points})
     table = Table(f"{metric.replace('_', ' ')} by examples to learn from")
     table.add_column("row", no_wrap=True)

@@ -9,12 +9,12 @@ from fintune.compression.vocabulary import Rules
 
 
 def renumbered(rules: Rules, kept: set[str]) -> dict[int, int]:
-    """New id of each kept old one; the order stays."""
+    """Return new id of each kept old one; the order stays."""
     return {old: new for new, old in enumerate(sorted(rules.ids[token] for token in kept))}
 
 
 def trimmed(rules: Rules, kept: set[str], ids: Mapping[int, int]) -> str:
-    """The content of the trimmed tokenizer.json."""
+    """Return the content of the trimmed tokenizer.json."""
     content = copy.deepcopy(dict(rules.content))
     model = content["model"]
     if rules.kind == "BPE":
@@ -30,7 +30,7 @@ def trimmed(rules: Rules, kept: set[str], ids: Mapping[int, int]) -> str:
 
 
 def _processor(found: Any, ids: Mapping[int, int]) -> Any:
-    """Special tokens of a template, or (text, id) pairs of BERT's and RoBERTa's kind."""
+    """Return special tokens of a template, or (text, id) pairs of BERT's and RoBERTa's kind."""
     if isinstance(found, list):
         return [_processor(part, ids) for part in found]
     if not isinstance(found, dict):

@@ -38,7 +38,7 @@ class Kept:
 
 
 def choose(loaded: "LoadedModel", sequences: Sequence[Sequence[int]]) -> Kept:
-    """What these token sequences and the model's own special tokens need."""
+    """Return what these token sequences and the model's own special tokens need."""
     rules = parse(loaded.tokenizer.backend_tokenizer.to_str())
     names = {i: token for token, i in rules.ids.items()}
     used = {names[i] for ids in sequences for i in ids} | {names[i] for i in _special(loaded) if i in names}

@@ -53,7 +53,7 @@ def _pair(merge: Any) -> tuple[str, str]:
 
 
 def needed(rules: Rules, used: Iterable[str]) -> set[str]:
-    """The tokens to keep: those used, single bytes and digits, and whatever merges make them of."""
+    """Return the tokens to keep: those used, single bytes and digits, and whatever merges make them of."""
     parts: dict[str, list[tuple[str, str]]] = {}
     for left, right in rules.merges:
         parts.setdefault(left + right, []).append((left, right))

@@ -31,7 +31,7 @@ def cut(model: Any, rows: Sequence[int], ids: Mapping[int, int]) -> None:
 
 
 def _is_table(module: Any, whole: int, model: Any) -> bool:
-    """An embedding of the whole vocabulary, or the head."""
+    """Return an embedding of the whole vocabulary, or the head."""
     return module is model.get_output_embeddings() or getattr(module, "num_embeddings", None) == whole
 
 

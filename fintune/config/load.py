@@ -48,12 +48,12 @@ REGISTRIES: dict[str, tuple[str, Mapping[str, Any]]] = {"task": ("sentiment", TA
 
 
 def load(source: str | Path | Mapping[str, Any] | RunConfig, overrides: Sequence[str] = ()) -> RunConfig:
-    """A config from a YAML file, a mapping or a config, with `section.key=value` overrides. Raises ConfigError."""
+    """Return a config from a YAML file, a mapping or a config, with `section.key=value` overrides. Raises ConfigError."""
     return validate(unchecked(source, overrides))
 
 
 def unchecked(source: str | Path | Mapping[str, Any] | RunConfig, overrides: Sequence[str] = ()) -> dict[str, Any]:
-    """What was written, nothing filled in and nothing resolved. Raises ConfigError when it cannot be read."""
+    """Return what was written, nothing filled in and nothing resolved. Raises ConfigError when it cannot be read."""
     if isinstance(source, RunConfig):
         source = source.model_dump()
     raw = _read(Path(source)) if isinstance(source, str | Path) else dict(source)
@@ -119,7 +119,7 @@ def _unknown_targets(parts: Mapping[str, Any]) -> list[str]:
 
 
 def dump(config: RunConfig) -> str:
-    """The config as YAML, every setting visible, loadable again."""
+    """Return the config as YAML, every setting visible, loadable again."""
     stream = io.StringIO()
     yaml = YAML()
     yaml.width = 1000
@@ -163,7 +163,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 @lru_cache(maxsize=8)
 def _parsed(text: str) -> Any:
-    """A run's config is asked for all over a command, and takes 70 ms to parse."""
+    """Return a run's config is asked for all over a command, and takes 70 ms to parse."""
     return parse_yaml(text)
 
 
@@ -191,7 +191,7 @@ def _merge(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _sections(raw: Mapping[str, Any], problems: list[str]) -> dict[str, type[BaseModel]]:
-    """The class that checks each section; `task` and `method` by their registry."""
+    """Return the class that checks each section; `task` and `method` by their registry."""
     sections = dict(SECTIONS)
     for section, (default, registry) in REGISTRIES.items():
         given = raw.get(section) or {}
@@ -204,13 +204,13 @@ def _sections(raw: Mapping[str, Any], problems: list[str]) -> dict[str, type[Bas
 
 
 def _placeholders() -> dict[str, Any]:
-    """Valid stand-ins, so that a broken section does not hide problems at the top level."""
+    """Return valid stand-ins, so that a broken section does not hide problems at the top level."""
     stand_ins: dict[str, Any] = {name: section() for name, section in SECTIONS.items()}
     return stand_ins | {name: registry[default].options() for name, (default, registry) in REGISTRIES.items()}
 
 
 def _describe(error: ValidationError, section: type[BaseModel], prefix: str) -> list[str]:
-    """A line for each place, also of a setting that may be one thing or another."""
+    """Return a line for each place, also of a setting that may be one thing or another."""
     places: dict[tuple[str, ...], Any] = {}
     for problem in error.errors():
         if (before := places.get(_place(problem))) is not None:

@@ -23,7 +23,7 @@ def is_data(path: Path) -> bool:
 
 
 def mistaken_for_config(path: Path, content: Any = None) -> tuple[str, str] | None:
-    """What was named as a config, and what to type; None where it may be one. `content` as far as it was read."""
+    """Return what was named as a config, and what to type; None where it may be one. `content` as far as it was read."""
     if (path / "config.yaml").is_file():
         return f"{path}: a run folder, not a config", f"The config it was made with: {path / 'config.yaml'}"
     if path.is_dir():
@@ -46,7 +46,7 @@ def _are_rows(content: Any) -> bool:
 
 
 def mistaken_for_run(path: Path) -> tuple[str, str] | None:
-    """What was named as a run, and what to type; None where nothing is known of it."""
+    """Return what was named as a run, and what to type; None where nothing is known of it."""
     if path.is_file() and path.suffix.lower() in _CONFIGS:
         return f"{path}: a config, not a run folder", f"Make the run with: fintune train {quote(str(path))}"
     if path.is_file() and (is_data(path) or path.suffix.lower() == ".json"):

@@ -10,7 +10,7 @@ from fintune.models.references import local_path
 
 
 def absolute(config: RunConfig) -> RunConfig:
-    """The config with whole paths, so that a run can be read from any folder."""
+    """Return the config with whole paths, so that a run can be read from any folder."""
     data, model = config.data, config.model
     paths: dict[str, Any] = {}
     for setting in ("path", "validation", "test"):

@@ -45,7 +45,7 @@ def digest_of(*names: str) -> list[str]:
 
 
 def files() -> list[str]:
-    """The files that are loaded, for a process that is to know the same names."""
+    """Return the files that are loaded, for a process that is to know the same names."""
     return [str(path) for path in dict.fromkeys(_loaded.values())]
 
 

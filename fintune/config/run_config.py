@@ -49,5 +49,5 @@ class RunConfig(Section):
     compare: CompareSection = CompareSection()
 
     def build_task(self) -> Task:
-        """The task that section `task` names, with its options."""
+        """Return the task that section `task` names, with its options."""
         return TASKS[self.task.name].build(self.task)

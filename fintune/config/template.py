@@ -25,7 +25,7 @@ _OPENING = """\
 
 
 def template(path: str = "run.yaml", *, data: str | None = None) -> str:
-    """The YAML text; `data` fills in data.path."""
+    """Return the YAML text; `data` fills in data.path."""
     classes = dict(SECTIONS) | {name: registry[default].options for name, (default, registry) in REGISTRIES.items()}
     lines = [_OPENING.format(path=path)]
     for name, field in RunConfig.model_fields.items():

@@ -38,7 +38,7 @@ def read_config_text(path: Path) -> str:
 
 
 def escaped_paths(raw: Mapping[str, Any]) -> Iterator[str]:
-    """A problem for each path in which a backslash and the letter behind it have become a control character."""
+    """Yield a problem for each path in which a backslash and the letter behind it have become a control character."""
     for section, names in _PATHS.items():
         settings = raw.get(section) if section else raw
         if isinstance(settings, Mapping):

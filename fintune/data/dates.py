@@ -18,7 +18,7 @@ def as_dates(examples: Sequence[Example], date_format: Formats = None) -> "NDArr
 
 
 def moment(date: str | None, date_format: Formats = None) -> datetime | None:
-    """A date as a moment in UTC; None when it is missing or of another form."""
+    """Return a date as a moment in UTC; None when it is missing or of another form."""
     if not date:
         return None
     forms: Sequence[str | None] = [date_format] if isinstance(date_format, str) else date_format or [None]

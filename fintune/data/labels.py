@@ -30,17 +30,17 @@ class LabelMap:
         return ", ".join(f"{key}: {new}" for key, new in self._map.items())
 
     def key(self, label: str) -> str | None:
-        """The key that a label of the file meets."""
+        """Return the key that a label of the file meets."""
         return label if label in self._map else self._whole.get(_whole(label))
 
     def apply(self, label: str) -> str | None:
-        """The task's label; None when the map does not know this one."""
+        """Return the task's label; None when the map does not know this one."""
         if (key := self.key(label)) is not None:
             return self._map[key]
         return label if label in self._names else None
 
     def hint(self, label: str) -> str:
-        """What to do about a label the map does not know."""
+        """Return what to do about a label the map does not know."""
         return f"{did_you_mean(label, self._map)} Add it to data.label_map, or mend the row."
 
     def applied(self, rows: Counter[tuple[str, str]]) -> Applied:

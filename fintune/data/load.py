@@ -98,7 +98,7 @@ def _gather_one(gathered: Gathered, part: str, source: Source, data: DataSection
 
 
 def _dated(parsed: Example | Fault, data: DataSection) -> Example | Fault:
-    """A split by time needs a date in every row."""
+    """Return a split by time needs a date in every row."""
     if isinstance(parsed, Fault) or data.split.by != "time" or moment(parsed.date, data.date_format) is not None:
         return parsed
     form = data.date_format or "ISO 8601"
@@ -125,7 +125,7 @@ def reading_like(
 
 
 def source_license(data: DataSection, source: Source) -> str | None:
-    """What the config says of a source's license; the built-in set brings its own."""
+    """Return what the config says of a source's license; the built-in set brings its own."""
     if source.reference.startswith(BUILTIN):
         return "CC0-1.0"
     if isinstance(data.license, Mapping):
@@ -134,7 +134,7 @@ def source_license(data: DataSection, source: Source) -> str | None:
 
 
 def address(source: Source) -> str:
-    """A source as a config can name it from any folder."""
+    """Return a source as a config can name it from any folder."""
     if source.hub or source.reference.startswith(BUILTIN):
         return source.reference
     return f"{source.path.resolve()}{f'#{source.part}' if source.part else ''}"

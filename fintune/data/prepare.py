@@ -85,7 +85,7 @@ def material(
     *,
     near_duplicates: bool = True,
 ) -> Material:
-    """What the checks look at."""
+    """Return what the checks look at."""
     return Material(
         rows=gathered.rows,
         kept=[e for part in gathered.parts.values() for e in part],
@@ -107,7 +107,7 @@ def material(
 
 
 def data_record(dataset: Dataset, tokens: Mapping[str, float] | None = None) -> dict[str, Any]:
-    """The content of data.json; `tokens`: lengths in tokens of the training part, once they are known."""
+    """Return the content of data.json; `tokens`: lengths in tokens of the training part, once they are known."""
     return {
         "task": dataset.task.name,
         "sources": list(dataset.sources),

@@ -20,7 +20,7 @@ _LABELS = 40
 
 
 def examination(found: Examination) -> Iterator[Table]:
-    """What was found in the data, as tables: facts, findings, and what was asked for besides."""
+    """Yield what was found in the data, as tables: facts, findings, and what was asked for besides."""
     yield _facts(found)
     if found.report.label_samples:
         yield _label_samples(found.report.label_samples)

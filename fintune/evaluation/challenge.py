@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def challenge(prepared: Prepared, base: "LoadedModel", part: str) -> dict[str, Evaluation]:
-    """What each baseline answered on a part, and its scores, by name; those that do not know the task's labels are left out."""
+    """Return what each baseline answered on a part, and its scores, by name; those that do not know the task's labels are left out."""
     config, contest = prepared.config, contest_of(prepared, part)
     evaluation = config.evaluation
     return {
@@ -42,7 +42,7 @@ def challenge(prepared: Prepared, base: "LoadedModel", part: str) -> dict[str, E
 
 
 def contest_of(prepared: Prepared, part: str) -> Contest:
-    """What the baselines may see."""
+    """Return what the baselines may see."""
     config, splits = prepared.config, prepared.splits
     texts = [e.text for e in splits[part]]
     seed, shots = config.train.seed, config.evaluation.shots
@@ -72,7 +72,7 @@ def _taking_part(prepared: Prepared) -> list[Baseline]:
 
 
 def _behind(config: RunConfig, base: "LoadedModel", shown: tuple[Prompt, ...]) -> Engine:
-    """The base model's engine, which may read as much of a text behind `shown` as without it."""
+    """Return the base model's engine, which may read as much of a text behind `shown` as without it."""
     model = config.model.model_copy(update={"max_length": _length(config, base, shown)})
     running: Engine = engine(config.model_copy(update={"model": model}), base)
     return running

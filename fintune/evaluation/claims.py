@@ -26,7 +26,7 @@ def claims(
     baselines: Mapping[str, Collection[str]],
     leaks: Mapping[str, Leaks],
 ) -> Claims:
-    """What the model's answers to parts are worth, beside those that the run stores of its baselines (name -> parts)."""
+    """Return what the model's answers to parts are worth, beside those that the run stores of its baselines (name -> parts)."""
     config, found = run.config(), Claims()
     counts = run.data()["report"].get("parts", {}).get("train", {})
     for part, answered in answers.items():
@@ -61,7 +61,7 @@ def claimed(
 
 
 def told_of_leaks(known: Leaks, answered: Sequence[Prediction], clean: Scores | None) -> list[Statement]:
-    """What rows that are known to the model, or that have two labels, make of a score."""
+    """Return what rows that are known to the model, or that have two labels, make of a score."""
     n, odd, found = f"{len(answered):,}", f"{len(known.conflicts):,}", []
     if known.known:
         found.append(_leaking(known, answered, clean))

@@ -40,7 +40,7 @@ class Perplexity:
 
 
 def general_texts() -> list[str]:
-    """The paragraphs of general.txt."""
+    """Return the paragraphs of general.txt."""
     lines = files("fintune.evaluation").joinpath("general.txt").read_text("utf-8").splitlines()
     return [line for line in lines if line and not line.startswith("#")]
 
@@ -63,7 +63,7 @@ def perplexity_on(loaded: "LoadedModel", texts: Sequence[str], *, stage: str = "
 
 
 def base_perplexity(loaded: "LoadedModel", texts: Sequence[str]) -> Perplexity:
-    """The same for a base model as it is: measured once on a machine, and remembered."""
+    """Return the same for a base model as it is: measured once on a machine, and remembered."""
     kept = getattr(loaded.model.config, "quantization_config", None)
     facts = [loaded.sha256, str(loaded.model.dtype), kept, list(texts), arithmetic()]
     value = remembered("perplexities.json", key_of(facts), lambda: perplexity_on(loaded, texts).value)

@@ -20,7 +20,7 @@ from fintune.runs.run import Run
 
 
 def claims_of_file(source: Any, path: str, examples: Sequence[Example], answered: Sequence[Prediction]) -> Claims:
-    """What the answers of a run, an export or an adapter to a file are worth, as far as can be told."""
+    """Return what the answers of a run, an export or an adapter to a file are worth, as far as can be told."""
     name, config = Path(path).name, source.config()
     try:
         known = known_in(_run(source), examples)
@@ -53,7 +53,7 @@ def known_in(run: Run, examples: Sequence[Example]) -> Leaks:
 
 
 def trained_on(run: Run) -> Mapping[str, Sequence[Example]]:
-    """The rows of train and validation, by the ids in data.json, from files that are the same as they were."""
+    """Return the rows of train and validation, by the ids in data.json, from files that are the same as they were."""
     data = run.data()
     if gone := [s["name"] for s in data["sources"] if s.get("sha256") is None]:
         raise DataError(f"{gone[0]} has no digest")

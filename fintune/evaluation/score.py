@@ -57,7 +57,7 @@ def score_anew(run: Run) -> dict[str, Evaluation]:
 
 
 def _prepared_again(run: Run) -> Prepared:
-    """The data of a run. Raises DataError for other data than it was trained on."""
+    """Return the data of a run. Raises DataError for other data than it was trained on."""
     prepared = prepare(run.config())
     if prepared.splits.fingerprint != run.data()["fingerprint"]:
         raise DataError(
@@ -68,7 +68,7 @@ def _prepared_again(run: Run) -> Prepared:
 
 
 def _judged(run: Run, prepared: Prepared, part: str, running: Engine) -> Evaluation:
-    """The scores of a part, and what can be said of them."""
+    """Return the scores of a part, and what can be said of them."""
     found = _evaluate(prepared.config, prepared.task, prepared.splits[part], running, part)
     return replace(found, claims=claims(run, {part: found.predictions}, run.baselines(), prepared.leaks))
 

@@ -31,7 +31,7 @@ class Resampled:
     series: Mapping[str, Floats]
 
     def over_seeds(self, metric: str, seed: int) -> Floats:
-        """The metric's mean over seeds, `(1 + resamples,)`; in each resample the seeds are drawn anew as well.
+        """Return the metric's mean over seeds, `(1 + resamples,)`; in each resample the seeds are drawn anew as well.
 
         Crossed resampling of seeds and examples: Owen 2007, "The pigeonhole bootstrap". Deviations of the drawn seeds from all
         are widened by sqrt(S / (S - 1)), since a few seeds vary too little about their own mean (Davison & Hinkley 1997, 3.2).

@@ -20,7 +20,7 @@ def scores_table(rows: Mapping[str, Scores], *, confidence: float) -> Table:
 
 
 def worth(claims: Claims) -> Iterator[Text]:
-    """What scores are worth, a line a statement."""
+    """Yield what scores are worth, a line a statement."""
     for part, statement in claims.shown():
         yield Text(f"{part}: {statement.text}", _LEVELS[statement.level])
 

@@ -89,7 +89,7 @@ def judge(
     confidence: float = 0.95,
     resamples: int = 1000,
 ) -> list[Statement]:
-    """The worst that is to be said of a model's answers to labeled texts, and how it stands to the baselines.
+    """Return the worst that is to be said of a model's answers to labeled texts, and how it stands to the baselines.
 
     `counts`: how often each label occurs in train; whoever says the most frequent one always is a baseline that is always there.
     """
@@ -114,7 +114,7 @@ def compare(
     confidence: float,
     resamples: int,
 ) -> dict[str, Against]:
-    """The paired tests with each baseline, whose labels stand in the order of the predictions."""
+    """Return the paired tests with each baseline, whose labels stand in the order of the predictions."""
     where: dict[str | None, int] = {label: i for i, label in enumerate(labels)} | {None: UNPARSED}
     gold = np.array([where[p.gold] for p in predictions], dtype=np.int64)
     rows: dict[str, Ints] = {"": np.array([[where[p.label] for p in predictions]])}
@@ -149,7 +149,7 @@ def guessing(counts: Mapping[str, int], on: Mapping[str, int] | None = None) -> 
 
 
 def guessing_a_token(labels: Sequence[str], lengths: Sequence[int], train: TrainSection) -> float:
-    """The loss of guessing as training measures it, by answer token (`lengths` of the answers); infinite if smoothed.
+    """Return the loss of guessing as training measures it, by answer token (`lengths` of the answers); infinite if smoothed.
 
     Balanced labels are guessed by ln of their number; texts drawn evenly by label have other lengths on average.
     """
@@ -194,7 +194,7 @@ def _nothing_learned(
 
 
 def _beside(against: Mapping[str, Against]) -> list[Statement]:
-    """What is better than the model, else the majority class where it is not beaten, else the strongest that is not, else the strongest."""
+    """Return what is better than the model, else the majority class where it is not beaten, else the strongest that is not, else the strongest."""
     order = sorted(against.values(), key=lambda a: (a.name == MAJORITY, a.other["accuracy"]), reverse=True)
     ranked = sorted(order, key=lambda a: a.relation != "behind")
     unbeaten = [a for a in ranked if a.relation != "ahead"]
@@ -235,12 +235,12 @@ def _figure(metric: str, value: float, sign: str = "") -> str:
 
 
 def called(name: str) -> str:
-    """A baseline in a sentence: counting words (tfidf)."""
+    """Return a baseline in a sentence: counting words (tfidf)."""
     said = BASELINES[name].said if name in BASELINES else ""
     return f"{said} ({name})" if said else name
 
 
 def _labels_of(found: Sequence[Prediction], order: Sequence[Prediction]) -> list[str | None]:
-    """A baseline's labels in the order of the model's predictions."""
+    """Return a baseline's labels in the order of the model's predictions."""
     labels = {p.id: p.label for p in found}
     return [labels.get(p.id) for p in order]

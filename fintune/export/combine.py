@@ -41,7 +41,7 @@ def export_combined(  # noqa: PLR0913
     allow_loss: bool = False,
     overwrite: bool = False,
 ) -> Exported:
-    """A merged folder of several runs; task, prompt and validation texts are the first one's.
+    """Return a merged folder of several runs; task, prompt and validation texts are the first one's.
 
     `density`: share of the values that ties and dare keep. Raises UsageError, ModelError where runs are not of one base, task and LoRA.
     """
@@ -107,7 +107,7 @@ def _is_plain(run: Run) -> bool:
 
 
 def _combined(runs: Sequence[Run], weights: Sequence[float], how: str, density: float) -> Whole:
-    """The merged model, and what the adapters answered together on the first run's validation texts before they were merged."""
+    """Return the merged model, and what the adapters answered together on the first run's validation texts before they were merged."""
     import torch
     from peft import PeftModel
 

@@ -92,7 +92,7 @@ def export(
 
 
 def _opened(source: str | Path | Run | ForeignAdapter, use: Proof) -> Run | ForeignAdapter:
-    """What is to be exported. Raises RunError for an adapter trained elsewhere without texts to prove it on."""
+    """Return what is to be exported. Raises RunError for an adapter trained elsewhere without texts to prove it on."""
     if not isinstance(source, (str, Path)):
         return source
     if not is_adapter(place := place_of_kept(source)):
@@ -193,7 +193,7 @@ def _of_libraries(what: str) -> Iterator[None]:
 
 
 def _there(run: Run | ForeignAdapter, form: Format, dtype: str, overwrite: bool) -> Exported | None:
-    """An export that an earlier call has finished, of the adapter as it is now."""
+    """Return an export that an earlier call has finished, of the adapter as it is now."""
     folder = place_of(run, form, dtype, None, overwrite=True)
     if overwrite or not folder.exists():
         return None
@@ -205,7 +205,7 @@ def _there(run: Run | ForeignAdapter, form: Format, dtype: str, overwrite: bool)
 
 
 def _reference(run: Run | ForeignAdapter) -> dict[str, Any] | None:
-    """What the answers are that an adapter trained elsewhere is compared with; of a run they are those of its validation texts."""
+    """Return what the answers are that an adapter trained elsewhere is compared with; of a run they are those of its validation texts."""
     if isinstance(run, Run):
         return None
     names = [one.reference if one.hub else str(one.path.resolve()) for one in expand(run.proof or "")]

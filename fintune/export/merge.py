@@ -48,7 +48,7 @@ def merged(run: Run | ForeignAdapter) -> Whole:
 
 
 def adapted(run: Run | ForeignAdapter) -> tuple[Whole, Mapping[str, int]]:
-    """The base model with the adapter on it, and checksums of its own parameters before. Raises ModelError."""
+    """Return the base model with the adapter on it, and checksums of its own parameters before. Raises ModelError."""
     from fintune.methods.adapter import load_adapter
 
     if (lost := METHODS[run.config().method.name].only) is not None:
@@ -73,14 +73,14 @@ def _expected(run: Run | ForeignAdapter, tuned: "LoadedModel") -> list[Predictio
 
 
 def answers(config: RunConfig, loaded: "LoadedModel", texts: Sequence[Prediction] | Sequence[Row]) -> list[Prediction]:
-    """What a model says to a run's validation texts, or to a user's own."""
+    """Return what a model says to a run's validation texts, or to a user's own."""
     task = config.build_task()
     found, _ = predict(engine(config, loaded), task, [t.text for t in texts], [t.id for t in texts], stage="before")
     return [replace(p, gold=getattr(t, "gold", None)) for p, t in zip(found, texts, strict=True)]
 
 
 def source(run: Run | ForeignAdapter, weight: float = 1.0) -> dict[str, Any]:
-    """A run, or an adapter trained elsewhere, as a card and verification.json name it."""
+    """Return a run, or an adapter trained elsewhere, as a card and verification.json name it."""
     if isinstance(run, ForeignAdapter):
         unknown = {"data_fingerprint": "not known", "data": []}
         return {"run": run.folder.name, "weight": weight, "adapter_sha256": run.adapter_sha256(), **unknown}

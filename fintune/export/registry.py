@@ -32,7 +32,7 @@ class Format(Artifact):
     """config.model_type it is for; any if empty"""
 
     def describe(self) -> dict[str, str]:
-        """The entry as text: a row of the docs."""
+        """Return the entry as text: a row of the docs."""
         return {
             "name": self.name,
             "summary": self.summary,
@@ -59,7 +59,7 @@ class Format(Artifact):
 
 
 def _written(name: str, summary: str, write: Callable[[LoadedModel, Path, str], None], **more: Any) -> Format:
-    """A format whose exports ARTIFACTS reads again; a KeyError where nothing does."""
+    """Return a format whose exports ARTIFACTS reads again; a KeyError where nothing does."""
     reader = ARTIFACTS[name]
     return Format(
         **{field.name: getattr(reader, field.name) for field in fields(reader)}, summary=summary, write=write, **more
@@ -104,7 +104,7 @@ FORMATS = {name: _ENTRIES[name] for name in FORMAT_NAMES}
 
 
 def format_of(name: str) -> Format:
-    """A format by name. Raises UsageError."""
+    """Return a format by name. Raises UsageError."""
     if name not in FORMATS:
         raise UsageError(f"--format {name}: unknown format", hint=did_you_mean(name, list(FORMATS)))
     return FORMATS[name]

@@ -7,7 +7,7 @@ from fintune.runtime.layout import Table
 
 
 def exports(found: Sequence[Mapping[str, Any]]) -> Table:
-    """What exports weigh, how fast they answer, and how their answers differ from the run's."""
+    """Return what exports weigh, how fast they answer, and how their answers differ from the run's."""
     table = Table("beside the answers of the adapter, in full precision")
     for column in ("format", "MB", "loads in", "texts/s", "largest difference", "labels kept", "accuracy"):
         table.add_column(column, justify="left" if column == "format" else "right")
@@ -43,7 +43,7 @@ def _ties(one: Mapping[str, Any]) -> str:
 
 
 def _beside(one: Mapping[str, Any], what: str, digits: str) -> str:
-    """The same beside a rounded base model, on which the run was scored."""
+    """Return the same beside a rounded base model, on which the run was scored."""
     beside = one.get("beside_the_run")
     if beside is None:
         return ""
@@ -52,7 +52,7 @@ def _beside(one: Mapping[str, Any], what: str, digits: str) -> str:
 
 
 def markdown(table: Table) -> str:
-    """A table for a document."""
+    """Return a table for a document."""
     columns = [[column.header, "---", *column.cells] for column in table.columns]
     lines = list(zip(*columns, strict=True))
     return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)

@@ -44,7 +44,7 @@ class Verification:
         return 1 - self.changed / self.texts
 
     def said(self) -> str:
-        """The labels, in words."""
+        """Return the labels, in words."""
         ties = f" (of {self.near_ties} more, two labels are as good as equal)" if self.near_ties else ""
         return f"{self.changed} of {self.texts} texts get another label{ties}"
 
@@ -54,12 +54,12 @@ class Verification:
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> "Verification":
-        """The opposite."""
+        """Return the opposite."""
         return cls(**{field.name: record[field.name] for field in fields(cls) if field.name in record})
 
 
 def compare(stored: Sequence[Prediction], found: Sequence[Prediction], tolerance: float | None) -> Verification:
-    """The run's answers beside the rebuilt model's, text by text; `tolerance` as in `need_equal`, None: of half precision."""
+    """Return the run's answers beside the rebuilt model's, text by text; `tolerance` as in `need_equal`, None: of half precision."""
     labels = list(stored[0].probabilities)
     was, now = (np.array([[p.probabilities[label] for label in labels] for p in side]) for side in (stored, found))
     leads = [_lead(s, f.label) for s, f in zip(stored, found, strict=True) if s.label != f.label]

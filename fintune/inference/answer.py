@@ -17,7 +17,7 @@ def predict(
     shown: tuple[Prompt, ...] = (),
     stage: str = "predict",
 ) -> tuple[list[Prediction], Ranking]:
-    """The most probable candidate for each text, and the ranking behind it; the model reads `shown` before every prompt."""
+    """Return the most probable candidate for each text, and the ranking behind it; the model reads `shown` before every prompt."""
     candidates = list(task.candidates())
     prompts = [task.prompt(text) for text in texts]
     ranking = engine.rank([replace(p, shown=shown) for p in prompts], candidates, stage=stage)

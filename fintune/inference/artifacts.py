@@ -65,11 +65,11 @@ class Artifact:
             raise BrokenEnvironment(f"--format {self.name}: {missing[0]} is not installed", hint=with_extra(self.extra))
 
     def folder_name(self, dtype: str) -> str:
-        """What an export is called in its run."""
+        """Return what an export is called in its run."""
         return self.name if dtype == self.chosen(None) else f"{self.name}-{dtype}"
 
     def chosen(self, dtype: str | None) -> str:
-        """The precision to write in. Raises UsageError."""
+        """Return the precision to write in. Raises UsageError."""
         if dtype is not None and dtype not in self.dtypes:
             raise UsageError(
                 f"--dtype {dtype}: format {self.name} has {', '.join(self.dtypes)}",
@@ -126,14 +126,14 @@ ARTIFACTS = {
 
 
 def engine_of(export: Export) -> Engine:
-    """What runs it. Raises ConfigError, ModelError when damaged, BrokenEnvironment when the package it takes is not there."""
+    """Return what runs it. Raises ConfigError, ModelError when damaged, BrokenEnvironment when the package it takes is not there."""
     artifact, config = need_package(export), export.config()
     export.need_whole()
     return opened(artifact, export.folder, config, base_sha256=read_record(export.folder)["base_sha256"])
 
 
 def need_package(export: Export) -> Artifact:
-    """What it is. Raises BrokenEnvironment when what runs it is not installed, ModelError for a record damaged or outdated."""
+    """Return what it is. Raises BrokenEnvironment when what runs it is not installed, ModelError for a record damaged or outdated."""
     record = read_record(export.folder)
     artifact = _artifact_of(export.folder, record)
     if record.get("format_version", 1) < artifact.version:
@@ -155,7 +155,7 @@ def _artifact_of(folder: Path, record: Mapping[str, Any]) -> Artifact:
 
 
 def export_of(run: Run | ForeignAdapter, name: str) -> Export:
-    """The run's export of that name. Raises ModelError when it is damaged, or made of another adapter than the run has now."""
+    """Return the run's export of that name. Raises ModelError when it is damaged, or made of another adapter than the run has now."""
     found = Export(run.folder / "exports" / name)
     record = read_record(found.folder)
     if [one["adapter_sha256"] for one in record["sources"]] != [run.adapter_sha256()]:
@@ -179,7 +179,7 @@ def export_of(run: Run | ForeignAdapter, name: str) -> Export:
 
 
 def opened(artifact: Artifact, folder: Path, config: RunConfig, *, base_sha256: str | None) -> Engine:
-    """What runs an export, for the run's task. Raises ModelError when it cannot be read, or its base is not that of the digest."""
+    """Return what runs an export, for the run's task. Raises ModelError when it cannot be read, or its base is not that of the digest."""
     match artifact.back:
         case AsEngine(run):
             return run(folder, config)

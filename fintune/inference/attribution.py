@@ -58,7 +58,7 @@ def attribute(
 
 
 def telling(predictions: Sequence[Prediction], most: int = 5) -> list[Prediction]:
-    """What one wants explained: the most confident mistakes, then the most uncertain of the other texts."""
+    """Return what one wants explained: the most confident mistakes, then the most uncertain of the other texts."""
     wrong = sorted((p for p in predictions if p.label != p.gold), key=lambda p: -p.confidence)[:most]
     rest = [p for p in predictions if not any(p is w for w in wrong)]
     return wrong + sorted(rest, key=lambda p: p.confidence)[:most]
@@ -73,7 +73,7 @@ def _attribution(name: str, spans: Sequence[tuple[int, int]], found: Sequence[Pr
 
 
 def _without(text: str, span: tuple[int, int]) -> str:
-    """The text without a word, and without a blank that would be doubled or stand before a comma or the end."""
+    """Return the text without a word, and without a blank that would be doubled or stand before a comma or the end."""
     before, behind = text[: span[0]], text[span[1] :]
     if behind[:1].isspace() and (not before or before[-1].isspace()):
         return before + behind[1:]

@@ -30,7 +30,7 @@ def explain_run(run: Run) -> list[Attribution]:
 
 
 def _scored_part(run: Run) -> str:
-    """The test part where it has been scored, else validation."""
+    """Return the test part where it has been scored, else validation."""
     scored = run.scores()
     for part in ("test", "validation"):
         if part in scored:

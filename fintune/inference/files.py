@@ -42,7 +42,7 @@ def read_texts(texts: Sequence[str], file: str | None, reading: Reading | None =
 
 
 def json_line(prediction: Prediction) -> str:
-    """A JSON object and a line end: id, text, label, confidence, probabilities."""
+    """Return a JSON object and a line end: id, text, label, confidence, probabilities."""
     row = asdict(prediction) | {"confidence": prediction.confidence}
     return json_text({key: row[key] for key in _KEYS}) + "\n"
 

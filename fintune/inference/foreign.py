@@ -54,7 +54,7 @@ class ForeignAdapter:
 
     @classmethod
     def open(cls, folder: str | Path, **use: Unpack[Use]) -> "ForeignAdapter":
-        """An adapter for a base and a task. Raises ModelError when it cannot be used or does not fit, RunError without a task."""
+        """Return an adapter for a base and a task. Raises ModelError when it cannot be used or does not fit, RunError without a task."""
         place = Path(folder).expanduser().absolute()
         method = _method(place)
         raw = _with_base(place, _settings(place, use))
@@ -72,7 +72,7 @@ class ForeignAdapter:
         return self.folder
 
     def config(self) -> RunConfig:
-        """Base and task as they were given, method as the adapter says, defaults elsewhere."""
+        """Return base and task as they were given, method as the adapter says, defaults elsewhere."""
         return self.settings
 
     def adapter_sha256(self) -> str:
@@ -80,7 +80,7 @@ class ForeignAdapter:
         return sha256(weights_of(self.folder))
 
     def texts(self) -> list[Row]:
-        """What lies in `proof`. Raises RunError without one, DataError when it holds no texts or none can be read."""
+        """Return what lies in `proof`. Raises RunError without one, DataError when it holds no texts or none can be read."""
         if self.proof is None:
             raise RunError(
                 f"{self.folder}: an adapter trained elsewhere has no stored answers, and nothing can be proved without texts",
@@ -99,7 +99,7 @@ def is_adapter(place: Path) -> bool:
 
 
 def weights_of(folder: Path) -> Path:
-    """The file of an adapter's weights."""
+    """Return the file of an adapter's weights."""
     own = (folder / fintune_format.SETTINGS).is_file()
     return folder / (fintune_format.WEIGHTS if own else "adapter_model.safetensors")
 
@@ -122,7 +122,7 @@ def _method(place: Path) -> dict[str, Any]:
 
 
 def _settings(place: Path, use: Use) -> dict[str, Any]:
-    """The sections that were given. Raises RunError without a task, ConfigError for a file that cannot be read."""
+    """Return the sections that were given. Raises RunError without a task, ConfigError for a file that cannot be read."""
     task, overrides = use.get("task"), use.get("overrides") or ()
     if isinstance(task, Mapping):
         sections: Any = {"task": dict(task)}
@@ -144,14 +144,14 @@ def _settings(place: Path, use: Use) -> dict[str, Any]:
 
 
 def _section(raw: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """A section as it was given. Raises ConfigError where a value stands in its place."""
+    """Return a section as it was given. Raises ConfigError where a value stands in its place."""
     if not isinstance(found := raw.get(name) or {}, Mapping):
         raise ConfigError([f"{name}: holds settings, one a line, not a value"], hint="Mend it.")
     return dict(found)
 
 
 def _with_base(place: Path, raw: dict[str, Any]) -> dict[str, Any]:
-    """The sections with the base model that the adapter names, where none was given. Raises ModelError when that is not at hand."""
+    """Return the sections with the base model that the adapter names, where none was given. Raises ModelError when that is not at hand."""
     model = _section(raw, "model")
     if "base" in model:
         return raw

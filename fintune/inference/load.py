@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def load_base(config: RunConfig) -> "LoadedModel":
-    """The base model of a config, clean. Raises ModelError before weights load where its tokenizer cannot tell the task's answers apart."""
+    """Return the base model of a config, clean. Raises ModelError before weights load where its tokenizer cannot tell the task's answers apart."""
     from fintune.models import load_model
 
     task = config.build_task()
@@ -42,7 +42,7 @@ def _how(model: ModelSection, device: str) -> dict[str, Any]:
 
 
 def load_tuned(source: Run | ForeignAdapter, *, device: str = "auto", anew: bool = False) -> "LoadedModel":
-    """A run's adapter, or one trained elsewhere, on its base model; see load_base_of."""
+    """Return a run's adapter, or one trained elsewhere, on its base model; see load_base_of."""
     from fintune.methods.adapter import load_adapter
 
     return load_adapter(load_base_of(source, device=device, anew=anew), source.adapter)
@@ -51,7 +51,7 @@ def load_tuned(source: Run | ForeignAdapter, *, device: str = "auto", anew: bool
 def load_base_of(
     source: Run | ForeignAdapter, *, device: str = "auto", anew: bool = False, **other: str
 ) -> "LoadedModel":
-    """The base model of an adapter, `other` settings of section `model` than the run's aside.
+    """Return the base model of an adapter, `other` settings of section `model` than the run's aside.
 
     Raises RunError for a run that is not as it was scored, ModelError for another base model; with `anew` it is to be scored as it is.
     """
@@ -88,7 +88,7 @@ def _need_own_adapter(run: Run) -> None:
 
 
 def engine(config: RunConfig, loaded: "LoadedModel", shortcuts: "Shortcuts | None" = None) -> Any:
-    """The engine a config asks for, around a loaded model."""
+    """Return the engine a config asks for, around a loaded model."""
     from fintune.inference.engines.one_length import OneLengthEngine
     from fintune.inference.engines.torch_engine import TorchEngine
 
@@ -105,7 +105,7 @@ def engine(config: RunConfig, loaded: "LoadedModel", shortcuts: "Shortcuts | Non
 
 
 def shortcuts_of(config: RunConfig, loaded: "LoadedModel", trunk: "TrunkCache | None" = None) -> "Shortcuts":
-    """What need not be computed for this config's task, with the states of a trunk where they are known."""
+    """Return what need not be computed for this config's task, with the states of a trunk where they are known."""
     import torch
 
     from fintune.models.shortcuts.shortcuts import Shortcuts

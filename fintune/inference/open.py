@@ -33,7 +33,7 @@ _FEW = 64
 
 
 def open_trained(folder: str | Path, **use: Unpack[Use]) -> Trained:
-    """A run (`base`: where its base model lies now), an export, or an adapter trained elsewhere with what it is used for.
+    """Return a run (`base`: where its base model lies now), an export, or an adapter trained elsewhere with what it is used for.
 
     Raises RunError when it is none.
     """
@@ -52,12 +52,12 @@ def open_trained(folder: str | Path, **use: Unpack[Use]) -> Trained:
 
 
 def called(source: Trained) -> str:
-    """What it is, as a sentence has it."""
+    """Return what it is, as a sentence has it."""
     return {Run: "a run", Export: "an export", ForeignAdapter: "an adapter"}[type(source)]
 
 
 def open_engine(source: Trained, name: str = "torch", *, device: str = "auto") -> Engine:
-    """The engine `name` on a run's model. Raises UsageError, ModelError when it disagrees with what the run has stored."""
+    """Return the engine `name` on a run's model. Raises UsageError, ModelError when it disagrees with what the run has stored."""
     import torch
 
     need_engine(source, name)
@@ -112,7 +112,7 @@ def need_engine(source: Trained, name: str) -> None:
 
 
 def _sharing(model: Any) -> Any:
-    """A copy whose layers can be replaced; the weights are the same memory."""
+    """Return a copy whose layers can be replaced; the weights are the same memory."""
     held = {id(tensor): tensor for tensor in chain(model.parameters(), model.buffers())}
     return deepcopy(model, held)
 

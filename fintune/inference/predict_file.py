@@ -123,7 +123,7 @@ def _records(path: str | Sequence[str], how: Reading) -> Iterator[Row | Fault]:
 
 
 def _identity(source: Trained, path: str | Sequence[str], how: Reading, engine: str) -> dict[str, Any]:
-    """What must be the same for a job to go on."""
+    """Return what must be the same for a job to go on."""
     export = (source.folder if isinstance(source, Export) else source.folder / "exports" / engine) / RECORD
     engine = sha256(export) if export.is_file() else engine
     inputs = [None if one.hub else sha256(one.path) for one in expand(path)]

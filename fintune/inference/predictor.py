@@ -74,7 +74,7 @@ def load(
     engine_name: str = "torch",
     **use: Unpack[Use],
 ) -> Predictor:
-    """A predictor from a run, an export, an adapter with its base and task, or a model folder with its task.
+    """Return a predictor from a run, an export, an adapter with its base and task, or a model folder with its task.
 
     `engine_name` is one of ENGINES; of an export or a model folder, torch alone. Raises RunError or ModelError.
     """

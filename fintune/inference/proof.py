@@ -42,7 +42,7 @@ _COUNTS = {field.name for field in fields(Verification)} - {"near_ties"}
 
 
 def proved(run: Run, tuned: "LoadedModel", *, merge: bool, again: "Callable[[], LoadedModel]") -> "LoadedModel":
-    """The model that answers for a run: merged if asked and if that answers as was stored, else as its adapter does.
+    """Return the model that answers for a run: merged if asked and if that answers as was stored, else as its adapter does.
 
     `again` loads what `tuned` was, which merging changes. Raises ModelError when the adapter answers otherwise, too.
     """
@@ -65,13 +65,13 @@ def proved(run: Run, tuned: "LoadedModel", *, merge: bool, again: "Callable[[], 
 
 
 def known(run: Run, how: str, loaded: "LoadedModel") -> Verification | None:
-    """What was found before, of this run as it is, rebuilt so, on this machine with these versions."""
+    """Return what was found before, of this run as it is, rebuilt so, on this machine with these versions."""
     record = _records().get(_key(run, how, loaded))
     return Verification.of(record) if isinstance(record, dict) and record.keys() >= _COUNTS else None
 
 
 def compared(run: Run, how: str, loaded: "LoadedModel", measure: Callable[[], Verification]) -> Verification:
-    """What was found before, or is found now."""
+    """Return what was found before, or is found now."""
     if (before := known(run, how, loaded)) is not None:
         return before
     found, key = measure(), _key(run, how, loaded)
@@ -86,7 +86,7 @@ def _compared(run: Run, how: str, loaded: "LoadedModel") -> Verification:
 
 
 def _measured(run: Run, loaded: "LoadedModel") -> Verification:
-    """Some of the stored answers beside what this model says to their texts."""
+    """Return some of the stored answers beside what this model says to their texts."""
     config, stored = run.config(), run.predictions("validation")
     chosen = stored[:: max(1, len(stored) // _TEXTS)][:_TEXTS]
     task = config.build_task()
@@ -130,7 +130,7 @@ def _version(package: str) -> str | None:
 
 
 def stored_answers(run: Run) -> list[Prediction]:
-    """What the run answered on its validation texts. Raises ModelError when there are none, or not those of data.json."""
+    """Return what the run answered on its validation texts. Raises ModelError when there are none, or not those of data.json."""
     stored, ids = run.predictions("validation"), run.data()["ids"].get("validation", [])
     if not ids:
         raise ModelError(

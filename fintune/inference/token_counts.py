@@ -46,7 +46,7 @@ def _too_long(config: RunConfig, lengths: Sequence[int], names: Sequence[str]) -
 
 
 def _answers(encoder: PromptEncoder, task: Task) -> list[Finding]:
-    """What stands in the way of learning the answers."""
+    """Return what stands in the way of learning the answers."""
     found, after = [], task.prompt("").after
     try:
         need_distinct(encoder, task)

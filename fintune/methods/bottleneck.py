@@ -62,7 +62,7 @@ class _Sites:
 
 
 def behind_both(model: Any, options: HoulsbyOptions, kind: str) -> Any:
-    """An adapter behind each attention and each feed-forward, before what they are added to."""
+    """Return an adapter behind each attention and each feed-forward, before what they are added to."""
     begin(model, options)
     for sites in _found(model, options.layers):
         for layer in [*sites.attentions, sites.last]:
@@ -71,7 +71,7 @@ def behind_both(model: Any, options: HoulsbyOptions, kind: str) -> Any:
 
 
 def behind_feed_forward(model: Any, options: PfeifferOptions, kind: str) -> Any:
-    """An adapter behind each feed-forward."""
+    """Return an adapter behind each feed-forward."""
     begin(model, options)
     for sites in _found(model, options.layers):
         _behind(sites.last, options)
@@ -79,7 +79,7 @@ def behind_feed_forward(model: Any, options: PfeifferOptions, kind: str) -> Any:
 
 
 def beside_feed_forward(model: Any, options: ParallelOptions, kind: str) -> Any:
-    """An adapter that reads what a feed-forward reads and adds to what it gives; prefixes in the attention if asked."""
+    """Return an adapter that reads what a feed-forward reads and adds to what it gives; prefixes in the attention if asked."""
     begin(model, options)
     for sites in _found(model, options.layers):
         _beside(sites.first, sites.last, options)
@@ -123,7 +123,7 @@ def _add_own(module: Any, args: Any, output: "torch.Tensor") -> "torch.Tensor":
 
 
 def _through(adapter: Any, states: "torch.Tensor") -> "torch.Tensor":
-    """What an adapter gives, in the precision of the states; it computes in its own."""
+    """Return what an adapter gives, in the precision of the states; it computes in its own."""
     found: torch.Tensor = adapter(states.to(adapter[0].weight.dtype)).to(states.dtype)
     return found
 
@@ -136,7 +136,7 @@ def _widths(layer: Any) -> tuple[int, int]:
 
 
 def _found(model: Any, layers: str) -> list[_Sites]:
-    """The sites of all blocks, an encoder's too, or of the decoder's last ones. Raises ModelError where a block has none."""
+    """Return the sites of all blocks, an encoder's too, or of the decoder's last ones. Raises ModelError where a block has none."""
     from fintune.models.blocks import blocks, stack
 
     chosen = list(blocks(model))

@@ -26,12 +26,12 @@ def begin(model: Any, options: Any) -> None:
 
 
 def trained(model: Any) -> dict[str, Any]:
-    """The parameters that train, by name."""
+    """Return the parameters that train, by name."""
     return {name: p for name, p in model.named_parameters() if p.requires_grad}
 
 
 def options_of(model: Any) -> Any:
-    """The settings a model was attached with."""
+    """Return the settings a model was attached with."""
     return getattr(model, _OPTIONS)
 
 
@@ -52,7 +52,7 @@ def write(tensors: dict[str, Any], options: Any, folder: Path) -> None:
 
 
 def settings(folder: Path) -> dict[str, Any]:
-    """What SETTINGS of a folder says. Raises ModelError when it is damaged, or from a newer version."""
+    """Return what SETTINGS of a folder says. Raises ModelError when it is damaged, or from a newer version."""
     path = folder / SETTINGS
     try:
         found = parse_object(read_text(path))

@@ -38,7 +38,7 @@ def _never(model: Any, options: ForeignOptions, kind: str) -> Any:
 
 
 def _merge(model: Any) -> Any:
-    """The base model with the update in its weights. Raises ModelError where PEFT has no way to."""
+    """Return the base model with the update in its weights. Raises ModelError where PEFT has no way to."""
     try:
         return merge_with_peft(model)
     except (NotImplementedError, AttributeError, TypeError, ValueError, RuntimeError) as error:

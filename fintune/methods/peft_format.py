@@ -41,7 +41,7 @@ def save(model: Any, folder: Path) -> None:
 
 
 def _in_order(config: Any) -> Any:
-    """A copy without sets, which PEFT would write in the order of this process's hashes."""
+    """Return a copy without sets, which PEFT would write in the order of this process's hashes."""
     ordered = copy.copy(config)
     for name, value in vars(config).items():
         if isinstance(value, set):
@@ -50,7 +50,7 @@ def _in_order(config: Any) -> Any:
 
 
 def _doubled(config: Any) -> Any:
-    """The config of a plain LoRA of twice the rank, each layer scaled as before."""
+    """Return the config of a plain LoRA of twice the rank, each layer scaled as before."""
     factor = math.sqrt(2) if config.use_rslora else 2
     config.init_lora_weights = True
     config.r, config.lora_alpha = 2 * config.r, factor * config.lora_alpha
@@ -60,7 +60,7 @@ def _doubled(config: Any) -> Any:
 
 
 def _differences(model: Any, starts: dict[str, Any]) -> dict[str, Any]:
-    """The model's state with [A; A0] and [B, -B0] in place of A and B."""
+    """Return the model's state with [A; A0] and [B, -B0] in place of A and B."""
     import torch
 
     state: dict[str, Any] = model.state_dict()

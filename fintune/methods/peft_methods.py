@@ -75,7 +75,7 @@ class NormOptions(MethodOptions):
 
 
 def _peft(model: Any, config: Any) -> Any:
-    """A PeftModel; what PEFT refuses is said in one line."""
+    """Return a PeftModel; what PEFT refuses is said in one line."""
     from peft import get_peft_model
 
     try:

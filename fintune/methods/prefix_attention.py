@@ -71,7 +71,7 @@ def use(model: Any) -> None:
 
 
 def seen(model: Any, ids: torch.Tensor) -> list[Site]:
-    """The modules that attend while a model reads `ids` `(1, n)` (an encoder-decoder on both sides), in the order they do."""
+    """Return the modules that attend while a model reads `ids` `(1, n)` (an encoder-decoder on both sides), in the order they do."""
     inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
     if model.config.is_encoder_decoder:
         inputs["decoder_input_ids"] = ids

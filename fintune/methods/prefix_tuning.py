@@ -69,7 +69,7 @@ def put_in(model: Any, options: DeepPromptOptions) -> None:
 
 
 def _within(model: Any, layers: str) -> "set[nn.Module] | None":
-    """The modules of the chosen blocks; None for all. Raises ModelError."""
+    """Return the modules of the chosen blocks; None for all. Raises ModelError."""
     from fintune.models.blocks import blocks
 
     if layers == "all":

@@ -32,7 +32,7 @@ class MethodOptions(BaseModel):
         return False
 
     def resolved(self, tokenizer: Any) -> Self:
-        """The settings with what depends on the tokenizer put into numbers. Raises ModelError when it knows no such thing."""
+        """Return the settings with what depends on the tokenizer put into numbers. Raises ModelError when it knows no such thing."""
         return self
 
     def tokens_before(self) -> int:
@@ -57,7 +57,7 @@ def _as_attached(model: Any, options: Any, losses: Sequence[Callable[[], Any]]) 
 
 
 def merge_with_peft(model: Any) -> Any:
-    """The base model with a PeftModel's update in its weights; what was tied to one that is updated keeps its own."""
+    """Return the base model with a PeftModel's update in its weights; what was tied to one that is updated keeps its own."""
     _untie(model)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=_SAID_IN_VAIN)
@@ -135,7 +135,7 @@ class Method:
         return self.merge is not None
 
     def merged(self, model: Any, options: MethodOptions) -> Any:
-        """The model as a plain one with the same answers. Raises ModelError with the reason where there is none."""
+        """Return the model as a plain one with the same answers. Raises ModelError with the reason where there is none."""
         reason = options.no_merge() or self.no_merge
         if is_quantized(bare(model)):
             reason = "the base model is held in fewer bits, and rounding again would change its answers"
@@ -182,7 +182,7 @@ class Method:
             )
 
     def describe(self) -> dict[str, str]:
-        """The entry as text: a row of `fintune methods` and of the docs."""
+        """Return the entry as text: a row of `fintune methods` and of the docs."""
         return {
             "name": self.name,
             "summary": self.summary,
@@ -199,7 +199,7 @@ class Method:
         }
 
     def brief(self) -> dict[str, str]:
-        """What a screen of 80 columns has room for."""
+        """Return what a screen of 80 columns has room for."""
         return {
             "name": self.name,
             "summary": self.summary,
@@ -208,7 +208,7 @@ class Method:
         }
 
     def settings(self) -> list[dict[str, str]]:
-        """The settings of section `method`, as text."""
+        """Return the settings of section `method`, as text."""
         return described(self.options)
 
 

@@ -45,7 +45,7 @@ class BitFitOptions(_InPlace, TargetOptions):
     )
 
     def no_merge(self) -> str:
-        """Added biases have no place in the model's architecture."""
+        """Return added biases have no place in the model's architecture."""
         return "the biases it added have no place in the base model's architecture" if self.add else ""
 
 
@@ -67,7 +67,7 @@ def freeze(model: Any, options: FreezeOptions, kind: str) -> Any:
 
 
 def _norm_behind(model: Any) -> Any:
-    """The last module of the decoder with weights, if it is a norm."""
+    """Return the last module of the decoder with weights, if it is a norm."""
     children = [child for child in model.get_decoder().children() if any(True for _ in child.parameters())]
     return children[-1] if children and "Norm" in type(children[-1]).__name__ else None
 

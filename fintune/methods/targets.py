@@ -72,7 +72,7 @@ class TargetOptions(MethodOptions):
         return self.layers if isinstance(self.layers, list) else []
 
     def regex(self, model: "nn.Module") -> str | list[str]:
-        """The chosen layers of a model, as PEFT takes them. Raises ModelError when there are none."""
+        """Return the chosen layers of a model, as PEFT takes them. Raises ModelError when there are none."""
         if self.top:
             return top_linear_layers(model, self.top)
         return block_linear_layers(model, self.numbers) if self.target_modules == "auto" else self.target_modules
@@ -87,7 +87,7 @@ def compiled(pattern: str) -> None:
 
 
 def block_linear_layers(model: "nn.Module", blocks: Sequence[int] = (), *, within: str = "") -> str:
-    """A regex for the full names of all linear layers inside the model's numbered blocks (`layers.3.mlp.up_proj`).
+    """Return a regex for the full names of all linear layers inside the model's numbered blocks (`layers.3.mlp.up_proj`).
 
     Of all blocks, or of those whose numbers are given, below the name `within`. The head and the embeddings stand outside the
     blocks and are left alone, and so is a tower that reads no text. Raises ModelError when there is none, or no such block.
@@ -120,7 +120,7 @@ def block_linear_layers(model: "nn.Module", blocks: Sequence[int] = (), *, withi
 
 
 def top_linear_layers(model: "nn.Module", count: int) -> str:
-    """The same of the last `count` blocks of the decoder alone."""
+    """Return the same of the last `count` blocks of the decoder alone."""
     layers = decoder_blocks(model)
     if count > len(layers):
         raise ModelError(f"method.layers: top:{count}, and the model has {len(layers)} blocks", hint="Use layers: all.")
@@ -129,7 +129,7 @@ def top_linear_layers(model: "nn.Module", count: int) -> str:
 
 
 def chosen_layers(model: "nn.Module", options: TargetOptions) -> "dict[str, Any]":
-    """The layers that the settings choose, by name, for methods that change them themselves. Raises ModelError for none."""
+    """Return the layers that the settings choose, by name, for methods that change them themselves. Raises ModelError for none."""
     from torch import nn
     from transformers.pytorch_utils import Conv1D
 

@@ -80,7 +80,7 @@ def collate_seq2seq(batch: Sequence[Encoded], pad_id: int, start_id: int) -> "di
 
 
 def collator(loaded: "LoadedModel") -> "Callable[[Sequence[Encoded]], dict[str, torch.Tensor]]":
-    """The collate function for a model's kind."""
+    """Return the collate function for a model's kind."""
     pad_id = loaded.tokenizer.pad_token_id
     if loaded.kind == "causal":
         return partial(collate_causal, pad_id=pad_id)
@@ -88,19 +88,19 @@ def collator(loaded: "LoadedModel") -> "Callable[[Sequence[Encoded]], dict[str, 
 
 
 def read(example: Encoded, kind: str) -> list[int]:
-    """The token ids the lower part of a model reads: of an encoder-decoder the prompt, else what stands before it too."""
+    """Return the token ids the lower part of a model reads: of an encoder-decoder the prompt, else what stands before it too."""
     return example.input_ids + example.labels[:-1] if kind == "causal" else example.input_ids
 
 
 def weights(batch: Sequence[Encoded]) -> "torch.Tensor":
-    """The weight of each example in the loss, `(batch,)`."""
+    """Return the weight of each example in the loss, `(batch,)`."""
     import torch
 
     return torch.tensor([example.weight for example in batch])
 
 
 def micro_batches(batch: "Mapping[str, torch.Tensor]", tokens: int) -> "list[dict[str, torch.Tensor]]":
-    """A batch in parts of equal size with at most `tokens` padded input tokens each (one row at least)."""
+    """Return a batch in parts of equal size with at most `tokens` padded input tokens each (one row at least)."""
     rows, length = batch["input_ids"].shape
     parts = math.ceil(rows / max(1, tokens // length))
     size = math.ceil(rows / parts)

@@ -9,17 +9,17 @@ if TYPE_CHECKING:
 
 
 def bare(model: Any) -> Any:
-    """The transformers model itself: without PEFT's wrapper, its injected layers in place."""
+    """Return the transformers model itself: without PEFT's wrapper, its injected layers in place."""
     return model.get_base_model() if hasattr(model, "get_base_model") else model
 
 
 def blocks(model: Any) -> "nn.ModuleList":
-    """The blocks of the decoder (of an encoder-decoder: of that part alone), the lowest first."""
+    """Return the blocks of the decoder (of an encoder-decoder: of that part alone), the lowest first."""
     return stack(bare(model).get_decoder())
 
 
 def stack(part: Any) -> "nn.ModuleList":
-    """The longest list of modules in a part of a model that reads text, inside no other. Raises ModelError without one."""
+    """Return the longest list of modules in a part of a model that reads text, inside no other. Raises ModelError without one."""
     from torch import nn
 
     passed = [*towers_without_text(part)]

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def find_device(name: str) -> "torch.device":
-    """The device of that name, tried out. Raises ModelError when it cannot be used."""
+    """Return the device of that name, tried out. Raises ModelError when it cannot be used."""
     import torch
 
     if name == "auto":
@@ -26,7 +26,7 @@ def find_device(name: str) -> "torch.device":
 
 
 def find_dtype(name: str, device: "torch.device") -> "torch.dtype":
-    """The precision weights are held in on a device."""
+    """Return the precision weights are held in on a device."""
     import torch
 
     if name == "auto":

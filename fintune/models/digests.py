@@ -35,14 +35,14 @@ def folder_sha256(folder: Path) -> str:
 
 
 def files_sha256(folder: Path) -> dict[str, str]:
-    """The digest of each of these files by its name; of a link, that of what it leads to."""
+    """Return the digest of each of these files by its name; of a link, that of what it leads to."""
     read = (path for path in folder.iterdir() if path.suffix in _READ or path.name in _READ_NAMES)
     files = sorted(path for path in read if path.is_file())
     return {path.name: file_sha256(path) for path in files}
 
 
 def joined(files: Mapping[str, str]) -> str:
-    """The digest of a folder's digests."""
+    """Return the digest of a folder's digests."""
     return new_sha256("".join(f"{name} {files[name]}\n" for name in sorted(files)).encode()).hexdigest()
 
 
@@ -57,7 +57,7 @@ def in_full() -> Iterator[None]:
 
 
 def file_sha256(file: Path) -> str:
-    """The digest of a file's bytes: a large one is read again when its size, times or place have changed."""
+    """Return the digest of a file's bytes: a large one is read again when its size, times or place have changed."""
     place, before = file.resolve(), _facts(file)
     if before[0] < _SMALL:
         return sha256(place)

@@ -51,7 +51,7 @@ class EmbeddedState:
 
 
 def state(reference: str) -> EmbeddedState:
-    """What `fintune models` shows; touches neither network nor weights."""
+    """Return what `fintune models` shows; touches neither network nor weights."""
     from importlib.util import find_spec
 
     folder = cache_folder() / EMBEDDED[reference].name
@@ -60,7 +60,7 @@ def state(reference: str) -> EmbeddedState:
 
 
 def embedded_folder(reference: str) -> Path:
-    """The folder of the converted model, converting it first if need be. Raises BrokenEnvironment without the package."""
+    """Return the folder of the converted model, converting it first if need be. Raises BrokenEnvironment without the package."""
     model = EMBEDDED[reference]
     folder = cache_folder() / model.name
     if _is_whole(folder):

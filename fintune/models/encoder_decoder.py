@@ -47,7 +47,7 @@ def convert_encoder_decoder(source: Path, target: Path) -> None:
 
 
 def encoder_decoder(config: Any, weights: "Mapping[str, torch.Tensor]") -> Any:
-    """A T5Gemma2ForConditionalGeneration of a Gemma 3 text config and its tensors; the same bytes each time."""
+    """Return a T5Gemma2ForConditionalGeneration of a Gemma 3 text config and its tensors; the same bytes each time."""
     import torch
     from transformers import T5Gemma2ForConditionalGeneration
 
@@ -61,7 +61,7 @@ def encoder_decoder(config: Any, weights: "Mapping[str, torch.Tensor]") -> Any:
 
 
 def t5gemma2_config(source: Any) -> Any:
-    """The config under which copied Gemma 3 blocks compute what they did: every setting of a block is the source's."""
+    """Return the config under which copied Gemma 3 blocks compute what they did: every setting of a block is the source's."""
     from transformers import T5Gemma2Config, T5Gemma2TextConfig
 
     text = {name: getattr(source, name) for name in T5Gemma2TextConfig.__annotations__}

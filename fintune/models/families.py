@@ -48,7 +48,7 @@ _LEFT_OFF = ("attn_logit_softcapping", "final_logit_softcapping", "use_bidirecti
 
 
 def beyond_gemma3(config: Any) -> list[str]:
-    """What a config switches on of Gemma 3's code that its published language models leave off: other programs do not know it."""
+    """Return what a config switches on of Gemma 3's code that its published language models leave off: other programs do not know it."""
     return [f"{name}={value}" for name in _LEFT_OFF if (value := getattr(config, name, None))]
 
 

@@ -15,7 +15,7 @@ _TEXTS = (".json", ".model", ".txt", ".jinja")
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object that came with a model or an adapter. Raises ModelError."""
+    """Return a JSON object that came with a model or an adapter. Raises ModelError."""
     try:
         return parse_object(read_text(path))
     except FileNotFoundError:

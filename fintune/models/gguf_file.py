@@ -158,7 +158,7 @@ def factors(rope: Mapping[str, Any], head: int) -> "NDArray[np.float32]":
 
 
 def _settings_of(held: "NDArray[np.float32]", theta: float) -> dict[str, float]:
-    """The opposite of factors: smooth is a line over 1 / wave length. All lengths but their ratio are free: the lower factor is 1."""
+    """Undo the factors: smooth is a line over 1 / wave length. All lengths but their ratio are free: the lower factor is 1."""
     waves = 2 * np.pi * theta ** (np.arange(len(held)) / len(held))
     most = float(held.max())
     smooth = (1 / held - 1 / most) / (1 - 1 / most)
@@ -177,7 +177,7 @@ def gemma3_scale(known: Mapping[str, int]) -> int:
 
 
 def rope_of(config: Any) -> Any:
-    """Settings of the positions; where windows have others, those of full attention."""
+    """Return settings of the positions; where windows have others, those of full attention."""
     return config.rope_parameters.get("full_attention", config.rope_parameters)
 
 

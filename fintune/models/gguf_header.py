@@ -75,7 +75,7 @@ class _Header:
         return number
 
     def _count(self, least: int) -> int:
-        """A number of things of at least so many bytes each."""
+        """Return a number of things of at least so many bytes each."""
         count = self._number("Q")
         if count * least > len(self._content) - self._at:
             raise ValueError(f"{count:,} things of {least} bytes or more, in {len(self._content):,} bytes")

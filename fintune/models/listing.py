@@ -6,7 +6,7 @@ from fintune.models.embedded import EMBEDDED, LICENSE, Embedded, EmbeddedState, 
 
 
 def models_at_hand() -> list[dict[str, str]]:
-    """The embedded models and every hub model already in the local cache: reference, kind, size, license, state."""
+    """Return the embedded models and every hub model already in the local cache: reference, kind, size, license, state."""
     return [_embedded(reference, model, state(reference)) for reference, model in EMBEDDED.items()] + [
         _row(name, "hub model", size, "see its card", "cached") for name, size in _cached()
     ]

@@ -143,7 +143,7 @@ def _say_whether_tied(model: Any) -> None:
 
 
 def load_tokenizer(reference: str) -> Any:
-    """The tokenizer of a model that is at hand (a folder, or converted already); None otherwise."""
+    """Return the tokenizer of a model that is at hand (a folder, or converted already); None otherwise."""
     from transformers import AutoTokenizer
 
     folder = at_hand(reference)

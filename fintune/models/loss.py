@@ -38,6 +38,6 @@ def answer_loss(
 
 
 def _numbers(labels: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-    """The place of each label among the candidates."""
+    """Return the place of each label among the candidates."""
     places = (labels[..., None] == rows.to(labels.device)).int().argmax(dim=-1)
     return torch.where(labels == IGNORE, labels, places)

@@ -208,7 +208,7 @@ def _rows(model: Any, shapes: Shapes) -> int:
 
 
 def misfit_error(folder: Path, reference: str, detail: str) -> ModelError:
-    """The refusal of an adapter that belongs to another model."""
+    """Return the refusal of an adapter that belongs to another model."""
     return ModelError(
         f"{folder}: the adapter does not fit base model '{reference}': {detail}",
         hint="Use the base model it was trained on, or copy the adapter again.",
@@ -228,7 +228,7 @@ def _in_words(place: Path, what: str = "") -> Iterator[None]:
 
 
 def with_own_tokenizer(base: "LoadedModel", folder: Path) -> "LoadedModel":
-    """The base model with the tokenizer that is right for an adapter: its own, if it brings one with other tokens and their embeddings.
+    """Return the base model with the tokenizer right for an adapter: its own, if it brings one with other tokens and their embeddings.
 
     Raises ModelError when that cannot be read, or has more tokens than the adapter has rows for.
     """

@@ -64,7 +64,7 @@ class PromptEncoder:
         return list(self.answer(answer, after).ids)
 
     def answer(self, answer: str, after: str) -> Answer:
-        """An answer behind prompts that end in the template's `after`. An encoder-decoder's starts without the template's blank."""
+        """Return an answer behind prompts that end in the template's `after`. An encoder-decoder's starts without the template's blank."""
         if (answer, after) not in self._answers:
             self._answers[answer, after] = self._answer(answer, after)
         return self._answers[answer, after]
@@ -80,7 +80,7 @@ class PromptEncoder:
         return Answer([*self._letters.read(answer)[0], end], joined=True)
 
     def _behind(self, prompt: Sequence[Stretch], answer: str) -> list[int]:
-        """What stands behind a prompt's ids when its answer is read with it; nothing where a token reaches over the seam."""
+        """Return what stands behind a prompt's ids when its answer is read with it; nothing where a token reaches over the seam."""
         before, (whole, spans) = self._read(prompt)[0], self._read([*prompt, (answer, False)])
         count, seam = len(before), sum(len(text) for text, _ in prompt)
         apart = whole[:count] == before and (count == 0 or spans[count - 1][1] <= seam)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def quantized(name: str, precision: "torch.dtype", device: "torch.device", *, double: bool) -> dict[str, Any]:
-    """What `from_pretrained` needs for `name` (none, nf4, int8); products are computed in `precision`.
+    """Return what `from_pretrained` needs for `name` (none, nf4, int8); products are computed in `precision`.
 
     NF4: Dettmers et al. 2023, arXiv:2305.14314, section 3; int8: Dettmers et al. 2022, arXiv:2208.07339.
     """
@@ -51,7 +51,7 @@ def unpacked(parameter: Any) -> int:
 
 
 def bytes_a_weight(name: str, dtype: "torch.dtype") -> float:
-    """What a weight takes that is held as `name` says, scales and what stays in full left out."""
+    """Return what a weight takes that is held as `name` says, scales and what stays in full left out."""
     return {"nf4": 0.5, "int8": 1.0}.get(name, dtype.itemsize)
 
 

@@ -39,7 +39,7 @@ def check_reference(reference: str, device: str) -> None:
 
 
 def local_path(reference: str) -> Path | None:
-    """The folder or .gguf file a reference names; None for embedded models and hub ids. Raises ModelError when it is not there."""
+    """Return the folder or .gguf file a reference names; None for embedded models and hub ids. Raises ModelError when it is not there."""
     if not reference.strip():
         raise ModelError("model.base: is empty", hint=_KINDS)
     path = Path(reference).expanduser()
@@ -58,7 +58,7 @@ def local_path(reference: str) -> Path | None:
 
 
 def source(reference: str) -> str:
-    """The folder or hub id to load from; converts what is not one yet."""
+    """Return the folder or hub id to load from; converts what is not one yet."""
     if reference in EMBEDDED:
         return str(embedded_folder(reference))
     path = local_path(reference)
@@ -71,7 +71,7 @@ def source(reference: str) -> str:
 
 
 def at_hand(reference: str) -> Path | None:
-    """The folder of a model that needs neither network nor conversion."""
+    """Return the folder of a model that needs neither network nor conversion."""
     if reference in EMBEDDED:
         folder = cache_folder() / EMBEDDED[reference].name
         return folder if (folder / "tokenizer.json").is_file() else None
@@ -80,7 +80,7 @@ def at_hand(reference: str) -> Path | None:
 
 
 def sha256_at_hand(reference: str) -> str | None:
-    """The digest of a model that is at hand, read whole; None where it is not, as before a first conversion."""
+    """Return the digest of a model that is at hand, read whole; None where it is not, as before a first conversion."""
     folder = at_hand(reference)
     return None if folder is None else folder_sha256(folder)
 
@@ -92,7 +92,7 @@ def config_at_hand(reference: str) -> dict[str, Any] | None:
 
 
 def base_license(reference: str) -> str | None:
-    """The license most models of that family have; None where the family is not known."""
+    """Return the license most models of that family have; None where the family is not known."""
     if reference in EMBEDDED:
         return LICENSE
     model_type = (config_at_hand(reference) or {}).get("model_type")
@@ -100,7 +100,7 @@ def base_license(reference: str) -> str | None:
 
 
 def kind_at_hand(reference: str) -> Kind | None:
-    """What a model that is at hand is, by its config.json alone; None where that does not say."""
+    """Return what a model that is at hand is, by its config.json alone; None where that does not say."""
     if (folder := at_hand(reference)) is None:
         return None
     config = read_json(folder / "config.json")
@@ -146,7 +146,7 @@ def shapes_in(folder: Path) -> dict[str, tuple[int, ...]]:
 
 
 def _converted(gguf: Path) -> Path:
-    """A plain folder made from a .gguf file, kept in the cache by its checksum."""
+    """Return a plain folder made from a .gguf file, kept in the cache by its checksum."""
     need_whole(gguf)
     folder = cache_folder() / f"gguf-2-{file_sha256(gguf)[:16]}"  # 2: since positions and T5's gate are read
     if not folder.is_dir():

@@ -16,5 +16,5 @@ def write(merged: LoadedModel, folder: Path, dtype: str | None) -> None:
 
 
 def read(folder: Path) -> LoadedModel:
-    """The folder's weights, whatever precision they are held in, computed with in float32."""
+    """Return the folder's weights, whatever precision they are held in, computed with in float32."""
     return load_model(str(folder), device="cpu", dtype="float32")

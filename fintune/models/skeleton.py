@@ -21,7 +21,7 @@ from fintune.runtime.turns import loading
 
 @loading()
 def skeleton(reference: str) -> LoadedModel | None:
-    """The model on torch's device meta; None where the reference is not at hand. Raises ModelError as loading would."""
+    """Return the model on torch's device meta; None where the reference is not at hand. Raises ModelError as loading would."""
     if (folder := at_hand(reference)) is None:
         return None
     with loading_errors(reference), torch.device("meta"):

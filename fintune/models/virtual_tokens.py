@@ -57,7 +57,7 @@ def insert(model: Any, prompt: nn.Module, count: int) -> None:
 
 
 def virtual_ids(model: Any) -> list[int]:
-    """The ids of a model's virtual tokens; none where it has none."""
+    """Return the ids of a model's virtual tokens; none where it has none."""
     embedding = model.get_input_embeddings()
     if not isinstance(embedding, VirtualTokens):
         return []
@@ -65,5 +65,5 @@ def virtual_ids(model: Any) -> list[int]:
 
 
 def ids_behind(vocabulary: int, count: int) -> list[int]:
-    """The ids of so many virtual tokens behind a vocabulary."""
+    """Return the ids of so many virtual tokens behind a vocabulary."""
     return list(range(vocabulary, vocabulary + count))

@@ -20,7 +20,7 @@ COSTS = ("train_seconds", "trainable_parameters")
 
 
 def of_runs(runs: Sequence[RunFiles]) -> dict[str, Any]:
-    """A row for each run, on the part that most were scored on, and for each baseline of the first that has any."""
+    """Return a row for each run, on the part that most were scored on, and for each baseline of the first that has any."""
     first = runs[0]
     part = max(PARTS, key=lambda part: sum(part in run.scores for run in runs))
     rows = [_row(run, name, part) for run, name in zip(runs, names_of(runs), strict=True)]
@@ -37,7 +37,7 @@ def of_runs(runs: Sequence[RunFiles]) -> dict[str, Any]:
 
 
 def cost_of(rows: Sequence[Mapping[str, Any]]) -> str:
-    """The name of the cost that the Pareto plot sets quality against."""
+    """Return the name of the cost that the Pareto plot sets quality against."""
     return max(COSTS, key=lambda cost: sum(row.get(cost) is not None for row in rows))
 
 
@@ -68,7 +68,7 @@ def peak_memory(run: RunFiles) -> int | None:
 
 
 def names_of(runs: Sequence[RunFiles]) -> list[str]:
-    """What each is called: its config's name, or where several have that one, its folder."""
+    """Return what each is called: its config's name, or where several have that one, its folder."""
     count = Counter(run.name for run in runs)
     return [run.name if count[run.name] == 1 else str(run.folder) for run in runs]
 

@@ -55,7 +55,7 @@ def write_report(paths: Sequence[str | Path], output: Path | None = None, *, tex
 
 
 def render(found: Sources, library: "ModuleType", *, texts: bool) -> str:
-    """The page."""
+    """Return the page."""
     most = min(40, max(_FEWEST, _TEXTS // max(len(found.runs), 1)))
     views = [run_view(run, key=f"run{i}", texts=texts, most=most) for i, run in enumerate(found.runs, 1)]
     comparisons = comparison_view.views(found, views)
@@ -102,7 +102,7 @@ def _templates() -> "Environment":
 
 
 def _policy(scripts: Any) -> str:
-    """A content security policy: nothing is fetched, and no script runs but these."""
+    """Return a content security policy: nothing is fetched, and no script runs but these."""
     sums = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
     allowed = " ".join(f"'sha256-{checksum}'" for checksum in sums)
     return f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"

@@ -96,7 +96,7 @@ class RunFiles:
         return float(self.section("evaluation").get("confidence", 0.95))
 
     def section(self, name: str) -> dict[str, Any]:
-        """A section of the config."""
+        """Return a section of the config."""
         return dict(self.config.get(name) or {})
 
 
@@ -165,7 +165,7 @@ class _Files:
         return found if isinstance(found, dict) else {}
 
     def claims(self, scores: Mapping[str, Any]) -> Claims:
-        """What stands beside the figures of scores.json, as far as it can be read."""
+        """Return what stands beside the figures of scores.json, as far as it can be read."""
         try:
             return claims_in(scores)
         except (AttributeError, KeyError, TypeError, ValueError):

@@ -57,7 +57,7 @@ def run_view(run: RunFiles, *, key: str, texts: bool, most: int) -> dict[str, An
 
 
 def notes(run: RunFiles) -> list[Markup]:
-    """What the reader must know before the figures."""
+    """Return what the reader must know before the figures."""
     found = []
     if run.unfinished:
         found.append(both("note.unfinished", mark=run.unfinished))
@@ -102,7 +102,7 @@ def _both_ways(whole: Scores, clean: Scores) -> list[tuple[Scores, Markup]]:
 
 
 def _confusion(run: RunFiles) -> list[dict[str, Any]]:
-    """A row for each label: counts and shares; the column of unreadable answers only where there are any."""
+    """Return a row for each label: counts and shares; the column of unreadable answers only where there are any."""
     if not run.judged:
         return []
     counts = confidence.confusion(run.judged, run.labels)
@@ -128,7 +128,7 @@ def _shown(p: Prediction, texts: bool) -> dict[str, Any]:
 
 
 def cut(text: str) -> str:
-    """A text short enough for a table."""
+    """Return a text short enough for a table."""
     return text if len(text) <= LONGEST else f"{text[:LONGEST]} …"
 
 
@@ -145,7 +145,7 @@ def _attribution(found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _pieces(text: str, words: Sequence[tuple[str, float]]) -> list[dict[str, Any]]:
-    """The text in order: its words with their effects, and what stands between them without one."""
+    """Return the text in order: its words with their effects, and what stands between them without one."""
     top = max((abs(effect) for _, effect in words), default=0) or 1.0
     pieces: list[dict[str, Any]] = []
     done = 0
@@ -225,7 +225,7 @@ def _commands(run: RunFiles) -> dict[str, str]:
 
 
 def _pins(packages: Mapping[str, str | None]) -> str:
-    """A line for pip; a local version (2.13.0+cpu) is found on no index."""
+    """Return a line for pip; a local version (2.13.0+cpu) is found on no index."""
     pins = [
         f"{name}=={version.partition('+')[0]}" for name, version in packages.items() if version and name != "fintune"
     ]

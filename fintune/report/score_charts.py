@@ -10,7 +10,7 @@ from fintune.report.words import Words, baseline_name
 
 
 def against(run: RunFiles, t: Words) -> Spec | None:
-    """The model and its baselines on one axis."""
+    """Return the model and its baselines on one axis."""
     named = {run.name: run.headline} | {
         baseline_name(n, t): parts.get(run.part, {}) for n, parts in run.baselines.items()
     }

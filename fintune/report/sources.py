@@ -57,7 +57,7 @@ def gather(paths: Sequence[Path]) -> Sources:
 
 
 def _compared(folder: Path, runs: list[RunFiles], folders: dict[Path, Path]) -> Compared:
-    """A comparison; the first run of each of its rows joins `runs` unless it is there."""
+    """Return a comparison; the first run of each of its rows joins `runs` unless it is there."""
     compared = Compared(folder, read_comparison(folder))
     for name, written in _first_runs(compared.found["rows"]):
         path = folder / written

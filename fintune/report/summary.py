@@ -52,7 +52,7 @@ def _known(run: RunFiles, n: int) -> int:
 
 
 def details(run: RunFiles, t: Words) -> str:
-    """The weakest label, and what confidence is worth."""
+    """Return the weakest label, and what confidence is worth."""
     recalls = {label: run.headline[f"recall/{label}"] for label in run.labels if f"recall/{label}" in run.headline}
     said = []
     if recalls:
@@ -84,7 +84,7 @@ def compared(found: Mapping[str, Any], t: Words) -> str:
 
 
 def facts(run: RunFiles) -> list[Fact]:
-    """The key figures of a run."""
+    """Return the key figures of a run."""
     found: list[Fact] = []
     for metric in ("accuracy", "macro_f1"):
         if (score := run.headline.get(metric)) is not None:
@@ -105,14 +105,14 @@ def facts(run: RunFiles) -> list[Fact]:
 
 
 def _below(run: RunFiles, metric: str, score: Score) -> Markup:
-    """A share's interval, and where rows are known to the model, what it is on the others."""
+    """Return a share's interval, and where rows are known to the model, what it is on the others."""
     interval = Markup("{} – {}").format(percent(score.low), percent(score.high))
     new = run.clean.get(metric)
     return interval if new is None else interval + Markup("<br>") + both("on_new", value=percent(new.value))
 
 
 def ece(run: RunFiles) -> float:
-    """Expected calibration error of the reported part."""
+    """Return expected calibration error of the reported part."""
     return confidence.expected_calibration_error(confidence.reliability(run.judged))
 
 

@@ -27,7 +27,7 @@ def chart(
     about: str,
     **more: Any,
 ) -> Spec:
-    """A chart as wide as its place; `about` is what a screen reader says."""
+    """Return a chart as wide as its place; `about` is what a screen reader says."""
     values = [{name: _finite(value) for name, value in row.items()} for row in rows]
     tips = [{"field": name, "title": title, "format": form} for name, (title, form) in columns.items() if form]
     tips = [{"field": name, "title": title} for name, (title, form) in columns.items() if not form] + tips
@@ -44,19 +44,19 @@ def chart(
 
 
 def quantity(field: str, title: str | None, form: str = "", **more: Any) -> Spec:
-    """A number along an axis."""
+    """Return a number along an axis."""
     axis = {"tickCount": 6} | ({"format": form.replace(".1%", ".3~%")} if form else {})
     return {"field": field, "type": "quantitative", "title": title, "axis": axis | more.pop("axis", {}), **more}
 
 
 def share(field: str, title: str | None, rows: Sequence[Mapping[str, Any]]) -> Spec:
-    """A share with its interval: the axis begins and ends where the intervals of the rows do."""
+    """Return a share with its interval: the axis begins and ends where the intervals of the rows do."""
     domain = around([row[side] for row in rows for side in ("low", "high")])
     return quantity(field, title, PERCENT, scale={"domain": domain, "nice": False})
 
 
 def name(field: str, order: Sequence[str], **more: Any) -> Spec:
-    """A name along an axis, in a given order."""
+    """Return a name along an axis, in a given order."""
     return {"field": field, "type": "nominal", "title": None, "sort": list(order), **more}
 
 
@@ -66,7 +66,7 @@ def bounds(t: Callable[[str], str]) -> dict[str, tuple[str, str]]:
 
 
 def color(field: str, order: Sequence[str], colors: Sequence[str] = (), **more: Any) -> Spec:
-    """A color for each of a few names."""
+    """Return a color for each of a few names."""
     chosen = list(colors) or [SERIES[i % len(SERIES)] for i in range(len(order))]
     return {
         "field": field,
@@ -79,7 +79,7 @@ def color(field: str, order: Sequence[str], colors: Sequence[str] = (), **more: 
 
 
 def bar_of_range(count: Spec, x: Spec, tint: str) -> Spec:
-    """A bar of a histogram, between the fields `from` and `to`."""
+    """Return a bar of a histogram, between the fields `from` and `to`."""
     along: Spec = {"field": "from", "bin": {"binned": True}, "type": "quantitative"} | x
     return {"mark": {"type": "bar", "color": tint}, "encoding": {"x": along, "x2": {"field": "to"}, "y": count}}
 
@@ -97,18 +97,18 @@ def points(**encoding: Any) -> Spec:
 
 
 def line(**encoding: Any) -> Spec:
-    """A line through points."""
+    """Return a line through points."""
     return {"mark": {"type": "line", "strokeWidth": 1.75}, "encoding": encoding}
 
 
 def interval(along: str, axis: Spec, *, tint: str | None = None, **encoding: Any) -> Spec:
-    """A rule from `low` to `high`, on an axis as the points beside it have it (else their scales would be merged)."""
+    """Return a rule from `low` to `high`, on an axis as the points beside it have it (else their scales would be merged)."""
     mark: Spec = {"type": "rule", "strokeWidth": 1.5} | ({"color": tint} if tint else {})
     return {"mark": mark, "encoding": {along: axis | {"field": "low"}, f"{along}2": {"field": "high"}} | encoding}
 
 
 def around(values: Sequence[float], *, most: float = 1.0, least: float = 0.0) -> list[float]:
-    """A domain that holds all values with a little room, within bounds."""
+    """Return a domain that holds all values with a little room, within bounds."""
     usable = [value for value in values if math.isfinite(value)] or [least, most]
     low, high = min(usable), max(usable)
     room = max((high - low) * 0.08, 0.01)

@@ -27,7 +27,7 @@ def table() -> dict[str, dict[str, str]]:
 
 @cache
 def _worth() -> dict[str, str]:
-    """What a statement says in Chinese: kind -> words; in English it says it itself."""
+    """Return what a statement says in Chinese: kind -> words; in English it says it itself."""
     found: dict[str, str] = json.loads((files(__package__) / "page" / "worth.zh.json").read_text("utf-8"))
     return found
 
@@ -39,17 +39,17 @@ class Words:
         self.language = language
 
     def __call__(self, key: str, **values: Any) -> str:
-        """The words for a key, its places filled."""
+        """Return the words for a key, its places filled."""
         return table()[key][self.language].format(**values)
 
 
 def both(key: str, **values: Any) -> Markup:
-    """A string in every language, of which the page shows one."""
+    """Return a string in every language, of which the page shows one."""
     return in_both(lambda t: t(key, **values))
 
 
 def in_both(said: Callable[[Words], str]) -> Markup:
-    """What is said in every language, escaped; the page shows one."""
+    """Return what is said in every language, escaped; the page shows one."""
     span = Markup('<span class="t" lang="{}">{}</span>')
     return Markup("").join(span.format(language, said(Words(language))) for language in LANGUAGES)
 
@@ -60,17 +60,17 @@ def known(key: str) -> bool:
 
 
 def baseline_name(name: str, t: Words) -> str:
-    """What a baseline is called on the page."""
+    """Return what a baseline is called on the page."""
     return t(f"baseline.{name}") if known(f"baseline.{name}") else name
 
 
 def part_name(part: str, t: Words) -> str:
-    """What a part of the data is called on the page."""
+    """Return what a part of the data is called on the page."""
     return t(f"part.{part}") if known(f"part.{part}") else part
 
 
 def worth(statement: Statement, t: Words) -> str:
-    """A statement of what scores are worth."""
+    """Return a statement of what scores are worth."""
     if t.language == "en" or statement.kind not in _worth():
         return statement.text
     values = dict(statement.values)

@@ -104,7 +104,7 @@ def add(source: str | Path, *, name: str | None = None) -> Kept:
 
 
 def place_of(source: str | Path) -> Path:
-    """The folder a path names, or an adapter's name or id here; what is neither stays a path."""
+    """Return the folder a path names, or an adapter's name or id here; what is neither stays a path."""
     place = Path(source).expanduser()
     kept = () if place.exists() else (one for one in listed() if str(source) in (one.name, one.id))
     return next((Path(one.path) for one in kept), place)
@@ -157,7 +157,7 @@ def _read() -> Iterator[Kept]:
 
 
 def _files(place: Path, kind: str) -> list[Path]:
-    """What is copied, relative to the place."""
+    """Return what is copied, relative to the place."""
     adapter = Run(place).adapter if kind == "run" else place
     inner = [path.relative_to(place) for path in adapter.iterdir() if path.is_file()]
     return sorted(inner + [Path(name) for name in _OF_A_RUN if kind == "run" and (place / name).is_file()])

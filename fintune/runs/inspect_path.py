@@ -60,7 +60,7 @@ def inspect(path: str | Path, *, base: str | None = None, verify: bool = False) 
 
 
 def _verified(kind: str, place: Path) -> str:
-    """What was compared with its record, in words."""
+    """Return what was compared with its record, in words."""
     if kind == "export":
         Export(place).need_whole()
         return "every file is that which was proved"

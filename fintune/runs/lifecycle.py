@@ -62,7 +62,7 @@ def being_made(config: RunConfig, *, overwrite: bool, resume: bool = False) -> I
 
 
 def interrupted(config: RunConfig) -> Run | None:
-    """The run of that name that can be gone on with; beside a finished one when that was to be replaced."""
+    """Return the run of that name that can be gone on with; beside a finished one when that was to be replaced."""
     folder = run_of(config).folder
     return next((run for run in map(Run, (folder, unfinished_of(folder))) if run.has_begun_training()), None)
 

@@ -64,7 +64,7 @@ def write(run: Run, base: "LoadedModel") -> None:
 
 
 def read(run: Run) -> Manifest:
-    """The record. Raises RunError when there is none, or it is damaged."""
+    """Return the record. Raises RunError when there is none, or it is damaged."""
     place = run.folder / FILE
     try:
         found = Manifest.model_validate(parse_object(read_text(place)))
@@ -84,7 +84,7 @@ def read(run: Run) -> Manifest:
 
 
 def need_unchanged(run: Run) -> Manifest:
-    """The record of a run that is as it was scored. Raises RunError with the first file or setting that is not."""
+    """Return the record of a run that is as it was scored. Raises RunError with the first file or setting that is not."""
     record = read(run)
     for where, problem in _changes(run, record):
         raise RunError(f"{where}: {problem}", hint=f"Put it back, or score the run as it is now: {rescore(run)}")
@@ -104,7 +104,7 @@ def need_base(record: Manifest, base: "LoadedModel") -> None:
 
 
 def rescore(run: Run) -> str:
-    """The command that takes a run as it is now."""
+    """Return the command that takes a run as it is now."""
     return f"fintune evaluate {typed(run.folder)} --rescore"
 
 
@@ -139,7 +139,7 @@ def _is_said(name: str) -> bool:
 
 
 def settings_of(config: Path) -> dict[str, Any]:
-    """What decides an answer in a config's file. Raises RunError when it is damaged."""
+    """Return what decides an answer in a config's file. Raises RunError when it is damaged."""
     try:
         raw = unchecked(config)
     except ConfigError as error:
@@ -153,7 +153,7 @@ def settings_of(config: Path) -> dict[str, Any]:
 
 
 def _flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
-    """Settings by their dotted names."""
+    """Yield settings by their dotted names."""
     if isinstance(value, Mapping) and value:
         for key, inner in value.items():
             yield from _flat(inner, f"{name}.{key}" if name else str(key))

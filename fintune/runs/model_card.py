@@ -35,7 +35,7 @@ def model_card(run: Run) -> str:
 
 
 def card(run: Run, words: Words, sources: Sequence[Mapping[str, Any]]) -> str:
-    """The whole of it; `sources`: all data that what it describes was trained on."""
+    """Return the whole of it; `sources`: all data that what it describes was trained on."""
     config, data = run.config(), run.data()
     report = data["report"]
     claims = run.claims()
@@ -116,14 +116,14 @@ def _n(scores: Scores) -> int:
 
 
 def _worth(claims: Claims) -> str:
-    """What the scores are worth, the severe in bold."""
+    """Return what the scores are worth, the severe in bold."""
     said = [(markdown(f"{part}: {one.text}"), one.level) for part, one in claims.shown()]
     lines = [f"- **{text}**\n" if level == "severe" else f"- {text}\n" for text, level in said]
     return "".join(lines)
 
 
 def _commerce(sources: Sequence[Mapping[str, Any]]) -> str:
-    """What the data's licenses say of commercial use, where that is no plain yes."""
+    """Return what the data's licenses say of commercial use, where that is no plain yes."""
     said: dict[Commerce, str] = {
         "forbids": "**Not for commercial use**: trained on",
         "unknown": "**Not known to be free for commercial use**: trained on",

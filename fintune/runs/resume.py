@@ -25,7 +25,7 @@ _ABSENT = "not set"
 def where_it_lies(
     source: str | Path | Mapping[str, Any] | RunConfig, overrides: Sequence[str], config: RunConfig, *, resume: bool
 ) -> RunConfig:
-    """The config, with `resume` of the run in whose folder it lies, wherever that has been moved to, unless the place was given.
+    """Return the config, with `resume` of the run in whose folder it lies, wherever that has been moved to, unless the place was given.
 
     Raises RunError for an interrupted run that was moved, without `resume`: a new one would be trained in its former place.
     """

@@ -45,7 +45,7 @@ class Run:
 
     @classmethod
     def open(cls, folder: str | Path, *, base: str = "") -> "Run":
-        """A complete run. Raises RunError when there is none, or only half of one."""
+        """Return a complete run. Raises RunError when there is none, or only half of one."""
         run = cls(Path(folder).expanduser().absolute(), base)
         need_name(run.folder)
         if not (run.folder / "config.yaml").is_file():
@@ -99,7 +99,7 @@ class Run:
         return self.folder / "checkpoints"
 
     def config(self) -> RunConfig:
-        """The resolved settings."""
+        """Return the resolved settings."""
         path = self.folder / "config.yaml"
         try:
             return load(path, [f"model.base={json.dumps(self.base)}"] if self.base else [])
@@ -132,7 +132,7 @@ class Run:
         return {name: scores_in(parts) for name, parts in self.raw_scores()["baselines"].items()}
 
     def claims(self) -> Claims:
-        """What these scores are worth, and those on rows that are new to the model."""
+        """Return what these scores are worth, and those on rows that are new to the model."""
         return claims_in(self.raw_scores())
 
     def write_scores(
@@ -146,7 +146,7 @@ class Run:
         self.write_json("scores.json", {"task": task, **content_of(splits, baselines, claims or Claims())})
 
     def predictions(self, part: str, baseline: str | None = None) -> list[Prediction]:
-        """What the run's model, or a baseline, answered on a part. Raises RunError when that was not scored."""
+        """Return what the run's model, or a baseline, answered on a part. Raises RunError when that was not scored."""
         return self._read(_predictions_file(part, baseline), predictions_in)
 
     def write_predictions(self, part: str, predictions: Sequence[Prediction], baseline: str | None = None) -> None:
@@ -227,7 +227,7 @@ class Run:
         )  # also one moved aside when a process was killed
 
     def command_to_resume(self) -> str:
-        """What to type to go on with an unfinished run, wherever it has been moved to."""
+        """Return what to type to go on with an unfinished run, wherever it has been moved to."""
         place = run_of(self.config()).folder
         moved = (
             ""
@@ -250,7 +250,7 @@ class Run:
         return self._read(name, parse_object)
 
     def _read(self, name: str, parse: Callable[[str], T]) -> T:
-        """What a file holds. Raises RunError where it is missing or damaged."""
+        """Return what a file holds. Raises RunError where it is missing or damaged."""
         place = self.folder / name
         try:
             content = parse(read_text(place, most=LARGEST_LIST))
@@ -264,7 +264,7 @@ class Run:
 
 
 def need_same_data(runs: Sequence[Run]) -> str:
-    """The fingerprint that all runs share. Raises RunError when they were not trained and scored on the same split."""
+    """Return the fingerprint that all runs share. Raises RunError when they were not trained and scored on the same split."""
     prints = {run.folder: str(run.data()["fingerprint"]) for run in runs}
     first = next(iter(prints))
     for folder, fingerprint in prints.items():
@@ -277,7 +277,7 @@ def need_same_data(runs: Sequence[Run]) -> str:
 
 
 def run_of(config: RunConfig) -> Run:
-    """The run a config makes, whether it exists yet or not."""
+    """Return the run a config makes, whether it exists yet or not."""
     return Run(Path(config.output).expanduser() / config.name)
 
 
@@ -292,7 +292,7 @@ def unfinished_of(folder: Path) -> Path:
 
 
 def _others(folder: Path) -> str:
-    """What to name, or type, instead of a folder that is no run."""
+    """Return what to name, or type, instead of a folder that is no run."""
     if former_of(folder).is_dir():
         return f"The finished run of that name lies in {former_of(folder)}; train brings it back."
     parent = folder.parent

@@ -191,7 +191,7 @@ _HELD: dict[str, TypeAdapter[Any]] = {
 
 
 def problem_of(name: str, content: Any) -> str | None:
-    """What is wrong with the content of a file, at the first place; None where its readers find what they look for, or have checked it."""
+    """Return the first thing wrong with the content of a file; None where its readers find what they look for, or have checked it."""
     if (held := _HELD.get(name)) is None:
         return None
     try:

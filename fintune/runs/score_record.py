@@ -25,7 +25,7 @@ def scores_in(parts: Mapping[str, Any]) -> dict[str, Scores]:
 
 
 def claims_in(content: Mapping[str, Any]) -> Claims:
-    """What stands beside the figures; of a file that an earlier FinTune wrote, that nothing does."""
+    """Return what stands beside the figures; of a file that an earlier FinTune wrote, that nothing does."""
     if (verdicts := content.get("verdicts")) is None:
         text = "Not judged when it was scored: fintune evaluate says what it is worth."
         return Claims({part: [Statement("not-judged", "note", text)] for part in content.get("splits") or {}})

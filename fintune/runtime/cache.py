@@ -23,7 +23,7 @@ N = TypeVar("N", int, float)
 
 
 def remembered(name: str, key: str, measure: Callable[[], N]) -> N:
-    """The number of `key` in the cache's file `name`, measured and written where it is not there; a damaged file counts as empty."""
+    """Return the number of `key` in the cache's file `name`, measured and written where it is not there; a damaged file counts as empty."""
     place = cache_folder() / name
     known: dict[str, N] = _known(place)
     if key in known:
@@ -37,7 +37,7 @@ def remembered(name: str, key: str, measure: Callable[[], N]) -> N:
 
 
 def key_of(facts: Sequence[object]) -> str:
-    """A short key of everything a number depends on."""
+    """Return a short key of everything a number depends on."""
     return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
@@ -55,12 +55,12 @@ def cache_folder() -> Path:
 
 
 def writable_cache() -> Path:
-    """The same, made where it is not there. Raises BrokenEnvironment, before any work, where nothing can be written."""
+    """Return the same, made where it is not there. Raises BrokenEnvironment, before any work, where nothing can be written."""
     return need_writable(cache_folder())
 
 
 def need_writable(folder: Path, variable: str = "FINTUNE_CACHE", *, mode: int = 0o777) -> Path:
-    """The folder, made where it is not there; `variable` names another one. Raises BrokenEnvironment."""
+    """Return the folder, made where it is not there; `variable` names another one. Raises BrokenEnvironment."""
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=mode)
         tempfile.TemporaryFile(dir=folder).close()

@@ -134,7 +134,7 @@ def _set(threads: int | None) -> Iterator[None]:
 
 
 def describe() -> dict[str, Any]:
-    """The content of environment.json, as far as it does not depend on the run."""
+    """Return the content of environment.json, as far as it does not depend on the run."""
     import torch
 
     accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None

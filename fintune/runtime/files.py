@@ -147,7 +147,7 @@ def disk_errors(place: Path) -> Iterator[None]:
 
 
 def _number(told: str, place: Path) -> int:
-    """The errno behind a library's words, which name it (Rust) or not (torch)."""
+    """Return the errno behind a library's words, which name it (Rust) or not (torch)."""
     if named := _OS_ERROR.search(told):
         return int(named[1])
     if shutil.disk_usage(place.parent).free < _NOTHING:

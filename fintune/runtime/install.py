@@ -17,7 +17,7 @@ _PACKAGE = Path(__file__).parents[1]
 
 
 def with_extra(extra: str) -> str:
-    """The command that adds an extra of this project's to where it is installed."""
+    """Return the command that adds an extra of this project's to where it is installed."""
     if (_PACKAGE.parent / "pyproject.toml").is_file():
         return f"{pip()} install -e {_quoted(f'{_PACKAGE.parent}[{extra}]')}"
     url = _origin().get("url")
@@ -25,7 +25,7 @@ def with_extra(extra: str) -> str:
 
 
 def package(name: str) -> str:
-    """The command that installs a package beside this one."""
+    """Return the command that installs a package beside this one."""
     return f"{pip()} install {name}"
 
 
@@ -54,6 +54,6 @@ def _origin() -> dict[str, Any]:
 
 
 def not_installed(what: str, error: ModuleNotFoundError) -> BrokenEnvironment:
-    """The error for something that needs a package which is not there."""
+    """Return the error for something that needs a package which is not there."""
     missing = (error.name or str(error)).partition(".")[0]
     return BrokenEnvironment(f"{what}: {missing} is not installed", hint=package(missing))

@@ -170,14 +170,14 @@ def _raised(least: Sequence[int], naturals: Sequence[int], level: int) -> list[i
 
 
 def _folded(column: Column, width: int) -> Sequence[RichText]:
-    """The cells; names of files without their middle where they are wider than that."""
+    """Return the cells; names of files without their middle where they are wider than that."""
     if not column.is_places or column.widest <= width:
         return column.cells
     return [Text("\n".join(folded(line, width) for line in cell.plain.split("\n"))) for cell in column.cells]
 
 
 def folded(place: str, width: int) -> str:
-    """A file and its line in so many cells: the name loses its middle, the line nothing."""
+    """Return a file and its line in so many cells: the name loses its middle, the line nothing."""
     match = _PLACE.fullmatch(place)
     if match is None or cell_len(place) <= width:
         return place
@@ -192,7 +192,7 @@ def folded(place: str, width: int) -> str:
 
 
 def _value(header: str, cell: RichText, beside: int, width: int) -> Iterator[RenderableType]:
-    """A value behind its header; where headers leave no room for values, a number before it, anything else below it."""
+    """Yield a value behind its header; where headers leave no room for values, a number before it, anything else below it."""
     value = cell.copy()
     value.justify, value.overflow = "left", "fold"
     head = RichText(header, "dim", overflow="fold")

@@ -35,17 +35,17 @@ def legible(text: str) -> bool:
 
 
 def printable(text: str) -> str:
-    """The text with escapes for control, bidi and invisible characters; line breaks and tabs stay."""
+    """Return the text with escapes for control, bidi and invisible characters; line breaks and tabs stay."""
     return _STEERING.sub(_escape, text)
 
 
 def one_line(text: str) -> str:
-    """The same, line breaks and tabs as escapes too: for names, labels and cells."""
+    """Return the same, line breaks and tabs as escapes too: for names, labels and cells."""
     return re.sub("[\n\t]", lambda match: _BREAKS[match[0]], printable(text))
 
 
 def printable_content(content: Any) -> Any:
-    """The same for every text in what JSON can hold, keys among them."""
+    """Return the same for every text in what JSON can hold, keys among them."""
     if isinstance(content, Mapping):
         return {printable(str(key)): printable_content(value) for key, value in content.items()}
     if isinstance(content, list | tuple):

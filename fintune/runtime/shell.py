@@ -9,5 +9,5 @@ from pathlib import Path
 
 
 def typed(path: Path) -> str:
-    """A path as one types it in a shell."""
+    """Return a path as one types it in a shell."""
     return shlex.quote(f"./{path}" if str(path).startswith("-") else str(path))

@@ -6,7 +6,7 @@ from fintune.runtime.layout import Table, Text
 
 
 def listing(rows: Sequence[Mapping[str, str]]) -> Table:
-    """A plain table; the keys of the first row are the columns."""
+    """Return a plain table; the keys of the first row are the columns."""
     table = Table()
     for column in rows[0]:
         table.add_column(column)

@@ -21,7 +21,7 @@ _SHAPE = (512, 1024, 1024)
 
 
 def fastest_threads() -> int:
-    """The number to use where none is asked for; never more than torch would take (OMP_NUM_THREADS)."""
+    """Return the number to use where none is asked for; never more than torch would take (OMP_NUM_THREADS)."""
     import torch
 
     most = torch.get_num_threads()
@@ -47,7 +47,7 @@ def int8_gain() -> float:
 
 
 def _int8_measured() -> float:
-    """The best of a few turns of each, in turn."""
+    """Return the best of a few turns of each, in turn."""
     import torch
 
     a, b = torch.randn(_SHAPE[0], _SHAPE[1]), torch.randn(_SHAPE[1], _SHAPE[2])
@@ -63,7 +63,7 @@ def _int8_measured() -> float:
 
 
 def _measured(most: int) -> int:
-    """The quicker of all threads and half of them: two of a core share its arithmetic, and may only wait for each other."""
+    """Return the quicker of all threads and half of them: two of a core share its arithmetic, and may only wait for each other."""
     import torch
 
     a, b = torch.randn(_SHAPE[0], _SHAPE[1]), torch.randn(_SHAPE[1], _SHAPE[2])

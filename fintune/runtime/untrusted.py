@@ -52,7 +52,7 @@ class BrokenYaml(ValueError):
 
 
 def open_plain(path: Path) -> BufferedReader:
-    """A file's bytes. Raises OSError for what is no plain file: a pipe waits, a device never ends."""
+    """Return a file's bytes. Raises OSError for what is no plain file: a pipe waits, a device never ends."""
     number = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     if not stat.S_ISREG(os.fstat(number).st_mode):
         os.close(number)
@@ -82,7 +82,7 @@ def _holes(number: int) -> Iterator[tuple[int, int]]:
 
 
 def _next(number: int, what: str, at: int, size: int) -> int:
-    """The next place of this sort; the end where there is none, or the system cannot tell."""
+    """Return the next place of this sort; the end where there is none, or the system cannot tell."""
     try:
         return os.lseek(number, at, getattr(os, what))
     except (OSError, AttributeError):
@@ -90,7 +90,7 @@ def _next(number: int, what: str, at: int, size: int) -> int:
 
 
 def read_bytes(path: Path, *, most: int = LARGEST) -> bytes:
-    """A file whole. Raises ValueError when it is larger than `most` bytes."""
+    """Return a file whole. Raises ValueError when it is larger than `most` bytes."""
     with open_plain(path) as file:
         if os.fstat(file.fileno()).st_size > most or len(content := file.read(most + 1)) > most:
             raise ValueError(f"larger than {most:,} bytes")
@@ -98,12 +98,12 @@ def read_bytes(path: Path, *, most: int = LARGEST) -> bytes:
 
 
 def read_text(path: Path, *, most: int = LARGEST) -> str:
-    """A UTF-8 file whole. Raises ValueError, of its kind UnicodeDecodeError when it is in another encoding."""
+    """Return a UTF-8 file whole. Raises ValueError, of its kind UnicodeDecodeError when it is in another encoding."""
     return read_bytes(path, most=most).decode("utf-8").replace("\r\n", "\n")
 
 
 def parse_json(text: str) -> Any:
-    """What JSON holds. Raises ValueError, also where it is nested too deeply, or holds halves of characters."""
+    """Return what JSON holds. Raises ValueError, also where it is nested too deeply, or holds halves of characters."""
     try:
         content = json.loads(text)
     except RecursionError:
@@ -114,7 +114,7 @@ def parse_json(text: str) -> Any:
 
 
 def parse_object(text: str) -> dict[str, Any]:
-    """What a JSON object holds. Raises ValueError."""
+    """Return what a JSON object holds. Raises ValueError."""
     content = parse_json(text)
     if not isinstance(content, dict):
         raise ValueError(f"{type(content).__name__}, where an object should stand")
@@ -122,7 +122,7 @@ def parse_object(text: str) -> dict[str, Any]:
 
 
 def parse_yaml(text: str) -> Any:
-    """What YAML 1.2 holds. Raises BrokenYaml."""
+    """Return what YAML 1.2 holds. Raises BrokenYaml."""
     if len(text) > LARGEST_CONFIG:
         raise BrokenYaml(f"larger than {LARGEST_CONFIG:,} characters")
     yaml = YAML(typ="safe", pure=True)
@@ -146,7 +146,7 @@ def need_name(path: Path) -> None:
 
 
 def need_whole_characters(text: str) -> str:
-    """The text. Raises ValueError when it cannot be written: it holds halves of characters, as names that are not UTF-8 do."""
+    """Return the text. Raises ValueError when it cannot be written: it holds halves of characters, as names that are not UTF-8 do."""
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as error:

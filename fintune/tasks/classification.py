@@ -76,7 +76,7 @@ class ClassificationOptions(TaskOptions):
 
 
 def _literals(prompt: str) -> tuple[str, str]:
-    """What a template has before the text, and between text and answer."""
+    """Return what a template has before the text, and between text and answer."""
     text, answer = (piece.span() for piece in _BRACES.finditer(prompt) if piece[1] is not None)
     before, after = prompt[: text[0]], prompt[text[1] : answer[0]]
     return _BRACES.sub(lambda piece: piece[0][0], before), _BRACES.sub(lambda piece: piece[0][0], after)

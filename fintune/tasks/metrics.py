@@ -54,7 +54,7 @@ def classification_scores(  # noqa: PLR0913
 
 
 def macro_f1(scores: Scores) -> float:
-    """The metric by which the best epoch is chosen."""
+    """Return the metric by which the best epoch is chosen."""
     return scores["macro_f1"].value
 
 
@@ -64,7 +64,7 @@ def _score(values: Floats, tail: float, n: int) -> Score:
 
 
 def _confusion(gold: Ints, predicted: Ints, k: int, draws: Ints) -> Ints:
-    """Counts of shape `(draws, k, k + 1)`: gold by predicted, the last column for unparsed answers."""
+    """Return counts of shape `(draws, k, k + 1)`: gold by predicted, the last column for unparsed answers."""
     column = np.where(predicted == UNPARSED, k, predicted)
     cells = (gold * (k + 1) + column)[draws]
     size = k * (k + 1)

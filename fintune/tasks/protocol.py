@@ -26,19 +26,19 @@ class Task(Protocol):
     labels: Sequence[str]
 
     def parse(self, row: Row) -> Example | Fault:
-        """A labeled row as an example; a Fault of kind "unknown-label" when the label is none of the task's."""
+        """Return a labeled row as an example; a Fault of kind "unknown-label" when the label is none of the task's."""
 
     def prompt(self, text: str) -> Prompt:
-        """The question put to the model."""
+        """Return the question put to the model."""
 
     def answer(self, label: str) -> str:
-        """What the model is taught to say for a label, with the blank that stands before it in the template."""
+        """Return what the model is taught to say for a label, with the blank that stands before it in the template."""
 
     def candidates(self) -> Sequence[str]:
         """Every possible answer, in the order of `labels`."""
 
     def parse_answer(self, answer: str) -> str | None:
-        """The label of an answer; None when it is none of the candidates (never a substring match)."""
+        """Return the label of an answer; None when it is none of the candidates (never a substring match)."""
 
 
 @dataclass(frozen=True)

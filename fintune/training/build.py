@@ -48,7 +48,7 @@ def try_on(config: RunConfig) -> None:
 
 
 def attached(config: RunConfig, base: "LoadedModel", encoded: Sequence[Encoded]) -> "LoadedModel":
-    """The base model with the method's parameters, the same ones for the same seed and training part."""
+    """Return the base model with the method's parameters, the same ones for the same seed and training part."""
     from transformers import set_seed
 
     from fintune.methods.example_losses import example_losses
@@ -81,7 +81,7 @@ def judged_of_train(train: int, validation: int) -> int:
 
 
 def work_of_steps(config: RunConfig, tuned: "LoadedModel") -> dict[str, Any]:
-    """What the method asks of the optimizer and of every step, as fields of training's Hooks."""
+    """Return what the method asks of the optimizer and of every step, as fields of training's Hooks."""
     method = METHODS[config.method.name]
     return {"rates": method.rates(tuned.model, config.method) if method.rates else {}, "steps": method.steps}
 

@@ -60,14 +60,14 @@ def measure(prepared: Prepared, tuned: "LoadedModel", encoded: Sequence[Encoded]
 
 
 def _few_to_judge(prepared: Prepared) -> Prepared:
-    """The same with a validation part of some dozen texts."""
+    """Return the same with a validation part of some dozen texts."""
     texts = prepared.splits["validation"]
     parts = dict(prepared.splits.parts) | {"validation": texts[:: max(1, len(texts) // _SCORED)][:_SCORED]}
     return replace(prepared, splits=replace(prepared.splits, parts=parts))
 
 
 def _step_seconds(lines: Sequence[Mapping[str, Any]], encoded: Sequence[Encoded], settings: TrainSection) -> float:
-    """What a step of the whole training takes on average, the first one measured left out."""
+    """Return what a step of the whole training takes on average, the first one measured left out."""
     tokens = [line["tokens_per_second"] / line["examples_per_second"] * line["examples"] for line in lines]
     seconds = [line["examples"] / line["examples_per_second"] for line in lines]
     pace: float = sum(seconds[1:]) / sum(tokens[1:]) if len(lines) > 1 else seconds[0] / tokens[0]
@@ -108,14 +108,14 @@ def _hooks(lines: list[dict[str, Any]], steps: int) -> "Hooks":
 
 
 def _longest(encoded: Sequence[Encoded], settings: TrainSection) -> list[Encoded]:
-    """The examples that would make the largest part of a batch: the longest ones, of one length when padded."""
+    """Return the examples that would make the largest part of a batch: the longest ones, of one length when padded."""
     ordered = sorted(encoded, key=lambda e: -(len(e.input_ids) + len(e.labels)))
     candidates = [ordered[i : i + settings.examples_a_step] for i in range(0, len(ordered), settings.examples_a_step)]
     return max(candidates, key=lambda batch: _largest_part(batch, settings))
 
 
 def _largest_part(batch: Sequence[Encoded], settings: TrainSection) -> int:
-    """Padded tokens of the largest part `micro_batches` makes."""
+    """Return padded tokens of the largest part `micro_batches` makes."""
     length = max(len(e.input_ids) + len(e.labels) - 1 for e in batch)
     parts = math.ceil(len(batch) / max(1, settings.micro_batch_tokens // length))
     return length * math.ceil(len(batch) / parts)

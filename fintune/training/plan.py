@@ -144,7 +144,7 @@ def _times(prepared: Prepared, loaded: float, found: Measured, examples: int) ->
 
 
 def _memory(tuned: "LoadedModel", program: int) -> dict[str, int]:
-    """The measured peak, and what it is made of as far as that can be counted."""
+    """Return the measured peak, and what it is made of as far as that can be counted."""
     from fintune.runtime.memory import on_gpu, peak_memory
 
     weights = sum(p.numel() * p.element_size() for p in tuned.model.parameters())

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def estimate(found: "Estimate") -> Table:
-    """What a run would take."""
+    """Return what a run would take."""
     table = Table(f"from {found.measured} steps of {found.steps:,}, {found.step_seconds:.1f} s each", show_header=False)
     for part, size in found.memory.items():
         table.add_row(part, Text(f"{size / 1e9:.2f} GB", justify="right"))

@@ -133,7 +133,7 @@ def _fit(prepared: Prepared, run: Run, *, resume: bool) -> "LoadedModel":
 def _settings(
     run: Run, config: RunConfig, tuned: "LoadedModel", encoded: Sequence[Encoded], *, resume: bool
 ) -> TrainSection:
-    """The train section with what was automatic as a number: that of the run so far, or one found now."""
+    """Return the train section with what was automatic as a number: that of the run so far, or one found now."""
     from fintune.training.loop.auto_batch_size import resolved
 
     known = run.environment().get("batch_size") if resume else None

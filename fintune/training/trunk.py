@@ -19,7 +19,7 @@ def open_cache(
     settings: TrainSection,
     root: Path | None = None,
 ) -> TrunkCache:
-    """The cache of a training part and of the prompts to be judged.
+    """Return the cache of a training part and of the prompts to be judged.
 
     Raises RunError when it passes the limit, NoTrunk where no file can be written.
     """

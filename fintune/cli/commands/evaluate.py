@@ -90,7 +90,7 @@ def _plain(found: "Evaluation") -> dict[str, Any]:
 
 
 def _running(source: "Trained", engine: str) -> "Engine | None":
-    """The engine to score with; None: the run's own, the adapter as it was saved."""
+    """Return the engine to score with; None: the run's own, the adapter as it was saved."""
     from fintune.inference.open import open_engine
 
     return None if engine == "torch" else open_engine(source, engine)

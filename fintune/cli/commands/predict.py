@@ -77,7 +77,7 @@ def predict(
 
 
 def _texts_alone(how: "Reading", text_column: str | None = None) -> "Reading":
-    """The same reading, of no other column than that of the text."""
+    """Return the same reading, of no other column than that of the text."""
     return replace(how, columns=replace(how.columns, text=text_column or how.columns.text, date=None, group=None))
 
 

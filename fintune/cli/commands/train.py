@@ -48,7 +48,7 @@ def train(
 
 
 def _a_text_of(run: "Run") -> str:
-    """The beginning of a validation text, as one types it; its data's file where none is fit to be typed."""
+    """Return the beginning of a validation text, as one types it; its data's file where none is fit to be typed."""
     for prediction in run.predictions("validation")[:_LOOKED_AT]:
         text = textwrap.shorten(prediction.text, _LONGEST, placeholder=" ...")
         if text not in ("", "...") and text == one_line(text) and not text.startswith("-"):

@@ -72,7 +72,7 @@ def _license(m: Material) -> list[Finding]:
 
 
 def _label_map(m: Material) -> list[Finding]:
-    """A key nobody bears may be a slip of the pen, and the label that was meant stand as it is."""
+    """Return a key nobody bears may be a slip of the pen, and the label that was meant stand as it is."""
     unmet = [old for old, counts in m.label_map.items() if not any(counts.values())]
     message = f"keys of data.label_map that no row bears: {', '.join(unmet)}"
     return finding("label-map", "warning", message, unmet)
@@ -153,7 +153,7 @@ def _leaks(m: Material) -> list[Finding]:
 
 
 def _pairs(m: Material, name: str) -> list[str]:
-    """The first rows of a part that stand in train, each with the row of train it is most like."""
+    """Return the first rows of a part that stand in train, each with the row of train it is most like."""
     leaking = set(m.leaks[name].train[:SHOWN])
     rows, train = [e for e in m.parts[name] if e.id in leaking], m.parts["train"]
     places = nearest([e.text for e in rows], [e.text for e in train])

@@ -82,7 +82,7 @@ LEAKS = "leaks"
 
 
 def clean(examples: Sequence[Example], kinds: Sequence[str]) -> tuple[list[Example], list[Dropped]]:
-    """What stays, in order, and what goes, in the order of DROPS."""
+    """Return what stays, in order, and what goes, in the order of DROPS."""
     kept, dropped = list(examples), []
     for name, drop in DROPS.items():
         if name in kinds:
@@ -95,7 +95,7 @@ def clean(examples: Sequence[Example], kinds: Sequence[str]) -> tuple[list[Examp
 
 
 def conflicts(examples: Sequence[Example], keys: Sequence[str]) -> dict[str, set[str]]:
-    """The labels of each text that has several; `keys` are normalized texts, so that case and punctuation do not count.
+    """Return the labels of each text that has several; `keys` are normalized texts, so that case and punctuation do not count.
 
     Texts of punctuation alone (key "") are not compared.
     """

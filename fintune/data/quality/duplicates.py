@@ -62,7 +62,7 @@ def twins(texts: Sequence[str], others: Sequence[str], threshold: float = THRESH
 
 
 def nearest(texts: Sequence[str], others: Sequence[str]) -> list[int]:
-    """The place in `others` of the text most similar to each of a few `texts`, the first of several, shape `(len(texts),)`."""
+    """Return the place in `others` of the text most similar to each of a few `texts`, the first of several, shape `(len(texts),)`."""
     sets = [_shingles_or_text(text) for text in texts]
     best = [(-1.0, 0)] * len(sets)
     for place, other in enumerate(map(_shingles_or_text, others)):
@@ -87,7 +87,7 @@ def hashed(texts: Sequence[str], *, numbers: bool = False) -> csr_array:
 
 
 def similarity(sets: csr_array, others: csr_array, threshold: float) -> Similar:
-    """The exact test of pairs `(left, right)`, rows of `sets` and of `others`: whether their Jaccard >= threshold."""
+    """Return the exact test of pairs `(left, right)`, rows of `sets` and of `others`: whether their Jaccard >= threshold."""
     sizes, other_sizes = np.diff(sets.indptr), np.diff(others.indptr)
     bits, other_bits = (
         per_set(s, lambda h: np.uint64(1) << (h & np.uint64(63)), np.bitwise_xor) for s in (sets, others)

@@ -34,14 +34,14 @@ class Finding:
 
 
 def finding(kind: str, level: Level, message: str, rows: Sequence[str]) -> list[Finding]:
-    """A list of one finding, or of none when no row is concerned. `{n}` in the message is the count."""
+    """Return a list of one finding, or of none when no row is concerned. `{n}` in the message is the count."""
     if not rows:
         return []
     return [Finding(kind, level, len(rows), message.replace("{n}", f"{len(rows):,}"), list(rows[:SHOWN]))]
 
 
 def by_weight(found: Iterable[Finding]) -> list[Finding]:
-    """The worst first."""
+    """Return the worst first."""
     return sorted(found, key=lambda f: (LEVELS.index(f.level), -f.count))
 
 

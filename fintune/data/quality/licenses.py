@@ -72,7 +72,7 @@ def license_of(source: Mapping[str, Any]) -> License:
 
 
 def commerce(sources: Iterable[Mapping[str, Any]]) -> Commerce:
-    """What all of it together allows: the strictest of them."""
+    """Return what all of it together allows: the strictest of them."""
     kinds = {license_of(source).commerce for source in sources}
     return "forbids" if "forbids" in kinds else "unknown" if "unknown" in kinds or not kinds else "allows"
 

@@ -36,7 +36,7 @@ def bands(threshold: float) -> int:
 
 
 def components(sets: csr_array, threshold: float, similar: Similar, seed: int = 0) -> Longs:
-    """A number for each set, the same for similar ones and transitively so, shape `(sets,)`."""
+    """Return a number for each set, the same for similar ones and transitively so, shape `(sets,)`."""
     root = np.arange(sets.shape[0])
     for keys in _band_keys(sets, threshold, seed):
         rows, reach = np.arange(len(root)), 1
@@ -68,7 +68,7 @@ def reached(sets: csr_array, others: csr_array, threshold: float, similar: Simil
 
 
 def joined(number: int, left: Longs, right: Longs) -> Longs:
-    """Connected component of each of `number` nodes, given pairs of them, shape `(number,)`."""
+    """Return connected component of each of `number` nodes, given pairs of them, shape `(number,)`."""
     graph = coo_array((np.ones(len(left), dtype=np.int8), (left, right)), shape=(number, number))
     component: Longs = connected_components(graph, directed=False)[1]
     return component
@@ -100,7 +100,7 @@ def blocks(offsets: Longs) -> Iterator[slice]:
 
 
 def _pairs(start: Longs, stop: Longs) -> Iterator[tuple[Longs, Longs]]:
-    """The pairs `(i, j)` with `start[i] <= j < stop[i]`, in blocks of two arrays."""
+    """Yield the pairs `(i, j)` with `start[i] <= j < stop[i]`, in blocks of two arrays."""
     counts = stop - start
     for block in blocks(np.cumsum(counts)):
         count = counts[block]

@@ -96,7 +96,7 @@ def find(text: str, kinds: Collection[str] = KINDS) -> list[Hit]:
 
 
 def redact(text: str, kinds: Collection[str] = KINDS) -> str:
-    """The text with `[EMAIL]` and the like for each hit, repeated while there are any: one can hide its neighbor."""
+    """Return the text with `[EMAIL]` and the like for each hit, repeated while there are any: one can hide its neighbor."""
     while hits := find(text, kinds):
         stops = [0, *(hit.stop for hit in hits)]
         kept = [f"{text[stop : hit.start]}[{hit.kind.upper()}]" for stop, hit in zip(stops, hits, strict=False)]
@@ -128,7 +128,7 @@ def _ibans(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _longest(text: str, start: int, stop: int, fits: Callable[[str], bool]) -> Iterator[tuple[int, int]]:
-    """The longest run of whole tokens that fits: figures and words often follow behind a blank."""
+    """Yield the longest run of whole tokens that fits: figures and words often follow behind a blank."""
     ends = takewhile(lambda end: end <= stop, (token.end() for token in _TOKEN.finditer(text, start)))
     yield from [(start, end) for end in reversed(list(ends)) if fits(text[start:end])][:1]
 

@@ -91,7 +91,7 @@ def report(material: Material) -> DataReport:
 
 
 def token_lengths(lengths: Sequence[int], max_length: int) -> dict[str, float]:
-    """The report's `tokens`."""
+    """Return the report's `tokens`."""
     if not len(lengths):
         return {}
     counts = np.asarray(lengths)

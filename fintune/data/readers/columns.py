@@ -79,7 +79,7 @@ def lines(path: Path, encoding: str, newline: str | None = None) -> Iterator[tup
 
 
 def cells(values: Sequence[object]) -> dict[str, object]:
-    """A record without names: its columns are numbers from 1."""
+    """Return a record without names: its columns are numbers from 1."""
     return {str(i): value for i, value in enumerate(values, start=1)}
 
 
@@ -90,7 +90,7 @@ def need_columns(opening: Opening, line: int, found: Sequence[str]) -> None:
 
 
 def column_problem(columns: Columns, found: Sequence[str]) -> Broken | None:
-    """What is wrong with the columns of a file or a record."""
+    """Return what is wrong with the columns of a file or a record."""
     for setting, column in columns.wanted().items():
         if column not in found:
             near = did_you_mean(column, [name[:40] for name in found[:20]])
@@ -103,7 +103,7 @@ def column_problem(columns: Columns, found: Sequence[str]) -> Broken | None:
 
 
 def by_position(columns: Columns, width: int) -> Columns:
-    """The same with every negative number counted from the start."""
+    """Return the same with every negative number counted from the start."""
 
     def positive(column: str | None) -> str | None:
         return str(width + 1 + int(column)) if column and column.startswith("-") and column[1:].isdigit() else column

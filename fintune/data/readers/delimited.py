@@ -40,7 +40,7 @@ def read_csv(path: Path, opening: Opening) -> Iterator[tuple[int, Fields | Broke
 
 
 def _row(record: list[str], names: list[str] | None, width: int, told: str) -> Fields | Broken:
-    """A record under its names or numbers; one of another width would be read at the wrong places."""
+    """Return a record under its names or numbers; one of another width would be read at the wrong places."""
     if len(record) != width:
         problem = f"{len(record)} fields where {told} {width}"
         return Broken(problem, "Put fields that contain the delimiter into double quotes.")
@@ -54,7 +54,7 @@ def read_tsv(path: Path, opening: Opening) -> Iterator[tuple[int, Fields | Broke
 
 
 def find_delimiter(path: Path, opening: Opening) -> str:
-    """The delimiter under which the header holds the wanted columns; without such a header, what clevercsv finds."""
+    """Return the delimiter under which the header holds the wanted columns; without such a header, what clevercsv finds."""
     found = itertools.islice(lines(path, opening.encoding, newline=""), _SAMPLE)
     sample = [content for _, content in found if isinstance(content, str)]
     wanted = set(opening.columns.wanted().values())
@@ -136,13 +136,13 @@ class _Feed:
 def _records_of(
     path: Path, opening: Opening, delimiter: str, shape: RowShape
 ) -> Iterator[tuple[int, list[str] | Broken]]:
-    """The records of a file, its use of quotes found out before."""
+    """Return the records of a file, its use of quotes found out before."""
     literal = delimiter == "\t" and not _enclose(path, opening, shape)
     return _records(_Feed(path, opening), delimiter, shape, csv.QUOTE_NONE if literal else csv.QUOTE_MINIMAL)
 
 
 def _shape(path: Path, opening: Opening, delimiter: str) -> RowShape:
-    """What rows look like, from the header and the first records."""
+    """Return what rows look like, from the header and the first records."""
     feed = _Feed(path, opening)
     found = itertools.takewhile(lambda record: record[0] <= _FIRST, _records(feed, delimiter))
     sample = [(fields, len(feed.record) == 1) for _, fields in found if isinstance(fields, list)]

@@ -23,7 +23,7 @@ _SAMPLE, _PIECE, _EVIDENCE = 8 << 20, 1 << 20, 256 << 10
 
 
 def find_encoding(path: Path, declared: str) -> str:
-    """The encoding of a file; `declared` is its format's own where that is not UTF-8 (PhraseBank: latin-1)."""
+    """Return the encoding of a file; `declared` is its format's own where that is not UTF-8 (PhraseBank: latin-1)."""
     with path.open("rb") as file:
         head = file.read(4)
         for mark, encoding in _MARKS.items():
@@ -54,7 +54,7 @@ def check_encoding(name: str) -> None:
 
 
 def _detect(evidence: bytes) -> str:
-    """What the library finds; of Latin scripts Western European, unless that puts symbols into words (`wzros³`).
+    """Return what the library finds; of Latin scripts Western European, unless that puts symbols into words (`wzros³`).
 
     The library alone takes Spanish for Polish: both decode to letters, and its coherences differ by chance.
     """

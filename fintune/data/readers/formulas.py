@@ -17,12 +17,12 @@ _NUMBER = re.compile(r"[+-]?(\d[\d.,]*|\.\d+)(e[+-]?\d+)?\s?%?", re.IGNORECASE)
 
 
 def neutral(cell: str) -> str:
-    """The cell, with an apostrophe before what a spreadsheet would take for a formula; numbers are left."""
+    """Return the cell, with an apostrophe before what a spreadsheet would take for a formula; numbers are left."""
     return f"'{cell}" if _RUN.match(cell) and not _NUMBER.fullmatch(cell) else cell
 
 
 def restored(cell: str) -> str:
-    """What `neutral` was given."""
+    """Return what `neutral` was given."""
     return cell[1:] if cell.startswith("'") and _RUN.match(cell) else cell
 
 

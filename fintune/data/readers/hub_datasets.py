@@ -17,7 +17,7 @@ _REFERENCE = re.compile(r"hf:(?P<name>[\w.-]+/[\w.-]+)(?:/(?P<subset>[\w.-]+))?(
 
 
 def read_saved(path: Path, opening: Opening) -> Iterator[tuple[int, Fields | Broken]]:
-    """A folder written by `save_to_disk`; memory-mapped."""
+    """Yield a folder written by `save_to_disk`; memory-mapped."""
     import datasets
 
     try:
@@ -59,7 +59,7 @@ def is_saved(folder: Path) -> bool:
 
 
 def _choose(found: Any, opening: Opening) -> Any:
-    """The split that the reference names; the only one where it names none."""
+    """Return the split that the reference names; the only one where it names none."""
     if not isinstance(found, dict):
         return found
     splits = list(found)

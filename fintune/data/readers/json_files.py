@@ -108,7 +108,7 @@ def _unread(problem: str) -> Broken:
 
 
 def _window(stack: ExitStack, path: Path, opening: Opening, *keys: str) -> Window:
-    """A window over the file, before the value under these keys."""
+    """Return a window over the file, before the value under these keys."""
     window = Window(stack.enter_context(path.open(encoding=opening.encoding, errors="surrogateescape")))
     for key in keys:
         window.descend(key)
@@ -116,7 +116,7 @@ def _window(stack: ExitStack, path: Path, opening: Opening, *keys: str) -> Windo
 
 
 def _elements(window: Window, names: Sequence[str] | None = None, *, whole: bool = False) -> Records:
-    """The records of the array or object at hand; behind one that is `whole` nothing may stand."""
+    """Yield the records of the array or object at hand; behind one that is `whole` nothing may stand."""
     try:
         for _ in window.items():
             place = f"{window.line}[{window.number}]"
@@ -144,7 +144,7 @@ def _one_after_another(window: Window) -> Records:
 
 
 def _of_object(path: Path, opening: Opening) -> Records:
-    """The rows within one object; DataError when nothing tells where they are."""
+    """Yield the rows within one object; DataError when nothing tells where they are."""
     with ExitStack() as stack:
         keys = (opening.part,) if opening.part else ()
         members = _members(_window(stack, path, opening))
@@ -170,7 +170,7 @@ def _of_object(path: Path, opening: Opening) -> Records:
 
 
 def _members(window: Window) -> list[_Member]:
-    """The first members of an object, as far as it can be read."""
+    """Return the first members of an object, as far as it can be read."""
     found: list[_Member] = []
     with suppress(Damaged):
         for key in window.items():
@@ -229,7 +229,7 @@ def _need_each_once(opening: Opening, members: Sequence[_Member]) -> None:
 
 
 def _by_columns(stack: ExitStack, path: Path, opening: Opening, keys: Sequence[str], found: Sequence[str]) -> Records:
-    """A table kept by columns, `{column: [...]}` or `{column: {row: value}}`: a window for each column that is wanted."""
+    """Yield a table kept by columns, `{column: [...]}` or `{column: {row: value}}`: a window for each column that is wanted."""
     need_columns(opening, 1, found)
     columns = opening.columns
     wanted = [name for name in (columns.text, columns.label, columns.date, columns.group) if name in found]

@@ -59,7 +59,7 @@ class Window:
         self._decoder = json.JSONDecoder(object_pairs_hook=as_object)
 
     def first(self) -> str:
-        """The next character that is not blank, "" at the end; the window starts there afterwards."""
+        """Return the next character that is not blank, "" at the end; the window starts there afterwards."""
         while True:
             self._skip(_BLANKS.match(self._text, self._at).end() - self._at)  # type: ignore[union-attr]
             if self._at < len(self._text):
@@ -68,7 +68,7 @@ class Window:
                 return ""
 
     def ahead(self, count: int) -> str:
-        """The next so many characters, which stay where they are."""
+        """Return the next so many characters, which stay where they are."""
         while len(self._text) - self._at < count and self._more():
             pass
         return self._text[self._at : self._at + count]

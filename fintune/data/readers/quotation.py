@@ -65,7 +65,7 @@ class RowShape:
 def shape_of(
     sample: Sequence[Sequence[str]], delimiter: str, columns: Columns, names: Sequence[str] | None
 ) -> RowShape:
-    """The shape of rows, from the header's names, or from the width most rows have where columns are numbers."""
+    """Return the shape of rows, from the header's names, or from the width most rows have where columns are numbers."""
     if names is not None and not columns.by_number():
         return RowShape(
             delimiter, width=len(names), label=_index(names, columns.label), text=_index(names, columns.text)

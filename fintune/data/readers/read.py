@@ -123,7 +123,7 @@ class _RowMaker:
         """fields of the first record, where columns are counted from the end"""
 
     def make(self, where: str, fields: Fields | Broken) -> Row | Fault:
-        """A Row, or what is wrong with the record."""
+        """Return a Row, or what is wrong with the record."""
         if isinstance(fields, Broken):
             return Fault(where, fields.problem, fields.hint, fields.kind)
         if self._width is None:
@@ -161,7 +161,7 @@ class _RowMaker:
 
 
 def _plain(value: object) -> str | None:
-    """A cell as text: whole floats (as Excel has them) without a point, truth values as YAML and JSON write them."""
+    """Return a cell as text: whole floats (as Excel has them) without a point, truth values as YAML and JSON write them."""
     if value is None:
         return None
     if isinstance(value, bool):
@@ -185,7 +185,7 @@ def _no_text(text: str, encoding: str) -> str | None:
 
 
 def _format(source: Source, reading: Reading) -> Format:
-    """The format that is named, or that of the reference, the suffix, the first lines."""
+    """Return the format that is named, or that of the reference, the suffix, the first lines."""
     if source.hub:
         return FORMATS["hub"]
     if source.path.is_dir():

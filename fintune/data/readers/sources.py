@@ -36,7 +36,7 @@ class Source:
 
 
 def expand(paths: str | Sequence[str]) -> list[Source]:
-    """The sources behind `data.path`, a glob's in order of their names. Raises DataError when one is not there."""
+    """Return the sources behind `data.path`, a glob's in order of their names. Raises DataError when one is not there."""
     named = [paths] if isinstance(paths, str) else list(paths)
     found = [source for path in named for source in _expand(path)]
     if not found:

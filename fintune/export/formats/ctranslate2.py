@@ -81,7 +81,7 @@ def _said_tied(merged: LoadedModel) -> Iterator[None]:
 
 
 def _as_long(merged: LoadedModel) -> Any:
-    """What the converter asks a tokenizer: a name for every row of the embedding, no special token None."""
+    """Return what the converter asks a tokenizer: a name for every row of the embedding, no special token None."""
     own, rows = merged.tokenizer, len(merged.model.get_input_embeddings().weight)
     names = {i: token for token, i in own.get_vocab().items()}
     vocabulary = {names.get(i, f"<row {i}>"): i for i in range(rows)}

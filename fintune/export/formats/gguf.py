@@ -75,7 +75,7 @@ def _tensors(writer: "GGUFWriter", architecture: Architecture, model: Any, dtype
 
 
 def _kind(architecture: Architecture, name: str, tensor: "torch.Tensor", dtype: str) -> Any:
-    """The precision of a tensor: matrices in the wanted one where their rows allow it."""
+    """Return the precision of a tensor: matrices in the wanted one where their rows allow it."""
     from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
 
     kinds = {name: GGMLQuantizationType[gguf] for name, gguf in _KINDS.items()}

@@ -55,7 +55,7 @@ def _sort(content: Mapping[str, Any]) -> str:
 
 
 def _steps(content: Mapping[str, Any]) -> str:
-    """What happens to a text before its pieces are looked up, as text to search in."""
+    """Return what happens to a text before its pieces are looked up, as text to search in."""
     return json.dumps([content.get("normalizer"), content.get("pre_tokenizer")]).replace("\\\\", "\\")
 
 
@@ -73,7 +73,7 @@ def _byte_pieces(writer: "GGUFWriter", content: Mapping[str, Any]) -> Pieces:
 
 
 def _split(content: Mapping[str, Any]) -> str:
-    """What llama.cpp calls the way a text is split before pieces are merged. Raises ModelError for one it may not have."""
+    """Return what llama.cpp calls the way a text is split before pieces are merged. Raises ModelError for one it may not have."""
     from transformers.integrations.gguf.gguf_tokenizer_mapping import GGUF_PRE_TOKENIZER_SPLITS
 
     *splits, level = _sequence(content, "pre_tokenizer")
@@ -89,14 +89,14 @@ def _split(content: Mapping[str, Any]) -> str:
 
 
 def _sequence(content: Mapping[str, Any], part: str) -> list[dict[str, Any]]:
-    """The steps of a normalizer or pre_tokenizer."""
+    """Return the steps of a normalizer or pre_tokenizer."""
     step = content.get(part)
     found = [] if step is None else step.get("normalizers", step.get("pretokenizers", [step]))
     return list(found)
 
 
 def _by_score(writer: "GGUFWriter", content: Mapping[str, Any]) -> Pieces:
-    """What SentencePiece merges first has the largest score; the order of the merges says so."""
+    """Return what SentencePiece merges first has the largest score; the order of the merges says so."""
     model = content["model"]
     scores: dict[int, float] = {}
     for place, (left, right) in enumerate(map(_pair, model["merges"])):
@@ -123,7 +123,7 @@ def _unigrams(writer: "GGUFWriter", content: Mapping[str, Any]) -> Pieces:
 
 
 def _spelled(token: str, kind: int, sort: str) -> str:
-    """What is matched in the text itself has blanks there."""
+    """Return what is matched in the text itself has blanks there."""
     return token.replace("▁", " ") if kind == _OWN and sort == "llama" else token
 
 

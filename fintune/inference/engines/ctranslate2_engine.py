@@ -124,7 +124,7 @@ _BESIDE = "tokenizer"
 
 
 def run(folder: Path, config: RunConfig) -> CTranslate2Engine:
-    """The folder's model for a run's task. Raises ModelError when it cannot be read."""
+    """Return the folder's model for a run's task. Raises ModelError when it cannot be read."""
     from transformers import AutoConfig, AutoTokenizer
 
     with loading_errors(str(folder)):

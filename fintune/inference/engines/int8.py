@@ -74,7 +74,7 @@ def quantize(model: Any, read_texts: Callable[[], Any]) -> int:
 
 
 def _largest(layers: list[nn.Linear], read_texts: Callable[[], Any]) -> dict[int, torch.Tensor]:
-    """The largest activation of each input channel of each layer, over the texts that are read."""
+    """Return the largest activation of each input channel of each layer, over the texts that are read."""
     found: dict[int, torch.Tensor] = {}
 
     def note(module: nn.Module, args: tuple[torch.Tensor, ...]) -> None:

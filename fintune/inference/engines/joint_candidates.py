@@ -18,7 +18,7 @@ def fits(model: Any, longest: int) -> bool:
 
 
 def appended(given: "dict[str, torch.Tensor]", answers: "torch.Tensor") -> "dict[str, torch.Tensor]":
-    """What to call a model with: prompts `(n, p)` with their mask, `answers` (k, m) as far as they are fed, for every prompt.
+    """Return what to call a model with: prompts `(n, p)` with their mask, `answers` (k, m) as far as they are fed, for every prompt.
 
     `logits_to_keep` is `(n, 1 + k m)`: the last token of each prompt, then each token of each answer.
     """

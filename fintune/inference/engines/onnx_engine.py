@@ -106,7 +106,7 @@ def _batches(ids: list[list[int]]) -> Iterator[tuple[int, list[int]]]:
 
 
 def run(folder: Path, config: RunConfig) -> OnnxEngine:
-    """The folder's graph for a run's task. Raises ModelError when it cannot be read."""
+    """Return the folder's graph for a run's task. Raises ModelError when it cannot be read."""
     from transformers import AutoTokenizer
 
     with loading_errors(str(folder)):

@@ -25,7 +25,7 @@ class Ranking:
     cut: NDArray[np.int64]
 
     def probabilities(self) -> NDArray[np.float64]:
-        """Normalized over the candidates: each row adds up to 1."""
+        """Return normalized over the candidates: each row adds up to 1."""
         weights = np.exp(self.log_probability - self.log_probability.max(axis=1, keepdims=True))
         return np.asarray(weights / weights.sum(axis=1, keepdims=True))
 
@@ -44,7 +44,7 @@ class Asked:
 
 
 def asked(encoder: PromptEncoder, prompts: Sequence[Prompt], candidates: Sequence[str], *, first: bool) -> Asked:
-    """What an engine is asked to rank; with `first` only the first tokens of the answers. Raises ModelError as Engine.rank does."""
+    """Return what an engine is asked to rank; with `first` only the first tokens of the answers. Raises ModelError as Engine.rank does."""
     after = prompts[0].after if prompts else ""  # the template's, the same in all
     with turn(encoder.tokenizer):
         answers = [encoder.answer_ids(candidate, after)[: 1 if first else None] for candidate in candidates]
@@ -59,4 +59,4 @@ class Engine(Protocol):
         """Score every candidate after every prompt. Raises ModelError when template and answer alone exceed the limit."""
 
     def generate(self, prompts: Sequence[Prompt], *, max_new_tokens: int = 16) -> list[str]:
-        """What the model says after every prompt, to its end token or so many tokens."""
+        """Return what the model says after every prompt, to its end token or so many tokens."""

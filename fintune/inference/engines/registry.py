@@ -57,7 +57,7 @@ class EngineEntry:
     """raised when its numbers change: runs checked with another are checked again"""
 
     def describe(self) -> dict[str, str]:
-        """The entry as text: a row of the docs."""
+        """Return the entry as text: a row of the docs."""
         return {
             "name": self.name,
             "summary": self.summary,
@@ -108,7 +108,7 @@ ENGINES = {
 
 
 def entry_of(name: str, exports: Sequence[str] = ()) -> EngineEntry:
-    """An engine by name. Raises UsageError, which names those that a run's exports are too."""
+    """Return an engine by name. Raises UsageError, which names those that a run's exports are too."""
     if name not in ENGINES:
         raise UsageError(f"--engine {name}: unknown engine", hint=did_you_mean(name, [*ENGINES, *exports]))
     return ENGINES[name]

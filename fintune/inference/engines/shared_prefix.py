@@ -29,7 +29,7 @@ class Prefix:
     known: Any
 
     def continued(self, rest: "torch.Tensor", mask: "torch.Tensor") -> dict[str, Any]:
-        """What to call the model with for the tokens `rest` `(n, longest)` behind the prefix."""
+        """Return what to call the model with for the tokens `rest` `(n, longest)` behind the prefix."""
         import torch
 
         cache = copy.deepcopy(self.known)
@@ -54,7 +54,7 @@ def allowed(model: Any, longest: int) -> bool:
 
 
 def shared(sequences: Sequence[list[int]]) -> list[int]:
-    """The tokens all sequences begin with, at least one of each left over; none where it is not worth it."""
+    """Return the tokens all sequences begin with, at least one of each left over; none where it is not worth it."""
     if len(sequences) < 2:
         return []
     first, last = min(sequences), max(sequences)  # what these two share, all share

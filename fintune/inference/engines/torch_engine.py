@@ -111,7 +111,7 @@ class TorchEngine:
             return read(self._loaded.model, common, self._loaded.device)
 
     def _prompts(self, ids: list[list[int]], prefix: Prefix | None) -> "tuple[dict[str, Any], torch.Tensor]":
-        """What a causal model is called with for these prompts, and the mask of the tokens it reads itself."""
+        """Return what a causal model is called with for these prompts, and the mask of the tokens it reads itself."""
         pad_id, device = self._loaded.tokenizer.pad_token_id, self._loaded.device
         skip = len(prefix.ids) if prefix else 0
         tokens, mask = (t.to(device) for t in pad([row[skip:] for row in ids], pad_id, self._side))

@@ -69,7 +69,7 @@ class _Updated(torch.autograd.Function):
 
 
 def _noise(x: torch.Tensor, rate: float) -> torch.Tensor:
-    """A random int16 for each number of x, from torch's generator.
+    """Return a random int16 for each number of x, from torch's generator.
 
     On a CPU its bernoulli_ takes a fifth of a training step; here it only seeds SFC64 (numpy's), ten times as fast.
     """
@@ -135,7 +135,7 @@ class _Group:
     _results: dict[int, torch.Tensor] = field(default_factory=dict)
 
     def ask(self, index: int, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
-        """The result of one layer; PEFT's own way when the adapter is off, merged, or asked for something special."""
+        """Return the result of one layer; PEFT's own way when the adapter is off, merged, or asked for something special."""
         module = self.layers[index].module
         device, own = x.device.type, self.layers[index].matrix("lora_A").dtype
         dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
@@ -211,7 +211,7 @@ def _groups(model: Any, inputs: Mapping[str, torch.Tensor], apart: Sequence[Any]
 
 
 def _is_plain(module: Any) -> bool:
-    """A LoRA layer of PEFT's without a variant, over a frozen nn.Linear."""
+    """Return a LoRA layer of PEFT's without a variant, over a frozen nn.Linear."""
     from peft.tuners.lora import Linear
 
     if type(module) is not Linear or len(module.active_adapters) != 1 or type(module.base_layer) is not torch.nn.Linear:

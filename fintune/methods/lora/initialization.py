@@ -107,5 +107,5 @@ FROM_EXAMPLES = {"eva": _eva, "corda": _corda, "lora_ga": _lora_ga}
 
 
 def _linear_layers(model: Any) -> dict[str, Any]:
-    """The adapted layers by name, without embeddings, which keep the plain start."""
+    """Return the adapted layers by name, without embeddings, which keep the plain start."""
     return {name: module for name, module in model.named_modules() if _ADAPTER in getattr(module, "lora_A", ())}

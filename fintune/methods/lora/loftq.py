@@ -40,7 +40,7 @@ def approximate(model: Any) -> None:
 
 
 def _factors(layer: Any, weight: "torch.Tensor") -> "tuple[torch.Tensor, torch.Tensor]":
-    """A (r, in) and B (out, r): the leading part of W - Q."""
+    """Return a (r, in) and B (out, r): the leading part of W - Q."""
     import torch
     from bitsandbytes.functional import dequantize_4bit
 

@@ -135,7 +135,7 @@ class LoraOptions(TargetOptions):
 
 
 def _token_id(token: str | int, tokenizer: Any) -> int:
-    """The id of a token that is given as text, as it stands in the vocabulary (`▁up`), or as an id already."""
+    """Return the id of a token that is given as text, as it stands in the vocabulary (`▁up`), or as an id already."""
     if isinstance(token, int):
         return token
     pieces: list[int] = tokenizer(token, add_special_tokens=False)["input_ids"]

@@ -71,7 +71,7 @@ S = TypeVar("S", Moments, Covariance)
 
 
 def inputs(layers: Mapping[str, Any], losses: Sequence[Loss], kind: type[S]) -> dict[str, S]:
-    """A `kind` for each layer, of its inputs over all examples; layers that are fed the same share one.
+    """Return a `kind` for each layer, of its inputs over all examples; layers that are fed the same share one.
 
     Layers that the examples do not reach (those of a vision tower) are left out.
     """
@@ -89,7 +89,7 @@ def inputs(layers: Mapping[str, Any], losses: Sequence[Loss], kind: type[S]) -> 
 
 
 def _fed_alike(layers: Mapping[str, Any], loss: Loss) -> dict[str, str]:
-    """The first layer that is fed the very same tensor, for each layer: query, key and value share theirs."""
+    """Return the first layer that is fed the very same tensor, for each layer: query, key and value share theirs."""
     fed: list[tuple[str, Any]] = []
     with _watched(layers, lambda name, tensor: fed.append((name, tensor))):
         loss()

@@ -12,7 +12,7 @@ FILE = "model.gguf"
 
 
 def read(folder: Path) -> LoadedModel:
-    """The file as transformers reads it, by its own names and turns."""
+    """Return the file as transformers reads it, by its own names and turns."""
     with loading_errors(str(folder)):
         model, tokenizer = read_gguf(folder / FILE)
     if tokenizer.pad_token_id is None:

@@ -10,7 +10,7 @@ FILE = "adapter.gguf"
 
 
 def onto(base: LoadedModel, folder: Path) -> LoadedModel:
-    """The base model with the file's updates in its weights."""
+    """Return the base model with the file's updates in its weights."""
     import torch
     from gguf import GGUFReader
 

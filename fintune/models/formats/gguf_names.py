@@ -24,7 +24,7 @@ def _pairs(name: str, tensor: "torch.Tensor", config: Any) -> "torch.Tensor":
 
 
 def _halves(name: str, tensor: "torch.Tensor", config: Any) -> "torch.Tensor":
-    """The opposite of _pairs."""
+    """Return the opposite of _pairs."""
     found = _turned_heads(name, config)
     return tensor if found is None else halves(tensor, found)
 

@@ -52,7 +52,7 @@ def to_original(tensors: "Mapping[str, torch.Tensor]", heads: int, kv_heads: int
 
 
 def from_original(tensors: "Mapping[str, torch.Tensor]", heads: int, kv_heads: int) -> "dict[str, torch.Tensor]":
-    """The opposite. Raises KeyError for a name that is none of a LLaMA's."""
+    """Return the opposite. Raises KeyError for a name that is none of a LLaMA's."""
     found = {}
     for theirs, tensor in tensors.items():
         if theirs.endswith("rope.freqs"):  # LLaMA 1 keeps what is computed, its 7B in every block
@@ -91,7 +91,7 @@ def pairs(tensor: "torch.Tensor", heads: int) -> "torch.Tensor":
 
 
 def halves(tensor: "torch.Tensor", heads: int) -> "torch.Tensor":
-    """The opposite."""
+    """Return the opposite."""
     rows, *rest = tensor.shape
     return tensor.view(heads, rows // heads // 2, 2, *rest).transpose(1, 2).reshape(tensor.shape)
 

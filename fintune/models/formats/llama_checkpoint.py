@@ -97,7 +97,7 @@ def _params(path: Path) -> dict[str, Any]:
 
 
 def tensors_of(path: Path) -> "dict[str, torch.Tensor]":
-    """What a .pth holds, read as tensors alone. Raises ModelError for one that is damaged, or holds anything else."""
+    """Return what a .pth holds, read as tensors alone. Raises ModelError for one that is damaged, or holds anything else."""
     import torch
 
     try:

@@ -28,7 +28,7 @@ _LLAMA_3_1 = [_3_1.get(token, token) for token in _LLAMA_3_0]
 
 
 def read(path: Path, *, stretched: bool = False) -> Any:
-    """The file as a Hugging Face tokenizer (`stretched`: of LLaMA 3.1 or later). Raises ModelError when it is neither of the two."""
+    """Return the file as a Hugging Face tokenizer (`stretched`: of LLaMA 3.1 or later). Raises ModelError when it is neither of the two."""
     if not path.is_file():
         raise ModelError(
             f"{path.parent}: no {path.name}", hint="Copy it too: it lies beside the weights, or one folder up."

@@ -24,7 +24,7 @@ def is_one(folder: Path) -> bool:
 
 @loading()
 def read(folder: Path, *, held: bool = False) -> LoadedModel:
-    """The file's tensors in a model made from config.json, in float32 or as they are `held`. Raises ModelError."""
+    """Return the file's tensors in a model made from config.json, in float32 or as they are `held`. Raises ModelError."""
     import torch
     import transformers
     from transformers import AutoConfig, AutoTokenizer, GenerationConfig

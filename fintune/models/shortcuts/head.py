@@ -38,5 +38,5 @@ def head_rows(model: Any, rows: "torch.Tensor") -> Iterator[None]:
 
 
 def of_rows(logits: "torch.Tensor", rows: "torch.Tensor") -> "torch.Tensor":
-    """The logits `(..., rows)` of these rows, whether or not `head_rows` could leave the others out."""
+    """Return the logits `(..., rows)` of these rows, whether or not `head_rows` could leave the others out."""
     return logits if logits.shape[-1] == len(rows) else logits[..., rows]

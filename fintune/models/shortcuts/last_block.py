@@ -68,13 +68,13 @@ def last_positions(model: Any, keep: "torch.Tensor") -> Iterator[bool]:
 
 
 def queries_of_last_block(model: Any) -> "nn.Module | None":
-    """The layer that makes the last block's queries, where `last_positions` would pass over it."""
+    """Return the layer that makes the last block's queries, where `last_positions` would pass over it."""
     attention = _attention(blocks(model)[-1])
     return None if attention is None else attention.q_proj
 
 
 def _attention(layer: "nn.Module") -> Any:
-    """The attention of a block whose queries, keys and values are layers of their own, turned by position."""
+    """Return the attention of a block whose queries, keys and values are layers of their own, turned by position."""
     for module in layer.modules():
         if all(hasattr(module, name) for name in ("q_proj", "k_proj", "v_proj", "layer_idx", "is_causal")):
             return module
@@ -100,7 +100,7 @@ def _keys_and_values(plain: Any, attention: Any, hidden_states: "torch.Tensor", 
 
 
 def _at(value: Any, keep: "torch.Tensor") -> Any:
-    """What a block is told of each position, for the kept ones."""
+    """Return what a block is told of each position, for the kept ones."""
     if isinstance(value, tuple):
         return tuple(_at(v, keep) for v in value)
     return _rows(value, keep) if hasattr(value, "dim") and value.dim() in (2, 3) else value

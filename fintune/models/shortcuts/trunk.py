@@ -42,7 +42,7 @@ class Trunk:
     """whether the model takes the first of what a block returns"""
 
     def read(self, input_ids: "torch.Tensor", attention_mask: "torch.Tensor", **more: Any) -> "torch.Tensor":
-        """The states `(batch, length, width)` the trunk gives; the model must be in evaluation mode."""
+        """Return the states `(batch, length, width)` the trunk gives; the model must be in evaluation mode."""
         model = bare(self.model)
         if self.kind == "seq2seq":
             states: torch.Tensor = model.get_encoder()(
@@ -113,7 +113,7 @@ def _shape(model: Any, kind: Kind, depth: int) -> tuple[int, bool]:
 
 
 def find_trunk(model: Any, kind: Kind) -> Trunk:
-    """The trunk of a model with its trainable parameters attached. Raises NoTrunk with the reason."""
+    """Return the trunk of a model with its trainable parameters attached. Raises NoTrunk with the reason."""
     inner = bare(model)
     embeddings = inner.get_input_embeddings()
     if any(p.requires_grad for p in embeddings.parameters()):

@@ -40,7 +40,7 @@ class Store:
         """bytes on disk"""
 
     def open(self, *, limit: int) -> torch.Tensor:
-        """The states as a tensor that is the file. Makes room for it; raises RunError when it passes the limit or the disk."""
+        """Return the states as a tensor that is the file. Makes room for it; raises RunError when it passes the limit or the disk."""
         path = self.folder / _STATES
         if not path.is_file() or path.stat().st_size != self.size:
             self._make_room(limit)

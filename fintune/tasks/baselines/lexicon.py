@@ -36,7 +36,7 @@ class _Hit:
 
 
 def answer(contest: Contest) -> Answers:
-    """The label of each text by the sign of its verdict."""
+    """Return the label of each text by the sign of its verdict."""
     found = [verdict(text) for text in contest.texts]
     return Answers(["neutral" if not v else "positive" if v > 0 else "negative" for v in found])
 
@@ -74,7 +74,7 @@ def _compared(sentence: str, hits: list[_Hit]) -> int:
 
 
 def _amount(text: str) -> float | None:
-    """The first number that is no year."""
+    """Return the first number that is no year."""
     for found in _AMOUNT.finditer(text):
         value = float(re.sub(r"[\s,]", "", found.group()))
         if not (found.group().isdigit() and 1900 <= value <= 2100):
@@ -83,7 +83,7 @@ def _amount(text: str) -> float | None:
 
 
 def _acted_on(direction: _Hit, things: list[_Hit]) -> int:
-    """The sign of the nearest thing; a direction without one is a rise or fall of something good."""
+    """Return the sign of the nearest thing; a direction without one is a rise or fall of something good."""
     near = min(things, key=lambda thing: abs(thing.place - direction.place), default=None)
     return 1 if near is None else _SIGN[near.kind]
 

@@ -22,7 +22,7 @@ def regression(c: float) -> Any:
 
 
 def best(fit: Callable[[float], Any], inputs: Any, gold: Sequence[str]) -> Any:
-    """The model of the highest macro-F1 on what it was not fitted to; of equals the most regularised."""
+    """Return the model of the highest macro-F1 on what it was not fitted to; of equals the most regularised."""
     from sklearn.metrics import f1_score
 
     models = [fit(c) for c in REGULARISATION]

@@ -66,7 +66,7 @@ class Baseline:
         return f"{self.name} knows the labels {', '.join(self.labels)} alone, the task has {', '.join(labels)}"
 
     def describe(self) -> dict[str, str]:
-        """The entry as text: a row of the docs."""
+        """Return the entry as text: a row of the docs."""
         return {
             "name": self.name,
             "summary": self.summary,

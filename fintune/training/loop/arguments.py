@@ -52,6 +52,6 @@ def steps_an_epoch(settings: TrainSection, examples: int) -> int:
 
 
 def _warmup(settings: TrainSection, examples: int) -> int:
-    """Steps of rising learning rate, fewer than there are steps: the first of them has rate 0."""
+    """Return steps of rising learning rate, fewer than there are steps: the first of them has rate 0."""
     whole = steps(settings, examples)
     return min(math.ceil(settings.warmup_ratio * whole), whole - 1)

@@ -36,7 +36,7 @@ def resolved(
     method: Mapping[str, Any],
     shortcuts: Shortcuts | None = None,
 ) -> int:
-    """The batch size of these settings: theirs, or the measured one (with the shortcuts; all blocks are computed)."""
+    """Return the batch size of these settings: theirs, or the measured one (with the shortcuts; all blocks are computed)."""
     if settings.batch_size != "auto":
         return settings.batch_size
     facts = [

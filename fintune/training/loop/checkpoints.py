@@ -48,7 +48,7 @@ class Checkpoints:
             shutil.rmtree(old, ignore_errors=True)
 
     def latest(self) -> Path | None:
-        """The newest whole checkpoint; damaged ones are passed over, said to be, and removed lest they outlive whole ones."""
+        """Return the newest whole checkpoint; damaged ones are passed over, said to be, and removed lest they outlive whole ones."""
         for old in self.folder.glob(".checkpoint-*.old"):  # a process was killed between two renames
             place = old.with_name(old.name[1:].removesuffix(".old"))
             shutil.rmtree(old) if place.exists() else old.rename(place)
@@ -66,7 +66,7 @@ class Checkpoints:
 
 
 def step_of(checkpoint: Path) -> int:
-    """The number of optimizer steps a checkpoint has behind it."""
+    """Return the number of optimizer steps a checkpoint has behind it."""
     return int(checkpoint.name.rpartition("-")[2])
 
 
@@ -85,7 +85,7 @@ def _seal(folder: Path) -> None:
 
 
 def _problem(folder: Path) -> str | None:
-    """What is wrong with a checkpoint; None when every file of its manifest is there, whole."""
+    """Return what is wrong with a checkpoint; None when every file of its manifest is there, whole."""
     try:
         manifest = json.loads((folder / _MANIFEST).read_text())
         if not manifest:

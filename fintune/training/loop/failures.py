@@ -23,7 +23,7 @@ def need_finite(number: float, what: str, settings: TrainSection, rows: Sequence
 
 
 def out_of_memory(step: int, shape: tuple[int, int], settings: TrainSection) -> BrokenEnvironment:
-    """The error for a step whose batch `(rows, padded tokens)` did not fit, with the figures to choose a smaller one by."""
+    """Return the error for a step whose batch `(rows, padded tokens)` did not fit, with the figures to choose a smaller one by."""
     rows, length = shape
     had = machine_memory()
     part = min(settings.micro_batch_tokens, rows * length)

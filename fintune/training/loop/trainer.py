@@ -99,7 +99,7 @@ class AnswerTrainer(SealedCheckpoints, Trainer):
             self.add_callback(self.method_steps)
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
-        """The Trainer's, with the method's learning rates."""
+        """Return the Trainer's, with the method's learning rates."""
         made = self.optimizer is None
         optimizer = super().create_optimizer(model)
         if made and self._rates:
@@ -120,7 +120,7 @@ class AnswerTrainer(SealedCheckpoints, Trainer):
         return BucketSampler(lengths, self.args.train_batch_size, self.args.seed, strata=strata)
 
     def compute_loss(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
-        """The Trainer's, with the weights kept from the model, which need not keep keys and values either."""
+        """Return the Trainer's, with the weights kept from the model, which need not keep keys and values either."""
         self._weights = inputs.pop("weights", None)
         with self._shortcuts.taken(self.accelerator.unwrap_model(model), inputs) as wanted:
             return super().compute_loss(model, wanted | {"use_cache": False}, *args, **kwargs)
@@ -147,7 +147,7 @@ class AnswerTrainer(SealedCheckpoints, Trainer):
         return loss
 
     def _penalty(self, model: Any) -> torch.Tensor | float:
-        """The loss a method adds to each batch, its gradients taken."""
+        """Return the loss a method adds to each batch, its gradients taken."""
         if self.method_steps is None:
             return 0.0
         share = self.method_steps.steps.penalty(self.accelerator.unwrap_model(model))
@@ -180,7 +180,7 @@ class AnswerTrainer(SealedCheckpoints, Trainer):
 
 
 def _collator(loaded: LoadedModel, shortcuts: Shortcuts) -> Any:
-    """The collate function of the model's kind, with the states of the trunk where they are known."""
+    """Return the collate function of the model's kind, with the states of the trunk where they are known."""
     plain, cache = collator(loaded), shortcuts.trunk
     if cache is None:
         return plain
@@ -195,7 +195,7 @@ def _reporters(settings: TrainSection) -> tuple[type[TrainerCallback], ...]:
 
 
 def _tensorboard(settings: TrainSection, folder: Path) -> list[TrainerCallback]:
-    """The Trainer's own callback, writing beside the checkpoints (its default place is among them, and they go)."""
+    """Return the Trainer's own callback, writing beside the checkpoints (its default place is among them, and they go)."""
     if "tensorboard" not in settings.report_to:
         return []
     from torch.utils.tensorboard import SummaryWriter
