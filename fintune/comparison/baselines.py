@@ -41,7 +41,7 @@ class Challengers:
         self._prepared, self._folder = prepared, folder
 
     def rows(self, part: str) -> list[Row]:
-        """Return a row for each baseline that knows the task's labels; the majority class always, which all are measured against."""
+        """Return a row for each baseline that knows the labels, always with the majority class, which all are measured against."""
         names = dict.fromkeys([*self._prepared.config.evaluation.baselines, MAJORITY])
         entries = [BASELINES[name] for name in names]
         known = [entry for entry in entries if entry.left_out(self._prepared.task.labels) is None]

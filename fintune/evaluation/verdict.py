@@ -194,7 +194,7 @@ def _nothing_learned(
 
 
 def _beside(against: Mapping[str, Against]) -> list[Statement]:
-    """Return what is better than the model, else the majority class where it is not beaten, else the strongest."""
+    """Return what is better than the model, else the majority class if not beaten, else the strongest not beaten, else the strongest."""
     order = sorted(against.values(), key=lambda a: (a.name == MAJORITY, a.other["accuracy"]), reverse=True)
     ranked = sorted(order, key=lambda a: a.relation != "behind")
     unbeaten = [a for a in ranked if a.relation != "ahead"]
