@@ -15,9 +15,9 @@ from pathlib import Path
 from filelock import FileLock
 
 from fintune.errors import BrokenEnvironment
+from fintune.models.digests import file_sha256
 from fintune.models.encoder_decoder import convert_encoder_decoder
 from fintune.runtime.cache import cache_folder, writable_cache
-from fintune.runtime.files import sha256
 from fintune.runtime.install import with_extra
 from fintune.runtime.progress import tell
 
@@ -96,7 +96,7 @@ def _convert(folder: Path, model: Embedded) -> None:
         target = Path(staging) / model.name
         model.convert(target)
         manifest = {
-            file.name: {"bytes": file.stat().st_size, "sha256": sha256(file)} for file in sorted(target.iterdir())
+            file.name: {"bytes": file.stat().st_size, "sha256": file_sha256(file)} for file in sorted(target.iterdir())
         }
         (target / _MANIFEST).write_text(json.dumps(manifest, indent=1))
         if folder.exists():
@@ -127,8 +127,6 @@ def _not_installed() -> BrokenEnvironment:
 
 def _is_whole(folder: Path) -> bool:
     """Whether every file of the manifest is there with its checksum."""
-    from fintune.models.digests import file_sha256
-
     try:
         manifest = json.loads((folder / _MANIFEST).read_text())
         return all(file_sha256(folder / name) == entry["sha256"] for name, entry in manifest.items())

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from fintune.errors import ModelError
 from fintune.models.devices import find_device, find_dtype
-from fintune.models.digests import files_sha256, joined
+from fintune.models.digests import files_sha256, joined, read_once
 from fintune.models.embedding_rows import fit_rows
 from fintune.models.families import OVERFLOW_IN_HALF
 from fintune.models.folder import loading_errors, need_readable
@@ -54,6 +54,7 @@ class LoadedModel:
 
 
 @loading()
+@read_once()
 def load_model(  # noqa: PLR0913
     reference: str,
     *,

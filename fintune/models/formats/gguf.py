@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from fintune.models import LoadedModel
+from fintune.models.digests import file_sha256
 from fintune.models.folder import loading_errors
 from fintune.models.gguf_file import read_gguf
 from fintune.models.prompts import Kind
-from fintune.runtime.files import sha256
 
 FILE = "model.gguf"
 
@@ -18,4 +18,4 @@ def read(folder: Path) -> LoadedModel:
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     kind: Kind = "seq2seq" if model.config.is_encoder_decoder else "causal"
-    return LoadedModel(model, tokenizer, kind, str(folder), sha256(folder / FILE))
+    return LoadedModel(model, tokenizer, kind, str(folder), file_sha256(folder / FILE))

@@ -5,11 +5,11 @@ from typing import Any
 
 from fintune.errors import ModelError
 from fintune.models import LoadedModel
+from fintune.models.digests import file_sha256
 from fintune.models.folder import loading_errors
 from fintune.models.formats.llama import from_original
 from fintune.models.formats.llama_checkpoint import tensors_of
 from fintune.models.prompts import Kind
-from fintune.runtime.files import sha256
 from fintune.runtime.turns import loading
 
 ORIGINAL, PLAIN = "consolidated.00.pth", "model.pth"
@@ -46,4 +46,4 @@ def read(folder: Path, *, held: bool = False) -> LoadedModel:
     if odd := [*found["missing_keys"], *found["unexpected_keys"], *map(str, found["mismatched_keys"])]:
         raise ModelError(f"{file}: does not fit config.json: {odd[0]}", hint="Export it again.")
     kind: Kind = "seq2seq" if config.is_encoder_decoder else "causal"
-    return LoadedModel(model.eval(), tokenizer, kind, str(folder), sha256(file))
+    return LoadedModel(model.eval(), tokenizer, kind, str(folder), file_sha256(file))
