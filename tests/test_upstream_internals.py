@@ -104,7 +104,7 @@ INTERNALS = _listed(
             "TransformersConverter.load_tokenizer": "export/formats/ctranslate2.py",
         },
         "huggingface_hub.errors": {"StrictDataclassError": "models/formats/llama_checkpoint.py"},
-        "gguf": {"GGUFReader": "models/gguf_file.py"},
+        "gguf": {"GGUFReader": "models/gguf_reader.py"},
         "onnxruntime.quantization.quant_utils": {"load_model_with_shape_infer": "export/formats/onnx.py"},
         "onnxruntime.quantization.matmul_nbits_quantizer": {
             "DefaultWeightOnlyQuantConfig": "export/formats/onnx.py",

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
@@ -60,13 +61,17 @@ def _watch(module: Any, query: Any, key: Any, value: Any, attention_mask: Any, *
     return sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
 
 
-for _name, _function in ((IMPLEMENTATION, _attend), (_WATCHED, _watch)):
-    AttentionInterface.register(_name, _function)
-    AttentionMaskInterface.register(_name, sdpa_mask)
+@cache
+def _register() -> None:
+    """Tell transformers of both implementations, once a process, when the first model is to use one."""
+    for name, attention in ((IMPLEMENTATION, _attend), (_WATCHED, _watch)):
+        AttentionInterface.register(name, attention)
+        AttentionMaskInterface.register(name, sdpa_mask)
 
 
 def use(model: Any) -> None:
     """Have a model's attention heed prefixes."""
+    _register()
     model.set_attn_implementation(IMPLEMENTATION)
 
 
@@ -82,6 +87,7 @@ def seen(model: Any, ids: torch.Tensor) -> list[Site]:
 
 @contextmanager
 def _watching(model: Any) -> "Iterator[list[Site]]":
+    _register()
     before, training = model.config._attn_implementation, model.training
     sites: list[Site] = []
     token = _sites.set(sites)

@@ -134,14 +134,29 @@ class Method:
         """Whether `merge` is there."""
         return self.merge is not None
 
+    def why_not_mergeable(self, options: MethodOptions) -> str:
+        """Say why what these settings train cannot become plain weights; empty where it can."""
+        if self.merge is None:
+            return options.no_merge() or self.no_merge or "it does not say how"
+        return options.no_merge()
+
+    def need_mergeable(self, options: MethodOptions) -> None:
+        """Raise ModelError with the reason where these settings have no merged model; needs no weights."""
+        if reason := self.why_not_mergeable(options):
+            raise self._cannot_be_merged(reason)
+
     def merged(self, model: Any, options: MethodOptions) -> Any:
         """Return the model as a plain one with the same answers. Raises ModelError with the reason where there is none."""
-        reason = options.no_merge() or self.no_merge
         if is_quantized(bare(model)):
-            reason = "the base model is held in fewer bits, and rounding again would change its answers"
-        if self.merge is None or reason:
-            raise ModelError(f"method.name: {self.name} cannot be merged: {reason}", hint="Use it as an adapter.")
+            raise self._cannot_be_merged(
+                "the base model is held in fewer bits, and rounding again would change its answers"
+            )
+        self.need_mergeable(options)
+        assert self.merge is not None
         return self.merge(model)
+
+    def _cannot_be_merged(self, reason: str) -> ModelError:
+        return ModelError(f"method.name: {self.name} cannot be merged: {reason}", hint="Use it as an adapter.")
 
     def need_fit(
         self, options: MethodOptions, kind: str | None, quantization: str, *, checkpointing: bool = False

@@ -66,13 +66,17 @@ class PTuningOptions(_Before):
 
 def prompt_tuning(model: Any, options: PromptOptions, kind: str) -> Any:
     """Put vectors before every text; they alone train."""
+    from fintune.methods.prompt_modules import LearnedPrompt
+
     fintune_format.begin(model, options)
-    return _inserted(model, _vectors(_start(model, options)), options)
+    return _inserted(model, LearnedPrompt(_start(model, options)), options)
 
 
 def p_tuning(model: Any, options: PTuningOptions, kind: str) -> Any:
     """Put vectors before every text that a network makes; it alone trains, and is not needed afterwards."""
     import peft
+
+    from fintune.methods.prompt_modules import GeneratedPrompt
 
     network: Any = peft.PromptEncoder
     fintune_format.begin(model, options)
@@ -86,7 +90,7 @@ def p_tuning(model: Any, options: PTuningOptions, kind: str) -> Any:
         encoder_dropout=options.dropout,
         encoder_num_layers=2,
     )
-    return _inserted(model, _made(network(config), count), options)
+    return _inserted(model, GeneratedPrompt(network(config), count), options)
 
 
 def _inserted(model: Any, prompt: Any, options: _Before) -> Any:
@@ -117,41 +121,6 @@ def _start(model: Any, options: PromptOptions) -> "Tensor":
     with torch.no_grad():
         found: Tensor = words(chosen.to(model.device)).float().cpu()
     return found
-
-
-def _vectors(start: "Tensor") -> Any:
-    from torch import nn
-
-    class Vectors(nn.Module):
-        """Vectors that train as they are."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.vectors = nn.Parameter(start.clone())
-
-        def forward(self) -> "Tensor":
-            return self.vectors
-
-    return Vectors()
-
-
-def _made(encoder: Any, count: int) -> Any:
-    import torch
-    from torch import nn
-
-    class Made(nn.Module):
-        """Vectors that a network makes of learned ones."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.encoder = encoder
-
-        def forward(self) -> "Tensor":
-            numbers = torch.arange(count, device=self.encoder.embedding.weight.device)
-            found: Tensor = self.encoder(numbers[None])[0]
-            return found
-
-    return Made()
 
 
 def _save(model: Any, folder: Path) -> None:

@@ -87,10 +87,12 @@ def read_gguf(file: Path) -> tuple[Any, Any]:
 @contextmanager
 def parsed_once() -> "Iterator[Callable[[str | Path], GGUFReader]]":
     """What parses a file, transformers' reader too: it goes through all tokens in Python for config, tokenizer and weights each."""
+    from fintune.models.gguf_reader import ArrayReader
+
     package: Any = import_module("gguf")
     with loading():  # the reader of transformers is exchanged for a while, for all threads
         parse = package.GGUFReader
-        package.GGUFReader = once = _remembering(parse)
+        package.GGUFReader = once = _remembering(ArrayReader)
         try:
             yield once
         finally:
@@ -98,18 +100,7 @@ def parsed_once() -> "Iterator[Callable[[str | Path], GGUFReader]]":
 
 
 def _remembering(reader: "type[GGUFReader]") -> "Callable[[str | Path], GGUFReader]":
-    class Plain(reader):  # type: ignore[misc, valid-type]
-        """It cuts an element out of `data` at a time, which of a memmap takes three times as long as of an array."""
-
-        @property
-        def data(self) -> "NDArray[np.uint8]":
-            return self._bytes
-
-        @data.setter
-        def data(self, mapped: "NDArray[np.uint8]") -> None:
-            self._bytes = np.asarray(mapped)
-
-    kept = cache(Plain)
+    kept = cache(reader)
     return lambda path: kept(os.path.realpath(path))
 
 

@@ -12,7 +12,7 @@ from fintune.errors import ModelError
 from fintune.models.devices import find_device
 from fintune.models.digests import file_sha256, folder_sha256
 from fintune.models.embedded import EMBEDDED, LICENSE, convert_gguf, embedded_folder, need_package
-from fintune.models.families import FAMILIES
+from fintune.models.families import family_of
 from fintune.models.folder import loading_errors, need_readable, read_json
 from fintune.models.gguf_header import need_blocks, need_whole
 from fintune.models.prompts import Kind
@@ -96,7 +96,8 @@ def base_license(reference: str) -> str | None:
     if reference in EMBEDDED:
         return LICENSE
     model_type = (config_at_hand(reference) or {}).get("model_type")
-    return next((family.license for family in FAMILIES if family.model_type == model_type), None)
+    family = family_of(model_type)
+    return None if family is None else family.license
 
 
 def kind_at_hand(reference: str) -> Kind | None:
@@ -104,8 +105,9 @@ def kind_at_hand(reference: str) -> Kind | None:
     if (folder := at_hand(reference)) is None:
         return None
     config = read_json(folder / "config.json")
-    known = next((family.kind for family in FAMILIES if family.model_type == config.get("model_type")), None)
-    return known or ("seq2seq" if config.get("is_encoder_decoder") else None)
+    if (family := family_of(config.get("model_type"))) is not None:
+        return family.kind
+    return "seq2seq" if config.get("is_encoder_decoder") else None
 
 
 def positions_at_hand(reference: str) -> int | None:

@@ -17,7 +17,7 @@ from fintune.data.quality.licenses import commerce, license_of
 from fintune.errors import BrokenEnvironment, ModelError, UsageError, shortened
 from fintune.methods import fintune_format
 from fintune.models.digests import files_sha256, in_full, joined
-from fintune.models.families import FAMILIES
+from fintune.models.families import family_of
 from fintune.models.folder import need_readable, read_json
 from fintune.models.formats import llama_checkpoint
 from fintune.models.gguf_header import need_whole
@@ -179,7 +179,7 @@ def _model(place: Path) -> Facts:
     need_shards(place)
     files = files_sha256(place)
     shapes = {name: shape for file in place.glob("*.safetensors") for name, shape in weight_shapes(file).items()}
-    family = next((f for f in FAMILIES if f.model_type == config.get("model_type")), None)
+    family = family_of(config.get("model_type"))
     return {
         "model_type": config.get("model_type"),
         "architecture": (config.get("architectures") or [None])[0],

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from fintune.models.families import FAMILIES
 from fintune.models.formats.llama import halves, pairs
 
 if TYPE_CHECKING:
@@ -53,22 +54,22 @@ class Architecture:
     """part of the names of tensors that stay in float32, beside every vector"""
 
 
-_T5 = Architecture(
-    "t5",
-    left_out=("encoder.embed_tokens.weight", "decoder.embed_tokens.weight"),
-    in_full=r"rel_b|ffn_down",  # what goes into ffn_down passes float16's range, and llama.cpp rounds it as the weight
+_KNOWN = (
+    Architecture("llama", _pairs, _halves),
+    Architecture("qwen2"),
+    Architecture("qwen3"),
+    Architecture("gemma3", _one_more),
+    Architecture(
+        "t5",
+        left_out=("encoder.embed_tokens.weight", "decoder.embed_tokens.weight"),
+        in_full=r"rel_b|ffn_down",  # what goes into ffn_down passes float16's range; llama.cpp rounds it as the weight
+    ),
 )
-
-
+_BY_NAME = {architecture.name: architecture for architecture in _KNOWN}
 ARCHITECTURES: Mapping[str, Architecture] = {
-    "llama": Architecture("llama", _pairs, _halves),
-    "qwen2": Architecture("qwen2"),
-    "qwen3": Architecture("qwen3"),
-    "gemma3_text": Architecture("gemma3", _one_more),
-    "t5": _T5,
-    "mt5": _T5,
+    family.model_type: _BY_NAME[family.gguf] for family in FAMILIES if family.gguf
 }
-"""by config.model_type; T5Gemma 2, among others, is unknown to llama.cpp"""
+"""Architectures by config.model_type, of the families that have one."""
 
 
 def names_of(model: Any, architecture: Architecture) -> Any:

@@ -53,13 +53,9 @@ def _tiktoken(ranks: dict[bytes, int], special: list[str]) -> Any:
     from transformers import PreTrainedTokenizerFast
     from transformers.convert_slow_tokenizer import TikTokenConverter
 
-    class Converter(TikTokenConverter):
-        @staticmethod
-        def load_tiktoken_bpe(tiktoken_url: str) -> dict[bytes, int]:
-            return ranks
-
-    make: Any = Converter
+    make: Any = TikTokenConverter
     converter = make(vocab_file="", extra_special_tokens=special)
+    converter.load_tiktoken_bpe = lambda _: ranks  # they have been read already
     tokenizer, begin = converter.converted(), special[0]
     first = TemplateProcessing(
         single=f"{begin} $A", pair=f"{begin} $A {begin}:1 $B:1", special_tokens=[(begin, tokenizer.token_to_id(begin))]
