@@ -14,9 +14,12 @@ from pydantic import Field
 from fintune.errors import ModelError
 from fintune.methods import fintune_format
 from fintune.methods.protocol import Method, MethodOptions
+from fintune.models.blocks import blocks, input_embedding
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from fintune.models.annotations import Model
 
 _COMMON = 5000
 
@@ -38,14 +41,14 @@ class PrefixOptions(DeepPromptOptions):
     )
 
 
-def attach(model: Any, options: DeepPromptOptions, kind: str) -> Any:
+def attach(model: "Model", options: DeepPromptOptions, kind: str) -> "Model":
     """Put prefixes before the keys and values of every attention; they alone train."""
     fintune_format.begin(model, options)
     put_in(model, options)
     return model
 
 
-def put_in(model: Any, options: DeepPromptOptions) -> None:
+def put_in(model: "Model", options: DeepPromptOptions) -> None:
     """Put the prefixes in. Raises ModelError where a family has an attention of its own."""
     import torch
 
@@ -53,7 +56,7 @@ def put_in(model: Any, options: DeepPromptOptions) -> None:
     from fintune.methods.prompt_modules import GeneratedPrefix, LearnedPrefix, PrefixNetwork
 
     count, within = options.num_virtual_tokens, _within(model, options.layers)
-    ids = torch.randint(0, min(_COMMON, model.get_input_embeddings().num_embeddings), (1, count)).to(model.device)
+    ids = torch.randint(0, min(_COMMON, input_embedding(model).num_embeddings), (1, count)).to(model.device)
     sites = [site for site in seen(model, ids) if within is None or site.module in within]
     if not sites:
         raise ModelError(
@@ -69,24 +72,23 @@ def put_in(model: Any, options: DeepPromptOptions) -> None:
     use(model)
 
 
-def _within(model: Any, layers: str) -> "set[nn.Module] | None":
+def _within(model: "Model", layers: str) -> "set[nn.Module] | None":
     """Return the modules of the chosen blocks; None for all. Raises ModelError."""
-    from fintune.models.blocks import blocks
-
     if layers == "all":
         return None
-    found, count = blocks(model), int(layers[4:])
-    if count > len(found):
-        raise ModelError(f"method.layers: {layers}, and the model has {len(found)} blocks", hint="Use layers: all.")
-    return {module for block in list(found)[-count:] for module in block.modules()}
+    chosen, count = blocks(model), int(layers[4:])
+    if count > len(chosen):
+        raise ModelError(f"method.layers: {layers}, and the model has {len(chosen)} blocks", hint="Use layers: all.")
+    return {module for block in list(chosen)[-count:] for module in block.modules()}
 
 
-def _save(model: Any, folder: Path) -> None:
-    """The prefixes as they are now: the network that made them is no longer needed."""
+def _save(model: "Model", folder: Path) -> None:
+    """Write the prefixes as they are now: the network that made them is no longer needed."""
     import torch
 
     with torch.no_grad():
-        made = {n: m.prefix() for n, m in model.named_modules() if getattr(m, "prefix", None) is not None}
+        prefixes = {name: getattr(module, "prefix", None) for name, module in model.named_modules()}
+        made = {name: prefix() for name, prefix in prefixes.items() if prefix is not None}
     tensors = {}
     for name, (keys, values) in made.items():
         tensors[f"{name}.prefix.keys"], tensors[f"{name}.prefix.values"] = keys, values

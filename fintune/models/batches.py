@@ -20,7 +20,7 @@ Side = Literal["left", "right"]
 
 
 IGNORE = -100
-"""label of positions that bear no loss (the field's constant)"""
+"""Label of positions that bear no loss (the field's constant)"""
 
 
 def pad(rows: Sequence[Sequence[int]], value: int, side: Side) -> "tuple[torch.Tensor, torch.Tensor]":

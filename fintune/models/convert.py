@@ -7,7 +7,6 @@
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from fintune.errors import ModelError, RunError
 from fintune.models.folder import read_json
@@ -24,8 +23,8 @@ class Converted:
     bytes: int
     sha256: str | None
 
-    def record(self) -> dict[str, Any]:
-        """For programs."""
+    def record(self) -> dict[str, object]:
+        """Return the record for programs."""
         return asdict(self)
 
 

@@ -32,12 +32,12 @@ class Embedded:
     """A model that `model.base` calls by one word."""
 
     name: str
-    """of its folder in the cache"""
+    """Name of its folder in the cache."""
     what: str
     bytes: int
-    """about, once it is there"""
+    """Size on disk, about."""
     convert: Callable[[Path], None]
-    """writes it to a folder that is not there yet"""
+    """Writes it to a folder that is not there yet."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class EmbeddedState:
     installed: bool
     folder: Path
     bytes: int
-    """0 when not yet converted"""
+    """Size on disk; 0 when not yet converted."""
 
 
 def state(reference: str) -> EmbeddedState:
@@ -140,7 +140,7 @@ def _size(folder: Path) -> int:
 
 
 BASE = "embedded"
-"""of which the others are made"""
+"""Reference of the model that the others are made of."""
 EMBEDDED = {
     BASE: Embedded("gemma-3-270m", "Gemma 3 270M, causal", 1_106_000_000, _from_package),
     "embedded-seq2seq": Embedded(

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 class ArrayReader(GGUFReader):
     """It cuts an element out of `data` at a time, which of a memmap takes three times as long as of an array."""
 
-    @property
-    def data(self) -> NDArray[np.uint8]:  # type: ignore[override]
+    @property  # type: ignore[override]
+    def data(self) -> NDArray[np.uint8]:
         """Bytes of the file."""
         return self._bytes
 

@@ -6,9 +6,9 @@ A reference is the word of an embedded model, a folder, a `.gguf` file, or a hub
 import math
 import os
 from pathlib import Path
-from typing import Any
 
 from fintune.errors import ModelError
+from fintune.models.annotations import JsonObject
 from fintune.models.devices import find_device
 from fintune.models.digests import file_sha256, folder_sha256
 from fintune.models.embedded import EMBEDDED, LICENSE, convert_gguf, embedded_folder, need_package
@@ -85,18 +85,31 @@ def sha256_at_hand(reference: str) -> str | None:
     return None if folder is None else folder_sha256(folder)
 
 
-def config_at_hand(reference: str) -> dict[str, Any] | None:
-    """config.json of a model that is at hand."""
+def config_at_hand(reference: str) -> JsonObject | None:
+    """Return the config.json of a model that is at hand."""
     folder = at_hand(reference)
     return None if folder is None else read_json(folder / "config.json")
+
+
+def model_type_at_hand(reference: str) -> str | None:
+    """Return what config.json calls the architecture of a model that is at hand."""
+    model_type = (config_at_hand(reference) or {}).get("model_type")
+    return model_type if isinstance(model_type, str) else None
+
+
+def vocabulary_at_hand(reference: str) -> int | None:
+    """Return how many rows the embedding of a model at hand has, by its config.json alone; None where that does not say."""
+    config = config_at_hand(reference) or {}
+    text = config.get("text_config", config)
+    rows = text.get("vocab_size") if isinstance(text, dict) else None
+    return rows if isinstance(rows, int) else None
 
 
 def base_license(reference: str) -> str | None:
     """Return the license most models of that family have; None where the family is not known."""
     if reference in EMBEDDED:
         return LICENSE
-    model_type = (config_at_hand(reference) or {}).get("model_type")
-    family = family_of(model_type)
+    family = family_of(model_type_at_hand(reference))
     return None if family is None else family.license
 
 
@@ -111,19 +124,20 @@ def kind_at_hand(reference: str) -> Kind | None:
 
 
 def positions_at_hand(reference: str) -> int | None:
-    """How many tokens a model that is at hand can read, by its config.json alone; None where there is no limit or it is not said."""
+    """Return how many tokens a model that is at hand can read, by its config.json alone; None where there is no limit or it is not said."""
     if (folder := at_hand(reference)) is None:
         return None
     config = read_json(folder / "config.json")
-    text = config.get("text_config") or config.get("decoder") or config
-    found = text.get("max_position_embeddings") or (
+    parts = (config.get("text_config"), config.get("decoder"))
+    text = next((part for part in parts if isinstance(part, dict) and part), config)
+    count = text.get("max_position_embeddings") or (
         text.get("n_positions") if text.get("model_type") == "gpt2" else None
     )
-    return found if isinstance(found, int) else None
+    return count if isinstance(count, int) else None
 
 
 def weight_count(reference: str) -> int | None:
-    """Numbers in the weights of a model at hand; None when it is not at hand yet.
+    """Return how many numbers the weights hold of a model at hand; None when it is not at hand yet.
 
     Read from the headers alone: opening a file maps the whole of it, which fails for one larger than memory.
     """
@@ -134,7 +148,7 @@ def weight_count(reference: str) -> int | None:
 
 
 def shapes_in(folder: Path) -> dict[str, tuple[int, ...]]:
-    """Shapes of the tensors in a folder's weights, by name, read from the headers alone. Raises ModelError."""
+    """Read the shapes of the tensors in a folder's weights, by name, read from the headers alone. Raises ModelError."""
     shapes: dict[str, tuple[int, ...]] = {}
     for file in sorted(folder.glob("*.safetensors")):
         need_readable(file)
@@ -161,7 +175,7 @@ def _converted(gguf: Path) -> Path:
 
 
 def shards(folder: Path) -> set[str]:
-    """Names of the files that the index of a folder's weights names; none without an index. Raises ModelError."""
+    """Return the files that the index of a folder's weights names; none without an index. Raises ModelError."""
     index = folder / INDEX
     if not index.exists():
         return set()
