@@ -13,7 +13,7 @@ from fintune.compression.tokenizer_file import renumbered, trimmed
 from fintune.compression.vocabulary import Rules, needed, parse
 from fintune.compression.weights import cut
 from fintune.errors import ModelError
-from fintune.models.blocks import bare, input_embedding
+from fintune.models.blocks import input_embedding, unwrap
 from fintune.models.prompts import PromptEncoder
 from fintune.records import Prompt
 from fintune.runtime.progress import advance
@@ -58,7 +58,7 @@ def choose(loaded: "LoadedModel", sequences: Sequence[Sequence[int]]) -> KeptTok
 
 
 def _special(loaded: "LoadedModel") -> set[int]:
-    tokenizer, config = loaded.tokenizer, bare(loaded.model).config
+    tokenizer, config = loaded.tokenizer, unwrap(loaded.model).config
     named: list[object] = [tokenizer.all_special_ids]  # what is declared special comes back when a tokenizer is loaded
     for source in (config, config.get_text_config(), getattr(loaded.model, "generation_config", None)):
         names = ("pad", "bos", "eos", "decoder_start", "forced_bos", "forced_eos")
@@ -69,7 +69,7 @@ def _special(loaded: "LoadedModel") -> set[int]:
 
 def write(loaded: "LoadedModel", kept: KeptTokens, folder: Path) -> None:
     """Cut the model in place and save it with its tokenizer."""
-    model = bare(loaded.model)
+    model = unwrap(loaded.model)
     cut(model, list(kept.ids), kept.ids)
     model.config._name_or_path = folder.name
     model.save_pretrained(folder)

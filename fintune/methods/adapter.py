@@ -6,7 +6,7 @@ from warnings import catch_warnings, filterwarnings
 
 from fintune.errors import ModelError
 from fintune.models import peft_files
-from fintune.models.blocks import bare
+from fintune.models.blocks import unwrap
 from fintune.models.folder import loading_errors, read_json
 from fintune.models.load import LoadedModel, weight_shapes
 from fintune.models.peft_files import misfit_error
@@ -64,7 +64,7 @@ def _load_peft(base: LoadedModel, folder: Path) -> LoadedModel:
 
     settings, shapes = read_json(folder / peft_files.ADAPTER_CONFIG), weight_shapes(folder / peft_files.WEIGHTS)
     config = peft_files.peft_config(folder, settings, base.kind)
-    model = bare(base.model)
+    model = unwrap(base.model)
     peft_files.resize(model, shapes)
     with (
         torch.random.fork_rng(devices=[]),

@@ -140,7 +140,7 @@ def _widths(layer: Any) -> tuple[int, int]:
 
 def _all_sites(model: "Model", layers: str) -> list[_Sites]:
     """Return the sites of all blocks, an encoder's too, or of the decoder's last ones. Raises ModelError where a block has none."""
-    from fintune.models.blocks import bare, blocks, stack
+    from fintune.models.blocks import block_list, blocks, unwrap
 
     chosen = list(blocks(model))
     if layers != "all":
@@ -150,7 +150,7 @@ def _all_sites(model: "Model", layers: str) -> list[_Sites]:
             )
         chosen = chosen[-count:]
     elif model.config.is_encoder_decoder:
-        chosen = [*stack(bare(model).get_encoder()), *chosen]
+        chosen = [*block_list(unwrap(model).get_encoder()), *chosen]
     with _noting(chosen) as calls:
         _read_two_tokens(model)
     sites = [_sites(block, calls[id(block)]) for block in chosen]

@@ -12,7 +12,7 @@ from fintune.errors import ModelError
 from fintune.methods import adalora
 from fintune.methods.protocol import Method, MethodOptions
 from fintune.methods.targets import TargetOptions, chosen_layers
-from fintune.models.blocks import bare, towers_without_text
+from fintune.models.blocks import towers_without_text, unwrap
 
 if TYPE_CHECKING:
     from peft import PeftConfig, PeftModel
@@ -87,7 +87,7 @@ def _peft(model: "Model", config: "PeftConfig") -> "PeftModel":
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=_IRRELEVANT_WARNINGS)
-            tuned: PeftModel = get_peft_model(bare(model), config)
+            tuned: PeftModel = get_peft_model(unwrap(model), config)
     except (ValueError, RuntimeError, TypeError) as error:
         reason = str(error).strip().splitlines()[0]
         raise ModelError(f"method: PEFT cannot do this on this model: {reason}", hint="Use method lora.") from None

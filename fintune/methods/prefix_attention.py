@@ -22,7 +22,7 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
-from fintune.models.blocks import bare
+from fintune.models.blocks import unwrap
 
 if TYPE_CHECKING:
     from fintune.models.annotations import Model
@@ -97,7 +97,7 @@ def _register() -> None:
 def use(model: "Model") -> None:
     """Have a model's attention heed prefixes."""
     _register()
-    bare(model).set_attn_implementation(IMPLEMENTATION)
+    unwrap(model).set_attn_implementation(IMPLEMENTATION)
 
 
 def seen(model: "Model", ids: torch.Tensor) -> list[Site]:
@@ -113,7 +113,7 @@ def seen(model: "Model", ids: torch.Tensor) -> list[Site]:
 @contextmanager
 def _watching(model: "Model") -> "Iterator[list[Site]]":
     _register()
-    inner = bare(model)
+    inner = unwrap(model)
     before, training = inner.config._attn_implementation, model.training
     sites: list[Site] = []
     token = _sites.set(sites)

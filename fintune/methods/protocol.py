@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from fintune.errors import ModelError
 from fintune.methods import peft_format
-from fintune.models.blocks import bare
+from fintune.models.blocks import unwrap
 from fintune.models.quantization import is_quantized
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ class Method:
 
     def merged(self, model: "Model", options: MethodOptions) -> "PreTrainedModel":
         """Return the model as a plain one with the same answers. Raises ModelError with the reason where there is none."""
-        if is_quantized(bare(model)):
+        if is_quantized(unwrap(model)):
             raise self._cannot_be_merged(
                 "the base model is held in fewer bits, and rounding again would change its answers"
             )
@@ -224,7 +224,7 @@ class Method:
         }
 
     def brief(self) -> dict[str, str]:
-        """Return what a screen of 80 columns has room for."""
+        """Describe the entry in what a screen of 80 columns has room for."""
         return {
             "name": self.name,
             "summary": self.summary,

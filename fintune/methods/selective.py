@@ -11,7 +11,7 @@ from fintune.errors import ModelError
 from fintune.methods.fintune_format import begin, save, trained
 from fintune.methods.protocol import Method, MethodOptions
 from fintune.methods.targets import TargetOptions, chosen_layers
-from fintune.models.blocks import bare, blocks, towers_without_text
+from fintune.models.blocks import blocks, towers_without_text, unwrap
 
 if TYPE_CHECKING:
     from torch import nn
@@ -73,7 +73,7 @@ def freeze(model: "Model", options: FreezeOptions, kind: str) -> "Model":
 
 def _norm_behind(model: "Model") -> "nn.Module | None":
     """Return the last module of the decoder with weights, if it is a norm."""
-    children = [child for child in bare(model).get_decoder().children() if any(True for _ in child.parameters())]
+    children = [child for child in unwrap(model).get_decoder().children() if any(True for _ in child.parameters())]
     return children[-1] if children and "Norm" in type(children[-1]).__name__ else None
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from fintune.models.annotations import Embedding, Model
 
 
-def bare(model: "Model") -> "PreTrainedModel":
+def unwrap(model: "Model") -> "PreTrainedModel":
     """Return the transformers model itself: without PEFT's wrapper, its injected layers in place."""
     wrapped: Any = model
     inner: PreTrainedModel = wrapped.get_base_model() if hasattr(wrapped, "get_base_model") else wrapped
@@ -27,10 +27,10 @@ def input_embedding(model: "Model") -> "Embedding":
 
 def blocks(model: "Model") -> "nn.ModuleList":
     """Return the blocks of the decoder (of an encoder-decoder: of that part alone), the lowest first."""
-    return stack(bare(model).get_decoder())
+    return block_list(unwrap(model).get_decoder())
 
 
-def stack(part: "nn.Module") -> "nn.ModuleList":
+def block_list(part: "nn.Module") -> "nn.ModuleList":
     """Return the longest list of modules in a part of a model that reads text, inside no other. Raises ModelError without one."""
     from torch import nn
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def find_device(name: str) -> "torch.device":
-    """Return the device of that name, tried out. Raises ModelError when it cannot be used."""
+    """Find the device of that name and try it out. Raises ModelError when it cannot be used."""
     import torch
 
     if name == "auto":
@@ -26,7 +26,7 @@ def find_device(name: str) -> "torch.device":
 
 
 def find_dtype(name: str, device: "torch.device") -> "torch.dtype":
-    """Return the precision weights are held in on a device."""
+    """Find the precision in which weights are held on a device."""
     import torch
 
     if name == "auto":

@@ -74,7 +74,7 @@ class _Header:
         return number
 
     def _count(self, least: int) -> int:
-        """Return a number of things of at least so many bytes each."""
+        """Read a count of things of at least so many bytes each."""
         count = self._number("Q")
         if count * least > len(self._content) - self._at:
             raise ValueError(f"{count:,} things of {least} bytes or more, in {len(self._content):,} bytes")
@@ -119,7 +119,7 @@ class _Header:
         self._at += size
 
     def _tensor(self) -> int:
-        """Return where its data end, counted from where all data begin."""
+        """Return the end of a tensor's data, counted from where all data begin."""
         from gguf import GGML_QUANT_SIZES
 
         self._word()

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from fintune.errors import ModelError, did_you_mean
 from fintune.models.annotations import JsonObject
-from fintune.models.blocks import bare, input_embedding
+from fintune.models.blocks import input_embedding, unwrap
 from fintune.models.folder import loading_errors, read_json
 from fintune.models.prompts import Kind
 from fintune.models.references import TOKENIZER_FILES
@@ -159,7 +159,7 @@ def need_fit(folder: Path, settings: Mapping[str, object], reference: str) -> No
         setattr(config, _FROM_BASE, True)  # a start that reads values finds none here; names and shapes are the same
     with torch.random.fork_rng(devices=[]), torch.device("meta"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        model = bare(frame.model)
+        model = unwrap(frame.model)
         resize(model, shapes)
         with _in_words(folder, f"the adapter does not fit base model '{reference}': "):
             tuned = get_peft_model(model, config)
@@ -185,7 +185,7 @@ def misfit(tuned: "PeftModel", shapes: Shapes) -> str:
     from peft import get_peft_model_state_dict
 
     own = {n: tuple(t.shape) for n, t in get_peft_model_state_dict(tuned, save_embedding_layers=False).items()}
-    whole = {f"{_OF_BASE}{n}": tuple(t.shape) for n, t in _embeddings(bare(tuned)).items()}
+    whole = {f"{_OF_BASE}{n}": tuple(t.shape) for n, t in _embeddings(unwrap(tuned)).items()}
     for name in sorted(shapes.keys() | own.keys()):
         here = own.get(name) or whole.get(_WRAPPED.sub(".", name))
         if shapes.get(name) != here:
@@ -218,7 +218,7 @@ def _rows(model: "PreTrainedModel", shapes: Shapes) -> int:
 
 
 def misfit_error(folder: Path, reference: str, detail: str) -> ModelError:
-    """Return the refusal of an adapter that belongs to another model."""
+    """Make the error for an adapter that belongs to another model."""
     return ModelError(
         f"{folder}: the adapter does not fit base model '{reference}': {detail}",
         hint="Use the base model it was trained on, or copy the adapter again.",
@@ -257,7 +257,7 @@ def with_own_tokenizer(base: "LoadedModel", folder: Path) -> "LoadedModel":
     if not _holds_embedding(read_json(folder / ADAPTER_CONFIG), shapes):
         tell("tokenizer", f"the base model's: the adapter's has other tokens, and no embeddings of them ({counts})")
         return base
-    if len(own) > (rows := _rows(bare(base.model), shapes)):
+    if len(own) > (rows := _rows(unwrap(base.model), shapes)):
         raise ModelError(
             f"{folder}: its tokenizer has {len(own):,} tokens, and there are embeddings of {rows:,}",
             hint="Copy the whole adapter again, or delete its tokenizer to use the base model's.",

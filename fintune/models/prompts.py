@@ -90,7 +90,7 @@ class PromptEncoder:
         return whole[count:] if apart else []
 
     def encode_prompts(self, prompts: Sequence[Prompt], *, reserve: int) -> tuple[list[list[int]], list[int]]:
-        """Return the ids of each prompt, and the tokens that were cut from it. Raises ModelError when template and answer alone are too long."""
+        """Return the ids of each prompt, and how many were cut from it. Raises ModelError when template and answer alone are too long."""
         encoded = [self.encode_prompt(prompt, reserve=reserve) for prompt in prompts]
         for row in encoded:
             if isinstance(row, TooLong):

@@ -54,7 +54,7 @@ def unpacked(parameter: "torch.Tensor") -> int:
 
 
 def bytes_a_weight(name: str, dtype: "torch.dtype") -> float:
-    """Return what a weight takes that is held as `name` says, scales and what stays in full left out."""
+    """Return the bytes of a weight that is held as `name` says, without its scales."""
     return {"nf4": 0.5, "int8": 1.0}.get(name, dtype.itemsize)
 
 

@@ -10,7 +10,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from fintune.models.batches import positions
-from fintune.models.blocks import bare
+from fintune.models.blocks import unwrap
 from fintune.models.families import supporting
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def allowed(model: Any, longest: int) -> bool:
 
     A sliding window counts padding too, so texts that reach it would see less of the beginning.
     """
-    config = bare(model).config.get_text_config()
+    config = unwrap(model).config.get_text_config()
     window = getattr(config, "sliding_window", None)
     return config.model_type in supporting("rotary") and (window is None or longest < window)
 

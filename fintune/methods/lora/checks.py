@@ -46,7 +46,7 @@ def need_names(model: "nn.Module", options: LoraOptions) -> None:
 
 
 def _unknown(model: "nn.Module", setting: str, problem: str, near: str = "") -> ModelError:
-    """Return the error for a name that fits no layer; only names that would work are told."""
+    """Make the error for a name that fits no layer; it offers only names that would work."""
     fit = _can_be_saved if setting == "modules_to_save" else _can_be_adapted
     names = sorted({name.rpartition(".")[2] for name, module in model.named_modules() if name and fit(module)})
     close = difflib.get_close_matches(near, names, n=1) if near else []

@@ -75,7 +75,7 @@ class _Updated(torch.autograd.Function):
 
 
 def _noise(x: torch.Tensor, rate: float) -> torch.Tensor:
-    """Return a random int16 for each number of x, from torch's generator.
+    """Draw a random int16 for each number of x, from torch's generator.
 
     On a CPU its bernoulli_ takes a fifth of a training step; here it only seeds SFC64 (numpy's), ten times as fast.
     """

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fintune.errors import ModelError
-from fintune.models.blocks import bare
+from fintune.models.blocks import unwrap
 from fintune.runtime.progress import track
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def approximate(model: "PeftModel") -> None:
             "method.name: loftq starts from the error of a base model in 4 bits, and no 4-bit layer is adapted",
             hint="Use --set model.quantization=nf4, or method lora.",
         )
-    original = _weights_of(str(bare(model).name_or_path))
+    original = _weights_of(str(unwrap(model).name_or_path))
     with torch.no_grad():
         for name, layer in track(list(layers.items()), "loftq"):
             weight = original(f"{name.removeprefix('base_model.model.')}.weight").to(layer.weight.device)

@@ -12,7 +12,7 @@ from fintune.methods.lora.initialization import FROM_EXAMPLES, initialize
 from fintune.methods.lora.options import LoraOptions
 from fintune.methods.peft_format import remember_start
 from fintune.methods.protocol import Method
-from fintune.models.blocks import bare, input_embedding
+from fintune.models.blocks import input_embedding, unwrap
 
 if TYPE_CHECKING:
     from peft import LoraConfig, PeftModel
@@ -42,7 +42,7 @@ def attach(model: "Model", options: LoraOptions, kind: str) -> "PeftModel":
         config = _peft_config(model, options, kind)
         _need_directions(model, options, config)
         try:
-            tuned: PeftModel = get_peft_model(bare(model), config)
+            tuned: PeftModel = get_peft_model(unwrap(model), config)
         except (ValueError, TypeError) as error:
             raise ModelError(
                 f"method.target_modules: {str(error).splitlines()[0]}",
@@ -108,7 +108,7 @@ def _need_directions(model: "Model", options: LoraOptions, config: "LoraConfig")
     from peft.tuners.lora import corda
     from peft.utils.other import get_pattern_key
 
-    layers: Any = corda.target_modules(bare(model), config)
+    layers: Any = corda.target_modules(unwrap(model), config)
     ranks: Any = config.rank_pattern
     for name, layer in layers:
         rank = ranks.get(get_pattern_key(ranks, name), config.r)

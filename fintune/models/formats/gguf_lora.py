@@ -4,7 +4,7 @@ from pathlib import Path
 
 from fintune.errors import ModelError
 from fintune.models import LoadedModel
-from fintune.models.blocks import bare
+from fintune.models.blocks import unwrap
 from fintune.models.formats.gguf_names import ARCHITECTURES, names_of
 
 LORA_FILE = "adapter.gguf"
@@ -15,7 +15,7 @@ def onto(base: LoadedModel, folder: Path) -> LoadedModel:
     import torch
     from gguf import GGUFReader
 
-    model = bare(base.model)
+    model = unwrap(base.model)
     architecture = ARCHITECTURES[model.config.model_type]
     names = names_of(model, architecture)
     updates = {

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from fintune.models.blocks import bare
+from fintune.models.blocks import unwrap
 
 if TYPE_CHECKING:
     import torch
@@ -22,7 +22,7 @@ def head_rows(model: "Model", rows: "torch.Tensor") -> Iterator[None]:
     from torch import nn
     from torch.nn import functional as F
 
-    inner = bare(model)
+    inner = unwrap(model)
     head = inner.get_output_embeddings()
     if type(head) is not nn.Linear or getattr(inner, "final_logits_bias", None) is not None:
         yield

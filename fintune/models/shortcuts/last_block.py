@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
-from fintune.models.blocks import bare, blocks
+from fintune.models.blocks import blocks, unwrap
 
 if TYPE_CHECKING:
     import torch
@@ -55,7 +55,7 @@ def last_positions(model: "Model", keep: "torch.Tensor") -> Iterator[bool]:
     layer = blocks(model)[-1]
     attention = _attention(layer)
     again = getattr(layer, "gradient_checkpointing", False)  # runs its forward once more, when this block is over
-    if attention is None or again or bare(model).config._attn_implementation not in _KNOWN_MASKS:
+    if attention is None or again or unwrap(model).config._attn_implementation not in _KNOWN_MASKS:
         yield False
         return
     plain = layer.forward
@@ -108,7 +108,7 @@ def _keys_and_values(
 
 
 def _at(value: Any, keep: "torch.Tensor") -> Any:
-    """Return what a block is told of each position, for the kept ones."""
+    """Cut what a block is told of each position down to the kept ones."""
     if isinstance(value, tuple):
         return tuple(_at(v, keep) for v in value)
     return _rows(value, keep) if hasattr(value, "dim") and value.dim() in (2, 3) else value

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from fintune.models.blocks import bare, blocks, stack
+from fintune.models.blocks import block_list, blocks, unwrap
 from fintune.models.prompts import Kind
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Trunk:
 
     def read(self, input_ids: "torch.Tensor", attention_mask: "torch.Tensor", **more: "torch.Tensor") -> "torch.Tensor":
         """Return the states `(batch, length, width)` the trunk gives; the model must be in evaluation mode."""
-        model = bare(self.model)
+        model = unwrap(self.model)
         if self.kind == "seq2seq":
             states: torch.Tensor = model.get_encoder()(
                 input_ids=input_ids, attention_mask=attention_mask
@@ -102,8 +102,8 @@ def _shape(model: "Model", kind: Kind, depth: int) -> tuple[int, bool]:
     import torch
 
     outputs: list[torch.Tensor | tuple[torch.Tensor, ...]] = []
-    inner = bare(model)
-    layers = stack(inner.get_encoder()) if kind == "seq2seq" else blocks(model)
+    inner = unwrap(model)
+    layers = block_list(inner.get_encoder()) if kind == "seq2seq" else blocks(model)
     handle = layers[depth - 1].register_forward_hook(lambda module, args, output: outputs.append(output))
     ids, training = torch.zeros((1, 2), dtype=torch.long, device=inner.device), inner.training
     inner.eval()
@@ -120,7 +120,7 @@ def _shape(model: "Model", kind: Kind, depth: int) -> tuple[int, bool]:
 
 def find_trunk(model: "Model", kind: Kind) -> Trunk:
     """Return the trunk of a model with its trainable parameters attached. Raises NoTrunk with the reason."""
-    inner = bare(model)
+    inner = unwrap(model)
     embeddings = inner.get_input_embeddings()
     if any(p.requires_grad for p in embeddings.parameters()):
         raise NoTrunk("the embeddings train, and they stand below every block")
@@ -128,7 +128,7 @@ def find_trunk(model: "Model", kind: Kind) -> Trunk:
         encoder = inner.get_encoder()
         _need_frozen(encoder, "the encoder trains (method.layers: top:N adapts the last N decoder blocks alone)")
         _need_no_dropout(encoder, inner.config, "the encoder")
-        return Trunk(model, kind, len(stack(encoder)), *_shape(model, kind, len(stack(encoder))))
+        return Trunk(model, kind, len(block_list(encoder)), *_shape(model, kind, len(block_list(encoder))))
     layers = blocks(model)
     _need_frozen_below(inner.get_decoder(), layers)
     depth = next((i for i, layer in enumerate(layers) if _trains(layer)), len(layers) - 1)

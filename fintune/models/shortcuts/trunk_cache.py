@@ -16,7 +16,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from fintune.models.batches import Side, pad, positions
-from fintune.models.blocks import bare
+from fintune.models.blocks import unwrap
 from fintune.models.quantization import is_quantized
 from fintune.models.shortcuts.trunk import Trunk
 from fintune.models.shortcuts.trunk_store import Precision, Store, sequences_sha256
@@ -57,8 +57,8 @@ class TrunkCache:
             "kind": trunk.kind,
             "sequences": sequences_sha256(distinct),
             "arithmetic": arithmetic()
-            | {"model": str(bare(trunk.model).dtype), "device": str(bare(trunk.model).device)},
-            **_fewer_bits(bare(trunk.model)),
+            | {"model": str(unwrap(trunk.model).dtype), "device": str(unwrap(trunk.model).device)},
+            **_fewer_bits(unwrap(trunk.model)),
         }
         self._store = Store(facts, (int(self._starts[-1]), trunk.width), precision, root)
         self._states: torch.Tensor | None = None
@@ -100,7 +100,7 @@ class TrunkCache:
         """Return states `(rows, longest, width)` in the model's precision, zeros where there is padding."""
         assert self._states is not None, "fill the cache first"
         longest = max(map(len, rows))
-        padded = torch.zeros((len(rows), longest, self.trunk.width), dtype=bare(self.trunk.model).dtype)
+        padded = torch.zeros((len(rows), longest, self.trunk.width), dtype=unwrap(self.trunk.model).dtype)
         for i, ids in enumerate(rows):
             where = slice(longest - len(ids), longest) if side == "left" else slice(len(ids))
             padded[i, where] = self._states[self._slice(self._where[tuple(ids)])].to(padded.dtype)
@@ -128,7 +128,7 @@ class TrunkCache:
     def _compute(
         self, states: torch.Tensor, groups: Sequence[range], done: int, pad_id: int, *, mark: bool = True
     ) -> None:
-        model = bare(self.trunk.model)
+        model = unwrap(self.trunk.model)
         training = model.training
         model.eval()
         try:
@@ -142,7 +142,7 @@ class TrunkCache:
             model.train(training)
 
     def _read(self, states: torch.Tensor, group: range, pad_id: int) -> None:
-        device = bare(self.trunk.model).device
+        device = unwrap(self.trunk.model).device
         ids, mask = (t.to(device) for t in pad([self._sequences[i] for i in group], pad_id, "right"))
         more = {"position_ids": positions(mask)} if self.trunk.kind == "causal" else {}
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=states.dtype == torch.bfloat16):

@@ -15,7 +15,7 @@ from fintune.config.train import TrainSection
 from fintune.methods.lora.fused import fused
 from fintune.models import LoadedModel
 from fintune.models.batches import collator, micro_batches
-from fintune.models.blocks import bare
+from fintune.models.blocks import unwrap
 from fintune.models.loss import answer_loss
 from fintune.models.shortcuts.shortcuts import Shortcuts
 from fintune.records import Encoded
@@ -47,7 +47,7 @@ def resolved(
         settings.lean,
         settings.bf16,
         settings.gradient_checkpointing,
-        getattr(bare(loaded.model).config, "quantization_config", None),
+        getattr(unwrap(loaded.model).config, "quantization_config", None),
         shortcuts is not None and shortcuts.rows is not None,
         arithmetic(),
     ]

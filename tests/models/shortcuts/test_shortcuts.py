@@ -140,13 +140,13 @@ def test_scores_of_first_tokens_are_the_same_from_the_trunk(folders: dict[str, P
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_lower_blocks_are_not_run_and_the_last_one_at_few_positions(folders: dict[str, Path], family: str) -> None:
-    from fintune.models.blocks import bare, blocks
+    from fintune.models.blocks import blocks, unwrap
 
     loaded = tuned(folders[family])
     rows = [replace(row, labels=row.labels[:1]) for row in encoded_rows(loaded, 4)]
     cache = filled(loaded, [read(row, loaded.kind) for row in rows])
     lower, seen = [], []
-    part = bare(loaded.model).get_encoder() if loaded.kind == "seq2seq" else blocks(loaded.model)[0]
+    part = unwrap(loaded.model).get_encoder() if loaded.kind == "seq2seq" else blocks(loaded.model)[0]
     linear = next(m for m in part.modules() if isinstance(m, torch.nn.Linear) or type(m).__name__ == "Conv1D")
     linear.register_forward_hook(lambda *_: lower.append(1))
     norms = [m for m in blocks(loaded.model)[-1].modules() if "Norm" in type(m).__name__]
