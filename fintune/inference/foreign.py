@@ -18,8 +18,8 @@ from fintune.data.readers.read import read
 from fintune.errors import ConfigError, DataError, ModelError, RunError, UsageError
 from fintune.methods import fintune_format
 from fintune.models.folder import need_readable, read_json
-from fintune.models.peft_files import ADAPTER_CONFIG, need_fit, peft_settings
-from fintune.models.references import at_hand, check_reference, local_path
+from fintune.models.peft_files import need_fit, peft_settings
+from fintune.models.references import ADAPTER_CONFIG, at_hand, check_reference, local_path
 from fintune.records import Row
 from fintune.runtime.files import sha256
 from fintune.tasks import TASKS

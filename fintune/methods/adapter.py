@@ -10,6 +10,7 @@ from fintune.models.blocks import unwrap
 from fintune.models.folder import loading_errors, read_json
 from fintune.models.load import LoadedModel, weight_shapes
 from fintune.models.peft_files import misfit_error
+from fintune.models.references import ADAPTER_CONFIG
 from fintune.runtime.turns import loading
 
 _IRRELEVANT_WARNINGS = (
@@ -62,7 +63,7 @@ def _load_peft(base: LoadedModel, folder: Path) -> LoadedModel:
     import torch
     from peft import PeftModel
 
-    settings, shapes = read_json(folder / peft_files.ADAPTER_CONFIG), weight_shapes(folder / peft_files.WEIGHTS)
+    settings, shapes = read_json(folder / ADAPTER_CONFIG), weight_shapes(folder / peft_files.WEIGHTS)
     config = peft_files.peft_config(folder, settings, base.kind)
     model = unwrap(base.model)
     peft_files.resize(model, shapes)

@@ -3,9 +3,9 @@
 transformers lets a name stand for an implementation of attention; ours puts what a module's `prefix()` gives before its keys and values
 and calls theirs. Positions and caches stay as they are, so padding changes nothing and a text is read once.
 
->>> sites = seen(model, ids)                       # which modules attend, with what keys
+>>> sites = attention_sites(model, ids)                       # which modules attend, with what keys
 >>> module.prefix = Learned(...)                   # () -> keys, values (heads, n, width)
->>> use(model)
+>>> use_prefixes(model)
 """
 
 from collections.abc import Iterator
@@ -94,13 +94,13 @@ def _register() -> None:
         AttentionMaskInterface.register(name, sdpa_mask)
 
 
-def use(model: "Model") -> None:
+def use_prefixes(model: "Model") -> None:
     """Have a model's attention heed prefixes."""
     _register()
     unwrap(model).set_attn_implementation(IMPLEMENTATION)
 
 
-def seen(model: "Model", ids: torch.Tensor) -> list[Site]:
+def attention_sites(model: "Model", ids: torch.Tensor) -> list[Site]:
     """Return the modules that attend while a model reads `ids` `(1, n)` (an encoder-decoder on both sides), in the order they do."""
     inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
     if model.config.is_encoder_decoder:

@@ -52,12 +52,12 @@ def put_in(model: "Model", options: DeepPromptOptions) -> None:
     """Put the prefixes in. Raises ModelError where a family has an attention of its own."""
     import torch
 
-    from fintune.methods.prefix_attention import seen, use
+    from fintune.methods.prefix_attention import attention_sites, use_prefixes
     from fintune.methods.prompt_modules import GeneratedPrefix, LearnedPrefix, PrefixNetwork
 
     count, within = options.num_virtual_tokens, _within(model, options.layers)
     ids = torch.randint(0, min(_COMMON, input_embedding(model).num_embeddings), (1, count)).to(model.device)
-    sites = [site for site in seen(model, ids) if within is None or site.module in within]
+    sites = [site for site in attention_sites(model, ids) if within is None or site.module in within]
     if not sites:
         raise ModelError(
             "method.name: this family computes attention in a way of its own, where nothing can be put before the keys",
@@ -69,7 +69,7 @@ def put_in(model: "Model", options: DeepPromptOptions) -> None:
         keys, values = site.keys[:, :count].float(), site.values[:, :count].float()  # small steps are lost on bfloat16
         made = LearnedPrefix(keys, values) if network is None else GeneratedPrefix(keys, values, network)
         site.module.prefix = made
-    use(model)
+    use_prefixes(model)
 
 
 def _within(model: "Model", layers: str) -> "set[nn.Module] | None":

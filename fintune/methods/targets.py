@@ -6,7 +6,7 @@
 
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -17,6 +17,7 @@ from fintune.models.blocks import towers_without_text
 
 if TYPE_CHECKING:
     from torch import nn
+    from transformers.pytorch_utils import Conv1D
 
     from fintune.models.annotations import Model
 
@@ -130,7 +131,7 @@ def top_linear_layers(model: "Model", count: int) -> str:
     return block_linear_layers(model, range(len(layers) - count, len(layers)), within=f"{name}.")
 
 
-def chosen_layers(model: "Model", options: TargetOptions) -> "dict[str, Any]":
+def chosen_layers(model: "Model", options: TargetOptions) -> "dict[str, nn.Linear | Conv1D]":
     """Return the layers that the settings choose, by name, for methods that change them themselves. Raises ModelError for none."""
     from torch import nn
     from transformers.pytorch_utils import Conv1D

@@ -44,7 +44,9 @@ def convert(source: str | Path, *, output: str | Path) -> Converted:
             str(place), device="cpu", dtype=held
         )  # what does not load again must not be said to be made
         size = sum(file.stat().st_size for file in place.rglob("*"))
-    return Converted(str(folder), layout, loaded.parameters()[1], size, loaded.sha256)
+    return Converted(
+        folder=str(folder), layout=layout, parameters=loaded.parameters()[1], bytes=size, sha256=loaded.sha256
+    )
 
 
 def _layout(path: Path) -> tuple[str, Callable[[Path, Path], None]]:

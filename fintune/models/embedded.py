@@ -142,8 +142,11 @@ def _size(folder: Path) -> int:
 BASE = "embedded"
 """Reference of the model that the others are made of."""
 EMBEDDED = {
-    BASE: Embedded("gemma-3-270m", "Gemma 3 270M, causal", 1_106_000_000, _from_package),
+    BASE: Embedded(name="gemma-3-270m", what="Gemma 3 270M, causal", bytes=1_106_000_000, convert=_from_package),
     "embedded-seq2seq": Embedded(
-        "gemma-3-270m-seq2seq", "Gemma 3 270M twice, encoder-decoder", 1_507_000_000, _from_base
+        name="gemma-3-270m-seq2seq",
+        what="Gemma 3 270M twice, encoder-decoder",
+        bytes=1_507_000_000,
+        convert=_from_base,
     ),
 }

@@ -15,7 +15,7 @@ Capability = Literal["half_precision", "rotary", "ctranslate2", "gguf", "onnx"]
 
 @dataclass(frozen=True, kw_only=True)
 class Family:
-    """Models of one architecture, and what was found to work with them: tests hold each capability."""
+    """Models of one architecture, and what works with them; whoever needs a capability reads it here."""
 
     name: str
     model_type: str

@@ -108,7 +108,9 @@ def load_model(  # noqa: PLR0913
         keep_packing(model)
     else:
         model = model.to(target)
-    return LoadedModel(model.eval(), tokenizer, kind, reference, digest, files)
+    return LoadedModel(
+        model=model.eval(), tokenizer=tokenizer, kind=kind, reference=reference, sha256=digest, files=files
+    )
 
 
 def _need_cached(reference: str, revision: str | None) -> None:

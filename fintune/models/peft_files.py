@@ -18,7 +18,7 @@ from fintune.models.annotations import JsonObject
 from fintune.models.blocks import input_embedding, unwrap
 from fintune.models.folder import loading_errors, read_json
 from fintune.models.prompts import Kind
-from fintune.models.references import TOKENIZER_FILES
+from fintune.models.references import ADAPTER_CONFIG, TOKENIZER_FILES
 from fintune.runtime.install import package
 from fintune.runtime.progress import tell
 
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 Shapes = Mapping[str, tuple[int, ...]]
 """Shapes of tensors, by name."""
 
-ADAPTER_CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
 _OF_BASE = "base_model.model."
 """Prefix that PEFT writes before the name of a layer"""

@@ -21,7 +21,7 @@ from fintune.runtime.untrusted import need_name, open_plain, parse_object
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt", "tekken.json")
 INDEX = "model.safetensors.index.json"
-ADAPTER = "adapter_config.json"
+ADAPTER_CONFIG = "adapter_config.json"
 _KINDS = f"Name a folder, a .gguf file, a hub id, {' or '.join(EMBEDDED)}."
 
 _MOVED = "If it has moved: --base FOLDER with predict, evaluate, explain, merge and export, --set model.base=FOLDER with train."
@@ -211,9 +211,9 @@ def _check_folder(folder: Path) -> None:
             f"{config}: needs code of its own (auto_map), which is never run",
             hint="Use a model that transformers knows.",
         )
-    if (folder / ADAPTER).exists():
+    if (folder / ADAPTER_CONFIG).exists():
         raise ModelError(
-            f"{folder / ADAPTER}: an adapter's, which would have the weights taken from elsewhere",
+            f"{folder / ADAPTER_CONFIG}: an adapter's, which would have the weights taken from elsewhere",
             hint="Move it out of the model's folder, or name the folder of the base model.",
         )
     need_shards(folder)

@@ -32,7 +32,7 @@ def skeleton(reference: str) -> LoadedModel | None:
         model = auto.from_config(config, trust_remote_code=False)
     kind: Kind = "seq2seq" if config.is_encoder_decoder else "causal"
     tokenizer: Any = LateTokenizer(folder)
-    return LoadedModel(model.eval(), tokenizer, kind, reference)
+    return LoadedModel(model=model.eval(), tokenizer=tokenizer, kind=kind, reference=reference)
 
 
 class LateTokenizer:

@@ -152,7 +152,7 @@ class _Group:
         if self._input is not x or index not in self._results:
             ab = [layer.matrix(name) for name in ("lora_A", "lora_B") for layer in self.layers]
             with torch.autocast(device, enabled=False):
-                results = _Updated.apply(x, self.layers[0].rate, dtype, self.layers, *ab)  # type: ignore[no-untyped-call]
+                results = _Updated.apply(x, self.layers[0].rate, dtype, self.layers, *ab)
             self._input, self._results = x, dict(enumerate(results))
         result = self._results.pop(index)
         if not self._results:

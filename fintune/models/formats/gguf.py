@@ -18,4 +18,5 @@ def read(folder: Path) -> LoadedModel:
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     kind: Kind = "seq2seq" if model.config.is_encoder_decoder else "causal"
-    return LoadedModel(model, tokenizer, kind, str(folder), file_sha256(folder / GGUF_FILE))
+    digest = file_sha256(folder / GGUF_FILE)
+    return LoadedModel(model=model, tokenizer=tokenizer, kind=kind, reference=str(folder), sha256=digest)

@@ -50,4 +50,6 @@ def read(folder: Path, *, held: bool = False) -> LoadedModel:
     ]:
         raise ModelError(f"{file}: does not fit config.json: {odd[0]}", hint="Export it again.")
     kind: Kind = "seq2seq" if config.is_encoder_decoder else "causal"
-    return LoadedModel(model.eval(), tokenizer, kind, str(folder), file_sha256(file))
+    return LoadedModel(
+        model=model.eval(), tokenizer=tokenizer, kind=kind, reference=str(folder), sha256=file_sha256(file)
+    )
