@@ -18,6 +18,7 @@ from fintune.export.registry import FORMATS
 from fintune.inference.engines.registry import ENGINES
 from fintune.methods import METHODS
 from fintune.methods.protocol import described
+from fintune.models.families import FAMILIES
 from fintune.tasks import TASKS
 from fintune.tasks.baselines import BASELINES
 
@@ -65,12 +66,13 @@ def methods() -> str:
 
 
 def formats() -> str:
-    """The registries of export formats and engines as tables."""
+    """The registries of export formats, engines and model families as tables."""
     return "\n".join(
         [
             f"# Export formats and engines\n\n{NOTE}What they are for and how they are proved: [export.md](export.md).\n",
             "## Formats (`fintune export --format`)\n\n" + _table([form.describe() for form in FORMATS.values()]),
             "## Engines (`--engine`), beside a run's exports\n\n" + _table([e.describe() for e in ENGINES.values()]),
+            "## Model families that are tried out (`fintune models`)\n\n" + _table([f.describe() for f in FAMILIES]),
         ]
     )
 

@@ -1,11 +1,10 @@
 """A model with fewer blocks: the answer is read out after the first of them."""
 
 from pathlib import Path
-from typing import Any
 
 from fintune.errors import ModelError
 from fintune.models import LoadedModel
-from fintune.models.blocks import blocks
+from fintune.models.blocks import blocks, unwrap
 
 
 def keep_first(loaded: LoadedModel, count: int) -> None:
@@ -20,7 +19,7 @@ def keep_first(loaded: LoadedModel, count: int) -> None:
     if not 1 <= count < whole:
         raise ModelError(f"--layers {count}: the model has {whole} blocks", hint=f"Keep 1 to {whole - 1} of them.")
     del layers[count:]
-    config = loaded.model.config.get_text_config()
+    config = unwrap(loaded.model).config.get_text_config()
     for name, value in config.to_dict().items():
         if "layer" in name and isinstance(value, list) and len(value) == whole:
             setattr(config, name, value[:count])  # layer_types and the like: an entry a block
@@ -30,8 +29,8 @@ def keep_first(loaded: LoadedModel, count: int) -> None:
 
 
 def save(loaded: LoadedModel, folder: Path) -> None:
-    """Weights, config and tokenizer."""
-    model: Any = loaded.model
+    """Write weights, config and tokenizer."""
+    model = unwrap(loaded.model)
     model.config._name_or_path = folder.name
     model.save_pretrained(folder)
     loaded.tokenizer.save_pretrained(folder)

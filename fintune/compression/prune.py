@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from fintune.compression.trim import RECORD, Trimmed, _place
+from fintune.compression.trim import TRIM_RECORD, Trimmed, new_folder
 from fintune.runtime.files import replacing_folder
 
 
@@ -15,7 +15,7 @@ def prune(base: str, *, layers: int, output: str | Path, device: str = "auto", o
     from fintune.compression.layers import keep_first, save
     from fintune.models import check_reference, load_model
 
-    folder = _place(output, overwrite)
+    folder = new_folder(output, overwrite)
     check_reference(base, device)
     loaded = load_model(base, device=device)
     whole, tokens = loaded.parameters()[1], len(loaded.tokenizer)
@@ -24,6 +24,13 @@ def prune(base: str, *, layers: int, output: str | Path, device: str = "auto", o
         save(loaded, place)
         load_model(str(place), device="cpu")  # what does not load again must not be said to be made
         size = sum(file.stat().st_size for file in place.glob("*.safetensors"))
-        found = Trimmed(base, str(folder), (tokens, tokens), (whole, loaded.parameters()[1]), size, {})
-        (place / RECORD).write_text(json.dumps(found.record() | {"layers": layers}, indent=1))
-    return found
+        pruned = Trimmed(
+            base=base,
+            folder=str(folder),
+            tokens=(tokens, tokens),
+            parameters=(whole, loaded.parameters()[1]),
+            bytes=size,
+            verified={},
+        )
+        (place / TRIM_RECORD).write_text(json.dumps(pruned.record() | {"layers": layers}, indent=1))
+    return pruned

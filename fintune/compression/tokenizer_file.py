@@ -9,7 +9,7 @@ from fintune.compression.vocabulary import Rules
 
 
 def renumbered(rules: Rules, kept: set[str]) -> dict[int, int]:
-    """Return new id of each kept old one; the order stays."""
+    """Return the new id of each kept old one; the order stays."""
     return {old: new for new, old in enumerate(sorted(rules.ids[token] for token in kept))}
 
 
@@ -29,16 +29,16 @@ def trimmed(rules: Rules, kept: set[str], ids: Mapping[int, int]) -> str:
     return json.dumps(content, ensure_ascii=False)
 
 
-def _processor(found: Any, ids: Mapping[int, int]) -> Any:
-    """Return special tokens of a template, or (text, id) pairs of BERT's and RoBERTa's kind."""
-    if isinstance(found, list):
-        return [_processor(part, ids) for part in found]
-    if not isinstance(found, dict):
-        return found
-    changed = {name: _processor(part, ids) for name, part in found.items()}
+def _processor(rules: Any, ids: Mapping[int, int]) -> Any:
+    """Renumber the special tokens of a template, or (text, id) pairs of BERT's and RoBERTa's kind."""
+    if isinstance(rules, list):
+        return [_processor(part, ids) for part in rules]
+    if not isinstance(rules, dict):
+        return rules
+    changed = {name: _processor(part, ids) for name, part in rules.items()}
     if "ids" in changed and "tokens" in changed:
-        changed["ids"] = [ids[i] for i in found["ids"]]
+        changed["ids"] = [ids[i] for i in rules["ids"]]
     for name in ("sep", "cls"):
-        if isinstance(found.get(name), list):
-            changed[name] = [found[name][0], ids[found[name][1]]]
+        if isinstance(rules.get(name), list):
+            changed[name] = [rules[name][0], ids[rules[name][1]]]
     return changed

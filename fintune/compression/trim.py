@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, TypeAlias
 
 from fintune.config.load import load
 from fintune.config.prepare import Prepared, prepare
@@ -20,7 +20,13 @@ from fintune.runtime.files import need_place, replacing_folder
 from fintune.runtime.progress import tell
 from fintune.runtime.untrusted import LARGEST_LIST, read_text
 
-RECORD = "trim.json"
+if TYPE_CHECKING:
+    from fintune.compression.trimmed_folder import KeptTokens
+    from fintune.models import LoadedModel
+
+    _Material: TypeAlias = tuple[Sequence[Prompt], Sequence[Sequence[int]]]
+
+TRIM_RECORD = "trim.json"
 
 
 @dataclass(frozen=True)
@@ -30,19 +36,19 @@ class Trimmed:
     base: str
     folder: str
     tokens: tuple[int, int]
-    """before, after"""
+    """Counts before and after."""
     parameters: tuple[int, int]
     bytes: int
-    """of the weights' files"""
+    """Size of the weights' files."""
     verified: Mapping[str, float]
 
-    def record(self) -> dict[str, Any]:
-        """For programs, and for trim.json."""
+    def record(self) -> dict[str, object]:
+        """Return the record for programs, and for trim.json."""
         return asdict(self)
 
 
 def trim(
-    source: str | Path | Mapping[str, Any] | RunConfig,
+    source: str | Path | Mapping[str, object] | RunConfig,
     overrides: Sequence[str] = (),
     *,
     output: str | Path,
@@ -56,7 +62,7 @@ def trim(
     """
     from fintune.compression.trimmed_folder import choose, read_whole
 
-    folder = _place(output, overwrite)
+    folder = new_folder(output, overwrite)
     lines = [line for path in corpus for line in _lines(path)]
     prepared = prepare(load(source, overrides))
     texts = [*_texts(prepared), *(Prompt("", line, "") for line in lines)]
@@ -66,15 +72,16 @@ def trim(
     before = len(kept.rules.ids)
     tell("trim", f"{len(kept.ids):,} of {before:,} tokens are needed by {len(texts):,} texts")
     with replacing_folder(folder, overwrite=overwrite) as place:
-        found = _made(prepared.config, loaded, kept, (texts, sequences), place, folder)
-        (place / RECORD).write_text(json.dumps(found.record(), indent=1))
-    return found
+        made = _made(prepared.config, loaded, kept, (texts, sequences), place, folder)
+        (place / TRIM_RECORD).write_text(json.dumps(made.record(), indent=1))
+    return made
 
 
-def _place(output: str | Path, overwrite: bool) -> Path:
+def new_folder(output: str | Path, overwrite: bool) -> Path:
+    """Return the folder to be made. Raises RunError when something else than a model made so is there."""
     folder = Path(output).expanduser().absolute()
     need_place(folder / "config.json")
-    if folder.exists() and not (overwrite and (folder / RECORD).is_file()):
+    if folder.exists() and not (overwrite and (folder / TRIM_RECORD).is_file()):
         raise RunError(
             f"{folder}: is there already",
             hint="Name another folder, or give --overwrite (only a model made so is replaced).",
@@ -82,7 +89,9 @@ def _place(output: str | Path, overwrite: bool) -> Path:
     return folder
 
 
-def _made(config: RunConfig, loaded: Any, kept: Any, material: Any, place: Path, folder: Path) -> Trimmed:
+def _made(
+    config: RunConfig, loaded: "LoadedModel", kept: "KeptTokens", material: "_Material", place: Path, folder: Path
+) -> Trimmed:
     from fintune.compression.trimmed_folder import logits_of, prove, write
     from fintune.models import load_model
 
@@ -101,7 +110,7 @@ def _made(config: RunConfig, loaded: Any, kept: Any, material: Any, place: Path,
 
 
 def _texts(prepared: Prepared) -> list[Prompt]:
-    """Every prompt of the data, and each possible answer: behind one of them, and by itself."""
+    """Collect every prompt of the data, and each possible answer: behind one of them, and by itself."""
     task = prepared.task
     prompts = [task.prompt(e.text) for part in prepared.splits.parts.values() for e in part]
     answers = [Prompt("", answer, "", shown) for answer in task.candidates() for shown in ((), (task.prompt("."),))]

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -13,23 +13,28 @@ from fintune.compression.tokenizer_file import renumbered, trimmed
 from fintune.compression.vocabulary import Rules, needed, parse
 from fintune.compression.weights import cut
 from fintune.errors import ModelError
+from fintune.models.blocks import input_embedding, unwrap
 from fintune.models.prompts import PromptEncoder
 from fintune.records import Prompt
 from fintune.runtime.progress import advance
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from fintune.models import LoadedModel
 
+    Logits: TypeAlias = NDArray[np.float32]
+
 _STALE = ("vocab.json", "merges.txt", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "added_tokens.json")
-"""files of other formats that would still hold the whole vocabulary"""
+"""Files of other formats that would still hold the whole vocabulary"""
 _COMPARED = 32
-"""texts whose logits are compared"""
+"""Texts whose logits are compared"""
 TOLERANCE = 1e-5
-"""of logits, relative to the largest; of probabilities"""
+"""Difference allowed of logits, relative to the largest, and of probabilities."""
 
 
 @dataclass(frozen=True)
-class Kept:
+class KeptTokens:
     """The tokens that stay, and the new id of each old one."""
 
     rules: Rules
@@ -37,36 +42,37 @@ class Kept:
     ids: Mapping[int, int]
 
 
-def choose(loaded: "LoadedModel", sequences: Sequence[Sequence[int]]) -> Kept:
+def choose(loaded: "LoadedModel", sequences: Sequence[Sequence[int]]) -> KeptTokens:
     """Return what these token sequences and the model's own special tokens need."""
     rules = parse(loaded.tokenizer.backend_tokenizer.to_str())
     names = {i: token for token, i in rules.ids.items()}
     used = {names[i] for ids in sequences for i in ids} | {names[i] for i in _special(loaded) if i in names}
     tokens = needed(rules, used)
-    ids, rows = renumbered(rules, tokens), int(loaded.model.get_input_embeddings().weight.shape[0])
+    ids, rows = renumbered(rules, tokens), int(input_embedding(loaded.model).weight.shape[0])
     if max(ids) >= rows:
         raise ModelError(
             f"model.base: its tokenizer has a token {max(ids)}, its embedding {rows} rows",
             hint="Use a model whose tokenizer fits it.",
         )
-    return Kept(rules, tokens, ids)
+    return KeptTokens(rules, tokens, ids)
 
 
 def _special(loaded: "LoadedModel") -> set[int]:
-    tokenizer, config = loaded.tokenizer, loaded.model.config
-    named: list[Any] = [tokenizer.all_special_ids]  # what is declared special comes back when a tokenizer is loaded
+    tokenizer, config = loaded.tokenizer, unwrap(loaded.model).config
+    named: list[object] = [tokenizer.all_special_ids]  # what is declared special comes back when a tokenizer is loaded
     for source in (config, config.get_text_config(), getattr(loaded.model, "generation_config", None)):
         names = ("pad", "bos", "eos", "decoder_start", "forced_bos", "forced_eos")
         named += [getattr(source, f"{name}_token_id", None) for name in names]
     flat = [i for value in named for i in (value if isinstance(value, list) else [value])]
-    return {i for i in flat if i is not None}
+    return {i for i in flat if isinstance(i, int)}
 
 
-def write(loaded: "LoadedModel", kept: Kept, folder: Path) -> None:
+def write(loaded: "LoadedModel", kept: KeptTokens, folder: Path) -> None:
     """Cut the model in place and save it with its tokenizer."""
-    cut(loaded.model, list(kept.ids), kept.ids)
-    loaded.model.config._name_or_path = folder.name
-    loaded.model.save_pretrained(folder)
+    model = unwrap(loaded.model)
+    cut(model, list(kept.ids), kept.ids)
+    model.config._name_or_path = folder.name
+    model.save_pretrained(folder)
     loaded.tokenizer.save_pretrained(folder)
     (folder / "tokenizer.json").write_text(trimmed(kept.rules, kept.tokens, kept.ids), encoding="utf-8")
     for name in _STALE:
@@ -83,29 +89,33 @@ def _renumber_tokens(path: Path, ids: Mapping[int, int]) -> None:
 
 
 def read_whole(loaded: "LoadedModel", texts: Sequence[Prompt]) -> list[list[int]]:
-    """Token ids of texts as training reads them, none cut."""
+    """Return the token ids of texts as training reads them, none cut."""
     return PromptEncoder(loaded.tokenizer, loaded.kind, sys.maxsize).encode_prompts(texts, reserve=0)[0]
 
 
-def logits_of(loaded: "LoadedModel", sequences: Sequence[Sequence[int]]) -> list[Any]:
-    """Logits at the last position of each sequence (of an encoder-decoder: of its first answer token)."""
+def logits_of(loaded: "LoadedModel", sequences: Sequence[Sequence[int]]) -> "list[Logits]":
+    """Return the logits at the last position of each sequence (of an encoder-decoder: of its first answer token)."""
     import torch
 
-    found = []
+    logits = []
     with torch.inference_mode():
         for ids in sequences[:_COMPARED]:
-            given: dict[str, Any] = {"input_ids": torch.tensor([list(ids)], device=loaded.device)}
+            inputs = {"input_ids": torch.tensor([list(ids)], device=loaded.device)}
             if loaded.kind == "seq2seq":
                 start = loaded.model.config.decoder_start_token_id
-                given["decoder_input_ids"] = torch.tensor([[start]], device=loaded.device)
-            found.append(loaded.model(**given, use_cache=False).logits[0, -1].float().cpu().numpy())
-    return found
+                inputs["decoder_input_ids"] = torch.tensor([[start]], device=loaded.device)
+            logits.append(loaded.model(**inputs, use_cache=False).logits[0, -1].float().cpu().numpy())
+    return logits
 
 
 def prove(
-    made: "LoadedModel", kept: Kept, texts: Sequence[Prompt], sequences: Sequence[Sequence[int]], logits: Sequence[Any]
+    made: "LoadedModel",
+    kept: KeptTokens,
+    texts: Sequence[Prompt],
+    sequences: Sequence[Sequence[int]],
+    logits: "Sequence[Logits]",
 ) -> dict[str, float]:
-    """Largest differences between the trimmed model and the whole one. Raises ModelError when they are not the same model."""
+    """Return the largest differences between the trimmed model and the whole one. Raises ModelError when they are not the same model."""
     for number, (ids, own) in enumerate(zip(sequences, read_whole(made, texts), strict=True)):
         if [kept.ids.get(i) for i in ids] != own:
             raise ModelError(
@@ -113,7 +123,7 @@ def prove(
                 hint="This tokenizer has rules FinTune does not know: use the whole model.",
             )
         advance("verify", number + 1, len(texts))
-    rows = int(made.model.get_input_embeddings().weight.shape[0])
+    rows = int(input_embedding(made.model).weight.shape[0])
     if len(made.tokenizer) > rows:
         raise ModelError(
             f"the trimmed tokenizer has {len(made.tokenizer)} tokens, the embedding {rows} rows",
@@ -133,6 +143,7 @@ def prove(
     return {"texts": len(texts), "logits": logit, "probabilities": probability, "compared": len(pairs)}
 
 
-def _softmax(logits: Any) -> Any:
-    weights = np.exp(logits - logits.max())
-    return weights / weights.sum()
+def _softmax(logits: "Logits") -> "Logits":
+    weights: Logits = np.exp(logits - logits.max())
+    shares: Logits = weights / weights.sum()
+    return shares

@@ -9,7 +9,7 @@ come out. Of a Unigram model the best cut is the best of fewer.
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,7 +34,7 @@ class Rules:
 
 
 def parse(text: str) -> Rules:
-    """Rules of a tokenizer.json. Raises ModelError when it is of a kind that cannot be trimmed."""
+    """Parse a tokenizer.json. Raises ModelError when it is of a kind that cannot be trimmed."""
     content = json.loads(text)
     model = content["model"]
     if model["type"] not in _KNOWN:
@@ -47,7 +47,7 @@ def parse(text: str) -> Rules:
     return Rules(content, ids, [_pair(merge) for merge in model.get("merges", ())])
 
 
-def _pair(merge: Any) -> tuple[str, str]:
+def _pair(merge: str | Sequence[str]) -> tuple[str, str]:
     left, right = merge.split(" ") if isinstance(merge, str) else merge
     return left, right
 
@@ -70,7 +70,7 @@ def needed(rules: Rules, used: Iterable[str]) -> set[str]:
 
 
 def _always(rules: Rules, token: str) -> bool:
-    """Bytes (named, or as the characters that stand for them in a byte-level tokenizer) and digits, with a blank or without."""
+    """Tell bytes (named, or as the characters that stand for them in a byte-level tokenizer) and digits, with a blank or without."""
     if _BYTE.fullmatch(token) or token == rules.content["model"].get("unk_token"):
         return True
     bare = token.removeprefix("▁").removeprefix("Ġ")

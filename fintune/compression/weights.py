@@ -1,17 +1,24 @@
 """Embedding, head and the ids in a config, cut to the kept tokens."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
+
+from fintune.models.blocks import input_embedding
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+    from transformers import PreTrainedConfig, PreTrainedModel
 
 _ID = "token_id"
 
 
-def cut(model: Any, rows: Sequence[int], ids: Mapping[int, int]) -> None:
+def cut(model: "PreTrainedModel", rows: Sequence[int], ids: Mapping[int, int]) -> None:
     """Keep these rows of every table of the vocabulary, in this order, and renumber the ids the configs name."""
     import torch
 
     chosen = torch.tensor(list(rows), device=model.device)
-    whole = model.get_input_embeddings().weight.shape[0]
+    whole = input_embedding(model).weight.shape[0]
     done: dict[int, torch.nn.Parameter] = {}
     for module in model.modules():
         weight = getattr(module, "weight", None)
@@ -30,12 +37,12 @@ def cut(model: Any, rows: Sequence[int], ids: Mapping[int, int]) -> None:
     _renumber(model, len(rows), ids)
 
 
-def _is_table(module: Any, whole: int, model: Any) -> bool:
-    """Return an embedding of the whole vocabulary, or the head."""
+def _is_table(module: "nn.Module", whole: int, model: "PreTrainedModel") -> bool:
+    """Tell an embedding of the whole vocabulary, or the head."""
     return module is model.get_output_embeddings() or getattr(module, "num_embeddings", None) == whole
 
 
-def _resize(module: Any, rows: int, chosen: Any) -> None:
+def _resize(module: "nn.Embedding | nn.Linear", rows: int, chosen: "torch.Tensor") -> None:
     import torch
 
     if isinstance(module, torch.nn.Embedding):
@@ -46,10 +53,10 @@ def _resize(module: Any, rows: int, chosen: Any) -> None:
         module.bias = torch.nn.Parameter(module.bias.data[chosen].clone(), requires_grad=False)
 
 
-def _renumber(model: Any, size: int, ids: Mapping[int, int]) -> None:
-    """vocab_size and all `..._token_id` of the model's configs; an id whose token has gone is set to None."""
-    seen: list[Any] = [model.config, *_parts(model.config), getattr(model, "generation_config", None)]
-    for config in {id(c): c for c in seen if c is not None}.values():
+def _renumber(model: "PreTrainedModel", size: int, ids: Mapping[int, int]) -> None:
+    """Set vocab_size and all `..._token_id` of the model's configs; an id whose token has gone is set to None."""
+    configs = [model.config, *_parts(model.config), getattr(model, "generation_config", None)]
+    for config in {id(c): c for c in configs if c is not None}.values():
         if "vocab_size" in config.to_dict():
             config.vocab_size = size
         for name, value in config.to_dict().items():
@@ -58,8 +65,8 @@ def _renumber(model: Any, size: int, ids: Mapping[int, int]) -> None:
                 setattr(config, name, new)
 
 
-def _parts(config: Any) -> list[Any]:
-    """Configs inside a config."""
+def _parts(config: "PreTrainedConfig") -> "list[PreTrainedConfig]":
+    """Collect the configs inside a config."""
     from transformers import PreTrainedConfig
 
     inside = [value for value in vars(config).values() if isinstance(value, PreTrainedConfig)]

@@ -15,7 +15,7 @@ from fintune.evaluation.evaluate import Evaluation
 from fintune.inference.candidates import answers_of
 from fintune.inference.engines import Engine
 from fintune.inference.load import engine
-from fintune.models.blocks import bare
+from fintune.models.blocks import unwrap
 from fintune.models.prompts import PromptEncoder
 from fintune.records import Prompt, TooLong
 from fintune.tasks.baselines import BASELINES, Baseline, Contest
@@ -81,6 +81,6 @@ def _behind(config: RunConfig, base: "LoadedModel", shown: tuple[Prompt, ...]) -
 def _length(config: RunConfig, base: "LoadedModel", shown: tuple[Prompt, ...]) -> int:
     """model.max_length and the tokens of `shown`, but no more than the model has positions for."""
     longer = PromptEncoder(base.tokenizer, base.kind, config.model.max_length).length(shown)
-    most = getattr(bare(base.model).config.get_text_config(), "max_position_embeddings", None)
+    most = getattr(unwrap(base.model).config.get_text_config(), "max_position_embeddings", None)
     wanted = config.model.max_length + longer
     return wanted if most is None or not longer else max(config.model.max_length, min(wanted, most))

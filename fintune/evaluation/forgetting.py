@@ -14,7 +14,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from fintune.models.batches import pad
-from fintune.models.blocks import bare
+from fintune.models.blocks import unwrap
 from fintune.runtime.cache import key_of, remembered
 from fintune.runtime.environment import arithmetic
 from fintune.runtime.progress import advance
@@ -82,7 +82,7 @@ def _losses(loaded: "LoadedModel", batch: Sequence[list[int]]) -> "torch.Tensor"
 
     from fintune.models.virtual_tokens import virtual_ids
 
-    before = virtual_ids(bare(loaded.model))
+    before = virtual_ids(unwrap(loaded.model))
     rows = [[*before, *row] for row in batch]
     ids, mask = (t.to(loaded.device) for t in pad(rows, loaded.tokenizer.pad_token_id, "right"))
     logits = loaded.model(input_ids=ids, attention_mask=mask, use_cache=False).logits[:, len(before) :]

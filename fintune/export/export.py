@@ -25,9 +25,9 @@ from fintune.inference.answer import predict
 from fintune.inference.artifacts import OntoBase, opened
 from fintune.inference.foreign import ForeignAdapter, Proof, Use, is_adapter, need_none
 from fintune.inference.proof import scored_in_full
-from fintune.models.blocks import bare
+from fintune.models.blocks import unwrap
 from fintune.models.folder import read_json
-from fintune.models.references import config_at_hand
+from fintune.models.references import model_type_at_hand
 from fintune.records import Prediction
 from fintune.runs.adapter_store import place_of as place_of_kept
 from fintune.runs.exported import RECORD, SETTINGS, VERSION, digests, read_record
@@ -86,7 +86,7 @@ def export(
     form = format_of(name)
     precision = form.chosen(dtype)
     folder = place_of(run, form, precision, output, overwrite)
-    form.need((config_at_hand(run.config().model.base) or {}).get("model_type"), precision)
+    form.need(model_type_at_hand(run.config().model.base), precision)
     make = _with_adapter if isinstance(form.back, OntoBase) else merged
     return written(run, form, precision, folder, lambda: make(run), allow_loss=allow_loss, overwrite=overwrite)
 
@@ -120,7 +120,7 @@ def written(  # noqa: PLR0913
     """Write what `make` makes, read it back, ask it for the expected answers. Raises ModelError where it differs: nothing is left then."""
     with replacing_folder(folder, overwrite=overwrite) as place:
         whole = make()
-        form.need(bare(whole.loaded.model).config.model_type, dtype)
+        form.need(unwrap(whole.loaded.model).config.model_type, dtype)
         tell("export", f"writing {form.name}, {dtype}")
         with _of_libraries(f"{form.name}, {dtype}: cannot be written"), disk_errors(place):
             form.write(whole.loaded, place, dtype)

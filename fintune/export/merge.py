@@ -39,8 +39,7 @@ class Whole:
 def merged(run: Run | ForeignAdapter) -> Whole:
     """Raises ModelError where the method cannot be merged, the base model is another one, or no weight changes."""
     config, method = run.config(), METHODS[run.config().method.name]
-    if not method.mergeable or config.method.no_merge():
-        method.merged(None, config.method)  # raises, with the reason
+    method.need_mergeable(config.method)
     tuned, before = adapted(run)
     whole = method.merged(tuned.loaded.model, config.method).eval()
     need_change(whole, before, f"{run.adapter}: the adapter changes")

@@ -13,8 +13,7 @@ from fintune.export.formats import bitsandbytes, ctranslate2, gguf, gguf_lora, o
 from fintune.export.names import FORMAT_NAMES
 from fintune.inference.artifacts import ARTIFACTS, Artifact
 from fintune.models import LoadedModel, save
-from fintune.models.families import OVERFLOW_IN_HALF
-from fintune.models.formats.gguf_names import ARCHITECTURES
+from fintune.models.families import OVERFLOW_IN_HALF, supporting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,25 +76,25 @@ _ENTRIES = {
             half_overflows=True,
         ),
         _written("bitsandbytes", "a Hugging Face folder in 4 or 8 bits", bitsandbytes.write),
-        _written("gguf", "one file for llama.cpp", gguf.write, families=tuple(ARCHITECTURES)),
+        _written("gguf", "one file for llama.cpp", gguf.write, families=supporting("gguf")),
         _written(
             "gguf-lora",
             "the adapter alone for llama.cpp, to put on the base model's .gguf",
             gguf_lora.write,
-            families=tuple(ARCHITECTURES),
+            families=supporting("gguf"),
         ),
         _written(
             "ctranslate2",
             "a CTranslate2 folder: quick on every CPU, in 8-bit integers above all",
             ctranslate2.write,
-            families=ctranslate2.FAMILIES,
+            families=supporting("ctranslate2"),
         ),
         _written(
             "onnx",
             "a graph for onnxruntime: in 8-bit integers quick and close to the full model",
             onnx.write,
             to_write=("onnx", "onnxscript"),
-            families=onnx.FAMILIES,
+            families=supporting("onnx"),
         ),
     )
 }

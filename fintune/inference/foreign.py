@@ -18,8 +18,8 @@ from fintune.data.readers.read import read
 from fintune.errors import ConfigError, DataError, ModelError, RunError, UsageError
 from fintune.methods import fintune_format
 from fintune.models.folder import need_readable, read_json
-from fintune.models.peft_files import SETTINGS, need_fit, peft_settings
-from fintune.models.references import at_hand, check_reference, local_path
+from fintune.models.peft_files import need_fit, peft_settings
+from fintune.models.references import ADAPTER_CONFIG, at_hand, check_reference, local_path
 from fintune.records import Row
 from fintune.runtime.files import sha256
 from fintune.tasks import TASKS
@@ -62,7 +62,7 @@ class ForeignAdapter:
         local = local_path(config.model.base)
         check_reference(config.model.base, config.model.device)
         if method["name"] == "peft":
-            need_fit(place, read_json(place / SETTINGS), config.model.base)
+            need_fit(place, read_json(place / ADAPTER_CONFIG), config.model.base)
         base = config.model.base if local is None else str(local.resolve())
         return cls(place, config.model_copy(update={"model": config.model.model_copy(update={"base": base})}))
 
@@ -94,7 +94,7 @@ class ForeignAdapter:
 
 def is_adapter(place: Path) -> bool:
     """Whether a bare adapter lies there, and no run."""
-    own = any((place / name).is_file() for name in (SETTINGS, fintune_format.SETTINGS))
+    own = any((place / name).is_file() for name in (ADAPTER_CONFIG, fintune_format.SETTINGS))
     return own and not (place / "config.yaml").is_file()
 
 
@@ -155,7 +155,9 @@ def _with_base(place: Path, raw: dict[str, Any]) -> dict[str, Any]:
     model = _section(raw, "model")
     if "base" in model:
         return raw
-    named = read_json(place / SETTINGS).get("base_model_name_or_path") if (place / SETTINGS).is_file() else None
+    named = (
+        read_json(place / ADAPTER_CONFIG).get("base_model_name_or_path") if (place / ADAPTER_CONFIG).is_file() else None
+    )
     if not isinstance(named, str) or not named:
         raise ModelError(f"{place}: the adapter does not name its base model", hint="Name it: --base FOLDER.")
     if at_hand(named) is None:

@@ -7,7 +7,7 @@ from fintune.errors import ModelError
 from fintune.inference.candidates import first_tokens, need_distinct
 from fintune.inference.foreign import ForeignAdapter
 from fintune.methods import METHODS, fintune_format
-from fintune.models.blocks import bare
+from fintune.models.blocks import unwrap
 from fintune.models.prompts import Kind, PromptEncoder
 from fintune.models.settings import ModelSection
 from fintune.runs.manifest import need_base, need_unchanged
@@ -92,7 +92,7 @@ def engine(config: RunConfig, loaded: "LoadedModel", shortcuts: "Shortcuts | Non
     from fintune.inference.engines.one_length import OneLengthEngine
     from fintune.inference.engines.torch_engine import TorchEngine
 
-    if config.method.one_length_at_a_time() and bare(loaded.model) is not loaded.model:
+    if config.method.one_length_at_a_time() and unwrap(loaded.model) is not loaded.model:
         first = first_tokens(config, config.build_task(), loaded) is not None
         size = config.evaluation.batch_size
         return OneLengthEngine(loaded, max_length=config.model.max_length, batch_size=size, first=first)

@@ -73,7 +73,7 @@ def open_engine(source: Trained, name: str = "torch", *, device: str = "auto") -
     entry.need(loaded)
     method = METHODS[config.method.name]
     rounds = entry.exact and loaded.model.dtype != torch.float32  # in the merged weights, and so in the answers
-    merge = method.mergeable and not config.method.no_merge() and not config.model.quantized and not rounds
+    merge = not method.why_not_mergeable(config.method) and not config.model.quantized and not rounds
     loaded = proved(run, loaded, merge=merge, again=lambda: load_tuned(run, device=device))
     running: Engine = engine(config, loaded)
     if entry.exact:

@@ -6,12 +6,14 @@ from warnings import catch_warnings, filterwarnings
 
 from fintune.errors import ModelError
 from fintune.models import peft_files
+from fintune.models.blocks import unwrap
 from fintune.models.folder import loading_errors, read_json
 from fintune.models.load import LoadedModel, weight_shapes
 from fintune.models.peft_files import misfit_error
+from fintune.models.references import ADAPTER_CONFIG
 from fintune.runtime.turns import loading
 
-_SAID_IN_VAIN = (
+_IRRELEVANT_WARNINGS = (
     "Model has `tie_word_embeddings=True`",  # methods refuse what it would break
     "Unsupported layer type",  # norms work
     "The following rank_pattern keys",  # AdaLoRA's own
@@ -35,15 +37,15 @@ def _load_own(base: LoadedModel, folder: Path) -> LoadedModel:
 
     from fintune.methods import METHODS, fintune_format
 
-    found = fintune_format.settings(folder)
-    if (method := METHODS.get(found["method"])) is None:
+    saved = fintune_format.settings(folder)
+    if (method := METHODS.get(saved["method"])) is None:
         raise ModelError(
-            f"{folder}: of method '{found['method']}', which is not there",
+            f"{folder}: of method '{saved['method']}', which is not there",
             hint="If it is your own: --code FILE that makes it.",
         )
     weight_shapes(folder / fintune_format.WEIGHTS)
     try:
-        options = method.options.model_validate(found["options"])
+        options = method.options.model_validate(saved["options"])
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, ("options", *first["loc"])))
@@ -61,19 +63,20 @@ def _load_peft(base: LoadedModel, folder: Path) -> LoadedModel:
     import torch
     from peft import PeftModel
 
-    settings, shapes = read_json(folder / peft_files.SETTINGS), weight_shapes(folder / peft_files.WEIGHTS)
+    settings, shapes = read_json(folder / ADAPTER_CONFIG), weight_shapes(folder / peft_files.WEIGHTS)
     config = peft_files.peft_config(folder, settings, base.kind)
-    peft_files.resize(base.model, shapes)
+    model = unwrap(base.model)
+    peft_files.resize(model, shapes)
     with (
         torch.random.fork_rng(devices=[]),
         loading_errors(str(folder)),
         catch_warnings(),
     ):  # PEFT initializes, then loads
-        filterwarnings("ignore", message="|".join(_SAID_IN_VAIN))
+        filterwarnings("ignore", message="|".join(_IRRELEVANT_WARNINGS))
         try:
-            model = PeftModel.from_pretrained(base.model, folder, config=config)
+            tuned = PeftModel.from_pretrained(model, folder, config=config)
         except (RuntimeError, ValueError) as error:
             raise misfit_error(folder, base.reference, str(error).strip().splitlines()[0]) from None
-        if wrong := peft_files.misfit(model, shapes):
+        if wrong := peft_files.misfit(tuned, shapes):
             raise misfit_error(folder, base.reference, wrong)
-    return replace(base, model=model.eval())
+    return replace(base, model=tuned.eval())

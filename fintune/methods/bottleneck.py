@@ -6,7 +6,7 @@ They are part of those layers (hooks), so every family, engine and shortcut that
 >>> METHODS["houlsby"].attach(model, HoulsbyOptions(size=64), "causal")
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
@@ -20,6 +20,8 @@ from fintune.methods.protocol import Method, MethodOptions
 if TYPE_CHECKING:
     import torch
     from torch import nn
+
+    from fintune.models.annotations import Model
 
 
 class HoulsbyOptions(MethodOptions):
@@ -55,33 +57,34 @@ class _Sites:
     """Layers of a block in which adapters stand."""
 
     attentions: "list[nn.Module]" = field(default_factory=list)
-    """the last layer of each attention"""
+    """The last layer of each attention."""
     first: "nn.Module | None" = None
+    """The first layer of the feed-forward."""
     last: "nn.Module | None" = None
-    """of the feed-forward"""
+    """The last layer of the feed-forward."""
 
 
-def behind_both(model: Any, options: HoulsbyOptions, kind: str) -> Any:
-    """Return an adapter behind each attention and each feed-forward, before what they are added to."""
+def behind_both(model: "Model", options: HoulsbyOptions, kind: str) -> "Model":
+    """Put an adapter behind each attention and each feed-forward, before what they are added to."""
     begin(model, options)
-    for sites in _found(model, options.layers):
+    for sites in _all_sites(model, options.layers):
         for layer in [*sites.attentions, sites.last]:
             _behind(layer, options)
     return model
 
 
-def behind_feed_forward(model: Any, options: PfeifferOptions, kind: str) -> Any:
-    """Return an adapter behind each feed-forward."""
+def behind_feed_forward(model: "Model", options: PfeifferOptions, kind: str) -> "Model":
+    """Put an adapter behind each feed-forward."""
     begin(model, options)
-    for sites in _found(model, options.layers):
+    for sites in _all_sites(model, options.layers):
         _behind(sites.last, options)
     return model
 
 
-def beside_feed_forward(model: Any, options: ParallelOptions, kind: str) -> Any:
-    """Return an adapter that reads what a feed-forward reads and adds to what it gives; prefixes in the attention if asked."""
+def beside_feed_forward(model: "Model", options: ParallelOptions, kind: str) -> "Model":
+    """Put an adapter beside each feed-forward, which reads the same and adds to what it gives; prefixes in the attention if asked."""
     begin(model, options)
-    for sites in _found(model, options.layers):
+    for sites in _all_sites(model, options.layers):
         _beside(sites.first, sites.last, options)
     if options.num_virtual_tokens:
         from fintune.methods.prefix_tuning import DeepPromptOptions, put_in
@@ -90,8 +93,8 @@ def beside_feed_forward(model: Any, options: ParallelOptions, kind: str) -> Any:
     return model
 
 
-def _adapter(width_in: int, width_out: int, options: HoulsbyOptions) -> "nn.Module":
-    """Down, nonlinearity, up; up starts at 0, so that nothing changes before training (He et al., section 4.1)."""
+def _adapter(width_in: int, width_out: int, options: HoulsbyOptions) -> "nn.Sequential":
+    """Make an adapter: down, nonlinearity, up; up starts at 0, so that nothing changes before training (He et al., section 4.1)."""
     from torch import nn
     from transformers.activations import ACT2FN
 
@@ -111,33 +114,33 @@ def _behind(layer: Any, options: HoulsbyOptions) -> None:
 def _beside(first: Any, last: Any, options: ParallelOptions) -> None:
     last.adapter = _adapter(_widths(first)[0], _widths(last)[1], options).to(last.weight.device)
     last.adapter_scale = options.scale
-    seen: list[Any] = []
-    first.register_forward_pre_hook(lambda module, args: seen.__setitem__(slice(None), [args[0]]))
+    read: list[torch.Tensor] = []
+    first.register_forward_pre_hook(lambda module, args: read.__setitem__(slice(None), [args[0]]))
     last.register_forward_hook(
-        lambda module, args, output: output + module.adapter_scale * _through(module.adapter, seen.pop())
+        lambda module, args, output: output + module.adapter_scale * _through(module.adapter, read.pop())
     )
 
 
-def _add_own(module: Any, args: Any, output: "torch.Tensor") -> "torch.Tensor":
+def _add_own(module: Any, args: object, output: "torch.Tensor") -> "torch.Tensor":
     return output + _through(module.adapter, output)
 
 
-def _through(adapter: Any, states: "torch.Tensor") -> "torch.Tensor":
+def _through(adapter: "nn.Sequential", states: "torch.Tensor") -> "torch.Tensor":
     """Return what an adapter gives, in the precision of the states; it computes in its own."""
-    found: torch.Tensor = adapter(states.to(adapter[0].weight.dtype)).to(states.dtype)
-    return found
+    change: torch.Tensor = adapter(states.to(next(adapter.parameters()).dtype)).to(states.dtype)
+    return change
 
 
 def _widths(layer: Any) -> tuple[int, int]:
-    """(in, out) of a linear layer or a Conv1D, which stores its weight the other way round."""
+    """Return `(in, out)` of a linear layer or a Conv1D, which stores its weight the other way round."""
     if hasattr(layer, "in_features"):
         return layer.in_features, layer.out_features
     return layer.weight.shape[0], layer.weight.shape[1]
 
 
-def _found(model: Any, layers: str) -> list[_Sites]:
+def _all_sites(model: "Model", layers: str) -> list[_Sites]:
     """Return the sites of all blocks, an encoder's too, or of the decoder's last ones. Raises ModelError where a block has none."""
-    from fintune.models.blocks import blocks, stack
+    from fintune.models.blocks import block_list, blocks, unwrap
 
     chosen = list(blocks(model))
     if layers != "all":
@@ -147,17 +150,17 @@ def _found(model: Any, layers: str) -> list[_Sites]:
             )
         chosen = chosen[-count:]
     elif model.config.is_encoder_decoder:
-        chosen = [*stack(model.get_encoder()), *chosen]
+        chosen = [*block_list(unwrap(model).get_encoder()), *chosen]
     with _noting(chosen) as calls:
         _read_two_tokens(model)
-    found = [_sites(block, calls[id(block)]) for block in chosen]
-    if any(sites.last is None or not sites.attentions for sites in found):
+    sites = [_sites(block, calls[id(block)]) for block in chosen]
+    if any(site.last is None or not site.attentions for site in sites):
         raise ModelError("method.name: this family's blocks have no plain attention and feed-forward", hint="Use lora.")
-    return found
+    return sites
 
 
-def _sites(block: Any, called: "list[nn.Module]") -> _Sites:
-    """Which of the layers a block has called, in this order, are the ends of its parts."""
+def _sites(block: "nn.Module", called: "list[nn.Module]") -> _Sites:
+    """Find which of the layers a block has called, in this order, are the ends of its parts."""
     parts = [m for m in block.modules() if "Attention" in type(m).__name__]
     outer = [m for m in parts if not any(m is not o and any(m is inner for inner in o.modules()) for o in parts)]
     inside = [[layer for layer in called if any(layer is m for m in part.modules())] for part in outer]
@@ -175,7 +178,7 @@ def _noting(chosen: "list[nn.Module]") -> "Iterator[dict[int, list[nn.Module]]]"
 
     calls: dict[int, list[nn.Module]] = {id(block): [] for block in chosen}
 
-    def into(called: "list[nn.Module]") -> Any:
+    def into(called: "list[nn.Module]") -> "Callable[[nn.Module, object, object], None]":
         return lambda module, args, output: called.append(module)
 
     handles = [
@@ -191,7 +194,7 @@ def _noting(chosen: "list[nn.Module]") -> "Iterator[dict[int, list[nn.Module]]]"
             handle.remove()
 
 
-def _read_two_tokens(model: Any) -> None:
+def _read_two_tokens(model: "Model") -> None:
     import torch
 
     ids = torch.zeros((1, 2), dtype=torch.long, device=model.device)

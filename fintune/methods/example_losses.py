@@ -12,7 +12,7 @@ from fintune.models.loss import answer_loss
 from fintune.records import Encoded
 
 _MOST = 128
-"""examples: some thousand tokens; Gemma 3 270M reads them in about a minute on a core"""
+"""Examples: some thousand tokens; Gemma 3 270M reads them in about a minute on a core"""
 
 
 def example_losses(

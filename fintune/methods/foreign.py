@@ -3,15 +3,21 @@
 >>> METHODS["peft"].merged(model, ForeignOptions(peft_type="HRA"))
 """
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal, NoReturn
 
 from pydantic import Field
 
 from fintune.errors import ModelError
 from fintune.methods.protocol import Method, MethodOptions, merge_with_peft
 
+if TYPE_CHECKING:
+    from peft import PeftModel
+    from transformers import PreTrainedModel
+
+    from fintune.models.annotations import Model
+
 _IN_LAYERS = ("LORA", "ADALORA", "LOHA", "LOKR", "VERA", "IA3", "LN_TUNING")
-"""types that change layers one position at a time, so that texts may be padded and read together"""
+"""Types that change layers one position at a time, so that texts may be padded and read together"""
 _BEFORE_THE_TEXT = ("PROMPT_TUNING", "P_TUNING", "PREFIX_TUNING", "CPT", "CARTRIDGE")
 
 
@@ -22,28 +28,28 @@ class ForeignOptions(MethodOptions):
     peft_type: str = Field("LORA", pattern=r"^[A-Z0-9_]{1,40}$", description="What PEFT calls the adapter's method.")
 
     def no_merge(self) -> str:
-        """See MethodOptions."""
+        """Say that vectors before the text cannot be merged."""
         return "vectors before the text are no weights of the base model" if self.peft_type in _BEFORE_THE_TEXT else ""
 
     def one_length_at_a_time(self) -> bool:
-        """See MethodOptions."""
+        """Tell whether the adapter does more than change layers."""
         return self.peft_type not in _IN_LAYERS
 
 
-def _never(model: Any, options: ForeignOptions, kind: str) -> Any:
+def _never(model: "Model", options: ForeignOptions, kind: str) -> NoReturn:
     raise ModelError(
         "method.name: peft is an adapter trained elsewhere, and cannot be trained",
         hint="Choose another: fintune methods.",
     )
 
 
-def _merge(model: Any) -> Any:
+def _merge(model: "PeftModel") -> "PreTrainedModel":
     """Return the base model with the update in its weights. Raises ModelError where PEFT has no way to."""
     try:
         return merge_with_peft(model)
     except (NotImplementedError, AttributeError, TypeError, ValueError, RuntimeError) as error:
-        told = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise ModelError(f"the adapter cannot be merged: {told}", hint="Use it as an adapter.") from None
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise ModelError(f"the adapter cannot be merged: {reason}", hint="Use it as an adapter.") from None
 
 
 FOREIGN = Method(

@@ -11,6 +11,8 @@ from fintune.methods.protocol import Method, MethodOptions
 if TYPE_CHECKING:
     import torch
 
+    from fintune.models.annotations import Model
+
 
 class ProbeOptions(MethodOptions):
     """Settings of method `linear-probe`."""
@@ -18,12 +20,12 @@ class ProbeOptions(MethodOptions):
     name: Literal["linear-probe"] = "linear-probe"
 
 
-def attach(model: Any, options: ProbeOptions, kind: str) -> Any:
+def attach(model: "Model", options: ProbeOptions, kind: str) -> "Model":
     """Put a map h -> h + Wh + b before the head: the logits of any set of answers stay linear in the last states."""
     from torch import nn
 
     begin(model, options)
-    head = model.get_output_embeddings()
+    head: Any = model.get_output_embeddings()
     width = head.weight.shape[1]
     head.probe = nn.Linear(width, width).to(head.weight.device)
     nn.init.zeros_(head.probe.weight)

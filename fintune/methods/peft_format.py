@@ -7,14 +7,19 @@ examples, or the same random numbers). Of these the difference to the start is s
 import copy
 import math
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+    from peft import PeftConfig, PeftModel
 
 _ADAPTER = "default"
 _STARTS = "fintune_starts"
 
 
-def remember_start(model: Any) -> None:
+def remember_start(model: "PeftModel") -> None:
     """Keep A and B as they are now, which the base has given up, for `save`."""
     starts = {
         name: tuple(getattr(layer, part)[_ADAPTER].weight.detach().clone() for part in ("lora_A", "lora_B"))
@@ -24,7 +29,7 @@ def remember_start(model: Any) -> None:
     setattr(model, _STARTS, starts)
 
 
-def save(model: Any, folder: Path) -> None:
+def save(model: "PeftModel", folder: Path) -> None:
     """Save the adapters of a PeftModel to `folder`."""
     starts, configs = getattr(model, _STARTS, None), dict(model.peft_config)
     try:
@@ -32,15 +37,15 @@ def save(model: Any, folder: Path) -> None:
             model.peft_config[name] = _doubled(_in_order(config)) if starts else _in_order(config)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Adapter .* have invalid shape")  # AdaLoRA's layers of rank 0
-            given = {"state_dict": _differences(model, starts)} if starts else {}
+            state = _differences(model, starts) if starts else None
             model.save_pretrained(
-                folder, save_embedding_layers=False, **given
+                str(folder), save_embedding_layers=False, state_dict=state
             )  # an adapted embedding stands in the base
     finally:
         model.peft_config.update(configs)
 
 
-def _in_order(config: Any) -> Any:
+def _in_order(config: "PeftConfig") -> "PeftConfig":
     """Return a copy without sets, which PEFT would write in the order of this process's hashes."""
     ordered = copy.copy(config)
     for name, value in vars(config).items():
@@ -59,11 +64,13 @@ def _doubled(config: Any) -> Any:
     return config
 
 
-def _differences(model: Any, starts: dict[str, Any]) -> dict[str, Any]:
+def _differences(
+    model: "PeftModel", starts: "Mapping[str, tuple[torch.Tensor, torch.Tensor]]"
+) -> "dict[str, torch.Tensor]":
     """Return the model's state with [A; A0] and [B, -B0] in place of A and B."""
     import torch
 
-    state: dict[str, Any] = model.state_dict()
+    state: dict[str, torch.Tensor] = model.state_dict()
     for name, (a, b) in starts.items():
         at_a, at_b = (f"{name}.{part}.{_ADAPTER}.weight" for part in ("lora_A", "lora_B"))
         state[at_a] = torch.cat([state[at_a], a.to(state[at_a])], dim=0)

@@ -4,7 +4,7 @@
 """
 
 import warnings
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
@@ -12,11 +12,17 @@ from fintune.errors import ModelError
 from fintune.methods import adalora
 from fintune.methods.protocol import Method, MethodOptions
 from fintune.methods.targets import TargetOptions, chosen_layers
+from fintune.models.blocks import towers_without_text, unwrap
 
-_SAID_IN_VAIN = "Model has `tie_word_embeddings=True`|Unsupported layer type|fan_in_fan_out is set to"
-"""warnings of PEFT: what is tied is not adapted here, norms it does not know work, and the last it puts right itself"""
+if TYPE_CHECKING:
+    from peft import PeftConfig, PeftModel
+
+    from fintune.models.annotations import Model
+
+_IRRELEVANT_WARNINGS = "Model has `tie_word_embeddings=True`|Unsupported layer type|fan_in_fan_out is set to"
+"""Warnings of PEFT: what is tied is not adapted here, norms it does not know work, and the last it puts right itself"""
 TASK_TYPES = {"causal": "CAUSAL_LM", "seq2seq": "SEQ_2_SEQ_LM"}
-"""what PEFT calls our kinds"""
+"""What PEFT calls our kinds."""
 
 
 class AdaLoraOptions(TargetOptions):
@@ -74,20 +80,21 @@ class NormOptions(MethodOptions):
     name: Literal["norms"] = "norms"
 
 
-def _peft(model: Any, config: Any) -> Any:
-    """Return a PeftModel; what PEFT refuses is said in one line."""
+def _peft(model: "Model", config: "PeftConfig") -> "PeftModel":
+    """Have PEFT put its layers in; what it refuses is said in one line."""
     from peft import get_peft_model
 
     try:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=_SAID_IN_VAIN)
-            return get_peft_model(model, config)
+            warnings.filterwarnings("ignore", message=_IRRELEVANT_WARNINGS)
+            tuned: PeftModel = get_peft_model(unwrap(model), config)
     except (ValueError, RuntimeError, TypeError) as error:
         reason = str(error).strip().splitlines()[0]
         raise ModelError(f"method: PEFT cannot do this on this model: {reason}", hint="Use method lora.") from None
+    return tuned
 
 
-def _adalora(model: Any, options: AdaLoraOptions, kind: str) -> Any:
+def _adalora(model: "Model", options: AdaLoraOptions, kind: str) -> "PeftModel":
     from peft import AdaLoraConfig
 
     config = AdaLoraConfig(
@@ -108,33 +115,33 @@ def _adalora(model: Any, options: AdaLoraOptions, kind: str) -> Any:
     return tuned
 
 
-def _loha(model: Any, options: LoHaOptions, kind: str) -> Any:
+def _loha(model: "Model", options: LoHaOptions, kind: str) -> "PeftModel":
     from peft import LoHaConfig
 
-    given = options.model_dump(include={"r", "alpha", "rank_dropout"})
-    return _peft(model, LoHaConfig(task_type=TASK_TYPES[kind], target_modules=options.regex(model), **given))
+    settings = options.model_dump(include={"r", "alpha", "rank_dropout"})
+    return _peft(model, LoHaConfig(task_type=TASK_TYPES[kind], target_modules=options.regex(model), **settings))
 
 
-def _lokr(model: Any, options: LoKrOptions, kind: str) -> Any:
+def _lokr(model: "Model", options: LoKrOptions, kind: str) -> "PeftModel":
     from peft import LoKrConfig
 
-    given = options.model_dump(include={"r", "alpha", "rank_dropout"})
-    return _peft(model, LoKrConfig(task_type=TASK_TYPES[kind], target_modules=options.regex(model), **given))
+    settings = options.model_dump(include={"r", "alpha", "rank_dropout"})
+    return _peft(model, LoKrConfig(task_type=TASK_TYPES[kind], target_modules=options.regex(model), **settings))
 
 
-def _vera(model: Any, options: VeraOptions, kind: str) -> Any:
+def _vera(model: "Model", options: VeraOptions, kind: str) -> "PeftModel":
     from peft import VeraConfig
 
-    given = options.model_dump(include={"r", "vera_dropout", "d_initial"})
-    return _peft(model, VeraConfig(task_type=TASK_TYPES[kind], target_modules=options.regex(model), **given))
+    settings = options.model_dump(include={"r", "vera_dropout", "d_initial"})
+    return _peft(model, VeraConfig(task_type=TASK_TYPES[kind], target_modules=options.regex(model), **settings))
 
 
 _KEYS_VALUES = ("k_proj", "v_proj", "k", "v", "key", "value", "query_key_value", "c_attn", "qkv_proj")
 _INWARD = ("down_proj", "wo", "fc2", "dense_4h_to_h", "c_proj", "w2")
 
 
-def _ia3(model: Any, options: IA3Options, kind: str) -> Any:
-    """Scales keys and values at the layers' outputs, and the feed-forward's inner states at the input of its last layer."""
+def _ia3(model: "Model", options: IA3Options, kind: str) -> "PeftModel":
+    """Scale keys and values at the layers' outputs, and the feed-forward's inner states at the input of its last layer."""
     from peft import IA3Config
 
     layers = list(chosen_layers(model, options))
@@ -146,10 +153,8 @@ def _ia3(model: Any, options: IA3Options, kind: str) -> Any:
     )  # fmt: skip
 
 
-def _norms(model: Any, options: NormOptions, kind: str) -> Any:
+def _norms(model: "Model", options: NormOptions, kind: str) -> "PeftModel":
     from peft import LNTuningConfig
-
-    from fintune.models.blocks import towers_without_text
 
     towers = towers_without_text(model)
     names = [
@@ -168,7 +173,7 @@ ADALORA = Method(
     paper="Zhang et al. 2023, arXiv:2303.10512",
     options=AdaLoraOptions,
     attach=_adalora,
-    steps=adalora.STEPS,
+    steps=adalora.ADALORA_STEPS,
     learning_rate=2e-3,
     learning_rate_source="within arXiv:2303.10512's on GLUE, 5e-4 to 2.2e-3",
 )

@@ -14,10 +14,12 @@ from pydantic import Field
 from fintune.errors import ModelError
 from fintune.methods import fintune_format
 from fintune.methods.protocol import Method, MethodOptions
+from fintune.models.blocks import blocks, input_embedding
 
 if TYPE_CHECKING:
-    import torch
     from torch import nn
+
+    from fintune.models.annotations import Model
 
 _COMMON = 5000
 
@@ -39,124 +41,54 @@ class PrefixOptions(DeepPromptOptions):
     )
 
 
-def attach(model: Any, options: DeepPromptOptions, kind: str) -> Any:
+def attach(model: "Model", options: DeepPromptOptions, kind: str) -> "Model":
     """Put prefixes before the keys and values of every attention; they alone train."""
     fintune_format.begin(model, options)
     put_in(model, options)
     return model
 
 
-def put_in(model: Any, options: DeepPromptOptions) -> None:
+def put_in(model: "Model", options: DeepPromptOptions) -> None:
     """Put the prefixes in. Raises ModelError where a family has an attention of its own."""
     import torch
 
-    from fintune.methods.prefix_attention import seen, use
+    from fintune.methods.prefix_attention import attention_sites, use_prefixes
+    from fintune.methods.prompt_modules import GeneratedPrefix, LearnedPrefix, PrefixNetwork
 
     count, within = options.num_virtual_tokens, _within(model, options.layers)
-    ids = torch.randint(0, min(_COMMON, model.get_input_embeddings().num_embeddings), (1, count)).to(model.device)
-    sites = [site for site in seen(model, ids) if within is None or site.module in within]
+    ids = torch.randint(0, min(_COMMON, input_embedding(model).num_embeddings), (1, count)).to(model.device)
+    sites = [site for site in attention_sites(model, ids) if within is None or site.module in within]
     if not sites:
         raise ModelError(
             "method.name: this family computes attention in a way of its own, where nothing can be put before the keys",
             hint="Use method prompt, or lora.",
         )
     hidden = getattr(options, "hidden_size", 0)
-    inner = _network(count, hidden).to(model.device) if hidden else None
+    network = PrefixNetwork(count, hidden).to(model.device) if hidden else None
     for site in sites:
         keys, values = site.keys[:, :count].float(), site.values[:, :count].float()  # small steps are lost on bfloat16
-        site.module.prefix = _made(keys, values, inner, hidden) if inner is not None else _learned(keys, values)
-    use(model)
+        made = LearnedPrefix(keys, values) if network is None else GeneratedPrefix(keys, values, network)
+        site.module.prefix = made
+    use_prefixes(model)
 
 
-def _within(model: Any, layers: str) -> "set[nn.Module] | None":
+def _within(model: "Model", layers: str) -> "set[nn.Module] | None":
     """Return the modules of the chosen blocks; None for all. Raises ModelError."""
-    from fintune.models.blocks import blocks
-
     if layers == "all":
         return None
-    found, count = blocks(model), int(layers[4:])
-    if count > len(found):
-        raise ModelError(f"method.layers: {layers}, and the model has {len(found)} blocks", hint="Use layers: all.")
-    return {module for block in list(found)[-count:] for module in block.modules()}
+    chosen, count = blocks(model), int(layers[4:])
+    if count > len(chosen):
+        raise ModelError(f"method.layers: {layers}, and the model has {len(chosen)} blocks", hint="Use layers: all.")
+    return {module for block in list(chosen)[-count:] for module in block.modules()}
 
 
-def _learned(keys: "torch.Tensor", values: "torch.Tensor") -> "nn.Module":
-    from torch import nn
-
-    class Learned(nn.Module):
-        """Keys and values `(heads, n, width)` that train as they are."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.keys, self.values = nn.Parameter(keys.clone()), nn.Parameter(values.clone())
-
-        def forward(self) -> "tuple[torch.Tensor, torch.Tensor]":
-            return self.keys, self.values
-
-    return Learned()
-
-
-def _network(count: int, hidden: int) -> "nn.Module":
-    """(n, hidden): what all prefixes of a model are made of; each has a last layer of its own (Li and Liang, section 4.3)."""
-    from torch import nn
-
-    class Inner(nn.Module):
-        """A learned table through a layer and tanh."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.table, self.layer = nn.Parameter(nn.init.normal_(_empty(count, hidden))), nn.Linear(hidden, hidden)
-
-        def forward(self) -> "torch.Tensor":
-            states: torch.Tensor = self.layer(self.table).tanh()
-            return states
-
-    return Inner()
-
-
-def _empty(*shape: int) -> "torch.Tensor":
-    import torch
-
-    return torch.empty(*shape)
-
-
-def _made(keys: "torch.Tensor", values: "torch.Tensor", inner: "nn.Module", width: int) -> "nn.Module":
-    from torch import nn
-
-    class Made(nn.Module):
-        """Keys and values that start as given, and move by what a network makes."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.inner = inner
-            self.last = nn.Linear(width, keys[:, 0].numel() + values[:, 0].numel())
-            nn.init.zeros_(self.last.weight)
-            nn.init.zeros_(self.last.bias)
-            self.last.to(keys.device)
-            self.first_keys: torch.Tensor
-            self.first_values: torch.Tensor
-            self.register_buffer("first_keys", keys, persistent=False)
-            self.register_buffer("first_values", values, persistent=False)
-
-        def forward(self) -> "tuple[torch.Tensor, torch.Tensor]":
-            moved = self.last(self.inner())
-            own, others = moved.split([keys[:, 0].numel(), values[:, 0].numel()], dim=1)
-            return self.first_keys + _as(own, keys), self.first_values + _as(others, values)
-
-    return Made()
-
-
-def _as(flat: "torch.Tensor", like: "torch.Tensor") -> "torch.Tensor":
-    """(n, heads x width) -> (heads, n, width)"""
-    return flat.view(len(flat), like.shape[0], like.shape[2]).transpose(0, 1)
-
-
-def _save(model: Any, folder: Path) -> None:
-    """The prefixes as they are now: the network that made them is no longer needed."""
+def _save(model: "Model", folder: Path) -> None:
+    """Write the prefixes as they are now: the network that made them is no longer needed."""
     import torch
 
     with torch.no_grad():
-        made = {n: m.prefix() for n, m in model.named_modules() if getattr(m, "prefix", None) is not None}
+        prefixes = {name: getattr(module, "prefix", None) for name, module in model.named_modules()}
+        made = {name: prefix() for name, prefix in prefixes.items() if prefix is not None}
     tensors = {}
     for name, (keys, values) in made.items():
         tensors[f"{name}.prefix.keys"], tensors[f"{name}.prefix.values"] = keys, values

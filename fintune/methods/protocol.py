@@ -3,21 +3,28 @@
 import json
 import warnings
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import BaseModel, ConfigDict
 
 from fintune.errors import ModelError
 from fintune.methods import peft_format
-from fintune.models.blocks import bare
+from fintune.models.blocks import unwrap
 from fintune.models.quantization import is_quantized
 
-_SAID_IN_VAIN = "Input and output embeddings are no longer tied|Model with `tie_word_embeddings=True`"
-"""warnings of PEFT at merging: what was tied has been untied by then"""
+if TYPE_CHECKING:
+    import torch
+    from peft import PeftModel
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from fintune.models.annotations import Loss, Model
+
+_IRRELEVANT_WARNINGS = "Input and output embeddings are no longer tied|Model with `tie_word_embeddings=True`"
+"""Warnings of PEFT at merging: what was tied has been untied by then"""
 
 
 class MethodOptions(BaseModel):
@@ -31,20 +38,20 @@ class MethodOptions(BaseModel):
         """Whether training changes parameters of the base model itself, so that it must be loaded anew to be clean."""
         return False
 
-    def resolved(self, tokenizer: Any) -> Self:
+    def resolved(self, tokenizer: "PreTrainedTokenizerBase") -> Self:
         """Return the settings with what depends on the tokenizer put into numbers. Raises ModelError when it knows no such thing."""
         return self
 
     def tokens_before(self) -> int:
-        """Virtual tokens that stand before every text, as ids behind the vocabulary (virtual_tokens.py)."""
+        """Count the virtual tokens that stand before every text, as ids behind the vocabulary (virtual_tokens.py)."""
         return 0
 
     def no_quantization(self, quantization: str) -> str:
-        """Why these settings do not go with a base model held so (nf4, int8), where the method as such would."""
+        """Say why these settings do not go with a base model held so (nf4, int8), where the method as such would."""
         return ""
 
     def no_merge(self) -> str:
-        """Why these settings make something that cannot become plain weights, where the method as such could."""
+        """Say why these settings make something that cannot become plain weights, where the method as such could."""
         return ""
 
     def one_length_at_a_time(self) -> bool:
@@ -52,19 +59,20 @@ class MethodOptions(BaseModel):
         return False
 
 
-def _as_attached(model: Any, options: Any, losses: Sequence[Callable[[], Any]]) -> None:
+def _as_attached(model: "Model", options: MethodOptions, losses: "Sequence[Loss]") -> None:
     """Leave the start that `attach` gave."""
 
 
-def merge_with_peft(model: Any) -> Any:
+def merge_with_peft(model: "PeftModel") -> "PreTrainedModel":
     """Return the base model with a PeftModel's update in its weights; what was tied to one that is updated keeps its own."""
     _untie(model)
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=_SAID_IN_VAIN)
-        return model.merge_and_unload()
+        warnings.filterwarnings("ignore", message=_IRRELEVANT_WARNINGS)
+        merged: PreTrainedModel = model.merge_and_unload()
+    return merged
 
 
-def _untie(model: Any) -> None:
+def _untie(model: "PeftModel") -> None:
     """Give every adapted layer a weight of its own where other layers read the same: the update is of that layer alone.
 
     A head tied to its embedding, an encoder's embedding that is the decoder's too: merging would change all of them.
@@ -81,14 +89,15 @@ class Steps:
     """What a method does beside the gradient's step, for one training: all of it after `begin`."""
 
     begin: Callable[[Any, int], None]
-    """(model, optimizer steps there will be)"""
-    penalty: Callable[[Any], Any]
-    """(model) -> what is added to the loss"""
+    """Called with the model and the optimizer steps there will be."""
+    penalty: "Callable[[Any], torch.Tensor]"
+    """Returns what is added to the model's loss."""
     stepped: Callable[[Any, int], None]
-    """(model, number of the step from 1), after the optimizer has stepped and before gradients are cleared"""
-    state: Callable[[Any], dict[str, Any]]
-    """(model) -> the tensors that a resume needs beside parameters"""
-    restore: Callable[[Any, dict[str, Any]], None]
+    """Called with the model and the number of the step from 1, after the optimizer has stepped and before gradients are cleared"""
+    state: "Callable[[Any], dict[str, torch.Tensor]]"
+    """Returns the tensors of a model that a resume needs beside parameters."""
+    restore: "Callable[[Any, Mapping[str, torch.Tensor]], None]"
+    """Puts these tensors back into a model."""
 
 
 @dataclass(frozen=True)
@@ -99,49 +108,65 @@ class Method:
     summary: str
     paper: str
     options: type[MethodOptions]
-    attach: Callable[[Any, Any, str], Any]
-    """(model, resolved options, kind) -> the same model with a few trainable parameters"""
+    attach: "Callable[[Model, Any, str], Model]"
+    """Of a model, resolved options and a kind makes the same model with a few trainable parameters."""
     learning_rate: float
-    """what train.learning_rate: auto is"""
+    """What `train.learning_rate: auto` stands for."""
     learning_rate_source: str
     kinds: tuple[str, ...] = ("causal", "seq2seq")
-    """model kinds it works on"""
-    merge: Callable[[Any], Any] | None = merge_with_peft
-    """(model) -> a plain model with the same answers; None where there is none"""
+    """Kinds of models it works on."""
+    merge: "Callable[[Any], PreTrainedModel] | None" = merge_with_peft
+    """Makes a plain model with the same answers; None where there is none."""
     no_merge: str = ""
-    """why there is none"""
+    """Why it cannot be merged."""
     quantized: bool = True
-    """whether the base model may be in 4 or 8 bits"""
+    """Whether the base model may be in 4 or 8 bits."""
     only: str | None = None
-    """the one model.quantization it makes sense with"""
+    """The one model.quantization it makes sense with."""
     trains: bool = True
-    """whether it can be trained here, or only opened"""
+    """Whether it can be trained here, or only opened."""
     checkpointing: bool = True
-    """whether activations may be computed again instead of being kept"""
+    """Whether activations may be computed again instead of being kept."""
     virtual_tokens: bool = False
+    """Whether something learned stands before every text."""
     trunk: bool = True
-    """whether blocks below the lowest adapter can be computed once"""
+    """Whether blocks below the lowest adapter can be computed once."""
     saved_format: str = "peft"
     save: Callable[[Any, Path], None] = peft_format.save
     rates: Callable[[Any, Any], dict[str, float]] | None = None
-    """(model, options) -> for parameters whose name ends so, a factor on the learning rate; None: one rate for all"""
+    """Gives a factor on the learning rate for parameters whose name ends so; None: one rate for all."""
     steps: Steps | None = None
-    initialize: Callable[[Any, Any, Sequence[Callable[[], Any]]], None] = _as_attached
-    """(attached model, options, losses): a start that depends on the training part; each loss reads one example of it"""
+    initialize: "Callable[[Any, Any, Sequence[Loss]], None]" = _as_attached
+    """Gives an attached model a start that depends on the training part; each loss reads one example of it."""
 
     @property
     def mergeable(self) -> bool:
         """Whether `merge` is there."""
         return self.merge is not None
 
-    def merged(self, model: Any, options: MethodOptions) -> Any:
+    def why_not_mergeable(self, options: MethodOptions) -> str:
+        """Say why what these settings train cannot become plain weights; empty where it can."""
+        if self.merge is None:
+            return options.no_merge() or self.no_merge or "it does not say how"
+        return options.no_merge()
+
+    def need_mergeable(self, options: MethodOptions) -> None:
+        """Raise ModelError with the reason where these settings have no merged model; needs no weights."""
+        if reason := self.why_not_mergeable(options):
+            raise self._cannot_be_merged(reason)
+
+    def merged(self, model: "Model", options: MethodOptions) -> "PreTrainedModel":
         """Return the model as a plain one with the same answers. Raises ModelError with the reason where there is none."""
-        reason = options.no_merge() or self.no_merge
-        if is_quantized(bare(model)):
-            reason = "the base model is held in fewer bits, and rounding again would change its answers"
-        if self.merge is None or reason:
-            raise ModelError(f"method.name: {self.name} cannot be merged: {reason}", hint="Use it as an adapter.")
+        if is_quantized(unwrap(model)):
+            raise self._cannot_be_merged(
+                "the base model is held in fewer bits, and rounding again would change its answers"
+            )
+        self.need_mergeable(options)
+        assert self.merge is not None
         return self.merge(model)
+
+    def _cannot_be_merged(self, reason: str) -> ModelError:
+        return ModelError(f"method.name: {self.name} cannot be merged: {reason}", hint="Use it as an adapter.")
 
     def need_fit(
         self, options: MethodOptions, kind: str | None, quantization: str, *, checkpointing: bool = False
@@ -199,7 +224,7 @@ class Method:
         }
 
     def brief(self) -> dict[str, str]:
-        """Return what a screen of 80 columns has room for."""
+        """Describe the entry in what a screen of 80 columns has room for."""
         return {
             "name": self.name,
             "summary": self.summary,
@@ -213,7 +238,7 @@ class Method:
 
 
 def described(options: type[BaseModel]) -> list[dict[str, str]]:
-    """Settings, defaults and meanings of a class of options as text; `name` is left out."""
+    """Describe settings, defaults and meanings of a class of options as text; `name` is left out."""
     return [
         {
             "setting": name,

@@ -3,7 +3,7 @@
 >>> METHODS["freeze"].attach(model, FreezeOptions(blocks=2), "causal")
 """
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
@@ -11,11 +11,18 @@ from fintune.errors import ModelError
 from fintune.methods.fintune_format import begin, save, trained
 from fintune.methods.protocol import Method, MethodOptions
 from fintune.methods.targets import TargetOptions, chosen_layers
+from fintune.models.blocks import blocks, towers_without_text, unwrap
+
+if TYPE_CHECKING:
+    from torch import nn
+    from transformers import PreTrainedModel
+
+    from fintune.models.annotations import Model
 
 
 class _InPlace(MethodOptions):
     def changes_base(self) -> bool:
-        """Always: what trains is the base model's own."""
+        """Say yes: what trains is the base model's own."""
         return True
 
 
@@ -45,14 +52,12 @@ class BitFitOptions(_InPlace, TargetOptions):
     )
 
     def no_merge(self) -> str:
-        """Return added biases have no place in the model's architecture."""
+        """Say that added biases have no place in the model's architecture."""
         return "the biases it added have no place in the base model's architecture" if self.add else ""
 
 
-def freeze(model: Any, options: FreezeOptions, kind: str) -> Any:
+def freeze(model: "Model", options: FreezeOptions, kind: str) -> "Model":
     """Train the last blocks as they are. Raises ModelError when there are fewer."""
-    from fintune.models.blocks import blocks
-
     begin(model, options)
     layers = blocks(model)
     if options.blocks > len(layers):
@@ -66,16 +71,14 @@ def freeze(model: Any, options: FreezeOptions, kind: str) -> Any:
     return model
 
 
-def _norm_behind(model: Any) -> Any:
+def _norm_behind(model: "Model") -> "nn.Module | None":
     """Return the last module of the decoder with weights, if it is a norm."""
-    children = [child for child in model.get_decoder().children() if any(True for _ in child.parameters())]
+    children = [child for child in unwrap(model).get_decoder().children() if any(True for _ in child.parameters())]
     return children[-1] if children and "Norm" in type(children[-1]).__name__ else None
 
 
-def full(model: Any, options: FullOptions, kind: str) -> Any:
+def full(model: "Model", options: FullOptions, kind: str) -> "Model":
     """Train everything but, unless asked, the embedding, and but towers that read no text."""
-    from fintune.models.blocks import towers_without_text
-
     begin(model, options)
     towers = towers_without_text(model)
     kept = () if options.embeddings else tuple(model.get_input_embeddings().parameters())
@@ -84,7 +87,7 @@ def full(model: Any, options: FullOptions, kind: str) -> Any:
     return model
 
 
-def bitfit(model: Any, options: BitFitOptions, kind: str) -> Any:
+def bitfit(model: "Model", options: BitFitOptions, kind: str) -> "Model":
     """Train the biases of the chosen layers (all of a block's with target_modules: auto). Raises ModelError without any."""
     import torch
 
@@ -102,7 +105,7 @@ def bitfit(model: Any, options: BitFitOptions, kind: str) -> Any:
     return model
 
 
-def _as_it_is(model: Any) -> Any:
+def _as_it_is(model: "PreTrainedModel") -> "PreTrainedModel":
     return model
 
 

@@ -14,19 +14,24 @@ from pydantic import Field, model_validator
 from fintune.errors import ModelError
 from fintune.methods import fintune_format
 from fintune.methods.protocol import Method, MethodOptions
+from fintune.models.blocks import input_embedding
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from peft import PromptTuningConfig
+    from torch import Tensor, nn
+    from transformers import PreTrainedTokenizerBase
+
+    from fintune.models.annotations import Model
 
 _COMMON = 5000
-"""ids of a vocabulary's beginning, where common words stand in most (Lester et al. drew from so many)"""
+"""Ids of a vocabulary's beginning, where common words stand in most (Lester et al. drew from so many)"""
 
 
 class _Before(MethodOptions):
     num_virtual_tokens: int = Field(20, ge=1, le=1000, description="Vectors that stand before every text.")
 
     def tokens_before(self) -> int:
-        """As many as there are vectors."""
+        """Count the vectors."""
         return self.num_virtual_tokens
 
 
@@ -45,8 +50,8 @@ class PromptOptions(_Before):
             raise ValueError("init: text goes with an init_text, and an init_text with it")
         return self
 
-    def resolved(self, tokenizer: Any) -> Self:
-        """init_text as token ids."""
+    def resolved(self, tokenizer: "PreTrainedTokenizerBase") -> Self:
+        """Return the settings with init_text as token ids."""
         if not isinstance(self.init_text, str) or not self.init_text:
             return self
         ids = tokenizer(self.init_text, add_special_tokens=False)["input_ids"]
@@ -64,19 +69,22 @@ class PTuningOptions(_Before):
     dropout: float = Field(0.0, ge=0, lt=1, description="In the lstm.")
 
 
-def prompt_tuning(model: Any, options: PromptOptions, kind: str) -> Any:
+def prompt_tuning(model: "Model", options: PromptOptions, kind: str) -> "Model":
     """Put vectors before every text; they alone train."""
+    from fintune.methods.prompt_modules import LearnedPrompt
+
     fintune_format.begin(model, options)
-    return _inserted(model, _vectors(_start(model, options)), options)
+    return _inserted(model, LearnedPrompt(_start(model, options)), options)
 
 
-def p_tuning(model: Any, options: PTuningOptions, kind: str) -> Any:
+def p_tuning(model: "Model", options: PTuningOptions, kind: str) -> "Model":
     """Put vectors before every text that a network makes; it alone trains, and is not needed afterwards."""
     import peft
 
-    network: Any = peft.PromptEncoder
+    from fintune.methods.prompt_modules import GeneratedPrompt
+
     fintune_format.begin(model, options)
-    count, width = options.num_virtual_tokens, model.get_input_embeddings().embedding_dim
+    count, width = options.num_virtual_tokens, input_embedding(model).embedding_dim
     config = peft.PromptEncoderConfig(
         num_virtual_tokens=count,
         token_dim=width,
@@ -86,25 +94,24 @@ def p_tuning(model: Any, options: PTuningOptions, kind: str) -> Any:
         encoder_dropout=options.dropout,
         encoder_num_layers=2,
     )
-    return _inserted(model, _made(network(config), count), options)
+    return _inserted(model, GeneratedPrompt(peft.PromptEncoder(config), count), options)
 
 
-def _inserted(model: Any, prompt: Any, options: _Before) -> Any:
+def _inserted(model: "Model", prompt: "nn.Module", options: _Before) -> "Model":
     from fintune.models.virtual_tokens import insert
 
     insert(model, prompt.to(model.device), options.num_virtual_tokens)
     return model
 
 
-def _start(model: Any, options: PromptOptions) -> "Tensor":
-    """(n, width): where the vectors begin, as the embedding gives them."""
+def _start(model: "Model", options: PromptOptions) -> "Tensor":
+    """Return where the vectors begin `(n, width)`, as the embedding gives them."""
     import torch
 
-    words, count = model.get_input_embeddings(), options.num_virtual_tokens
+    words, count = input_embedding(model), options.num_virtual_tokens
     if options.init == "random":
         spread = words(torch.arange(min(_COMMON, words.num_embeddings), device=model.device)).std()
-        start: Tensor = torch.randn(count, words.embedding_dim) * spread.cpu()
-        return start
+        return torch.randn(count, words.embedding_dim) * spread.cpu()
     if options.init == "text":
         if outside := [i for i in options.init_text if not 0 <= int(i) < words.num_embeddings]:
             raise ModelError(
@@ -115,58 +122,26 @@ def _start(model: Any, options: PromptOptions) -> "Tensor":
     else:
         chosen = torch.randint(0, min(_COMMON, words.num_embeddings), (count,))
     with torch.no_grad():
-        found: Tensor = words(chosen.to(model.device)).float().cpu()
-    return found
+        return words(chosen.to(model.device)).float().cpu()
 
 
-def _vectors(start: "Tensor") -> Any:
-    from torch import nn
-
-    class Vectors(nn.Module):
-        """Vectors that train as they are."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.vectors = nn.Parameter(start.clone())
-
-        def forward(self) -> "Tensor":
-            return self.vectors
-
-    return Vectors()
-
-
-def _made(encoder: Any, count: int) -> Any:
-    import torch
-    from torch import nn
-
-    class Made(nn.Module):
-        """Vectors that a network makes of learned ones."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.encoder = encoder
-
-        def forward(self) -> "Tensor":
-            numbers = torch.arange(count, device=self.encoder.embedding.weight.device)
-            found: Tensor = self.encoder(numbers[None])[0]
-            return found
-
-    return Made()
-
-
-def _save(model: Any, folder: Path) -> None:
-    """Our files, and PEFT's beside them: the vectors, and a config that names the method."""
+def _save(model: "Model", folder: Path) -> None:
+    """Write our files, and PEFT's beside them: the vectors, and a config that names the method."""
     import torch
     from safetensors.torch import save_file
 
+    from fintune.models.virtual_tokens import VirtualTokens
+
     fintune_format.save(model, folder)
     with torch.no_grad():
-        vectors = model.get_input_embeddings().prompt().detach().float().cpu().contiguous()
+        embedding = model.get_input_embeddings()
+        assert isinstance(embedding, VirtualTokens)
+        vectors = embedding.prompt().detach().float().cpu().contiguous()
     save_file({"prompt_embeddings": vectors}, folder / "adapter_model.safetensors", metadata={"format": "pt"})
-    _peft_config(model, *vectors.shape).save_pretrained(folder)
+    _peft_config(model, *vectors.shape).save_pretrained(str(folder))
 
 
-def _peft_config(model: Any, count: int, width: int) -> Any:
+def _peft_config(model: "Model", count: int, width: int) -> "PromptTuningConfig":
     from peft import PromptTuningConfig
 
     return PromptTuningConfig(

@@ -6,7 +6,7 @@
 
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -17,6 +17,9 @@ from fintune.models.blocks import towers_without_text
 
 if TYPE_CHECKING:
     from torch import nn
+    from transformers.pytorch_utils import Conv1D
+
+    from fintune.models.annotations import Model
 
 _BLOCK = re.compile(r"^(?P<stem>.*?)\.(?P<index>\d+)\.(?P<inner>.+)$")
 _TOP = re.compile(r"top:[1-9]\d{0,3}")
@@ -71,7 +74,7 @@ class TargetOptions(MethodOptions):
         """Blocks that are chosen by number; empty where they are not."""
         return self.layers if isinstance(self.layers, list) else []
 
-    def regex(self, model: "nn.Module") -> str | list[str]:
+    def regex(self, model: "Model") -> str | list[str]:
         """Return the chosen layers of a model, as PEFT takes them. Raises ModelError when there are none."""
         if self.top:
             return top_linear_layers(model, self.top)
@@ -95,16 +98,16 @@ def block_linear_layers(model: "nn.Module", blocks: Sequence[int] = (), *, withi
     from torch import nn
     from transformers.pytorch_utils import Conv1D
 
-    found: dict[str, set[str]] = {}
+    inner_names: dict[str, set[str]] = {}
     numbers: set[int] = set()
     towers = towers_without_text(model)
     for name, module in model.named_modules():
         if name.startswith(towers) or not name.startswith(within):
             continue
         if isinstance(module, nn.Linear | Conv1D) and (match := _BLOCK.match(name)):
-            found.setdefault(match["stem"], set()).add(match["inner"])
+            inner_names.setdefault(match["stem"], set()).add(match["inner"])
             numbers.add(int(match["index"]))
-    if not found:
+    if not inner_names:
         raise ModelError(
             "method.target_modules: the model has no linear layers in numbered blocks",
             hint="Name the layers to adapt in method.target_modules.",
@@ -114,13 +117,13 @@ def block_linear_layers(model: "nn.Module", blocks: Sequence[int] = (), *, withi
     index = rf"(?:{'|'.join(map(str, sorted(set(blocks))))})" if blocks else r"\d+"
     parts = [
         rf"{re.escape(stem)}\.{index}\.(?:{'|'.join(map(re.escape, sorted(inner)))})"
-        for stem, inner in sorted(found.items())
+        for stem, inner in sorted(inner_names.items())
     ]
     return "|".join(parts)
 
 
-def top_linear_layers(model: "nn.Module", count: int) -> str:
-    """Return the same of the last `count` blocks of the decoder alone."""
+def top_linear_layers(model: "Model", count: int) -> str:
+    """Return a regex for the linear layers of the last `count` blocks of the decoder alone."""
     layers = decoder_blocks(model)
     if count > len(layers):
         raise ModelError(f"method.layers: top:{count}, and the model has {len(layers)} blocks", hint="Use layers: all.")
@@ -128,7 +131,7 @@ def top_linear_layers(model: "nn.Module", count: int) -> str:
     return block_linear_layers(model, range(len(layers) - count, len(layers)), within=f"{name}.")
 
 
-def chosen_layers(model: "nn.Module", options: TargetOptions) -> "dict[str, Any]":
+def chosen_layers(model: "Model", options: TargetOptions) -> "dict[str, nn.Linear | Conv1D]":
     """Return the layers that the settings choose, by name, for methods that change them themselves. Raises ModelError for none."""
     from torch import nn
     from transformers.pytorch_utils import Conv1D

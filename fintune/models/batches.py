@@ -20,7 +20,7 @@ Side = Literal["left", "right"]
 
 
 IGNORE = -100
-"""label of positions that bear no loss (the field's constant)"""
+"""Label of positions that bear no loss (the field's constant)"""
 
 
 def pad(rows: Sequence[Sequence[int]], value: int, side: Side) -> "tuple[torch.Tensor, torch.Tensor]":
@@ -88,7 +88,7 @@ def collator(loaded: "LoadedModel") -> "Callable[[Sequence[Encoded]], dict[str, 
 
 
 def read(example: Encoded, kind: str) -> list[int]:
-    """Return the token ids the lower part of a model reads: of an encoder-decoder the prompt, else what stands before it too."""
+    """Return the token ids the lower part of a model reads: of an encoder-decoder the prompt, else the answer too."""
     return example.input_ids + example.labels[:-1] if kind == "causal" else example.input_ids
 
 
@@ -100,7 +100,7 @@ def weights(batch: Sequence[Encoded]) -> "torch.Tensor":
 
 
 def micro_batches(batch: "Mapping[str, torch.Tensor]", tokens: int) -> "list[dict[str, torch.Tensor]]":
-    """Return a batch in parts of equal size with at most `tokens` padded input tokens each (one row at least)."""
+    """Split a batch into parts of equal size with at most `tokens` padded input tokens each (one row at least)."""
     rows, length = batch["input_ids"].shape
     parts = math.ceil(rows / max(1, tokens // length))
     size = math.ceil(rows / parts)

@@ -7,7 +7,6 @@
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from fintune.errors import ModelError, RunError
 from fintune.models.folder import read_json
@@ -24,8 +23,8 @@ class Converted:
     bytes: int
     sha256: str | None
 
-    def record(self) -> dict[str, Any]:
-        """For programs."""
+    def record(self) -> dict[str, object]:
+        """Return the record for programs."""
         return asdict(self)
 
 
@@ -45,7 +44,9 @@ def convert(source: str | Path, *, output: str | Path) -> Converted:
             str(place), device="cpu", dtype=held
         )  # what does not load again must not be said to be made
         size = sum(file.stat().st_size for file in place.rglob("*"))
-    return Converted(str(folder), layout, loaded.parameters()[1], size, loaded.sha256)
+    return Converted(
+        folder=str(folder), layout=layout, parameters=loaded.parameters()[1], bytes=size, sha256=loaded.sha256
+    )
 
 
 def _layout(path: Path) -> tuple[str, Callable[[Path, Path], None]]:

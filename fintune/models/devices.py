@@ -9,12 +9,12 @@ if TYPE_CHECKING:
 
 
 def find_device(name: str) -> "torch.device":
-    """Return the device of that name, tried out. Raises ModelError when it cannot be used."""
+    """Find the device of that name and try it out. Raises ModelError when it cannot be used."""
     import torch
 
     if name == "auto":
-        found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
-        return found or torch.device("cpu")
+        accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+        return accelerator or torch.device("cpu")
     try:
         device = torch.device(name)
         torch.zeros(1, device=device).cpu()
@@ -26,7 +26,7 @@ def find_device(name: str) -> "torch.device":
 
 
 def find_dtype(name: str, device: "torch.device") -> "torch.dtype":
-    """Return the precision weights are held in on a device."""
+    """Find the precision in which weights are held on a device."""
     import torch
 
     if name == "auto":

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from hashlib import sha256 as new_sha256
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 from fintune.runtime.cache import cache_folder
 from fintune.runtime.files import sha256, write_atomically
@@ -19,14 +19,25 @@ from fintune.runtime.untrusted import parse_object, read_text
 
 _READ = (".safetensors", ".json", ".model", ".jinja", ".tiktoken", ".spm", ".codes")
 _READ_NAMES = ("merges.txt", "vocab.txt", "dict.txt")
-"""files of a model's folder that transformers may read"""
+"""Files of a model's folder that transformers may read"""
 _CACHE = "digests.json"
 _SMALL = 2**20
-"""bytes: a smaller file is read each time"""
+"""Bytes: a smaller file is read each time"""
 _SETTLED = 2 * 10**9
-"""nanoseconds: a file changed more recently may change again within one tick of the clock that dates it"""
+"""Nanoseconds: a file changed more recently may change again within one tick of the clock that dates it"""
 _MOST = 2000
 _full: ContextVar[bool] = ContextVar("full", default=False)
+_block: "ContextVar[dict[_State, str] | None]" = ContextVar("block", default=None)
+"""Digests that were computed since the outermost `read_once` began, by what the file was then."""
+
+
+class _State(NamedTuple):
+    """What says that a file is the one that was read, wherever it has been moved."""
+
+    size: int
+    modified: int
+    changed: int
+    inode: int
 
 
 def folder_sha256(folder: Path) -> str:
@@ -48,43 +59,60 @@ def joined(files: Mapping[str, str]) -> str:
 
 @contextmanager
 def in_full() -> Iterator[None]:
-    """Inside the block every byte is read, whatever is remembered."""
+    """Inside the block every file is read to its end, whatever an earlier command remembers of it."""
     token = _full.set(True)
     try:
-        yield
+        with read_once():
+            yield
     finally:
         _full.reset(token)
 
 
+@contextmanager
+def read_once() -> Iterator[None]:
+    """Inside the block, or a function it decorates, no file is read twice while it stays as it is, a new one neither."""
+    token = _block.set({} if (computed := _block.get()) is None else computed)
+    try:
+        yield
+    finally:
+        _block.reset(token)
+
+
 def file_sha256(file: Path) -> str:
     """Return the digest of a file's bytes: a large one is read again when its size, times or place have changed."""
-    place, before = file.resolve(), _facts(file)
-    if before[0] < _SMALL:
+    place, state = file.resolve(), _state(file)
+    if state.size < _SMALL:
         return sha256(place)
-    known = _known().get(str(place))
-    if not _full.get() and known is not None and known[1:] == before:
-        return str(known[0])
+    computed = _block.get()
+    if computed is not None and state in computed:
+        return computed[state]
+    remembered = None if _full.get() else _remembered().get(str(place))
+    if remembered is not None and remembered[1:] == [*state]:
+        return str(remembered[0])
     digest = sha256(place)
-    if _facts(file) == before and time.time_ns() - max(before[1:3]) > _SETTLED:
-        _remember(str(place), [digest, *before])
+    if _state(file) == state:
+        if computed is not None:
+            computed[state] = digest
+        if time.time_ns() - max(state.modified, state.changed) > _SETTLED:
+            _remember(str(place), [digest, *state])
     return digest
 
 
-def _facts(file: Path) -> list[int]:
+def _state(file: Path) -> _State:
     """Size, when the content and when anything was changed, and which file it is."""
-    found = file.stat()
-    return [found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino]
+    status = file.stat()
+    return _State(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
 
 
-def _known() -> dict[str, list[Any]]:
+def _remembered() -> dict[str, list[object]]:
     with suppress(OSError, ValueError):
-        found = parse_object(read_text(cache_folder() / _CACHE))
-        return {place: entry for place, entry in found.items() if isinstance(entry, list) and len(entry) == 5}
+        digests = parse_object(read_text(cache_folder() / _CACHE))
+        return {place: entry for place, entry in digests.items() if isinstance(entry, list) and len(entry) == 5}
     return {}
 
 
-def _remember(place: str, entry: list[Any]) -> None:
-    others = [one for one in _known().items() if one[0] != place]
+def _remember(place: str, entry: list[object]) -> None:
+    others = [(path, digest) for path, digest in _remembered().items() if path != place]
     with suppress(OSError):  # not to be remembered is no reason to fail
         kept = dict([*others[-_MOST:], (place, entry)])
         write_atomically(cache_folder() / _CACHE, json.dumps(kept, ensure_ascii=True))

@@ -15,9 +15,9 @@ from pathlib import Path
 from filelock import FileLock
 
 from fintune.errors import BrokenEnvironment
+from fintune.models.digests import file_sha256
 from fintune.models.encoder_decoder import convert_encoder_decoder
 from fintune.runtime.cache import cache_folder, writable_cache
-from fintune.runtime.files import sha256
 from fintune.runtime.install import with_extra
 from fintune.runtime.progress import tell
 
@@ -32,12 +32,12 @@ class Embedded:
     """A model that `model.base` calls by one word."""
 
     name: str
-    """of its folder in the cache"""
+    """Name of its folder in the cache."""
     what: str
     bytes: int
-    """about, once it is there"""
+    """Size on disk, about."""
     convert: Callable[[Path], None]
-    """writes it to a folder that is not there yet"""
+    """Writes it to a folder that is not there yet."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class EmbeddedState:
     installed: bool
     folder: Path
     bytes: int
-    """0 when not yet converted"""
+    """Size on disk; 0 when not yet converted."""
 
 
 def state(reference: str) -> EmbeddedState:
@@ -96,7 +96,7 @@ def _convert(folder: Path, model: Embedded) -> None:
         target = Path(staging) / model.name
         model.convert(target)
         manifest = {
-            file.name: {"bytes": file.stat().st_size, "sha256": sha256(file)} for file in sorted(target.iterdir())
+            file.name: {"bytes": file.stat().st_size, "sha256": file_sha256(file)} for file in sorted(target.iterdir())
         }
         (target / _MANIFEST).write_text(json.dumps(manifest, indent=1))
         if folder.exists():
@@ -127,8 +127,6 @@ def _not_installed() -> BrokenEnvironment:
 
 def _is_whole(folder: Path) -> bool:
     """Whether every file of the manifest is there with its checksum."""
-    from fintune.models.digests import file_sha256
-
     try:
         manifest = json.loads((folder / _MANIFEST).read_text())
         return all(file_sha256(folder / name) == entry["sha256"] for name, entry in manifest.items())
@@ -142,10 +140,13 @@ def _size(folder: Path) -> int:
 
 
 BASE = "embedded"
-"""of which the others are made"""
+"""Reference of the model that the others are made of."""
 EMBEDDED = {
-    BASE: Embedded("gemma-3-270m", "Gemma 3 270M, causal", 1_106_000_000, _from_package),
+    BASE: Embedded(name="gemma-3-270m", what="Gemma 3 270M, causal", bytes=1_106_000_000, convert=_from_package),
     "embedded-seq2seq": Embedded(
-        "gemma-3-270m-seq2seq", "Gemma 3 270M twice, encoder-decoder", 1_507_000_000, _from_base
+        name="gemma-3-270m-seq2seq",
+        what="Gemma 3 270M twice, encoder-decoder",
+        bytes=1_507_000_000,
+        convert=_from_base,
     ),
 }

@@ -1,15 +1,19 @@
 """A tokenizer beside its model's embedding: a token that has no row there cannot be read.
 
+from typing import TYPE_CHECKING
 >>> fit_rows("models/llama", tokenizer, rows=32000)
 """
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from fintune.errors import ModelError
 from fintune.models.letters import Letters
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
-def fit_rows(reference: str, tokenizer: Any, rows: int | None) -> None:
+
+def fit_rows(reference: str, tokenizer: "PreTrainedTokenizerBase", rows: int | None) -> None:
     """Have padding done with the end token where there is none, or none with a row. Raises ModelError for other tokens without rows.
 
     Control tokens that nothing reaches (those of images in a model of texts) may lack theirs.

@@ -16,6 +16,7 @@ from fintune.runtime.progress import tell
 
 if TYPE_CHECKING:
     import torch
+    from transformers import PreTrainedConfig, PreTrainedModel, T5Gemma2Config
 
 _PARTS = ("model.encoder.text_model", "model.decoder")
 _RENAMED = {
@@ -25,7 +26,7 @@ _RENAMED = {
 _EMBEDDING, _HEAD = "model.embed_tokens.weight", "lm_head.out_proj.weight"
 _NOT_TEXT = ("model.encoder.vision_tower.", "model.encoder.multi_modal_projector.")
 _NO_TOKEN = -1
-"""as the end of an image: Gemma 3's 256000 would be read as a vector of its own, without the embedding's scale"""
+"""Id of the end of an image: Gemma 3's 256000 would be read as a vector of its own, without the embedding's scale"""
 _VISION = {
     "model_type": "siglip_vision_model", "hidden_size": 4, "intermediate_size": 4, "num_hidden_layers": 1,
     "num_attention_heads": 1, "image_size": 4, "patch_size": 4,
@@ -46,7 +47,7 @@ def convert_encoder_decoder(source: Path, target: Path) -> None:
     AutoTokenizer.from_pretrained(source, local_files_only=True).save_pretrained(target)
 
 
-def encoder_decoder(config: Any, weights: "Mapping[str, torch.Tensor]") -> Any:
+def encoder_decoder(config: "PreTrainedConfig", weights: "Mapping[str, torch.Tensor]") -> "PreTrainedModel":
     """Return a T5Gemma2ForConditionalGeneration of a Gemma 3 text config and its tensors; the same bytes each time."""
     import torch
     from transformers import T5Gemma2ForConditionalGeneration
@@ -60,7 +61,7 @@ def encoder_decoder(config: Any, weights: "Mapping[str, torch.Tensor]") -> Any:
     return model
 
 
-def t5gemma2_config(source: Any) -> Any:
+def t5gemma2_config(source: "PreTrainedConfig") -> "T5Gemma2Config":
     """Return the config under which copied Gemma 3 blocks compute what they did: every setting of a block is the source's."""
     from transformers import T5Gemma2Config, T5Gemma2TextConfig
 
@@ -87,15 +88,15 @@ def target_names(source: str) -> list[str]:
 
 def _need_fitting(weights: "Mapping[str, torch.Tensor]", own: set[str]) -> None:
     """Refuse a source with tensors that have no place, or without one that a text part would then draw at random."""
-    mapped = {source: target_names(source) for source in weights}
-    unknown = sorted(source for source, names in mapped.items() if not own.issuperset(names))
-    given = {name for names in mapped.values() for name in names}
+    targets = {source: target_names(source) for source in weights}
+    unknown = sorted(source for source, places in targets.items() if not own.issuperset(places))
+    copied = {name for places in targets.values() for name in places}
     zero = {f"{part}.embed_tokens.eoi_embedding" for part in _PARTS}
-    lacking = sorted(name for name in own - given - zero if not name.startswith(_NOT_TEXT))
-    for what, found in (("has no place in T5Gemma 2", unknown), ("gets no weights", lacking)):
-        if found:
+    lacking = sorted(name for name in own - copied - zero if not name.startswith(_NOT_TEXT))
+    for what, names in (("has no place in T5Gemma 2", unknown), ("gets no weights", lacking)):
+        if names:
             raise ModelError(
-                f"cannot make an encoder-decoder: {found[0]} {what}"
-                + (f", nor {len(found) - 1} more" if len(found) > 1 else ""),
+                f"cannot make an encoder-decoder: {names[0]} {what}"
+                + (f", nor {len(names) - 1} more" if len(names) > 1 else ""),
                 hint="Only a text-only Gemma 3 with tied embeddings can be made into one.",
             )

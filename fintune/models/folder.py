@@ -4,17 +4,17 @@ import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from fintune.errors import BrokenEnvironment, FintuneError, ModelError, first_line, is_out_of_memory
+from fintune.models.annotations import JsonObject
 from fintune.runtime.install import not_installed
 from fintune.runtime.untrusted import LARGEST_LIST, parse_object, read_text
 
 _TEXTS = (".json", ".model", ".txt", ".jinja")
-"""files that the loading libraries read whole"""
+"""Endings of files that the loading libraries read whole"""
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> JsonObject:
     """Return a JSON object that came with a model or an adapter. Raises ModelError."""
     try:
         return parse_object(read_text(path))
@@ -45,13 +45,13 @@ def loading_errors(what: str, *, local: bool = True) -> Iterator[None]:
             ) from error
         if isinstance(error, OSError) and error.errno is not None:
             raise
-        told = " ".join(str(error).split())[:300] or type(error).__name__
+        message = " ".join(str(error).split())[:300] or type(error).__name__
         hint = (
             "A file of it is missing or damaged: copy it again."
             if local
             else "Offline? Name a folder saved with save_pretrained, or embedded."
         )
-        raise ModelError(f"{what}: cannot be loaded: {told}", hint=hint) from error
+        raise ModelError(f"{what}: cannot be loaded: {message}", hint=hint) from error
 
 
 def need_readable(file: Path) -> None:

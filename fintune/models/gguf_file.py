@@ -20,6 +20,7 @@ from fintune.runtime.turns import loading
 if TYPE_CHECKING:
     from gguf import GGUFReader
     from numpy.typing import NDArray
+    from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 _DECODER = {
     "max_position_embeddings": "context_length",
@@ -31,7 +32,7 @@ _DECODER = {
     "head_dim": "attention.key_length",
     "rms_norm_eps": "attention.layer_norm_rms_epsilon",
 }
-SETTINGS: Mapping[str, Mapping[str, str]] = {
+METADATA_KEYS: Mapping[str, Mapping[str, str]] = {
     "llama": _DECODER,
     "qwen2": _DECODER,
     "qwen3": _DECODER,
@@ -48,16 +49,16 @@ SETTINGS: Mapping[str, Mapping[str, str]] = {
         "decoder_start_token_id": "decoder_start_token_id",
     },
 }
-"""by general.architecture: transformers' settings and llama.cpp's keys"""
+"""Settings of transformers and the keys llama.cpp has for them, by general.architecture."""
 FACTORS = "rope_freqs.weight"
-"""by what each frequency of the positions is divided"""
+"""Tensor of what each frequency of the positions is divided by."""
 WHOLE_WORDS = ("llama3", "llama-v3", "llama-bpe", "tekken")
-"""tokenizer.ggml.pre behind which llama.cpp looks a whole word up before it merges pieces"""
+"""Values of tokenizer.ggml.pre behind which llama.cpp looks a whole word up before it merges pieces"""
 
 
 @loading()
-def read_gguf(file: Path) -> tuple[Any, Any]:
-    """Model in float32, and tokenizer, from the file alone. Raises ModelError for positions that cannot be told from it."""
+def read_gguf(file: Path) -> "tuple[PreTrainedModel, PreTrainedTokenizerBase]":
+    """Read a model in float32, and its tokenizer, from the file alone. Raises ModelError for positions that cannot be told from it."""
     import torch
     from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
 
@@ -66,7 +67,7 @@ def read_gguf(file: Path) -> tuple[Any, Any]:
     need_whole(file)
     with parsed_once() as parse:
         tell("model", "reading .gguf, step 1 of 2: tokenizer")
-        tokenizer: Any = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
+        tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
         reader = parse(file)
         config = config_of(reader, file)
         if config.is_encoder_decoder:
@@ -76,7 +77,9 @@ def read_gguf(file: Path) -> tuple[Any, Any]:
         tell("model", "reading .gguf, step 2 of 2: weights")
         auto: Any = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
         with _without_bar():
-            model = auto.from_pretrained(file.parent, gguf_file=file.name, config=config, dtype=torch.float32)
+            model: PreTrainedModel = auto.from_pretrained(
+                file.parent, gguf_file=file.name, config=config, dtype=torch.float32
+            )
     for mark in ("hf_quantizer", "quantization_method", "is_quantized"):  # save_pretrained refuses what bears them
         delattr(model, mark)
     del model.config.quantization_config
@@ -86,11 +89,13 @@ def read_gguf(file: Path) -> tuple[Any, Any]:
 
 @contextmanager
 def parsed_once() -> "Iterator[Callable[[str | Path], GGUFReader]]":
-    """What parses a file, transformers' reader too: it goes through all tokens in Python for config, tokenizer and weights each."""
+    """Parse a file at most once inside the block: transformers' reader goes through all tokens for config, tokenizer and weights."""
+    from fintune.models.gguf_reader import ArrayReader
+
     package: Any = import_module("gguf")
     with loading():  # the reader of transformers is exchanged for a while, for all threads
         parse = package.GGUFReader
-        package.GGUFReader = once = _remembering(parse)
+        package.GGUFReader = once = _remembering(ArrayReader)
         try:
             yield once
         finally:
@@ -98,24 +103,13 @@ def parsed_once() -> "Iterator[Callable[[str | Path], GGUFReader]]":
 
 
 def _remembering(reader: "type[GGUFReader]") -> "Callable[[str | Path], GGUFReader]":
-    class Plain(reader):  # type: ignore[misc, valid-type]
-        """It cuts an element out of `data` at a time, which of a memmap takes three times as long as of an array."""
-
-        @property
-        def data(self) -> "NDArray[np.uint8]":
-            return self._bytes
-
-        @data.setter
-        def data(self, mapped: "NDArray[np.uint8]") -> None:
-            self._bytes = np.asarray(mapped)
-
-    kept = cache(Plain)
+    kept = cache(reader)
     return lambda path: kept(os.path.realpath(path))
 
 
 @contextmanager
 def _without_bar() -> Iterator[None]:
-    """The reader draws one on every stream, whatever transformers' switch for them says."""
+    """Keep the reader from drawing a bar: it does on every stream, whatever transformers' switch for them says."""
     module: Any = import_module("transformers.modeling_gguf_pytorch_utils")
     drawn = module.tqdm
     module.tqdm = partial(drawn, disable=True)
@@ -125,15 +119,15 @@ def _without_bar() -> Iterator[None]:
         module.tqdm = drawn
 
 
-def config_of(reader: "GGUFReader", file: Path) -> Any:
-    """transformers' config of what the file says. Raises ModelError."""
+def config_of(reader: "GGUFReader", file: Path) -> "PreTrainedConfig":
+    """Return what the file says as a config of transformers. Raises ModelError."""
     from transformers import AutoConfig
 
-    config: Any = AutoConfig.from_pretrained(file.parent, gguf_file=file.name)
-    said = {key: field.contents() for key, field in reader.fields.items() if not key.startswith("tokenizer.")}
-    architecture = said["general.architecture"]
-    keys = {name: f"{architecture}.{key}" for name, key in SETTINGS.get(architecture, {}).items()}
-    known = {name: said[key] for name, key in keys.items() if key in said}
+    config: PreTrainedConfig = AutoConfig.from_pretrained(file.parent, gguf_file=file.name)
+    metadata = {key: field.contents() for key, field in reader.fields.items() if not key.startswith("tokenizer.")}
+    architecture = metadata["general.architecture"]
+    keys = {name: f"{architecture}.{key}" for name, key in METADATA_KEYS.get(architecture, {}).items()}
+    known = {name: metadata[key] for name, key in keys.items() if key in metadata}
     need_blocks(file, known, len(reader.tensors))
     if architecture == "t5":
         known |= {"feed_forward_proj": "gated-gelu", "is_gated_act": True, "dense_act_fn": "gelu_new"}
@@ -145,12 +139,12 @@ def config_of(reader: "GGUFReader", file: Path) -> Any:
         known |= {"query_pre_attn_scalar": gemma3_scale(known)} if architecture == "gemma3" else {}
     for name, value in known.items():
         setattr(config, name, value)
-    _set_positions(config, said, reader, file)
+    _set_positions(config, metadata, reader, file)
     return config
 
 
-def factors(rope: Mapping[str, Any], head: int) -> "NDArray[np.float32]":
-    """By what each pair's frequency is divided (LLaMA 3.1; github meta-llama/llama-models, apply_scaling); (head / 2,)."""
+def factors(rope: Mapping[str, float], head: int) -> "NDArray[np.float32]":
+    """Return what each pair's frequency is divided by (LLaMA 3.1; github meta-llama/llama-models, apply_scaling); (head / 2,)."""
     waves = 2 * np.pi * rope["rope_theta"] ** (np.arange(0, head, 2) / head)
     low, high, old = rope["low_freq_factor"], rope["high_freq_factor"], rope["original_max_position_embeddings"]
     smooth = np.clip((old / waves - low) / (high - low), 0, 1)
@@ -170,29 +164,31 @@ def _settings_of(held: "NDArray[np.float32]", theta: float) -> dict[str, float]:
 
 
 def gemma3_scale(known: Mapping[str, int]) -> int:
-    """By the root of what llama.cpp divides Gemma 3's scores: a head's width, but in 27B, known by its blocks, width / heads."""
+    """Return what llama.cpp takes the root of to divide Gemma 3's scores by: a head's width; in 27B, known by its blocks, width / heads."""
     return (
         known["hidden_size"] // known["num_attention_heads"] if known["num_hidden_layers"] == 62 else known["head_dim"]
     )
 
 
-def rope_of(config: Any) -> Any:
-    """Return settings of the positions; where windows have others, those of full attention."""
-    return config.rope_parameters.get("full_attention", config.rope_parameters)
+def rope_of(config: "PreTrainedConfig") -> dict[str, Any]:
+    """Return the settings of the positions; where windows have others, those of full attention."""
+    parameters: dict[str, Any] = config.rope_parameters
+    full: dict[str, Any] = parameters.get("full_attention", parameters)
+    return full
 
 
-def _set_positions(config: Any, said: Mapping[str, Any], reader: "GGUFReader", file: Path) -> None:
-    """What transformers' reader drops without a word: how positions are stretched, what angles windows have."""
-    prefix = f"{said['general.architecture']}.rope"
-    if window := said.get(f"{prefix}.freq_base_swa"):
+def _set_positions(config: "PreTrainedConfig", metadata: Mapping[str, Any], reader: "GGUFReader", file: Path) -> None:
+    """Put in what transformers' reader drops without a word: how positions are stretched, what angles windows have."""
+    prefix = f"{metadata['general.architecture']}.rope"
+    if window := metadata.get(f"{prefix}.freq_base_swa"):
         config.rope_parameters["sliding_attention"]["rope_theta"] = window
-    scaling = said.get(f"{prefix}.scaling.type", "none")
+    scaling = metadata.get(f"{prefix}.scaling.type", "none")
     held = next((tensor.data for tensor in reader.tensors if tensor.name == FACTORS), None)
     if (scaling == "none" and held is None) or getattr(config, "rope_parameters", None) is None:
         return
     rope = rope_of(config)
     if scaling == "linear":
-        rope |= {"rope_type": "linear", "factor": said[f"{prefix}.scaling.factor"]}
+        rope |= {"rope_type": "linear", "factor": metadata[f"{prefix}.scaling.factor"]}
         return
     if held is not None and scaling == "none":
         known = _settings_of(held, rope["rope_theta"])
@@ -205,16 +201,18 @@ def _set_positions(config: Any, said: Mapping[str, Any], reader: "GGUFReader", f
     )
 
 
-def _normalize(tokenizer: Any, reader: "GGUFReader") -> None:
-    """What a text is turned into before unigrams are looked up; transformers' reader takes every file for T5's first."""
+def _normalize(tokenizer: "PreTrainedTokenizerBase", reader: "GGUFReader") -> None:
+    """Put in what a text is turned into before unigrams are looked up; transformers' reader takes every file for T5's first."""
     from tokenizers import normalizers, pre_tokenizers
 
-    said = {key.rpartition(".")[2]: field for key, field in reader.fields.items() if key.startswith("tokenizer.ggml.")}
+    fields = {
+        key.rpartition(".")[2]: field for key, field in reader.fields.items() if key.startswith("tokenizer.ggml.")
+    }
     backend = tokenizer.backend_tokenizer
-    if "precompiled_charsmap" in said:
-        backend.normalizer = normalizers.Precompiled(bytes(said["precompiled_charsmap"].contents()))
+    if "precompiled_charsmap" in fields:
+        backend.normalizer = normalizers.Precompiled(bytes(fields["precompiled_charsmap"].contents()))
     flags = {
-        name: name not in said or said[name].contents() for name in ("add_space_prefix", "remove_extra_whitespaces")
+        name: name not in fields or fields[name].contents() for name in ("add_space_prefix", "remove_extra_whitespaces")
     }
     marked = pre_tokenizers.Metaspace("▁", prepend_scheme="always" if flags["add_space_prefix"] else "never")
     words = [pre_tokenizers.WhitespaceSplit()] if flags["remove_extra_whitespaces"] else []

@@ -9,17 +9,16 @@ import struct
 from collections.abc import Mapping
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
-from typing import Any
 
 from fintune.errors import ModelError
 from fintune.runtime.untrusted import open_plain
 
 _SIZES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
-"""bytes of a number by its type"""
+"""Bytes of a number by its type."""
 _WORD, _LIST = 8, 9
-"""types of the two other kinds of value"""
+"""Types of the two other kinds of value."""
 _MOST_VALUES = 4_000_000
-"""of lists; tokenizers of 262,144 pieces have some 1,300,000, and libraries go through them one by one"""
+"""Values of all lists together; tokenizers of 262,144 pieces have some 1,300,000, and libraries go through them one by one"""
 _MOST_DIMENSIONS = 8
 _ALIGNMENT = 32
 _BLOCKS = ("num_hidden_layers", "num_layers", "num_decoder_layers", "n_layer", "encoder_layers", "decoder_layers")
@@ -32,11 +31,11 @@ def need_whole(file: Path) -> None:
             with mmap(opened.fileno(), 0, access=ACCESS_READ) as content:
                 _Header(content).check()
         except (ValueError, struct.error, UnicodeDecodeError) as error:
-            told = "ends in its header" if isinstance(error, struct.error) else str(error)
-            raise ModelError(f"{file}: damaged: {told}", hint="Copy it again.") from None
+            message = "ends in its header" if isinstance(error, struct.error) else str(error)
+            raise ModelError(f"{file}: damaged: {message}", hint="Copy it again.") from None
 
 
-def need_blocks(file: Path, settings: Mapping[str, Any], tensors: int) -> None:
+def need_blocks(file: Path, settings: Mapping[str, object], tensors: int) -> None:
     """Raise ModelError where settings name more blocks than there are tensors: all of them would be made first."""
     parts = [settings, *(part for part in settings.values() if isinstance(part, Mapping))]
     counts = [part.get(name) for part in parts for name in _BLOCKS]
@@ -75,7 +74,7 @@ class _Header:
         return number
 
     def _count(self, least: int) -> int:
-        """Return a number of things of at least so many bytes each."""
+        """Read a count of things of at least so many bytes each."""
         count = self._number("Q")
         if count * least > len(self._content) - self._at:
             raise ValueError(f"{count:,} things of {least} bytes or more, in {len(self._content):,} bytes")
@@ -120,7 +119,7 @@ class _Header:
         self._at += size
 
     def _tensor(self) -> int:
-        """Where its data end, counted from where all data begin."""
+        """Return the end of a tensor's data, counted from where all data begin."""
         from gguf import GGML_QUANT_SIZES
 
         self._word()

@@ -11,21 +11,25 @@ import json
 import secrets
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tokenizers import AddedToken, Tokenizer
+    from transformers import PreTrainedTokenizerBase
 
 Read = tuple[list[int], list[tuple[int, int]]]
-"""ids, and the characters `[start, end)` each stands for"""
+"""Ids, and the characters `[start, end)` each stands for"""
 
 
 class Letters:
     """A tokenizer that reads every text as letters."""
 
-    def __init__(self, tokenizer: Any) -> None:
+    def __init__(self, tokenizer: "PreTrainedTokenizerBase") -> None:
         self._tokenizer = tokenizer
-        self._variants: dict[tuple[bool, bool], Any] = {}
+        self._variants: dict[tuple[bool, bool], Tokenizer] = {}
 
     def read(self, text: str, *, inner: bool = False) -> Read:
-        """Ids of a text, nothing around them; `inner`: it goes on behind a control token, and is no beginning."""
+        """Return the ids of a text, nothing around them; `inner`: it goes on behind a control token, and is no beginning."""
         apart = inner and self._marks_beginnings
         ids, spans = self._varied(text, inner=True, spelled=False) if apart else self._plain(text)
         unknown = self._tokenizer.unk_token
@@ -34,7 +38,7 @@ class Letters:
         return self._varied(text, inner=apart, spelled=True)
 
     @cached_property
-    def added(self) -> dict[int, Any]:
+    def added(self) -> "dict[int, AddedToken]":
         """Tokens beside the model's pieces, by id."""
         return dict(self._tokenizer.added_tokens_decoder)
 
@@ -48,8 +52,8 @@ class Letters:
     @cached_property
     def frame(self) -> tuple[list[int], list[int]]:
         """Ids the tokenizer puts before and behind every text."""
-        found = self._tokenizer("a", return_special_tokens_mask=True)
-        ids, mask = list(found["input_ids"]), [*found["special_tokens_mask"], 0]
+        encoding = self._tokenizer("a", return_special_tokens_mask=True)
+        ids, mask = list(encoding["input_ids"]), [*encoding["special_tokens_mask"], 0]
         start = mask.index(0)
         return ids[:start], ids[start + mask[:-1].count(0) :]
 
@@ -69,18 +73,20 @@ class Letters:
         return {token.content: i for i, token in self.added.items()}
 
     def _plain(self, text: str) -> Read:
-        found = self._tokenizer(text, add_special_tokens=False, split_special_tokens=True, return_offsets_mapping=True)
-        return list(found["input_ids"]), list(found["offset_mapping"])
+        encoding = self._tokenizer(
+            text, add_special_tokens=False, split_special_tokens=True, return_offsets_mapping=True
+        )
+        return list(encoding["input_ids"]), list(encoding["offset_mapping"])
 
     def _varied(self, text: str, *, inner: bool, spelled: bool) -> Read:
         """As a tokenizer reads it that was changed for this, which may have numbered its added tokens anew."""
         if (key := (inner, spelled)) not in self._variants:
             self._variants[key] = self._variant(inner=inner, spelled=spelled)
-        found, added = self._variants[key].encode(text, add_special_tokens=False), self._ids_of_added
-        ids = [added.get(token, i) for token, i in zip(found.tokens, found.ids, strict=True)]
-        return ids, list(found.offsets)
+        encoding, added = self._variants[key].encode(text, add_special_tokens=False), self._ids_of_added
+        ids = [added.get(token, i) for token, i in zip(encoding.tokens, encoding.ids, strict=True)]
+        return ids, list(encoding.offsets)
 
-    def _variant(self, *, inner: bool, spelled: bool) -> Any:
+    def _variant(self, *, inner: bool, spelled: bool) -> "Tokenizer":
         from tokenizers import Tokenizer
 
         rules = json.loads(self._tokenizer.backend_tokenizer.to_str())

@@ -12,10 +12,10 @@ def models_at_hand() -> list[dict[str, str]]:
     ]
 
 
-def _embedded(reference: str, model: Embedded, found: EmbeddedState) -> dict[str, str]:
-    obtainable = "installed, converted at first use" if found.installed else "not installed"
-    ready = "converted" if found.bytes else obtainable
-    return _row(reference, model.what, found.bytes or model.bytes, LICENSE, ready)
+def _embedded(reference: str, model: Embedded, status: EmbeddedState) -> dict[str, str]:
+    obtainable = "installed, converted at first use" if status.installed else "not installed"
+    ready = "converted" if status.bytes else obtainable
+    return _row(reference, model.what, status.bytes or model.bytes, LICENSE, ready)
 
 
 def _cached() -> list[tuple[str, int]]:

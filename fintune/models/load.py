@@ -7,14 +7,14 @@ A reference is `embedded`, `embedded-seq2seq`, a folder, a `.gguf` file, or a hu
 'causal'
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fintune.errors import ModelError
 from fintune.models.devices import find_device, find_dtype
-from fintune.models.digests import files_sha256, joined
+from fintune.models.digests import files_sha256, joined, read_once
 from fintune.models.embedding_rows import fit_rows
 from fintune.models.families import OVERFLOW_IN_HALF
 from fintune.models.folder import loading_errors, need_readable
@@ -26,6 +26,7 @@ from fintune.runtime.turns import loading
 
 if TYPE_CHECKING:
     import torch
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
 @dataclass(frozen=True)
@@ -33,13 +34,14 @@ class LoadedModel:
     """Weights and tokenizer, in evaluation mode on `device`."""
 
     model: Any
-    tokenizer: Any
+    """The family's model of transformers, or PEFT's wrapper around it: each has attributes of its own."""
+    tokenizer: "PreTrainedTokenizerBase"
     kind: Kind
     reference: str
     sha256: str | None = None
-    """of the files of weights, settings and tokenizer; of a hub model, its commit"""
+    """Digest of the files of weights, settings and tokenizer; of a hub model, its commit"""
     files: Mapping[str, str] = field(default_factory=dict)
-    """digest of each of these files; none of a hub model"""
+    """Digest of each of these files; none of a hub model"""
 
     @property
     def device(self) -> "torch.device":
@@ -48,12 +50,13 @@ class LoadedModel:
         return device
 
     def parameters(self) -> tuple[int, int]:
-        """Trainable and total parameter counts."""
+        """Count trainable and all parameters."""
         sizes = [(unpacked(p), p.requires_grad) for p in self.model.parameters()]
         return sum(n for n, trains in sizes if trains), sum(n for n, _ in sizes)
 
 
 @loading()
+@read_once()
 def load_model(  # noqa: PLR0913
     reference: str,
     *,
@@ -62,7 +65,7 @@ def load_model(  # noqa: PLR0913
     device: str = "auto",
     quantization: str = "none",
     double: bool = False,
-    accept: Callable[[Any, Kind], None] | None = None,
+    accept: "Callable[[PreTrainedTokenizerBase, Kind], None] | None" = None,
 ) -> LoadedModel:
     """Load a base model, in 4 or 8 bits if asked. Raises ModelError when it is missing, damaged, or only to be had as a pickle.
 
@@ -105,7 +108,9 @@ def load_model(  # noqa: PLR0913
         keep_packing(model)
     else:
         model = model.to(target)
-    return LoadedModel(model.eval(), tokenizer, kind, reference, digest, files)
+    return LoadedModel(
+        model=model.eval(), tokenizer=tokenizer, kind=kind, reference=reference, sha256=digest, files=files
+    )
 
 
 def _need_cached(reference: str, revision: str | None) -> None:
@@ -119,15 +124,15 @@ def _need_cached(reference: str, revision: str | None) -> None:
         )
 
 
-def _need_whole(reference: str, model: Any, loading: Mapping[str, Any]) -> None:
+def _need_whole(reference: str, model: "PreTrainedModel", loading: Mapping[str, Iterable[object]]) -> None:
     """Refuse weights that do not fill the model: what is missing would be drawn at random, each time anew."""
     import torch
 
     for what in ("missing_keys", "mismatched_keys", "error_msgs"):
-        if found := sorted(map(str, loading.get(what) or ())):
+        if names := sorted(map(str, loading.get(what) or ())):
             raise ModelError(
-                f"{reference}: the weights do not fit config.json: {what.removesuffix('_keys')}: {found[0]}"
-                + (f" and {len(found) - 1} more" if len(found) > 1 else ""),
+                f"{reference}: the weights do not fit config.json: {what.removesuffix('_keys')}: {names[0]}"
+                + (f" and {len(names) - 1} more" if len(names) > 1 else ""),
                 hint="Copy or download the whole model again.",
             )
     for name, tensor in model.state_dict().items():
@@ -135,14 +140,14 @@ def _need_whole(reference: str, model: Any, loading: Mapping[str, Any]) -> None:
             raise ModelError(f"{reference}: {name} holds values that are no numbers", hint="Use another copy of it.")
 
 
-def _say_whether_tied(model: Any) -> None:
+def _say_whether_tied(model: "PreTrainedModel") -> None:
     """Put right a config that claims the head for the embedding (all T5s' do): PEFT believes it and trains the wrong rows."""
     head = model.get_output_embeddings()
     if head is not None and head.weight is not model.get_input_embeddings().weight:
         model.config.tie_word_embeddings = False
 
 
-def load_tokenizer(reference: str) -> Any:
+def load_tokenizer(reference: str) -> "PreTrainedTokenizerBase | None":
     """Return the tokenizer of a model that is at hand (a folder, or converted already); None otherwise."""
     from transformers import AutoTokenizer
 
@@ -150,11 +155,14 @@ def load_tokenizer(reference: str) -> Any:
     if folder is None:
         return None
     with loading_errors(reference):
-        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
+        return tokenizer
 
 
 def weight_shapes(weights: Path) -> dict[str, tuple[int, ...]]:
-    """Shapes in a safetensors file by name. Raises ModelError when it is missing or damaged."""
+    """Read the shapes in a safetensors file by name. Raises ModelError when it is missing or damaged."""
     from safetensors import SafetensorError, safe_open
 
     if not weights.is_file():

@@ -1,6 +1,6 @@
 """The loss of answer tokens and nothing else."""
 
-from typing import Any
+from typing import Protocol
 
 import torch
 
@@ -8,8 +8,16 @@ from fintune.models.batches import IGNORE
 from fintune.models.shortcuts.head import of_rows
 
 
+class HasLogits(Protocol):
+    """What a language model returns."""
+
+    @property
+    def logits(self) -> torch.Tensor:
+        """Scores `(batch, length, vocabulary)` of each token."""
+
+
 def answer_loss(
-    outputs: Any,
+    outputs: "HasLogits",
     labels: torch.Tensor,
     num_items_in_batch: torch.Tensor | int | None = None,
     weights: torch.Tensor | None = None,

@@ -14,22 +14,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fintune.errors import ModelError, did_you_mean
+from fintune.models.annotations import JsonObject
+from fintune.models.blocks import input_embedding, unwrap
 from fintune.models.folder import loading_errors, read_json
 from fintune.models.prompts import Kind
-from fintune.models.references import TOKENIZER_FILES
+from fintune.models.references import ADAPTER_CONFIG, TOKENIZER_FILES
 from fintune.runtime.install import package
 from fintune.runtime.progress import tell
 
 if TYPE_CHECKING:
+    import torch
+    from peft import PeftConfig, PeftModel
+    from transformers import PreTrainedModel
+
     from fintune.models.load import LoadedModel
 
 Shapes = Mapping[str, tuple[int, ...]]
-"""of tensors, by name"""
+"""Shapes of tensors, by name."""
 
-SETTINGS = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
 _OF_BASE = "base_model.model."
-"""what PEFT writes before the name of a layer"""
+"""Prefix that PEFT writes before the name of a layer"""
 _KINDS: dict[str, Kind] = {"CAUSAL_LM": "causal", "SEQ_2_SEQ_LM": "seq2seq"}
 _HEADS = {"SEQ_CLS", "TOKEN_CLS", "QUESTION_ANS", "FEATURE_EXTRACTION"}
 _MORE_THAN_TEXT = {
@@ -42,9 +47,9 @@ _NOT_HERE = {
     "megatron_config": "Megatron's layers, which are none of transformers'",
     "alora_invocation_tokens": "an update that begins within the text (activated LoRA)",
 }
-"""settings that make more of an adapter than weights beside those of the base model"""
+"""Settings that make more of an adapter than weights beside those of the base model"""
 _WRAPPED = re.compile(r"\.(base_layer|original_module|modules_to_save)\.")
-"""what PEFT puts into the name of an embedding that it has wrapped"""
+"""Parts that PEFT puts into the name of an embedding that it has wrapped"""
 _FROM_BASE = "init_lora_weights"
 _UNPICKLE = (
     "import torch; from safetensors.torch import save_file; "
@@ -52,9 +57,9 @@ _UNPICKLE = (
 )
 
 
-def peft_settings(folder: Path) -> dict[str, Any]:
-    """adapter_config.json, if it is of an adapter that can be opened here. Raises ModelError; no weights are read."""
-    settings = read_json(folder / SETTINGS)
+def peft_settings(folder: Path) -> JsonObject:
+    """Read adapter_config.json, if it is of an adapter that can be opened here. Raises ModelError; no weights are read."""
+    settings = read_json(folder / ADAPTER_CONFIG)
     _need_peft(folder, settings)
     _need_language_model(folder, settings)
     _need_weights(folder)
@@ -62,8 +67,8 @@ def peft_settings(folder: Path) -> dict[str, Any]:
     return settings
 
 
-def _need_peft(folder: Path, settings: Mapping[str, Any]) -> None:
-    place, name = folder / SETTINGS, settings.get("peft_type")
+def _need_peft(folder: Path, settings: Mapping[str, object]) -> None:
+    place, name = folder / ADAPTER_CONFIG, settings.get("peft_type")
     if not isinstance(name, str):
         raise ModelError(
             f"{place}: no peft_type: not an adapter as PEFT saves it",
@@ -78,17 +83,17 @@ def _need_peft(folder: Path, settings: Mapping[str, Any]) -> None:
             raise ModelError(f"{place}: {key}: {what}", hint="Use it where it was made.")
 
 
-def _need_language_model(folder: Path, settings: Mapping[str, Any]) -> None:
+def _need_language_model(folder: Path, settings: Mapping[str, object]) -> None:
     """Refuse an adapter of a model with another head than a language model's."""
     task = settings.get("task_type")
     if task in _HEADS:
         raise ModelError(
-            f"{folder / SETTINGS}: task_type {task}: for a model with a head of its own, and FinTune asks a language model for words",
+            f"{folder / ADAPTER_CONFIG}: task_type {task}: for a model with a head of its own, and FinTune asks a language model for words",
             hint="Adapters of task_type CAUSAL_LM or SEQ_2_SEQ_LM are opened here; use this one with transformers and PEFT.",
         )
     if task is not None and task not in _KINDS:
         raise ModelError(
-            f"{folder / SETTINGS}: task_type '{str(task)[:40]}' is unknown",
+            f"{folder / ADAPTER_CONFIG}: task_type '{str(task)[:40]}' is unknown",
             hint=f"Such are opened: {', '.join(_KINDS)}.",
         )
 
@@ -108,11 +113,14 @@ def _need_weights(folder: Path) -> None:
     )
 
 
-def peft_config(folder: Path, settings: Mapping[str, Any], kind: Kind | None = None) -> Any:
-    """PEFT's own object of these settings, of the task type of `kind` where they name none. Raises ModelError."""
+def peft_config(folder: Path, settings: Mapping[str, object], kind: Kind | None = None) -> "PeftConfig":
+    """Make PEFT's own object of these settings, of the task type of `kind` where they name none. Raises ModelError."""
     from peft import PEFT_TYPE_TO_CONFIG_MAPPING
 
-    place, known = folder / SETTINGS, {str(name.value): made for name, made in PEFT_TYPE_TO_CONFIG_MAPPING.items()}
+    place, known = (
+        folder / ADAPTER_CONFIG,
+        {str(name.value): made for name, made in PEFT_TYPE_TO_CONFIG_MAPPING.items()},
+    )
     if (name := str(settings["peft_type"])) not in known:
         raise ModelError(
             f"{place}: peft_type '{name[:40]}' is unknown to PEFT {version('peft')}",
@@ -125,7 +133,7 @@ def peft_config(folder: Path, settings: Mapping[str, Any], kind: Kind | None = N
                 f"{place}: {key[:60]}: a setting that PEFT {version('peft')} does not know, and would pass over",
                 hint=f"Use a newer one ({package('-U peft')}), or delete the line if it does not matter for answers.",
             )
-    own = {key: value for key, value in settings.items() if key in names}
+    own: dict[str, Any] = {key: value for key, value in settings.items() if key in names}
     own["base_model_name_or_path"] = None  # PEFT asks a hub about it, and it was said already what the base model is
     own["task_type"] = own.get("task_type") or next((task for task, of in _KINDS.items() if of == kind), None)
     with _in_words(place), warnings.catch_warnings():
@@ -133,7 +141,7 @@ def peft_config(folder: Path, settings: Mapping[str, Any], kind: Kind | None = N
         return known[name](**own | {"inference_mode": True})
 
 
-def need_fit(folder: Path, settings: Mapping[str, Any], reference: str) -> None:
+def need_fit(folder: Path, settings: Mapping[str, object], reference: str) -> None:
     """Refuse an adapter of another model before weights are loaded; nothing is said of a model that is not at hand. Raises ModelError."""
     import torch
     from peft import get_peft_model
@@ -142,40 +150,41 @@ def need_fit(folder: Path, settings: Mapping[str, Any], reference: str) -> None:
     from fintune.models.skeleton import skeleton
 
     shapes = weight_shapes(folder / WEIGHTS)
-    if (bare := skeleton(reference)) is None:
+    if (frame := skeleton(reference)) is None:
         return
-    need_kind(folder, settings, bare.kind)
-    config = peft_config(folder, settings, bare.kind)
+    need_kind(folder, settings, frame.kind)
+    config = peft_config(folder, settings, frame.kind)
     if isinstance(getattr(config, _FROM_BASE, True), str):
         setattr(config, _FROM_BASE, True)  # a start that reads values finds none here; names and shapes are the same
     with torch.random.fork_rng(devices=[]), torch.device("meta"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        resize(bare.model, shapes)
+        model = unwrap(frame.model)
+        resize(model, shapes)
         with _in_words(folder, f"the adapter does not fit base model '{reference}': "):
-            tuned = get_peft_model(bare.model, config)
+            tuned = get_peft_model(model, config)
         wrong = misfit(tuned, shapes)
     if wrong:
         raise misfit_error(folder, reference, wrong)
 
 
-def need_kind(folder: Path, settings: Mapping[str, Any], kind: Kind) -> None:
+def need_kind(folder: Path, settings: Mapping[str, object], kind: Kind) -> None:
     """Raise ModelError for an adapter of the other kind of model."""
     if _KINDS.get(str(settings.get("task_type")), kind) != kind:
         raise ModelError(
-            f"{folder / SETTINGS}: task_type {settings['task_type']}, and the base model is {kind}",
+            f"{folder / ADAPTER_CONFIG}: task_type {settings['task_type']}, and the base model is {kind}",
             hint="Name the base model it was trained on: --base.",
         )
 
 
-def misfit(tuned: Any, shapes: Shapes) -> str:
-    """Where an adapter's file and the places made for it on a model differ first; empty where they do not.
+def misfit(tuned: "PeftModel", shapes: Shapes) -> str:
+    """Say where an adapter's file and the places made for it on a model differ first; empty where they do not.
 
     The embedding and the head may be in the file too: PEFT saves them in full where they were resized.
     """
     from peft import get_peft_model_state_dict
 
     own = {n: tuple(t.shape) for n, t in get_peft_model_state_dict(tuned, save_embedding_layers=False).items()}
-    whole = {f"{_OF_BASE}{n}": tuple(t.shape) for n, t in _embeddings(tuned.get_base_model()).items()}
+    whole = {f"{_OF_BASE}{n}": tuple(t.shape) for n, t in _embeddings(unwrap(tuned)).items()}
     for name in sorted(shapes.keys() | own.keys()):
         here = own.get(name) or whole.get(_WRAPPED.sub(".", name))
         if shapes.get(name) != here:
@@ -183,8 +192,8 @@ def misfit(tuned: Any, shapes: Shapes) -> str:
     return ""
 
 
-def _embeddings(model: Any) -> dict[str, Any]:
-    """Weights of the embedding and the head by their names without an adapter."""
+def _embeddings(model: "PreTrainedModel") -> "dict[str, torch.nn.Parameter]":
+    """Return the weights of the embedding and the head by their names without an adapter."""
     layers = [layer for layer in (model.get_input_embeddings(), model.get_output_embeddings()) if layer is not None]
     inner = {id(getattr(layer, "original_module", getattr(layer, "base_layer", layer))) for layer in layers}
     return {
@@ -195,20 +204,20 @@ def _embeddings(model: Any) -> dict[str, Any]:
     }
 
 
-def resize(model: Any, shapes: Shapes) -> None:
+def resize(model: "PreTrainedModel", shapes: Shapes) -> None:
     """Give a model as many rows of its vocabulary as an adapter's file has, where that holds the embedding whole."""
-    if (rows := _rows(model, shapes)) != model.get_input_embeddings().weight.shape[0]:
+    if (rows := _rows(model, shapes)) != input_embedding(model).weight.shape[0]:
         model.resize_token_embeddings(rows, mean_resizing=False)
 
 
-def _rows(model: Any, shapes: Shapes) -> int:
-    """Rows of the vocabulary in an adapter's file, or the model's own where that does not hold the embedding whole."""
+def _rows(model: "PreTrainedModel", shapes: Shapes) -> int:
+    """Return the rows of the vocabulary in an adapter's file, or the model's own where that does not hold the embedding whole."""
     held = {shapes[f"{_OF_BASE}{name}"][0] for name in _embeddings(model) if f"{_OF_BASE}{name}" in shapes}
-    return held.pop() if len(held) == 1 else int(model.get_input_embeddings().weight.shape[0])
+    return held.pop() if len(held) == 1 else int(input_embedding(model).weight.shape[0])
 
 
 def misfit_error(folder: Path, reference: str, detail: str) -> ModelError:
-    """Return the refusal of an adapter that belongs to another model."""
+    """Make the error for an adapter that belongs to another model."""
     return ModelError(
         f"{folder}: the adapter does not fit base model '{reference}': {detail}",
         hint="Use the base model it was trained on, or copy the adapter again.",
@@ -217,13 +226,13 @@ def misfit_error(folder: Path, reference: str, detail: str) -> ModelError:
 
 @contextmanager
 def _in_words(place: Path, what: str = "") -> Iterator[None]:
-    """What PEFT raises over settings, in one line."""
+    """Say what PEFT raises over settings in one line."""
     try:
         yield
     except (ValueError, TypeError, KeyError, AttributeError, ImportError, RuntimeError, NotImplementedError) as error:
-        told = " ".join(str(error).split())[:200] or type(error).__name__
+        message = " ".join(str(error).split())[:200] or type(error).__name__
         raise ModelError(
-            f"{place}: {what}{told}", hint="Use the base model it was trained on, or copy the adapter again."
+            f"{place}: {what}{message}", hint="Use the base model it was trained on, or copy the adapter again."
         ) from None
 
 
@@ -244,10 +253,10 @@ def with_own_tokenizer(base: "LoadedModel", folder: Path) -> "LoadedModel":
     if own.get_vocab() == base.tokenizer.get_vocab():
         return base
     counts = f"{len(own):,} tokens, the base model's {len(base.tokenizer):,}"
-    if not _holds_embedding(read_json(folder / SETTINGS), shapes):
+    if not _holds_embedding(read_json(folder / ADAPTER_CONFIG), shapes):
         tell("tokenizer", f"the base model's: the adapter's has other tokens, and no embeddings of them ({counts})")
         return base
-    if len(own) > (rows := _rows(base.model, shapes)):
+    if len(own) > (rows := _rows(unwrap(base.model), shapes)):
         raise ModelError(
             f"{folder}: its tokenizer has {len(own):,} tokens, and there are embeddings of {rows:,}",
             hint="Copy the whole adapter again, or delete its tokenizer to use the base model's.",
@@ -258,7 +267,7 @@ def with_own_tokenizer(base: "LoadedModel", folder: Path) -> "LoadedModel":
     return replace(base, tokenizer=own)
 
 
-def _holds_embedding(settings: Mapping[str, Any], shapes: Shapes) -> bool:
+def _holds_embedding(settings: Mapping[str, object], shapes: Shapes) -> bool:
     """Whether rows or the whole of the embedding were trained, or made for more tokens."""
     return bool(settings.get("trainable_token_indices")) or any(
         part in name

@@ -12,17 +12,20 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from fintune.errors import ModelError
 from fintune.models.letters import Letters, Read
 from fintune.records import Encoded, Prompt, TooLong
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
 Kind = Literal["causal", "seq2seq"]
 Stretch = tuple[str, bool]
-"""characters, and whether they are the template's"""
+"""Characters, and whether they are the template's"""
 _TEXT_ENDS = (".", ")", "0", "a", "。")
-"""what a text may end in, where the template has nothing between it and the answer"""
+"""Characters a text may end in, where the template has nothing between it and the answer"""
 
 
 @dataclass(frozen=True)
@@ -31,17 +34,17 @@ class Answer:
 
     ids: list[int]
     joined: bool = False
-    """whether its beginning would make one token with the prompt's end: they are left apart, as the prompt is read by itself"""
+    """Whether its beginning would make one token with the prompt's end: they are left apart, as the prompt is read by itself"""
 
 
 @dataclass(frozen=True)
 class PromptEncoder:
-    """Tokenises for one model; `max_length` counts prompt and answer together (seq2seq: the prompt alone).
+    """Tokenizes for one model; `max_length` counts prompt and answer together (seq2seq: the prompt alone).
 
     `before` are ids of virtual tokens that stand before every prompt and do not count.
     """
 
-    tokenizer: Any
+    tokenizer: "PreTrainedTokenizerBase"
     kind: Kind
     max_length: int
     before: tuple[int, ...] = ()
@@ -54,13 +57,13 @@ class PromptEncoder:
             )
 
     def encode(self, prompt: Prompt, answer: str, *, first_only: bool = False) -> Encoded | TooLong:
-        """Ids of a prompt and its answer, or of the answer's first token alone."""
+        """Encode a prompt and its answer, or of the answer's first token alone."""
         labels = self.answer_ids(answer, prompt.after)[: 1 if first_only else None]
         encoded = self.encode_prompt(prompt, reserve=len(labels))
         return encoded if isinstance(encoded, TooLong) else Encoded(encoded.input_ids, labels, encoded.cut)
 
     def answer_ids(self, answer: str, after: str) -> list[int]:
-        """Ids of an answer behind prompts that end in the template's `after`, the end token last."""
+        """Return the ids of an answer behind prompts that end in the template's `after`, the end token last."""
         return list(self.answer(answer, after).ids)
 
     def answer(self, answer: str, after: str) -> Answer:
@@ -87,19 +90,19 @@ class PromptEncoder:
         return whole[count:] if apart else []
 
     def encode_prompts(self, prompts: Sequence[Prompt], *, reserve: int) -> tuple[list[list[int]], list[int]]:
-        """Ids of each prompt, and the tokens that were cut from it. Raises ModelError when template and answer alone exceed the limit."""
-        found = [self.encode_prompt(prompt, reserve=reserve) for prompt in prompts]
-        for one in found:
-            if isinstance(one, TooLong):
+        """Return the ids of each prompt, and how many were cut from it. Raises ModelError when template and answer alone are too long."""
+        encoded = [self.encode_prompt(prompt, reserve=reserve) for prompt in prompts]
+        for row in encoded:
+            if isinstance(row, TooLong):
                 raise ModelError(
-                    f"model.max_length: {one.limit} tokens cannot hold template and answer ({one.needed})",
+                    f"model.max_length: {row.limit} tokens cannot hold template and answer ({row.needed})",
                     hint="Raise model.max_length or shorten task.prompt.",
                 )
-        whole = [one for one in found if isinstance(one, Encoded)]
-        return [one.input_ids for one in whole], [one.cut for one in whole]
+        whole = [row for row in encoded if isinstance(row, Encoded)]
+        return [row.input_ids for row in whole], [row.cut for row in whole]
 
     def encode_prompt(self, prompt: Prompt, *, reserve: int) -> Encoded | TooLong:
-        """Ids of a prompt with `reserve` positions left for an answer; labels are empty."""
+        """Encode a prompt with `reserve` positions left for an answer; labels are empty."""
         ids, spans = self._framed(self._read(_stretches(prompt)))
         limit = self.max_length - (reserve if self.kind == "causal" else 0)
         excess = len(ids) - limit
@@ -114,11 +117,11 @@ class PromptEncoder:
         return Encoded([*self.before, *ids[:first], *ids[last:]], [], cut=last - first)
 
     def length(self, prompts: Sequence[Prompt]) -> int:
-        """Tokens of prompts that stand one behind the other, without what the tokenizer puts around a text."""
+        """Count the tokens of prompts that stand one behind the other, without what the tokenizer puts around a text."""
         return len(self._read([stretch for prompt in prompts for stretch in _stretches(prompt)])[0])
 
     def _read(self, stretches: Sequence[Stretch]) -> Read:
-        """Ids of stretches of text: each between the template's control tokens is read as a whole, those come by id."""
+        """Return the ids of stretches of text: each between the template's control tokens is read as a whole, those come by id."""
         whole, ids, spans, place = "".join(text for text, _ in stretches), [], [], 0
         for start, stop, token in [*self._marks(stretches, whole), (len(whole), len(whole), None)]:
             own, own_spans = self._letters.read(whole[place:start], inner=place > 0) if start > place else ([], [])
@@ -129,7 +132,7 @@ class PromptEncoder:
         return ids, spans
 
     def _framed(self, read: Read) -> Read:
-        """With what the tokenizer puts around every text; a beginning the template writes itself is not doubled."""
+        """Surround with what the tokenizer puts around every text; a beginning the template writes itself is not doubled."""
         (ids, spans), (before, behind) = read, self._letters.frame
         if before and ids[: len(before)] == before:
             before = []
@@ -138,7 +141,7 @@ class PromptEncoder:
         return [*before, *ids, *behind], [*((0, 0) for _ in before), *spans, *((0, 0) for _ in behind)]
 
     def _marks(self, stretches: Sequence[Stretch], whole: str) -> Iterator[tuple[int, int, int]]:
-        """Where the template writes control tokens: first character, end, id; with blanks such a token takes in."""
+        """Find where the template writes control tokens: first character, end, id; with blanks such a token takes in."""
         place = done = 0
         for text, templates in stretches:
             for match in self._control_in(text) if templates else ():
@@ -153,7 +156,7 @@ class PromptEncoder:
             place += len(text)
 
     def _control_in(self, template: str) -> list[re.Match[str]]:
-        """Control tokens in a stretch of the template, the longest where several begin."""
+        """Find the control tokens in a stretch of the template, the longest where several begin."""
         if template not in self._templates:
             names = sorted((name for name in self._letters.control if name in template), key=len, reverse=True)
             pattern = "|".join(map(re.escape, names))
@@ -179,7 +182,7 @@ def _stretches(prompt: Prompt) -> list[Stretch]:
 
 
 def _middle(inside: list[int], spans: list[tuple[int, int]], excess: int) -> tuple[int, int]:
-    """First and last (exclusive) token to leave out; tokens that share a character (byte fallback) stay together."""
+    """Return the first and last (exclusive) token to leave out; tokens that share a character (byte fallback) stay together."""
     first = inside[(len(inside) - excess) // 2]
     last = first + excess
     while first > inside[0] and spans[first][0] < spans[first - 1][1]:

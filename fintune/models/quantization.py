@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import torch
+    from torch import nn
+
+    from fintune.models.annotations import Model
 
 
-def quantized(name: str, precision: "torch.dtype", device: "torch.device", *, double: bool) -> dict[str, Any]:
+def quantized(name: str, precision: "torch.dtype", device: "torch.device", *, double: bool) -> dict[str, object]:
     """Return what `from_pretrained` needs for `name` (none, nf4, int8); products are computed in `precision`.
 
     NF4: Dettmers et al. 2023, arXiv:2305.14314, section 3; int8: Dettmers et al. 2022, arXiv:2208.07339.
@@ -20,7 +23,7 @@ def quantized(name: str, precision: "torch.dtype", device: "torch.device", *, do
         return {}
     from transformers import BitsAndBytesConfig
 
-    settings: dict[str, Any] = (
+    settings: dict[str, object] = (
         {
             "load_in_4bit": True,
             "bnb_4bit_quant_type": "nf4",
@@ -34,40 +37,40 @@ def quantized(name: str, precision: "torch.dtype", device: "torch.device", *, do
     return {"quantization_config": config(**settings), "device_map": {"": device}}
 
 
-def keep_packing(model: Any) -> None:
+def keep_packing(model: "nn.Module") -> None:
     """Keep 4-bit layers from packing their weights anew when they first read in evaluation on a CPU with bfloat16 products.
 
     bitsandbytes 0.50 leaves them packed, and training after that runs through a product that has no gradient.
     """
     for module in model.modules():
         if hasattr(module, "support_avx512bf16_for_cpu"):
-            module.support_avx512bf16_for_cpu = False
+            vars(module)["support_avx512bf16_for_cpu"] = False
 
 
-def unpacked(parameter: Any) -> int:
-    """Numbers in a parameter; in 4 bits two of them are one byte."""
+def unpacked(parameter: "torch.Tensor") -> int:
+    """Count the numbers in a parameter; in 4 bits two of them are one byte."""
     state = getattr(parameter, "quant_state", None)
     return int(parameter.numel() if state is None else state.shape.numel())
 
 
 def bytes_a_weight(name: str, dtype: "torch.dtype") -> float:
-    """Return what a weight takes that is held as `name` says, scales and what stays in full left out."""
+    """Return the bytes of a weight that is held as `name` says, without its scales."""
     return {"nf4": 0.5, "int8": 1.0}.get(name, dtype.itemsize)
 
 
-def is_quantized(model: Any) -> bool:
+def is_quantized(model: "nn.Module") -> bool:
     """Whether a model's weights are held in fewer bits."""
     return getattr(model, "quantization_method", None) is not None
 
 
 @contextmanager
-def known_as_adapted(model: Any) -> Iterator[None]:
+def known_as_adapted(model: "Model") -> Iterator[None]:
     """Inside the block transformers' Trainer takes a quantized model with adapters of ours, as it does one with PEFT's."""
     ours = is_quantized(model) and not hasattr(model, "get_base_model")
     if ours:
-        model._hf_peft_config_loaded = True
+        vars(model)["_hf_peft_config_loaded"] = True
     try:
         yield
     finally:
         if ours:
-            del model._hf_peft_config_loaded
+            del vars(model)["_hf_peft_config_loaded"]

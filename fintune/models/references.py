@@ -6,13 +6,13 @@ A reference is the word of an embedded model, a folder, a `.gguf` file, or a hub
 import math
 import os
 from pathlib import Path
-from typing import Any
 
 from fintune.errors import ModelError
+from fintune.models.annotations import JsonObject
 from fintune.models.devices import find_device
 from fintune.models.digests import file_sha256, folder_sha256
 from fintune.models.embedded import EMBEDDED, LICENSE, convert_gguf, embedded_folder, need_package
-from fintune.models.families import FAMILIES
+from fintune.models.families import family_of
 from fintune.models.folder import loading_errors, need_readable, read_json
 from fintune.models.gguf_header import need_blocks, need_whole
 from fintune.models.prompts import Kind
@@ -21,7 +21,7 @@ from fintune.runtime.untrusted import need_name, open_plain, parse_object
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt", "tekken.json")
 INDEX = "model.safetensors.index.json"
-ADAPTER = "adapter_config.json"
+ADAPTER_CONFIG = "adapter_config.json"
 _KINDS = f"Name a folder, a .gguf file, a hub id, {' or '.join(EMBEDDED)}."
 
 _MOVED = "If it has moved: --base FOLDER with predict, evaluate, explain, merge and export, --set model.base=FOLDER with train."
@@ -85,18 +85,32 @@ def sha256_at_hand(reference: str) -> str | None:
     return None if folder is None else folder_sha256(folder)
 
 
-def config_at_hand(reference: str) -> dict[str, Any] | None:
-    """config.json of a model that is at hand."""
+def config_at_hand(reference: str) -> JsonObject | None:
+    """Return the config.json of a model that is at hand."""
     folder = at_hand(reference)
     return None if folder is None else read_json(folder / "config.json")
+
+
+def model_type_at_hand(reference: str) -> str | None:
+    """Return what config.json calls the architecture of a model that is at hand."""
+    model_type = (config_at_hand(reference) or {}).get("model_type")
+    return model_type if isinstance(model_type, str) else None
+
+
+def vocabulary_at_hand(reference: str) -> int | None:
+    """Return how many rows the embedding of a model at hand has, by its config.json alone; None where that does not say."""
+    config = config_at_hand(reference) or {}
+    text = config.get("text_config", config)
+    rows = text.get("vocab_size") if isinstance(text, dict) else None
+    return rows if isinstance(rows, int) else None
 
 
 def base_license(reference: str) -> str | None:
     """Return the license most models of that family have; None where the family is not known."""
     if reference in EMBEDDED:
         return LICENSE
-    model_type = (config_at_hand(reference) or {}).get("model_type")
-    return next((family.license for family in FAMILIES if family.model_type == model_type), None)
+    family = family_of(model_type_at_hand(reference))
+    return None if family is None else family.license
 
 
 def kind_at_hand(reference: str) -> Kind | None:
@@ -104,24 +118,26 @@ def kind_at_hand(reference: str) -> Kind | None:
     if (folder := at_hand(reference)) is None:
         return None
     config = read_json(folder / "config.json")
-    known = next((family.kind for family in FAMILIES if family.model_type == config.get("model_type")), None)
-    return known or ("seq2seq" if config.get("is_encoder_decoder") else None)
+    if (family := family_of(config.get("model_type"))) is not None:
+        return family.kind
+    return "seq2seq" if config.get("is_encoder_decoder") else None
 
 
 def positions_at_hand(reference: str) -> int | None:
-    """How many tokens a model that is at hand can read, by its config.json alone; None where there is no limit or it is not said."""
+    """Return how many tokens a model that is at hand can read, by its config.json alone; None where there is no limit or it is not said."""
     if (folder := at_hand(reference)) is None:
         return None
     config = read_json(folder / "config.json")
-    text = config.get("text_config") or config.get("decoder") or config
-    found = text.get("max_position_embeddings") or (
+    parts = (config.get("text_config"), config.get("decoder"))
+    text = next((part for part in parts if isinstance(part, dict) and part), config)
+    count = text.get("max_position_embeddings") or (
         text.get("n_positions") if text.get("model_type") == "gpt2" else None
     )
-    return found if isinstance(found, int) else None
+    return count if isinstance(count, int) else None
 
 
 def weight_count(reference: str) -> int | None:
-    """Numbers in the weights of a model at hand; None when it is not at hand yet.
+    """Return how many numbers the weights hold of a model at hand; None when it is not at hand yet.
 
     Read from the headers alone: opening a file maps the whole of it, which fails for one larger than memory.
     """
@@ -132,7 +148,7 @@ def weight_count(reference: str) -> int | None:
 
 
 def shapes_in(folder: Path) -> dict[str, tuple[int, ...]]:
-    """Shapes of the tensors in a folder's weights, by name, read from the headers alone. Raises ModelError."""
+    """Read the shapes of the tensors in a folder's weights, by name, read from the headers alone. Raises ModelError."""
     shapes: dict[str, tuple[int, ...]] = {}
     for file in sorted(folder.glob("*.safetensors")):
         need_readable(file)
@@ -159,7 +175,7 @@ def _converted(gguf: Path) -> Path:
 
 
 def shards(folder: Path) -> set[str]:
-    """Names of the files that the index of a folder's weights names; none without an index. Raises ModelError."""
+    """Return the files that the index of a folder's weights names; none without an index. Raises ModelError."""
     index = folder / INDEX
     if not index.exists():
         return set()
@@ -195,9 +211,9 @@ def _check_folder(folder: Path) -> None:
             f"{config}: needs code of its own (auto_map), which is never run",
             hint="Use a model that transformers knows.",
         )
-    if (folder / ADAPTER).exists():
+    if (folder / ADAPTER_CONFIG).exists():
         raise ModelError(
-            f"{folder / ADAPTER}: an adapter's, which would have the weights taken from elsewhere",
+            f"{folder / ADAPTER_CONFIG}: an adapter's, which would have the weights taken from elsewhere",
             hint="Move it out of the model's folder, or name the folder of the base model.",
         )
     need_shards(folder)

@@ -1,13 +1,12 @@
 """A model at hand without its weights: shapes and names of layers alone, there in a moment whatever its size.
 
->>> found = skeleton("Qwen/qwen2.5-72b-folder")
->>> found.model.device
+>>> skeleton("Qwen/qwen2.5-72b-folder").model.device
 device(type='meta')
 """
 
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
@@ -17,6 +16,9 @@ from fintune.models.load import LoadedModel
 from fintune.models.prompts import Kind
 from fintune.models.references import at_hand
 from fintune.runtime.turns import loading
+
+if TYPE_CHECKING:
+    from transformers import BatchEncoding, PreTrainedTokenizerBase
 
 
 @loading()
@@ -29,7 +31,8 @@ def skeleton(reference: str) -> LoadedModel | None:
         auto: Any = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
         model = auto.from_config(config, trust_remote_code=False)
     kind: Kind = "seq2seq" if config.is_encoder_decoder else "causal"
-    return LoadedModel(model.eval(), LateTokenizer(folder), kind, reference)
+    tokenizer: Any = LateTokenizer(folder)
+    return LoadedModel(model=model.eval(), tokenizer=tokenizer, kind=kind, reference=reference)
 
 
 class LateTokenizer:
@@ -39,12 +42,13 @@ class LateTokenizer:
         self._folder = folder
 
     @cached_property
-    def _read(self) -> Any:
+    def _read(self) -> "PreTrainedTokenizerBase":
         return AutoTokenizer.from_pretrained(self._folder, local_files_only=True, trust_remote_code=False)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._read, name)
 
-    def __call__(self, *texts: Any, **options: Any) -> Any:
-        """As the tokenizer's."""
-        return self._read(*texts, **options)
+    def __call__(self, *texts: Any, **options: Any) -> "BatchEncoding":
+        """Tokenize as the folder's own."""
+        encoding: BatchEncoding = self._read(*texts, **options)
+        return encoding

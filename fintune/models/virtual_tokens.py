@@ -7,32 +7,36 @@ The embedding is wrapped, so everything that takes ids (batches, masks, caches, 
 [262144, 262145, ...]
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
+from fintune.models.blocks import input_embedding
+
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from fintune.models.annotations import Embedding, Model
 
 
 class VirtualTokens(nn.Module):
     """An embedding of ids `(batch, length)` of which those behind its vocabulary are rows of `prompt()`."""
 
-    def __init__(self, words: nn.Module, prompt: nn.Module, count: int) -> None:
+    def __init__(self, words: "Embedding", prompt: nn.Module, count: int) -> None:
         super().__init__()
         self.words, self.prompt, self.count = words, prompt, count
 
     def forward(self, ids: "Tensor") -> "Tensor":
-        """(batch, length) -> (batch, length, width)"""
+        """Return vectors `(batch, length, width)` of ids `(batch, length)`."""
         size = self.num_embeddings
         states: Tensor = self.words(ids.clamp(max=size - 1))
         vectors = self.prompt().to(states.dtype)
         return torch.where((ids >= size)[..., None], vectors[(ids - size).clamp(min=0)], states)
 
     @property
-    def weight(self) -> Any:
-        """Of the words, to which a head may be tied."""
+    def weight(self) -> "Tensor":
+        """Vectors of the words, to which a head may be tied."""
         return self.words.weight
 
     @property
@@ -46,17 +50,18 @@ class VirtualTokens(nn.Module):
         return int(self.weight.shape[1])
 
     @property
-    def padding_idx(self) -> Any:
-        """Of the words."""
-        return self.words.padding_idx
+    def padding_idx(self) -> int | None:
+        """Id of padding among the words."""
+        index: int | None = getattr(self.words, "padding_idx", None)
+        return index
 
 
-def insert(model: Any, prompt: nn.Module, count: int) -> None:
+def insert(model: "Model", prompt: nn.Module, count: int) -> None:
     """Put `count` virtual tokens, the rows of `prompt()`, into a model's embedding."""
-    model.set_input_embeddings(VirtualTokens(model.get_input_embeddings(), prompt, count))
+    model.set_input_embeddings(VirtualTokens(input_embedding(model), prompt, count))
 
 
-def virtual_ids(model: Any) -> list[int]:
+def virtual_ids(model: "Model") -> list[int]:
     """Return the ids of a model's virtual tokens; none where it has none."""
     embedding = model.get_input_embeddings()
     if not isinstance(embedding, VirtualTokens):

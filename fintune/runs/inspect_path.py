@@ -17,7 +17,7 @@ from fintune.data.quality.licenses import commerce, license_of
 from fintune.errors import BrokenEnvironment, ModelError, UsageError, shortened
 from fintune.methods import fintune_format
 from fintune.models.digests import files_sha256, in_full, joined
-from fintune.models.families import FAMILIES
+from fintune.models.families import family_of
 from fintune.models.folder import need_readable, read_json
 from fintune.models.formats import llama_checkpoint
 from fintune.models.gguf_header import need_whole
@@ -140,8 +140,8 @@ def _adapter(place: Path) -> Facts:
     weights = place / (fintune_format.WEIGHTS if own else "adapter_model.safetensors")
     shapes = weight_shapes(weights)
     if own:
-        settings = fintune_format.settings(place)
-        facts: Facts = {"method": settings["method"], "settings": settings["options"]}
+        saved = fintune_format.settings(place)
+        facts: Facts = {"method": saved["method"], "settings": saved["options"]}
     else:
         settings = read_json(place / "adapter_config.json")
         facts = {
@@ -179,10 +179,10 @@ def _model(place: Path) -> Facts:
     need_shards(place)
     files = files_sha256(place)
     shapes = {name: shape for file in place.glob("*.safetensors") for name, shape in weight_shapes(file).items()}
-    family = next((f for f in FAMILIES if f.model_type == config.get("model_type")), None)
+    family, architectures = family_of(config.get("model_type")), config.get("architectures")
     return {
         "model_type": config.get("model_type"),
-        "architecture": (config.get("architectures") or [None])[0],
+        "architecture": next(iter(architectures), None) if isinstance(architectures, list) else None,
         "blocks": config.get("num_hidden_layers") or config.get("num_layers"),
         "width": config.get("hidden_size") or config.get("d_model"),
         "vocabulary": config.get("vocab_size"),

@@ -17,7 +17,7 @@ from fintune.inference.token_counts import count_tokens
 from fintune.models import check_reference
 from fintune.models.embedding_rows import fit_rows
 from fintune.models.load import load_tokenizer
-from fintune.models.references import config_at_hand
+from fintune.models.references import vocabulary_at_hand
 
 
 def examine(
@@ -47,8 +47,8 @@ def examine(
 def _wrong_with_the_model(config: RunConfig, tokenizer: Any) -> list[Finding]:
     try:
         check_reference(config.model.base, config.model.device)
-        if tokenizer is not None and (known := config_at_hand(config.model.base)) is not None:
-            fit_rows(config.model.base, tokenizer, known.get("text_config", known).get("vocab_size"))
+        if tokenizer is not None:
+            fit_rows(config.model.base, tokenizer, vocabulary_at_hand(config.model.base))
     except FintuneError as error:
         return [Finding("model", "severe", 1, f"{error.message}. {error.hint}")]
     return []

@@ -126,9 +126,12 @@ def test_what_is_saved_comes_back_on_an_untouched_base(name: str, model: Path, t
 def test_merged_it_answers_alike_or_says_why_not(name: str, model: Path, tmp_path: Path) -> None:
     method, tuned = METHODS[name], attached(name, model)
     options = method.options(**OPTIONS.get(name, {}))
-    if not method.mergeable or options.no_merge() or name in NEEDS:
+    if (reason := method.why_not_mergeable(options)) or name in NEEDS:
         with pytest.raises(ModelError, match=r"cannot be merged: \w+"):
             method.merged(tuned.model, options)
+        if reason:
+            with pytest.raises(ModelError, match=re.escape(f"cannot be merged: {reason}")):
+                method.need_mergeable(options)
         return
     learn(name, tuned, tmp_path)
     trained = scores(tuned)

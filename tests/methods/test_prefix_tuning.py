@@ -9,7 +9,7 @@ import torch
 from fintune.errors import ModelError
 from fintune.methods import METHODS
 from fintune.methods.adapter import load_adapter
-from fintune.methods.prefix_attention import seen
+from fintune.methods.prefix_attention import attention_sites
 from fintune.methods.prefix_tuning import DeepPromptOptions, PrefixOptions
 from fintune.models import LoadedModel, load_model
 from tests.families import FAMILIES, save
@@ -92,7 +92,7 @@ def test_prefixes_begin_as_keys_and_values_of_words(tiny_causal: Path) -> None:
     base = load_model(str(tiny_causal), device="cpu")
     torch.manual_seed(0)
     ids = torch.randint(0, 259, (1, 6))
-    known = seen(base.model, ids)
+    known = attention_sites(base.model, ids)
     torch.manual_seed(0)
     tuned = METHODS["prefix"].attach(base.model, PrefixOptions(num_virtual_tokens=6), "causal")
     made = [m.prefix() for m in tuned.modules() if hasattr(m, "prefix")]

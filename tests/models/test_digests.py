@@ -13,8 +13,10 @@ from safetensors.torch import load_file, save_file
 from fintune.errors import ModelError
 from fintune.models import check_reference, digests, load_model
 from fintune.models.digests import file_sha256, folder_sha256, in_full
-from fintune.models.references import INDEX
+from fintune.models.references import INDEX, sha256_at_hand
 from fintune.runs.inspect_path import inspect
+from fintune.runtime.files import sha256
+from tests.families import save
 
 
 @pytest.fixture
@@ -133,6 +135,28 @@ def test_a_large_file_is_read_once_until_it_changes(
     os.utime(place, ns=(times.st_atime_ns, times.st_mtime_ns))  # as one does who would hide it
     file_sha256(place)
     assert len(read) == 3
+
+
+def test_a_load_reads_weights_once_and_the_next_command_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An embedded model is compared with its manifest and digested for its run: one reading, also of files just made."""
+    monkeypatch.setenv("FINTUNE_CACHE", str(tmp_path))
+    monkeypatch.setattr(digests, "_SMALL", 0)
+    read: list[str] = []
+    monkeypatch.setattr(digests, "sha256", lambda file: read.append(file.name) or sha256(file))
+    folder = save("gemma3", tmp_path / "gemma-3-270m")
+    manifest = {file.name: {"sha256": sha256(file)} for file in folder.iterdir()}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    files = sorted([*manifest, "manifest.json"])
+    for settled, expected in ((10**18, files), (0, files), (0, [])):  # just made, settled, and the next command
+        monkeypatch.setattr(digests, "_SETTLED", settled)
+        read.clear()
+        load_model("embedded", device="cpu")
+        assert sorted(read) == expected
+    with in_full():
+        assert sha256_at_hand("embedded") == sha256_at_hand("embedded") == folder_sha256(folder)
+    assert sorted(read) == files
 
 
 def test_a_file_that_has_just_changed_is_not_remembered(read: list[Path], tmp_path: Path) -> None:

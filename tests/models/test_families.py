@@ -9,10 +9,14 @@ import numpy as np
 import pytest
 import torch
 
+from fintune.export.registry import FORMATS
+from fintune.inference.engines.shared_prefix import allowed
 from fintune.inference.engines.torch_engine import TorchEngine
 from fintune.methods.adapter import load_adapter
 from fintune.models import load_model
 from fintune.models.families import FAMILIES as TABLE
+from fintune.models.families import supporting
+from fintune.models.formats.gguf_names import ARCHITECTURES
 from fintune.records import Prompt
 from fintune.training.loop.checkpoints import Checkpoints
 from tests.families import FAMILIES, save
@@ -70,6 +74,21 @@ def test_a_family_is_resumed_to_the_same_parameters(folders: dict[str, Path], tm
 def test_the_families_of_the_table_are_those_tried_out_here(folders: dict[str, Path]) -> None:
     tried = {json.loads((folder / "config.json").read_text())["model_type"] for folder in folders.values()}
     assert {family.model_type for family in TABLE} == tried
+
+
+def test_what_a_family_can_is_read_from_its_entry_alone(folders: dict[str, Path]) -> None:
+    """Export formats and engines ask the table; each architecture of llama.cpp it names is one that is known here."""
+    assert {name: FORMATS[name].families for name in ("ctranslate2", "gguf", "gguf-lora", "onnx", "merged")} == {
+        "ctranslate2": supporting("ctranslate2"),
+        "gguf": tuple(ARCHITECTURES),
+        "gguf-lora": supporting("gguf"),
+        "onnx": supporting("onnx"),
+        "merged": (),
+    }
+    assert {ARCHITECTURES[family.model_type].name for family in TABLE if family.gguf} == {f.gguf for f in TABLE} - {""}
+    for family in ("llama", "bloom", "gpt2", "gemma3"):
+        model = load_model(str(folders[family]), device="cpu").model
+        assert allowed(model, longest=8) == (model.config.model_type in supporting("rotary"))
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -16,8 +16,6 @@ from fintune.models import LoadedModel
 from fintune.models.families import beyond_gemma3
 from fintune.models.gguf_file import rope_of
 
-FAMILIES = ("llama", "qwen2", "qwen3", "gemma", "gemma3_text", "mistral", "gpt2", "bloom", "t5", "mt5")
-"""whose scores are torch's (tests); its T5Gemma 2 differs from transformers'"""
 _ANGLES = {"gemma": (1e4, 1e4), "gemma3_text": (1e6, 1e4)}
 """rope_theta of full attention and of windows"""
 

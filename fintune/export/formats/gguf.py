@@ -14,9 +14,9 @@ import numpy as np
 from fintune.errors import ModelError
 from fintune.export.formats import gguf_settings, gguf_tokenizer
 from fintune.models import LoadedModel
-from fintune.models.formats.gguf import FILE
+from fintune.models.formats.gguf import GGUF_FILE
 from fintune.models.formats.gguf_names import ARCHITECTURES, Architecture, names_of
-from fintune.models.gguf_file import FACTORS, SETTINGS, config_of, parsed_once
+from fintune.models.gguf_file import FACTORS, METADATA_KEYS, config_of, parsed_once
 from fintune.runtime.progress import advance
 
 if TYPE_CHECKING:
@@ -34,10 +34,10 @@ def write(merged: LoadedModel, folder: Path, dtype: str) -> None:
     architecture = ARCHITECTURES[config.model_type]
     gguf_settings.need_runnable(architecture.name, config)
     folder.mkdir()
-    with closing(GGUFWriter(folder / FILE, architecture.name)) as writer:
+    with closing(GGUFWriter(folder / GGUF_FILE, architecture.name)) as writer:
         _settings(writer, architecture, merged, dtype)
         _tensors(writer, architecture, merged.model, dtype)
-    _need_told(folder / FILE, config)
+    _need_told(folder / GGUF_FILE, config)
 
 
 def _settings(writer: "GGUFWriter", architecture: Architecture, merged: LoadedModel, dtype: str) -> None:
@@ -114,7 +114,12 @@ def _need_told(file: Path, config: Any) -> None:
     """Refuse a file of which another model would be made, though short texts may not show it. Raises ModelError."""
     with parsed_once() as parse:
         there = config_of(parse(file), file)
-    names = {*SETTINGS[ARCHITECTURES[config.model_type].name], "rope_parameters", "layer_types", "tie_word_embeddings"}
+    names = {
+        *METADATA_KEYS[ARCHITECTURES[config.model_type].name],
+        "rope_parameters",
+        "layer_types",
+        "tie_word_embeddings",
+    }
     for name in sorted(names):
         ours, theirs = getattr(config, name, None), getattr(there, name, None)
         if ours is not None and not _same(ours, theirs):

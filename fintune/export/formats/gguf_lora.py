@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from fintune.errors import ModelError
 from fintune.export.formats import gguf_settings
 from fintune.models import LoadedModel
-from fintune.models.formats.gguf_lora import FILE
+from fintune.models.formats.gguf_lora import LORA_FILE
 from fintune.models.formats.gguf_names import ARCHITECTURES, names_of
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def write(tuned: LoadedModel, folder: Path, dtype: str) -> None:
     gguf_settings.need_runnable(architecture.name, bare.config)
     names = names_of(bare, architecture)
     folder.mkdir()
-    writer = GGUFWriter(folder / FILE, architecture.name)
+    writer = GGUFWriter(folder / LORA_FILE, architecture.name)
     writer.add_type("adapter")
     writer.add_string("adapter.type", "lora")
     writer.add_float32("adapter.lora.alpha", 0.0)

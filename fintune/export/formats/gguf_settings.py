@@ -9,7 +9,7 @@ from typing import Any
 
 from fintune.errors import ModelError
 from fintune.models.families import beyond_gemma3
-from fintune.models.gguf_file import SETTINGS, factors, gemma3_scale, rope_of
+from fintune.models.gguf_file import METADATA_KEYS, factors, gemma3_scale, rope_of
 
 Value = int | float | str
 """each is one type of GGUF"""
@@ -17,7 +17,7 @@ Value = int | float | str
 
 def settings(architecture: str, config: Any) -> dict[str, Value]:
     """Keys and values by general.architecture."""
-    found = {key: getattr(config, name, None) for name, key in SETTINGS[architecture].items()}
+    found = {key: getattr(config, name, None) for name, key in METADATA_KEYS[architecture].items()}
     found |= _of_t5(config) if architecture == "t5" else _of_a_decoder(architecture, config)
     return {f"{architecture}.{key}": value for key, value in found.items()} | {
         f"{architecture}.vocab_size": config.vocab_size

@@ -18,8 +18,6 @@ from fintune.inference.engines.onnx_engine import FILE
 from fintune.models import LoadedModel
 from fintune.models.families import beyond_gemma3
 
-FAMILIES = ("llama", "qwen2", "qwen3", "gemma3_text")
-"""decoders whose graph takes texts of every length (tests)"""
 _BLOCK = 128
 """weights that share a scale: 32 and 64 are slower, 256 rounds more (docs/log.md)"""
 _INTEGERS = 4

@@ -112,8 +112,8 @@ class CTranslate2Engine:
             )
             tokens = [one.sequences[0] for one in found]
         with turn(self._encoder.tokenizer):
-            said = [self._encoder.tokenizer.convert_tokens_to_ids(row) for row in tokens]
-            return list(self._encoder.tokenizer.batch_decode(said, skip_special_tokens=True))
+            token_ids: Any = [self._encoder.tokenizer.convert_tokens_to_ids(row) for row in tokens]
+            return list(self._encoder.tokenizer.batch_decode(token_ids, skip_special_tokens=True))
 
     def _names(self, rows: list[list[int]]) -> list[list[str]]:
         with turn(self._encoder.tokenizer):

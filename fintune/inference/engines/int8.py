@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from fintune.models.blocks import bare, blocks, stack
+from fintune.models.blocks import block_list, blocks, unwrap
 
 _ALPHA = 0.5
 _MOST = 127
@@ -56,10 +56,10 @@ class Int8Linear(nn.Module):
 
 def quantize(model: Any, read_texts: Callable[[], Any]) -> int:
     """Replace the linear layers of the blocks in place; returns how many. `read_texts` has the model read a few texts."""
-    inner = bare(model)
+    inner = unwrap(model)
     lists = [blocks(inner)]
     if getattr(inner.config, "is_encoder_decoder", False):
-        lists.append(stack(inner.get_encoder()))
+        lists.append(block_list(inner.get_encoder()))
     found = [m for blocks_ in lists for m in blocks_.modules() if isinstance(m, nn.Linear)]
     added_to = [m for m in found if m._forward_hooks or m._forward_pre_hooks]
     kept = {id(inner) for m in added_to for inner in m.modules()}  # an adapter's hooks, and its own small layers

@@ -6,7 +6,7 @@ from typing import Any
 
 from fintune.errors import ModelError, UsageError, did_you_mean
 from fintune.models import LoadedModel
-from fintune.models.blocks import bare
+from fintune.models.blocks import unwrap
 from fintune.models.quantization import is_quantized
 from fintune.runtime.threads import int8_gain
 
@@ -80,7 +80,7 @@ class EngineEntry:
                 f"this one is {loaded.kind} on {loaded.device.type}",
                 hint="Use --engine torch.",
             )
-        if not self.quantized and is_quantized(bare(loaded.model)):
+        if not self.quantized and is_quantized(unwrap(loaded.model)):
             raise ModelError(
                 f"--engine {self.name}: the run's base model is held in fewer bits already (model.quantization)",
                 hint="Use --engine torch.",

@@ -10,13 +10,12 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from fintune.models.batches import positions
-from fintune.models.blocks import bare
+from fintune.models.blocks import unwrap
+from fintune.models.families import supporting
 
 if TYPE_CHECKING:
     import torch
 
-_ROTARY = {"llama", "qwen2", "qwen3", "gemma", "gemma3_text", "mistral", "glm", "phi"}
-"""families it is tested on"""
 FEWEST = 16
 """shared tokens below which reading them again is cheaper than copying what is known of them"""
 
@@ -48,9 +47,9 @@ def allowed(model: Any, longest: int) -> bool:
 
     A sliding window counts padding too, so texts that reach it would see less of the beginning.
     """
-    config = bare(model).config.get_text_config()
+    config = unwrap(model).config.get_text_config()
     window = getattr(config, "sliding_window", None)
-    return config.model_type in _ROTARY and (window is None or longest < window)
+    return config.model_type in supporting("rotary") and (window is None or longest < window)
 
 
 def shared(sequences: Sequence[list[int]]) -> list[int]:

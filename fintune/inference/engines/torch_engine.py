@@ -17,7 +17,7 @@ from fintune.inference.engines.protocol import Ranking, asked
 from fintune.inference.engines.shared_prefix import Prefix, allowed, read, shared
 from fintune.models import LoadedModel
 from fintune.models.batches import Side, pad, positions
-from fintune.models.blocks import bare
+from fintune.models.blocks import unwrap
 from fintune.models.prompts import PromptEncoder
 from fintune.models.shortcuts.head import of_rows
 from fintune.models.shortcuts.shortcuts import STATES, Shortcuts
@@ -49,7 +49,7 @@ class TorchEngine:
         self._shortcuts = shortcuts or Shortcuts()
         from fintune.models.virtual_tokens import virtual_ids
 
-        before = tuple(virtual_ids(bare(loaded.model)))
+        before = tuple(virtual_ids(unwrap(loaded.model)))
         self._encoder = PromptEncoder(loaded.tokenizer, loaded.kind, max_length, before)
         self._batch_size = batch_size
         self._side = side
@@ -69,7 +69,7 @@ class TorchEngine:
             prefix = self._shared(ids, max(map(len, answers)))
             for start in range(0, len(order), size):
                 rows = order[start : start + size]
-                with turn(bare(self._loaded.model)):
+                with turn(unwrap(self._loaded.model)):
                     scores[rows] = score([ids[i] for i in rows], answers, prefix).double().cpu().numpy()
                 advance(stage, min(start + size, len(order)), len(order))
         return question.ranking(scores)
@@ -85,7 +85,7 @@ class TorchEngine:
         with torch.inference_mode():
             for start in range(0, len(ids), self._batch_size):
                 tokens, mask = pad(ids[start : start + self._batch_size], tokenizer.pad_token_id, side)
-                with turn(bare(self._loaded.model)):
+                with turn(unwrap(self._loaded.model)):
                     out = self._loaded.model.generate(
                         input_ids=tokens.to(self._loaded.device),
                         attention_mask=mask.to(self._loaded.device),
@@ -107,7 +107,7 @@ class TorchEngine:
             return None
         if not (common := shared(ids)):
             return None
-        with turn(bare(self._loaded.model)):
+        with turn(unwrap(self._loaded.model)):
             return read(self._loaded.model, common, self._loaded.device)
 
     def _prompts(self, ids: list[list[int]], prefix: Prefix | None) -> "tuple[dict[str, Any], torch.Tensor]":

@@ -3,16 +3,17 @@
 import difflib
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fintune.errors import ModelError
 from fintune.methods.lora.options import LoraOptions
 
 if TYPE_CHECKING:
+    from peft import PeftModel
     from torch import nn
 
 _FROM_DIFFERENCES = ("lora_ga", "corda", "pissa_niter")
-"""starts whose adapter is written as the difference to the start, of linear layers alone"""
+"""Starts whose adapter is written as the difference to the start, of linear layers alone"""
 _NUMBER = re.compile(r"\.(\d+)\.")
 
 
@@ -45,7 +46,7 @@ def need_names(model: "nn.Module", options: LoraOptions) -> None:
 
 
 def _unknown(model: "nn.Module", setting: str, problem: str, near: str = "") -> ModelError:
-    """Return the error for a name that fits no layer; only names that would work are told."""
+    """Make the error for a name that fits no layer; it offers only names that would work."""
     fit = _can_be_saved if setting == "modules_to_save" else _can_be_adapted
     names = sorted({name.rpartition(".")[2] for name, module in model.named_modules() if name and fit(module)})
     close = difflib.get_close_matches(near, names, n=1) if near else []
@@ -64,10 +65,10 @@ def _can_be_saved(module: "nn.Module") -> bool:
 
 
 def _need_numbers(options: LoraOptions, names: Sequence[str]) -> None:
-    there = {int(match[1]) for name in names if (match := _NUMBER.search(name))}
-    if missing := sorted(set(options.numbers) - there):
+    numbers = {int(match[1]) for name in names if (match := _NUMBER.search(name))}
+    if missing := sorted(set(options.numbers) - numbers):
         raise ModelError(
-            f"method.layers: no block {missing[0]}", hint=f"The model has blocks 0 to {max(there, default=0)}."
+            f"method.layers: no block {missing[0]}", hint=f"The model has blocks 0 to {max(numbers, default=0)}."
         )
 
 
@@ -76,7 +77,7 @@ def _need_biases(model: "nn.Module", options: LoraOptions) -> None:
         raise ModelError(f"method.bias: {options.bias}, and this model has no biases", hint="Use bias: none.")
 
 
-def need_whole(tuned: Any, options: LoraOptions) -> None:
+def need_whole(tuned: "PeftModel", options: LoraOptions) -> None:
     """Refuse what PEFT has attached in part: a copy that nothing reads, an embedding that cannot be saved."""
     from peft.tuners.lora import Embedding
     from peft.utils.other import ModulesToSaveWrapper
@@ -97,7 +98,7 @@ def need_whole(tuned: Any, options: LoraOptions) -> None:
         )
 
 
-def _need_chosen_blocks(tuned: Any, options: LoraOptions) -> None:
+def _need_chosen_blocks(tuned: "PeftModel", options: LoraOptions) -> None:
     """Refuse an adapter that stands in other blocks than were chosen (PEFT reads the regex of a mixture of experts otherwise)."""
     from fintune.models.blocks import blocks
 

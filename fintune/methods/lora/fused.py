@@ -4,18 +4,25 @@ Layers that read the same input (queries, keys and values; gate and up) share on
 mask, and the update is added inside the matrix product instead of beside it. Frozen weights get no gradient, so their input is
 not kept for one.
 
->>> with lean(tuned.model, {"input_ids": ids, "attention_mask": mask}):
+>>> with fused(tuned, enabled=True):
 ...     train(...)
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from torch import nn
 from torch.nn import functional as F
+
+from fintune.models import LoadedModel
+from fintune.models.shortcuts.last_block import queries_of_last_block
+
+if TYPE_CHECKING:
+    from fintune.models.annotations import Model
 
 _HALF = 2**15
 
@@ -25,31 +32,30 @@ class _Updated(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, x: torch.Tensor, rate: float, dtype: torch.dtype, layers: "Sequence[_Layer]", *given: torch.Tensor
-    ) -> Any:
-        """`given`: the layers' A, each (r, in), then their B, each (out, r); one result (..., out) a layer, in `dtype`."""
+        ctx: Any, x: torch.Tensor, rate: float, dtype: torch.dtype, layers: "Sequence[_Layer]", *matrices: torch.Tensor
+    ) -> tuple[torch.Tensor, ...]:
+        """Take the layers' A, each (r, in), then their B, each (out, r); return a result (..., out) a layer, in `dtype`."""
         flat, n = x.reshape(-1, x.shape[-1]).to(dtype), len(layers)
-        ab = [matrix.to(dtype) for matrix in given]
+        ab = [matrix.to(dtype) for matrix in matrices]
         noise = _noise(flat, rate) if rate else None
         dropped = flat if noise is None else _kept(noise, rate, flat).mul_(flat)
         down = dropped @ _stacked(ab[:n]).T
         results = []
-        parts: Any = down
-        for layer, part, b in zip(layers, parts.split([a.shape[0] for a in ab[:n]], 1), ab[n:], strict=True):
+        for layer, part, b in zip(layers, torch.split(down, [a.shape[0] for a in ab[:n]], 1), ab[n:], strict=True):
             y = F.linear(flat, *layer.frozen(dtype))
             results.append(y.addmm_(part, b.T, alpha=layer.scaling).view(*x.shape[:-1], -1))
         ctx.save_for_backward(dropped, noise, down, *ab)
-        ctx.layers, ctx.rate, ctx.shape, ctx.dtypes = layers, rate, x.shape, (x.dtype, given[0].dtype)
+        ctx.layers, ctx.rate, ctx.shape, ctx.dtypes = layers, rate, x.shape, (x.dtype, matrices[0].dtype)
         ctx.set_materialize_grads(False)
         return tuple(results)
 
     @staticmethod
-    def backward(ctx: Any, *found: torch.Tensor | None) -> Any:
-        """Gradients of x, A and B; a result nobody used counts as 0. Thin products are turned so that MKL is fast at them."""
+    def backward(ctx: Any, *outer: torch.Tensor | None) -> tuple[torch.Tensor | None, ...]:
+        """Return the gradients of x, A and B; a result nobody used counts as 0. Thin products are turned so that MKL is fast at them."""
         dropped, noise, down, *ab = ctx.saved_tensors
         layers, n = ctx.layers, len(ctx.layers)
         stacked, sizes = _stacked(ab[:n]), [a.shape[0] for a in ab[:n]]
-        grads = [None if g is None else g.reshape(-1, g.shape[-1]) for g in found]
+        grads = [None if g is None else g.reshape(-1, g.shape[-1]) for g in outer]
         of_input, of_parameters = ctx.dtypes
         d_down, d_b = [], []
         for layer, g, b, part in zip(layers, grads, ab[n:], down.split(sizes, 1), strict=True):
@@ -69,7 +75,7 @@ class _Updated(torch.autograd.Function):
 
 
 def _noise(x: torch.Tensor, rate: float) -> torch.Tensor:
-    """Return a random int16 for each number of x, from torch's generator.
+    """Draw a random int16 for each number of x, from torch's generator.
 
     On a CPU its bernoulli_ takes a fifth of a training step; here it only seeds SFC64 (numpy's), ten times as fast.
     """
@@ -81,7 +87,7 @@ def _noise(x: torch.Tensor, rate: float) -> torch.Tensor:
 
 
 def _kept(noise: torch.Tensor, rate: float, like: torch.Tensor) -> torch.Tensor:
-    """0 for a share `rate` of the numbers, 1 / (1 - rate) for the others, as torch's dropout has it."""
+    """Return 0 for a share `rate` of the numbers, 1 / (1 - rate) for the others, as torch's dropout has it."""
     dropped = min(round(rate * 2 * _HALF), 2 * _HALF - 1)
     kept = torch.ge(noise, dropped - _HALF, out=torch.empty_like(like))
     return kept.mul_(2 * _HALF / (2 * _HALF - dropped))
@@ -116,14 +122,14 @@ class _Layer:
         return float(self.module.scaling[self.adapter])
 
     def matrix(self, name: str) -> torch.Tensor:
-        """lora_A `(r, in)` or lora_B `(out, r)`."""
-        found: torch.Tensor = getattr(self.module, name)[self.adapter].weight
-        return found
+        """Return lora_A `(r, in)` or lora_B `(out, r)`."""
+        matrix: torch.Tensor = getattr(self.module, name)[self.adapter].weight
+        return matrix
 
     @property
     def rate(self) -> float:
         dropout = self.module.lora_dropout[self.adapter]
-        return float(dropout.p) if isinstance(dropout, torch.nn.Dropout) and dropout.training else 0.0
+        return float(dropout.p) if isinstance(dropout, nn.Dropout) and dropout.training else 0.0
 
 
 @dataclass
@@ -134,19 +140,19 @@ class _Group:
     _input: torch.Tensor | None = None
     _results: dict[int, torch.Tensor] = field(default_factory=dict)
 
-    def ask(self, index: int, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+    def ask(self, index: int, x: torch.Tensor, *args: object, **kwargs: object) -> torch.Tensor:
         """Return the result of one layer; PEFT's own way when the adapter is off, merged, or asked for something special."""
         module = self.layers[index].module
         device, own = x.device.type, self.layers[index].matrix("lora_A").dtype
         dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
         special = args or kwargs or module.disable_adapters or module.merged
         if special or (dtype != own and not torch.is_autocast_enabled(device)):
-            found: torch.Tensor = type(module).forward(module, x, *args, **kwargs)
-            return found
+            result: torch.Tensor = type(module).forward(module, x, *args, **kwargs)
+            return result
         if self._input is not x or index not in self._results:
             ab = [layer.matrix(name) for name in ("lora_A", "lora_B") for layer in self.layers]
             with torch.autocast(device, enabled=False):
-                results = _Updated.apply(x, self.layers[0].rate, dtype, self.layers, *ab)  # type: ignore[no-untyped-call]
+                results = _Updated.apply(x, self.layers[0].rate, dtype, self.layers, *ab)
             self._input, self._results = x, dict(enumerate(results))
         result = self._results.pop(index)
         if not self._results:
@@ -155,7 +161,22 @@ class _Group:
 
 
 @contextmanager
-def lean(model: Any, inputs: Mapping[str, torch.Tensor], apart: Sequence[Any] = ()) -> Iterator[int]:
+def fused(loaded: LoadedModel, enabled: bool) -> Iterator[int]:
+    """Compute the model's plain LoRA layers in groups inside the block, if enabled; yields how many layers that are."""
+    if not enabled:
+        yield 0
+        return
+    ids = torch.full((1, 2), loaded.tokenizer.pad_token_id, device=loaded.device)
+    inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    if loaded.kind == "seq2seq":
+        inputs["decoder_input_ids"] = ids[:, :1]
+    queries = queries_of_last_block(loaded.model) if loaded.kind == "causal" else None
+    with fused_layers(loaded.model, inputs, apart=[queries] if queries is not None else []) as layers:
+        yield layers
+
+
+@contextmanager
+def fused_layers(model: "Model", inputs: Mapping[str, torch.Tensor], apart: Sequence[nn.Module] = ()) -> Iterator[int]:
     """Inside the block plain LoRA layers are computed in groups; yields how many layers that are.
 
     `inputs` are a few tokens the model reads once, to see which layers share an input; modules in `apart` never share.
@@ -179,15 +200,15 @@ class _Asking:
     group: _Group
     index: int
 
-    def __call__(self, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+    def __call__(self, x: torch.Tensor, *args: object, **kwargs: object) -> torch.Tensor:
         return self.group.ask(self.index, x, *args, **kwargs)
 
 
-def _groups(model: Any, inputs: Mapping[str, torch.Tensor], apart: Sequence[Any]) -> list[_Group]:
-    last_read: dict[Any, torch.Tensor] = {}
-    """by layer; one that reads two inputs (T5Gemma 2's keys) goes with those that read the later one too"""
+def _groups(model: "Model", inputs: Mapping[str, torch.Tensor], apart: Sequence[nn.Module]) -> list[_Group]:
+    last_read: dict[nn.Module, torch.Tensor] = {}
+    """Last input by layer; one that reads two inputs (T5Gemma 2's keys) goes with those that read the later one too"""
 
-    def note(module: Any, args: tuple[Any, ...]) -> None:
+    def note(module: nn.Module, args: tuple[torch.Tensor, ...]) -> None:
         last_read[module] = args[0]
 
     handles = [m.register_forward_pre_hook(note) for m in model.modules() if _is_plain(m)]
@@ -206,15 +227,19 @@ def _groups(model: Any, inputs: Mapping[str, torch.Tensor], apart: Sequence[Any]
         alone = any(module is other for other in apart)
         parent = names[module].rpartition(".")[0]  # all blocks' cross-attentions read one tensor, each in its own time
         key = (names[module], 0) if alone else (parent, id(x))
-        sharing.setdefault(key, []).append(_Layer(module, module.active_adapters[0]))
+        sharing.setdefault(key, []).append(_Layer(module, _only_adapter(module)))
     return [_Group(layers) for layers in sharing.values()]
 
 
+def _only_adapter(layer: Any) -> str:
+    return str(layer.active_adapters[0])
+
+
 def _is_plain(module: Any) -> bool:
-    """Return a LoRA layer of PEFT's without a variant, over a frozen nn.Linear."""
+    """Tell a LoRA layer of PEFT's without a variant, over a frozen nn.Linear."""
     from peft.tuners.lora import Linear
 
-    if type(module) is not Linear or len(module.active_adapters) != 1 or type(module.base_layer) is not torch.nn.Linear:
+    if type(module) is not Linear or len(module.active_adapters) != 1 or type(module.base_layer) is not nn.Linear:
         return False
     adapter = module.active_adapters[0]
     plain = adapter in module.lora_A and adapter not in module.lora_variant and not module.lora_bias[adapter]

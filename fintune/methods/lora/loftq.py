@@ -11,15 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fintune.errors import ModelError
+from fintune.models.blocks import unwrap
 from fintune.runtime.progress import track
 
 if TYPE_CHECKING:
     import torch
+    from peft import PeftModel
 
 _ADAPTER = "default"
 
 
-def approximate(model: Any) -> None:
+def approximate(model: "PeftModel") -> None:
     """Set A and B of every 4-bit layer. Raises ModelError where there is none."""
     import torch
     from peft.tuners.lora.bnb import Linear4bit
@@ -30,7 +32,7 @@ def approximate(model: Any) -> None:
             "method.name: loftq starts from the error of a base model in 4 bits, and no 4-bit layer is adapted",
             hint="Use --set model.quantization=nf4, or method lora.",
         )
-    original = _weights_of(model.get_base_model().name_or_path)
+    original = _weights_of(str(unwrap(model).name_or_path))
     with torch.no_grad():
         for name, layer in track(list(layers.items()), "loftq"):
             weight = original(f"{name.removeprefix('base_model.model.')}.weight").to(layer.weight.device)
@@ -40,7 +42,7 @@ def approximate(model: Any) -> None:
 
 
 def _factors(layer: Any, weight: "torch.Tensor") -> "tuple[torch.Tensor, torch.Tensor]":
-    """Return a (r, in) and B (out, r): the leading part of W - Q."""
+    """Return A (r, in) and B (out, r): the leading part of W - Q."""
     import torch
     from bitsandbytes.functional import dequantize_4bit
 
@@ -54,7 +56,7 @@ def _factors(layer: Any, weight: "torch.Tensor") -> "tuple[torch.Tensor, torch.T
 
 
 def _weights_of(folder: str) -> "Callable[[str], torch.Tensor]":
-    """Reads a tensor of a model's safetensors files by name."""
+    """Return what reads a tensor of a model's safetensors files by name."""
     from safetensors import safe_open
 
     files = sorted(Path(folder).glob("*.safetensors"))

@@ -1,10 +1,10 @@
 """LoRA: a low-rank update beside frozen linear layers (Hu et al. 2021), PEFT underneath.
 
-Settings: lora_options.py. Starts that look at the training part: initialization.py. What is written: saving.py.
+Settings: options.py. Starts that look at the training part: initialization.py. What is written: peft_format.py.
 """
 
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fintune.errors import ModelError
 from fintune.methods.lora.checks import need_names, need_whole
@@ -12,15 +12,22 @@ from fintune.methods.lora.initialization import FROM_EXAMPLES, initialize
 from fintune.methods.lora.options import LoraOptions
 from fintune.methods.peft_format import remember_start
 from fintune.methods.protocol import Method
+from fintune.models.blocks import input_embedding, unwrap
+
+if TYPE_CHECKING:
+    from peft import LoraConfig, PeftModel
+    from torch import nn
+
+    from fintune.models.annotations import Model
 
 _AS_THEY_ARE = {"r", "lora_alpha", "lora_dropout", "rank_pattern", "alpha_pattern", "bias", "use_rslora", "use_dora"}
-"""options that PEFT takes under the same name and meaning"""
+"""Options that PEFT takes under the same name and meaning"""
 _DIRECTIONS = {"eva": 1, "pissa": 1, "olora": 1, "mica": 1, "corda": 1, "lora_ga": 2}
-"""directions of a layer that an initialization takes for each of the update's"""
+"""Directions of a layer that an initialization takes for each of the update's"""
 _TASK_TYPES = {"causal": "CAUSAL_LM", "seq2seq": "SEQ_2_SEQ_LM"}
 
 
-def attach(model: Any, options: LoraOptions, kind: str) -> Any:
+def attach(model: "Model", options: LoraOptions, kind: str) -> "PeftModel":
     """Wrap `model` into a PeftModel whose LoRA weights alone train. Draws from torch's generator: seed it first.
 
     `options` are resolved: trainable_tokens are ids. A start that needs examples is left to `initialize`.
@@ -31,11 +38,11 @@ def attach(model: Any, options: LoraOptions, kind: str) -> Any:
     tied = model.get_output_embeddings() if getattr(model.config, "tie_word_embeddings", False) else None
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*tie_word_embeddings")  # refused below
-        warnings.filterwarnings("ignore", message="Using Rank-Stabilized LoRA")  # saving.py knows better
+        warnings.filterwarnings("ignore", message="Using Rank-Stabilized LoRA")  # peft_format.py knows better
         config = _peft_config(model, options, kind)
         _need_directions(model, options, config)
         try:
-            tuned = get_peft_model(model, config)
+            tuned: PeftModel = get_peft_model(unwrap(model), config)
         except (ValueError, TypeError) as error:
             raise ModelError(
                 f"method.target_modules: {str(error).splitlines()[0]}",
@@ -48,7 +55,7 @@ def attach(model: Any, options: LoraOptions, kind: str) -> Any:
     return tuned
 
 
-def _peft_config(model: Any, options: LoraOptions, kind: str) -> Any:
+def _peft_config(model: "Model", options: LoraOptions, kind: str) -> "LoraConfig":
     from peft import LoraConfig
 
     auto, start = options.target_modules == "auto", options.init_lora_weights
@@ -66,8 +73,8 @@ def _peft_config(model: Any, options: LoraOptions, kind: str) -> Any:
     )
 
 
-def _token_rows(model: Any, options: LoraOptions) -> Any:
-    """trainable_tokens as PEFT wants them: ids, of the input embedding and of all that is tied to it.
+def _token_rows(model: "Model", options: LoraOptions) -> Any:
+    """Return trainable_tokens as PEFT wants them: ids, of the input embedding and of all that is tied to it.
 
     An encoder-decoder with a head of its own counts as not tied at all there. Its encoder's and its decoder's embedding
     are named then, and their rows train apart.
@@ -75,7 +82,7 @@ def _token_rows(model: Any, options: LoraOptions) -> Any:
     ids = options.trainable_tokens
     if not ids:
         return None
-    table = model.get_input_embeddings()
+    table = input_embedding(model)
     rows = int(table.weight.shape[0])
     if outside := [i for i in ids if not 0 <= int(i) < rows]:
         raise ModelError(
@@ -92,7 +99,7 @@ def _token_rows(model: Any, options: LoraOptions) -> Any:
     return {name: ids for name, module in embeddings.items() if module is not table}
 
 
-def _need_directions(model: Any, options: LoraOptions, config: Any) -> None:
+def _need_directions(model: "Model", options: LoraOptions, config: "LoraConfig") -> None:
     """Refuse a rank beyond what a layer has: PEFT would fail in the middle, or make the update smaller without a word."""
     start = str(options.init_lora_weights).partition("_niter_")[0]
     each = _DIRECTIONS.get(start)
@@ -101,9 +108,10 @@ def _need_directions(model: Any, options: LoraOptions, config: Any) -> None:
     from peft.tuners.lora import corda
     from peft.utils.other import get_pattern_key
 
-    targets: Any = corda.target_modules
-    for name, layer in targets(model, config):
-        rank = config.rank_pattern.get(get_pattern_key(config.rank_pattern, name), config.r)
+    layers: Any = corda.target_modules(unwrap(model), config)
+    ranks: Any = config.rank_pattern
+    for name, layer in layers:
+        rank = ranks.get(get_pattern_key(ranks, name), config.r)
         least = min(layer.in_features, layer.out_features) if hasattr(layer, "in_features") else min(layer.weight.shape)
         if each * rank > least:
             raise ModelError(
@@ -112,7 +120,7 @@ def _need_directions(model: Any, options: LoraOptions, config: Any) -> None:
             )
 
 
-def _need_head(model: Any, tied: Any, options: LoraOptions) -> None:
+def _need_head(model: "Model", tied: "nn.Module | None", options: LoraOptions) -> None:
     """Refuse to adapt a head that is the embedding; rows of it that train as rows of the embedding are no such thing."""
     from peft.utils.other import TrainableTokensWrapper
 
@@ -127,7 +135,7 @@ def _need_head(model: Any, tied: Any, options: LoraOptions) -> None:
         )
 
 
-def _is_transposed(model: Any) -> bool:
+def _is_transposed(model: "nn.Module") -> bool:
     """Whether the blocks' layers are GPT-2's Conv1D, which stores weights as (in, out)."""
     from transformers.pytorch_utils import Conv1D
 

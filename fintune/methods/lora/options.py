@@ -4,12 +4,15 @@
 """
 
 import re
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import Field, NonNegativeInt, field_validator, model_validator
 
 from fintune.errors import ModelError, did_you_mean
 from fintune.methods.targets import TargetOptions, compiled
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 _STARTS = ("gaussian", "orthogonal", "mica", "pissa", "pissa_niter_4", "olora", "eva", "corda", "lora_ga")
 _FROM_WEIGHTS = ("pissa", "olora", "mica", "corda", "lora_ga")
@@ -55,19 +58,19 @@ class LoraOptions(TargetOptions):
     )
 
     def changes_base(self) -> bool:
-        """See MethodOptions. PEFT's unload leaves trained biases and trained copies of modules_to_save in the model, and
+        """Tell whether the base changes. PEFT's unload leaves trained biases and trained copies of modules_to_save in the model, and
         some initializations take from the base what the adapter starts with. Trained tokens stand beside the embedding.
         """
         moved = str(self.init_lora_weights).startswith(("pissa", "olora", "corda", "lora_ga"))
         return self.bias != "none" or bool(self.modules_to_save) or moved
 
-    def resolved(self, tokenizer: Any) -> Self:
-        """See MethodOptions: trainable_tokens as ids, each once."""
+    def resolved(self, tokenizer: "PreTrainedTokenizerBase") -> Self:
+        """Return the settings with trainable_tokens as ids, each once."""
         ids = {_token_id(token, tokenizer) for token in self.trainable_tokens}
         return self.model_copy(update={"trainable_tokens": sorted(ids)})
 
     def no_quantization(self, quantization: str) -> str:
-        """See MethodOptions."""
+        """Say why a start or DoRA needs weights in full."""
         if self.use_dora and quantization == "int8":
             return "method.use_dora needs the lengths of weights, which PEFT cannot take in 8 bits"
         start = str(self.init_lora_weights).partition("_niter_")[0]
@@ -134,16 +137,16 @@ class LoraOptions(TargetOptions):
         return self.layers if isinstance(self.layers, list) else self.layers_to_transform
 
 
-def _token_id(token: str | int, tokenizer: Any) -> int:
+def _token_id(token: str | int, tokenizer: "PreTrainedTokenizerBase") -> int:
     """Return the id of a token that is given as text, as it stands in the vocabulary (`▁up`), or as an id already."""
     if isinstance(token, int):
         return token
     pieces: list[int] = tokenizer(token, add_special_tokens=False)["input_ids"]
     if len(pieces) == 1 and pieces[0] != tokenizer.unk_token_id:
         return pieces[0]
-    found = tokenizer.convert_tokens_to_ids(token)
-    if isinstance(found, int) and tokenizer.convert_ids_to_tokens(found) == token:
-        return found
+    index = tokenizer.convert_tokens_to_ids(token)
+    if isinstance(index, int) and tokenizer.convert_ids_to_tokens(index) == token:
+        return index
     split = " | ".join(tokenizer.convert_ids_to_tokens(pieces))
     raise ModelError(
         f"method.trainable_tokens: '{token}' is not one token of this tokenizer, but {len(pieces)}: {split}",

@@ -5,15 +5,15 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from fintune.runtime.progress import track
 
 if TYPE_CHECKING:
     import torch
+    from torch import nn
 
-Loss = Callable[[], "torch.Tensor"]
-"""reads one example and returns its loss"""
+    from fintune.models.annotations import Loss
 
 
 class Moments:
@@ -21,21 +21,25 @@ class Moments:
 
     def __init__(self) -> None:
         self._count = 0
-        self._center: Any = 0
-        self._sum: Any = 0
-        self._scatter: Any = 0
+        self._center: torch.Tensor
+        self._sum: torch.Tensor
+        self._scatter: torch.Tensor
 
     def add(self, inputs: "torch.Tensor") -> None:
         """Count in the inputs of a text, `(tokens, features)`."""
+        import torch
+
         if not self._count:
             self._center = inputs.mean(dim=0)
+            self._sum = torch.zeros_like(self._center)
+            self._scatter = self._sum.new_zeros((len(self._sum), len(self._sum)))
         off = inputs - self._center
         self._count += len(off)
         self._sum = self._sum + off.sum(dim=0)
         self._scatter = self._scatter + off.T @ off
 
     def directions(self, most: int) -> "tuple[torch.Tensor, torch.Tensor]":
-        """Shares of the variance, falling, and the at most so many directions that bear them, `(n, features)`."""
+        """Return shares of the variance, falling, and the at most so many directions that bear them, `(n, features)`."""
         import torch
         from scipy.linalg import eigh
 
@@ -54,23 +58,24 @@ class Covariance:
 
     def __init__(self) -> None:
         self._count = 0
-        self._total: Any = 0
+        self._total: torch.Tensor
 
     def add(self, inputs: "torch.Tensor") -> None:
         """Count in the inputs of a text, `(tokens, features)`."""
         scaled = inputs / inputs.abs().max().clamp(min=1e-12)
-        self._count, self._total = self._count + 1, self._total + scaled.T @ scaled
+        square = scaled.T @ scaled
+        self._total = self._total + square if self._count else square
+        self._count += 1
 
     def mean(self) -> "torch.Tensor":
-        """`(features, features)`"""
-        mean: torch.Tensor = self._total / self._count
-        return mean
+        """Return the mean over texts, `(features, features)`."""
+        return self._total / self._count
 
 
 S = TypeVar("S", Moments, Covariance)
 
 
-def inputs(layers: Mapping[str, Any], losses: Sequence[Loss], kind: type[S]) -> dict[str, S]:
+def inputs(layers: "Mapping[str, nn.Module]", losses: "Sequence[Loss]", kind: type[S]) -> dict[str, S]:
     """Return a `kind` for each layer, of its inputs over all examples; layers that are fed the same share one.
 
     Layers that the examples do not reach (those of a vision tower) are left out.
@@ -79,31 +84,32 @@ def inputs(layers: Mapping[str, Any], losses: Sequence[Loss], kind: type[S]) -> 
 
     with torch.no_grad():
         same = _fed_alike(layers, losses[0])
-        seen = {first: kind() for first in same.values()}
+        statistics = {first: kind() for first in same.values()}
         with _watched(
-            {name: layers[name] for name in seen}, lambda name, fed: seen[name].add(fed.flatten(0, -2).float())
+            {name: layers[name] for name in statistics},
+            lambda name, fed: statistics[name].add(fed.flatten(0, -2).float()),
         ):
             for loss in track(losses, "start"):
                 loss()
-    return {name: seen[first] for name, first in same.items()}
+    return {name: statistics[first] for name, first in same.items()}
 
 
-def _fed_alike(layers: Mapping[str, Any], loss: Loss) -> dict[str, str]:
+def _fed_alike(layers: "Mapping[str, nn.Module]", loss: "Loss") -> dict[str, str]:
     """Return the first layer that is fed the very same tensor, for each layer: query, key and value share theirs."""
-    fed: list[tuple[str, Any]] = []
+    fed: list[tuple[str, torch.Tensor]] = []
     with _watched(layers, lambda name, tensor: fed.append((name, tensor))):
         loss()
-    first: dict[Any, str] = {}
+    first: dict[int, str] = {}
     for name, tensor in fed:
         first.setdefault(tensor.data_ptr(), name)
     return {name: first[tensor.data_ptr()] for name, tensor in fed}
 
 
 @contextmanager
-def _watched(layers: Mapping[str, Any], see: Callable[[str, Any], None]) -> Iterator[None]:
+def _watched(layers: "Mapping[str, nn.Module]", see: "Callable[[str, torch.Tensor], None]") -> Iterator[None]:
     """Have `see` called with a layer's name and its input, `(1, tokens, features)`, whenever it is called."""
 
-    def hook(name: str) -> Callable[[Any, Any], None]:
+    def hook(name: str) -> "Callable[[nn.Module, tuple[torch.Tensor, ...]], None]":
         return lambda _, arguments: see(name, arguments[0].detach())
 
     handles = [layer.register_forward_pre_hook(hook(name)) for name, layer in layers.items()]

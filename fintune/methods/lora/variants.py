@@ -4,7 +4,8 @@
 True
 """
 
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, create_model
 
@@ -13,9 +14,14 @@ from fintune.methods.lora.lora import LORA, attach
 from fintune.methods.lora.options import LoraOptions
 from fintune.methods.protocol import Method, MethodOptions
 
+if TYPE_CHECKING:
+    from peft import PeftModel
+
+    from fintune.models.annotations import Loss
+
 
 def _options(name: str, **fixed: Any) -> type[LoraOptions]:
-    """LoraOptions called `name`, with other defaults; a fixed True stays so."""
+    """Make LoraOptions called `name`, with other defaults; a fixed True stays so."""
     fields: dict[str, Any] = {"name": (Literal[name], name)}
     for key, value in fixed.items():
         kind = Literal[True] if value is True else LoraOptions.model_fields[key].annotation
@@ -31,19 +37,19 @@ class LoraPlusOptions(LoraOptions):
 
 
 def _variant(name: str, summary: str, paper: str, options: type[MethodOptions], **more: Any) -> Method:
-    given: dict[str, Any] = {
+    settings: dict[str, Any] = {
         "initialize": LORA.initialize,
         "learning_rate": LORA.learning_rate,
         "learning_rate_source": "as lora's",
     } | more
-    return Method(name=name, summary=summary, paper=paper, options=options, attach=attach, **given)
+    return Method(name=name, summary=summary, paper=paper, options=options, attach=attach, **settings)
 
 
-def _rates(model: Any, options: LoraPlusOptions) -> dict[str, float]:
+def _rates(model: "PeftModel", options: LoraPlusOptions) -> dict[str, float]:
     return {"lora_B": options.ratio}
 
 
-def _loftq(model: Any, options: LoraOptions, losses: Any) -> None:
+def _loftq(model: "PeftModel", options: LoraOptions, losses: "Sequence[Loss]") -> None:
     approximate(model)
 
 

@@ -4,9 +4,10 @@ from pathlib import Path
 
 from fintune.errors import ModelError
 from fintune.models import LoadedModel
+from fintune.models.blocks import unwrap
 from fintune.models.formats.gguf_names import ARCHITECTURES, names_of
 
-FILE = "adapter.gguf"
+LORA_FILE = "adapter.gguf"
 
 
 def onto(base: LoadedModel, folder: Path) -> LoadedModel:
@@ -14,19 +15,20 @@ def onto(base: LoadedModel, folder: Path) -> LoadedModel:
     import torch
     from gguf import GGUFReader
 
-    architecture = ARCHITECTURES[base.model.config.model_type]
-    names = names_of(base.model, architecture)
+    model = unwrap(base.model)
+    architecture = ARCHITECTURES[model.config.model_type]
+    names = names_of(model, architecture)
     updates = {
-        tensor.name: torch.from_numpy(tensor.data.copy()).float() for tensor in GGUFReader(folder / FILE).tensors
+        tensor.name: torch.from_numpy(tensor.data.copy()).float() for tensor in GGUFReader(folder / LORA_FILE).tensors
     }
     with torch.no_grad():
-        for name, weight in base.model.named_parameters():
+        for name, weight in model.named_parameters():
             theirs = names.get_name(name, try_suffixes=(".weight", ".bias"))
             if f"{theirs}.lora_a" not in updates:
                 continue
             a, b = updates.pop(f"{theirs}.lora_a"), updates.pop(f"{theirs}.lora_b")
-            turned = architecture.turn(name, weight.float(), base.model.config) + b @ a
-            weight.copy_(architecture.back(name, turned, base.model.config))
+            turned = architecture.turn(name, weight.float(), model.config) + b @ a
+            weight.copy_(architecture.back(name, turned, model.config))
     if updates:
-        raise ModelError(f"{folder / FILE}: {min(updates)} belongs to no layer", hint="Export it again.")
+        raise ModelError(f"{folder / LORA_FILE}: {min(updates)} belongs to no layer", hint="Export it again.")
     return base

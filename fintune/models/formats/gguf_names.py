@@ -2,40 +2,44 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeAlias
 
+from fintune.models.families import FAMILIES
 from fintune.models.formats.llama import halves, pairs
 
 if TYPE_CHECKING:
     import torch
+    from gguf import TensorNameMap
+    from transformers import PreTrainedConfig, PreTrainedModel
 
 
-Turn = Callable[[str, "torch.Tensor", Any], "torch.Tensor"]
+Turn: TypeAlias = "Callable[[str, torch.Tensor, PreTrainedConfig], torch.Tensor]"
+"""`(name, tensor, config)` of a tensor -> the tensor as it is laid out there."""
 
 
-def _as_it_is(name: str, tensor: "torch.Tensor", config: Any) -> "torch.Tensor":
+def _as_it_is(name: str, tensor: "torch.Tensor", config: "PreTrainedConfig") -> "torch.Tensor":
     return tensor
 
 
-def _pairs(name: str, tensor: "torch.Tensor", config: Any) -> "torch.Tensor":
-    """Rows of queries and keys as Meta has them (llama_layout.py)."""
-    found = _turned_heads(name, config)
-    return tensor if found is None else pairs(tensor, found)
+def _pairs(name: str, tensor: "torch.Tensor", config: "PreTrainedConfig") -> "torch.Tensor":
+    """Return the rows of queries and keys as Meta has them (llama.py)."""
+    heads = _turned_heads(name, config)
+    return tensor if heads is None else pairs(tensor, heads)
 
 
-def _halves(name: str, tensor: "torch.Tensor", config: Any) -> "torch.Tensor":
-    """Return the opposite of _pairs."""
-    found = _turned_heads(name, config)
-    return tensor if found is None else halves(tensor, found)
+def _halves(name: str, tensor: "torch.Tensor", config: "PreTrainedConfig") -> "torch.Tensor":
+    """Undo `_pairs`."""
+    heads = _turned_heads(name, config)
+    return tensor if heads is None else halves(tensor, heads)
 
 
-def _turned_heads(name: str, config: Any) -> int | None:
+def _turned_heads(name: str, config: "PreTrainedConfig") -> int | None:
     heads = {"q_proj": config.num_attention_heads, "k_proj": config.num_key_value_heads}
     return next((count for part, count in heads.items() if f".{part}." in name), None)
 
 
-def _one_more(name: str, tensor: "torch.Tensor", config: Any) -> "torch.Tensor":
-    """Gemma's norms multiply by 1 + weight, llama.cpp's by the weight."""
+def _one_more(name: str, tensor: "torch.Tensor", config: "PreTrainedConfig") -> "torch.Tensor":
+    """Add what Gemma's norms do: they multiply by 1 + weight, llama.cpp's by the weight."""
     return tensor + 1 if name.endswith("norm.weight") else tensor
 
 
@@ -46,33 +50,33 @@ class Architecture:
     name: str
     turn: Turn = _as_it_is
     back: Turn = _as_it_is
-    """the opposite, of matrices"""
+    """Undoes `turn`, of matrices."""
     left_out: tuple[str, ...] = ()
-    """tensors that are copies of others"""
+    """Tensors that are copies of others."""
     in_full: str = "norm"
-    """part of the names of tensors that stay in float32, beside every vector"""
+    """Part of the names of tensors that stay in float32, beside every vector"""
 
 
-_T5 = Architecture(
-    "t5",
-    left_out=("encoder.embed_tokens.weight", "decoder.embed_tokens.weight"),
-    in_full=r"rel_b|ffn_down",  # what goes into ffn_down passes float16's range, and llama.cpp rounds it as the weight
+_KNOWN = (
+    Architecture("llama", _pairs, _halves),
+    Architecture("qwen2"),
+    Architecture("qwen3"),
+    Architecture("gemma3", _one_more),
+    Architecture(
+        "t5",
+        left_out=("encoder.embed_tokens.weight", "decoder.embed_tokens.weight"),
+        in_full=r"rel_b|ffn_down",  # what goes into ffn_down passes float16's range; llama.cpp rounds it as the weight
+    ),
 )
-
-
+_BY_NAME = {architecture.name: architecture for architecture in _KNOWN}
 ARCHITECTURES: Mapping[str, Architecture] = {
-    "llama": Architecture("llama", _pairs, _halves),
-    "qwen2": Architecture("qwen2"),
-    "qwen3": Architecture("qwen3"),
-    "gemma3_text": Architecture("gemma3", _one_more),
-    "t5": _T5,
-    "mt5": _T5,
+    family.model_type: _BY_NAME[family.gguf] for family in FAMILIES if family.gguf
 }
-"""by config.model_type; T5Gemma 2, among others, is unknown to llama.cpp"""
+"""Architectures by config.model_type, of the families that have one."""
 
 
-def names_of(model: Any, architecture: Architecture) -> Any:
-    """gguf's map from transformers' names to llama.cpp's."""
+def names_of(model: "PreTrainedModel", architecture: Architecture) -> "TensorNameMap":
+    """Return gguf's map from transformers' names to llama.cpp's."""
     from gguf import MODEL_ARCH, MODEL_ARCH_NAMES, get_tensor_name_map
 
     numbers = {name: number for number, name in MODEL_ARCH_NAMES.items()}

@@ -10,12 +10,13 @@ True
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fintune.errors import ModelError
 
 if TYPE_CHECKING:
     import torch
+    from transformers import PreTrainedConfig
 
 _LAYER = {
     "self_attn.q_proj": "attention.wq",
@@ -35,32 +36,32 @@ _WHOLE = {
 }
 _BACK_LAYER, _BACK_WHOLE = ({theirs: ours for ours, theirs in names.items()} for names in (_LAYER, _WHOLE))
 FACTOR = "rope_scale_factor"
-"""our addition to params.json: by what positions are stretched, which Meta's code has as a constant"""
+"""Our addition to params.json: by what positions are stretched, which Meta's code has as a constant"""
 STRETCHED = {"low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 8192}
-"""how LLaMA 3.1 and later stretch positions, constants in Meta's code"""
+"""How LLaMA 3.1 and later stretch positions, constants in Meta's code"""
 SHARDED_BY = {"wq": 0, "wk": 0, "wv": 0, "wo": 1, "w1": 0, "w2": 1, "w3": 0, "output": 0}
-"""the dimension along which model-parallel checkpoints are cut; norms are whole in each"""
+"""The dimension along which model-parallel checkpoints are cut; norms are whole in each"""
 
 
 def to_original(tensors: "Mapping[str, torch.Tensor]", heads: int, kv_heads: int) -> "dict[str, torch.Tensor]":
-    """Hugging Face's names and rows as Meta's."""
-    found = {}
+    """Turn Hugging Face's names and rows into Meta's."""
+    original = {}
     for name, tensor in tensors.items():
         theirs, turned = _theirs(name), _turned(name, heads, kv_heads)
-        found[theirs] = tensor if turned is None else pairs(tensor, turned)
-    return found
+        original[theirs] = tensor if turned is None else pairs(tensor, turned)
+    return original
 
 
 def from_original(tensors: "Mapping[str, torch.Tensor]", heads: int, kv_heads: int) -> "dict[str, torch.Tensor]":
-    """Return the opposite. Raises KeyError for a name that is none of a LLaMA's."""
-    found = {}
+    """Turn Meta's names and rows into Hugging Face's. Raises KeyError for a name that is none of a LLaMA's."""
+    named = {}
     for theirs, tensor in tensors.items():
         if theirs.endswith("rope.freqs"):  # LLaMA 1 keeps what is computed, its 7B in every block
             continue
         name = _ours(theirs)
         turned = _turned(name, heads, kv_heads)
-        found[name] = tensor if turned is None else halves(tensor, turned)
-    return found
+        named[name] = tensor if turned is None else halves(tensor, turned)
+    return named
 
 
 def _theirs(name: str) -> str:
@@ -80,24 +81,24 @@ def _ours(theirs: str) -> str:
 
 
 def _turned(name: str, heads: int, kv_heads: int) -> int | None:
-    """Heads of a tensor whose rows are turned by positions."""
+    """Return the heads of a tensor whose rows are turned by positions."""
     return heads if ".q_proj." in name else kv_heads if ".k_proj." in name else None
 
 
 def pairs(tensor: "torch.Tensor", heads: int) -> "torch.Tensor":
-    """Rows `(heads x 2 x half, ...)` as `(heads x half x 2, ...)`."""
+    """Reorder rows `(heads x 2 x half, ...)` as `(heads x half x 2, ...)`."""
     rows, *rest = tensor.shape
     return tensor.view(heads, 2, rows // heads // 2, *rest).transpose(1, 2).reshape(tensor.shape)
 
 
 def halves(tensor: "torch.Tensor", heads: int) -> "torch.Tensor":
-    """Return the opposite."""
+    """Reorder rows `(heads x half x 2, ...)` as `(heads x 2 x half, ...)`."""
     rows, *rest = tensor.shape
     return tensor.view(heads, rows // heads // 2, 2, *rest).transpose(1, 2).reshape(tensor.shape)
 
 
-def params(config: Any) -> dict[str, Any]:
-    """params.json of a Hugging Face config; `multiple_of` and `ffn_dim_multiplier` give its feed-forward width by Meta's formula.
+def params(config: "PreTrainedConfig") -> dict[str, object]:
+    """Return the params.json of a Hugging Face config; `multiple_of` and `ffn_dim_multiplier` give its inner width by Meta's formula.
 
     Raises ModelError for what Meta's layout has no place for: biases, heads of another width, other stretched positions.
     """
@@ -111,8 +112,8 @@ def params(config: Any) -> dict[str, Any]:
     }
     if kind == "llama3":
         odd |= {f"{name} {rope[name]}": rope[name] != value for name, value in STRETCHED.items()}
-    if found := [name for name, there in odd.items() if there]:
-        raise ModelError(f"--format state-dict: Meta's layout has no {found[0]}", hint="Use --format merged.")
+    if missing := [name for name, differs in odd.items() if differs]:
+        raise ModelError(f"--format state-dict: Meta's layout has no {missing[0]}", hint="Use --format merged.")
     stretched = {"use_scaled_rope": True, FACTOR: rope["factor"]} if kind == "llama3" else {}
     return stretched | {
         "dim": width,

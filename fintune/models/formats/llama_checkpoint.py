@@ -21,6 +21,7 @@ from fintune.runtime.untrusted import parse_json, read_text
 
 if TYPE_CHECKING:
     import torch
+    from transformers import LlamaConfig
 
 PARAMS = "params.json"
 _TIED = {(2048, 32): 32.0, (3072, 24): 32.0}
@@ -42,12 +43,14 @@ def convert(source: Path, folder: Path) -> None:
     try:
         tensors = _whole(_parts(source), int(settings["dim"]), source)
         config = _config(settings, tensors)
-        named = from_original(tensors, config.num_attention_heads, config.num_key_value_heads)
+        named = from_original(tensors, heads := config.num_attention_heads, config.num_key_value_heads or heads)
         with torch.device("meta"):
-            model: Any = LlamaForCausalLM(config)
+            model = LlamaForCausalLM(config)
     except (LookupError, RuntimeError, ArithmeticError, ValueError, TypeError, StrictDataclassError) as error:
-        told = " ".join(str(error).split())[:200]
-        raise ModelError(f"{source}: not LLaMA's layout: {told}", hint="Only LLaMA 1, 2 and 3 are read so.") from None
+        message = " ".join(str(error).split())[:200]
+        raise ModelError(
+            f"{source}: not LLaMA's layout: {message}", hint="Only LLaMA 1, 2 and 3 are read so."
+        ) from None
     if config.tie_word_embeddings:
         named["lm_head.weight"] = named["model.embed_tokens.weight"]
     _need_all({n: t.shape for n, t in named.items()}, {n: t.shape for n, t in model.state_dict().items()}, source)
@@ -68,32 +71,32 @@ def convert(source: Path, folder: Path) -> None:
         tokenizer.save_pretrained(folder)
 
 
-def _need_all(found: Mapping[str, Any], wanted: Mapping[str, Any], source: Path) -> None:
+def _need_all(held: "Mapping[str, torch.Size]", wanted: "Mapping[str, torch.Size]", source: Path) -> None:
     """Refuse tensors that params.json does not ask for, and those it asks for in vain."""
-    for name in sorted(found.keys() | wanted.keys()):
-        if found.get(name) != wanted.get(name):
-            there, asked = (tuple(side[name]) if name in side else "absent" for side in (found, wanted))
+    for name in sorted(held.keys() | wanted.keys()):
+        if held.get(name) != wanted.get(name):
+            shape, right = (tuple(side[name]) if name in side else "absent" for side in (held, wanted))
             raise ModelError(
-                f"{source}: {PARAMS} and weights do not fit: {name} is {there}, should be {asked}",
+                f"{source}: {PARAMS} and weights do not fit: {name} is {shape}, should be {right}",
                 hint="Copy both again.",
             )
 
 
 def _params(path: Path) -> dict[str, Any]:
     try:
-        found = parse_json(read_text(path))
-        missing = [key for key in ("dim", "n_layers", "n_heads") if not isinstance(found.get(key), int)]
+        settings = parse_json(read_text(path))
+        missing = [key for key in ("dim", "n_layers", "n_heads") if not isinstance(settings.get(key), int)]
     except (OSError, ValueError, AttributeError) as error:
         raise ModelError(f"{path}: cannot be read: {error}", hint="Copy it again.") from None
     if missing:
         raise ModelError(f"{path}: no {missing[0]}", hint="Copy it again.")
     for key in ("dim", "n_layers", "n_heads", "n_kv_heads", "norm_eps", "rope_theta"):
-        value = found.get(key, 1)
+        value = settings.get(key, 1)
         if key == "n_kv_heads" and value is None:  # as many as heads
             continue
         if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
             raise ModelError(f"{path}: {key} is {value!r}, should be a number above 0", hint="Copy it again.")
-    return dict(found)
+    return dict(settings)
 
 
 def tensors_of(path: Path) -> "dict[str, torch.Tensor]":
@@ -101,7 +104,7 @@ def tensors_of(path: Path) -> "dict[str, torch.Tensor]":
     import torch
 
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except pickle.UnpicklingError:
         raise ModelError(
             f"{path}: holds more than tensors, and is not read", hint="Get it from its makers again."
@@ -110,9 +113,9 @@ def tensors_of(path: Path) -> "dict[str, torch.Tensor]":
         if is_out_of_memory(error) or getattr(error, "errno", None) not in (None, errno.EINVAL):
             raise
         raise ModelError(f"{path}: damaged: {_said(error)}", hint="Copy it again.") from None
-    if not isinstance(found, dict) or not all(isinstance(value, torch.Tensor) for value in found.values()):
+    if not isinstance(content, dict) or not all(isinstance(value, torch.Tensor) for value in content.values()):
         raise ModelError(f"{path}: holds no tensors by name", hint="Get it from its makers again.")
-    return found
+    return content
 
 
 def _parts(source: Path) -> "list[dict[str, torch.Tensor]]":
@@ -132,7 +135,7 @@ def _said(error: Exception) -> str:
 
 
 def _whole(parts: "Sequence[Mapping[str, torch.Tensor]]", width: int, source: Path) -> "dict[str, torch.Tensor]":
-    """Tensors put together from the parts of a model-parallel checkpoint."""
+    """Put tensors together from the parts of a model-parallel checkpoint."""
     import torch
 
     if len(parts) == 1:
@@ -142,16 +145,16 @@ def _whole(parts: "Sequence[Mapping[str, torch.Tensor]]", width: int, source: Pa
             raise ModelError(
                 f"{source}: consolidated.{number:02d}.pth has other tensors than the first", hint="Copy them again."
             )
-    found = {}
+    whole = {}
     for name, first in parts[0].items():
         along = SHARDED_BY.get(name.removesuffix(".weight").rpartition(".")[2])
         if name == "tok_embeddings.weight":  # LLaMA 3 cuts the vocabulary, those before it the width
             along = 0 if first.shape[1] == width else 1
-        found[name] = first if along is None else torch.cat([part[name] for part in parts], dim=along)
-    return found
+        whole[name] = first if along is None else torch.cat([part[name] for part in parts], dim=along)
+    return whole
 
 
-def _config(settings: Mapping[str, Any], tensors: "Mapping[str, torch.Tensor]") -> Any:
+def _config(settings: Mapping[str, Any], tensors: "Mapping[str, torch.Tensor]") -> "LlamaConfig":
     import torch
     from transformers import LlamaConfig
 

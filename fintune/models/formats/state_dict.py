@@ -5,11 +5,11 @@ from typing import Any
 
 from fintune.errors import ModelError
 from fintune.models import LoadedModel
+from fintune.models.digests import file_sha256
 from fintune.models.folder import loading_errors
 from fintune.models.formats.llama import from_original
 from fintune.models.formats.llama_checkpoint import tensors_of
 from fintune.models.prompts import Kind
-from fintune.runtime.files import sha256
 from fintune.runtime.turns import loading
 
 ORIGINAL, PLAIN = "consolidated.00.pth", "model.pth"
@@ -32,18 +32,24 @@ def read(folder: Path, *, held: bool = False) -> LoadedModel:
     original = (folder / ORIGINAL).is_file()
     file = folder / (ORIGINAL if original else PLAIN)
     with loading_errors(str(folder)):
-        config: Any = AutoConfig.from_pretrained(folder, local_files_only=True)
+        config = AutoConfig.from_pretrained(folder, local_files_only=True)
         tensors = tensors_of(file)
         if original:
             tensors = from_original(tensors, config.num_attention_heads, config.num_key_value_heads)
         architecture: Any = getattr(transformers, config.architectures[0])
         precision = next(iter(tensors.values())).dtype if held else torch.float32
-        model, found = architecture.from_pretrained(
+        model, loading_info = architecture.from_pretrained(
             None, config=config, state_dict=tensors, dtype=precision, output_loading_info=True
         )
         model.generation_config = GenerationConfig.from_pretrained(folder, local_files_only=True)
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    if odd := [*found["missing_keys"], *found["unexpected_keys"], *map(str, found["mismatched_keys"])]:
+    if odd := [
+        *loading_info["missing_keys"],
+        *loading_info["unexpected_keys"],
+        *map(str, loading_info["mismatched_keys"]),
+    ]:
         raise ModelError(f"{file}: does not fit config.json: {odd[0]}", hint="Export it again.")
     kind: Kind = "seq2seq" if config.is_encoder_decoder else "causal"
-    return LoadedModel(model.eval(), tokenizer, kind, str(folder), sha256(file))
+    return LoadedModel(
+        model=model.eval(), tokenizer=tokenizer, kind=kind, reference=str(folder), sha256=file_sha256(file)
+    )

@@ -6,35 +6,36 @@ several of its blocks. The model's own head is exchanged meanwhile: a thread tha
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from fintune.models.blocks import bare
+from fintune.models.blocks import unwrap
 
 if TYPE_CHECKING:
     import torch
 
+    from fintune.models.annotations import Model
+
 
 @contextmanager
-def head_rows(model: Any, rows: "torch.Tensor") -> Iterator[None]:
+def head_rows(model: "Model", rows: "torch.Tensor") -> Iterator[None]:
     """Inside the block the head computes these rows of the vocabulary alone, where it is a plain layer; see `of_rows`."""
     from torch import nn
     from torch.nn import functional as F
 
-    inner = bare(model)
-    head: Any = inner.get_output_embeddings()
-    is_plain = type(head) is nn.Linear
-    if not is_plain or getattr(inner, "final_logits_bias", None) is not None:
+    inner = unwrap(model)
+    head = inner.get_output_embeddings()
+    if type(head) is not nn.Linear or getattr(inner, "final_logits_bias", None) is not None:
         yield
         return
 
     def narrow(hidden_states: "torch.Tensor") -> "torch.Tensor":
         return F.linear(hidden_states, head.weight[rows], None if head.bias is None else head.bias[rows])
 
-    head.forward = narrow
+    vars(head)["forward"] = narrow
     try:
         yield
     finally:
-        del head.forward
+        del vars(head)["forward"]
 
 
 def of_rows(logits: "torch.Tensor", rows: "torch.Tensor") -> "torch.Tensor":

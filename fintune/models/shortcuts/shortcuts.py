@@ -1,6 +1,6 @@
 """The ways around work whose result is known or thrown away, for one call of a model; training and scoring take the same.
 
-What they leave out they leave out of the model that all threads share: whoever shares one has its turn (models/turns.py) meanwhile.
+What they leave out they leave out of the model that all threads share: whoever shares one has its turn (runtime/turns.py) meanwhile.
 
 >>> shortcuts = Shortcuts(rows=torch.tensor([4414, 8345, 11076]))
 >>> with shortcuts.taken(model, batch) as inputs:
@@ -18,9 +18,12 @@ from fintune.models.shortcuts.trunk_cache import TrunkCache
 
 if TYPE_CHECKING:
     import torch
+    from transformers.modeling_outputs import BaseModelOutput
+
+    from fintune.models.annotations import Model
 
 STATES = "trunk_states"
-"""name of the cached states in a batch"""
+"""Name of the cached states in a batch"""
 
 
 @dataclass(frozen=True)
@@ -32,8 +35,10 @@ class Shortcuts:
     last_block: bool = True
 
     @contextmanager
-    def taken(self, model: Any, batch: "Mapping[str, torch.Tensor]") -> Iterator[dict[str, Any]]:
-        """What to call `model` with inside the block; `batch` may hold `trunk_states`."""
+    def taken(
+        self, model: "Model", batch: "Mapping[str, torch.Tensor]"
+    ) -> "Iterator[dict[str, torch.Tensor | BaseModelOutput]]":
+        """Yield what to call `model` with inside the block; `batch` may hold `trunk_states`."""
         inputs: dict[str, Any] = dict(batch)
         states = inputs.pop(STATES, None)
         with ExitStack() as stack:

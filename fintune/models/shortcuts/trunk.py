@@ -8,17 +8,22 @@ does not train, the encoder.
 12
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from fintune.models.blocks import bare, blocks, stack
+from fintune.models.blocks import block_list, blocks, unwrap
 from fintune.models.prompts import Kind
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
+    from transformers import PreTrainedConfig
+
+    from fintune.models.annotations import Model
+
+_Args: TypeAlias = tuple[Any, ...]
 
 
 class NoTrunk(Exception):
@@ -26,40 +31,40 @@ class NoTrunk(Exception):
 
 
 class _Reached(Exception):
-    """The states that enter the first trained block are known: the rest need not run."""
+    """The states that enter the first trained block are known: the rest, which costs as much again, need not run."""
 
 
 @dataclass(frozen=True)
 class Trunk:
     """`depth` frozen blocks of a causal model, or a frozen encoder (depth: its number of blocks)."""
 
-    model: Any
+    model: "Model"
     kind: Kind
     depth: int
     width: int
-    """numbers in the state of a token"""
+    """Numbers in the state of a token."""
     tuples: bool = False
-    """whether the model takes the first of what a block returns"""
+    """Whether the model takes the first of what a block returns"""
 
-    def read(self, input_ids: "torch.Tensor", attention_mask: "torch.Tensor", **more: Any) -> "torch.Tensor":
+    def read(self, input_ids: "torch.Tensor", attention_mask: "torch.Tensor", **more: "torch.Tensor") -> "torch.Tensor":
         """Return the states `(batch, length, width)` the trunk gives; the model must be in evaluation mode."""
-        model = bare(self.model)
+        model = unwrap(self.model)
         if self.kind == "seq2seq":
             states: torch.Tensor = model.get_encoder()(
                 input_ids=input_ids, attention_mask=attention_mask
             ).last_hidden_state
             return states
-        found: list[torch.Tensor] = []
+        entering: list[torch.Tensor] = []
 
-        def catch(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            found.append(args[0] if args else kwargs["hidden_states"])
+        def catch(module: object, args: "tuple[torch.Tensor, ...]", kwargs: "dict[str, torch.Tensor]") -> None:
+            entering.append(args[0] if args else kwargs["hidden_states"])
             raise _Reached
 
         handle = blocks(model)[self.depth].register_forward_pre_hook(catch, with_kwargs=True)
         try:
             model(input_ids=input_ids, attention_mask=attention_mask, use_cache=False, **more)
         except _Reached:
-            return found[0]
+            return entering[0]
         finally:
             handle.remove()
         raise AssertionError("the first trained block was never reached")
@@ -69,37 +74,37 @@ class Trunk:
         """Inside the block the (causal) model passes over its lower blocks and goes on from `states`."""
         layers = blocks(self.model)
 
-        def replace(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        def replace(module: object, args: _Args, kwargs: dict[str, object]) -> "tuple[_Args, dict[str, object]]":
             return ((states, *args[1:]), kwargs) if args else (args, kwargs | {"hidden_states": states})
 
         handle = layers[self.depth].register_forward_pre_hook(replace, with_kwargs=True)
         lower = list(layers)[: self.depth]
         for layer in lower:
-            layer.forward = _pass_as_tuple if self.tuples else _pass
+            vars(layer)["forward"] = _pass_as_tuple if self.tuples else _pass
         try:
             yield
         finally:
             handle.remove()
             for layer in lower:
-                del layer.forward
+                del vars(layer)["forward"]
 
 
-def _pass(hidden_states: Any, *_: Any, **__: Any) -> Any:
+def _pass(hidden_states: "torch.Tensor", *_: object, **__: object) -> "torch.Tensor":
     return hidden_states
 
 
-def _pass_as_tuple(hidden_states: Any, *_: Any, **__: Any) -> Any:
+def _pass_as_tuple(hidden_states: "torch.Tensor", *_: object, **__: object) -> "tuple[torch.Tensor]":
     return (hidden_states,)
 
 
-def _shape(model: Any, kind: Kind, depth: int) -> tuple[int, bool]:
-    """Width of a state, and whether blocks return tuples: seen on two tokens."""
+def _shape(model: "Model", kind: Kind, depth: int) -> tuple[int, bool]:
+    """Return the width of a state, and whether blocks return tuples: seen on two tokens."""
     import torch
 
-    seen: list[Any] = []
-    inner = bare(model)
-    layers = stack(inner.get_encoder()) if kind == "seq2seq" else blocks(model)
-    handle = layers[depth - 1].register_forward_hook(lambda module, args, output: seen.append(output))
+    outputs: list[torch.Tensor | tuple[torch.Tensor, ...]] = []
+    inner = unwrap(model)
+    layers = block_list(inner.get_encoder()) if kind == "seq2seq" else blocks(model)
+    handle = layers[depth - 1].register_forward_hook(lambda module, args, output: outputs.append(output))
     ids, training = torch.zeros((1, 2), dtype=torch.long, device=inner.device), inner.training
     inner.eval()
     try:
@@ -109,12 +114,13 @@ def _shape(model: Any, kind: Kind, depth: int) -> tuple[int, bool]:
     finally:
         inner.train(training)
         handle.remove()
-    return int((seen[0][0] if isinstance(seen[0], tuple) else seen[0]).shape[-1]), isinstance(seen[0], tuple)
+    output = outputs[0]
+    return int((output[0] if isinstance(output, tuple) else output).shape[-1]), isinstance(output, tuple)
 
 
-def find_trunk(model: Any, kind: Kind) -> Trunk:
+def find_trunk(model: "Model", kind: Kind) -> Trunk:
     """Return the trunk of a model with its trainable parameters attached. Raises NoTrunk with the reason."""
-    inner = bare(model)
+    inner = unwrap(model)
     embeddings = inner.get_input_embeddings()
     if any(p.requires_grad for p in embeddings.parameters()):
         raise NoTrunk("the embeddings train, and they stand below every block")
@@ -122,7 +128,7 @@ def find_trunk(model: Any, kind: Kind) -> Trunk:
         encoder = inner.get_encoder()
         _need_frozen(encoder, "the encoder trains (method.layers: top:N adapts the last N decoder blocks alone)")
         _need_no_dropout(encoder, inner.config, "the encoder")
-        return Trunk(model, kind, len(stack(encoder)), *_shape(model, kind, len(stack(encoder))))
+        return Trunk(model, kind, len(block_list(encoder)), *_shape(model, kind, len(block_list(encoder))))
     layers = blocks(model)
     _need_frozen_below(inner.get_decoder(), layers)
     depth = next((i for i, layer in enumerate(layers) if _trains(layer)), len(layers) - 1)
@@ -135,7 +141,7 @@ def find_trunk(model: Any, kind: Kind) -> Trunk:
 
 
 def _need_frozen_below(decoder: "nn.Module", layers: "nn.ModuleList") -> None:
-    """Positions and norms of embeddings stand before the blocks in a model's own order; a last norm behind them."""
+    """Raise NoTrunk where what stands below the blocks trains: positions, norms of embeddings; a last norm stands behind."""
     for name, child in decoder.named_children():
         if child is layers:
             return
@@ -151,8 +157,10 @@ def _need_frozen(module: "nn.Module", reason: str) -> None:
         raise NoTrunk(reason)
 
 
-def _need_no_dropout(module: "nn.Module", config: Any, where: str, below: Any = ()) -> None:
-    """Dropout draws anew in every epoch: what it touches is never the same twice."""
+def _need_no_dropout(
+    module: "nn.Module", config: "PreTrainedConfig", where: str, below: "Iterable[nn.Module]" = ()
+) -> None:
+    """Raise NoTrunk where there is dropout: it draws anew in every epoch, and nothing is the same twice."""
     from torch import nn
 
     inside = {id(m) for layer in below for m in layer.modules()}

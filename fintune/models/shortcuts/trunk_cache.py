@@ -8,7 +8,7 @@ torch.Size([2, 3, 640])
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -16,17 +16,20 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from fintune.models.batches import Side, pad, positions
-from fintune.models.blocks import bare
+from fintune.models.blocks import unwrap
 from fintune.models.quantization import is_quantized
 from fintune.models.shortcuts.trunk import Trunk
 from fintune.models.shortcuts.trunk_store import Precision, Store, sequences_sha256
 from fintune.runtime.environment import arithmetic
 from fintune.runtime.progress import advance, tell
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
 _TOKENS = 2048
-"""padded tokens of a batch that fills the file"""
+"""Padded tokens of a batch that fills the file"""
 _MARK = 16
-"""batches between two marks of how far the file is filled"""
+"""Batches between two marks of how far the file is filled"""
 
 
 class TrunkCache:
@@ -42,7 +45,7 @@ class TrunkCache:
         precision: Precision = "float32",
         root: Path | None = None,
     ) -> None:
-        """`root` is where the file goes: the user's cache, unless told."""
+        """Put the file under `root`: the user's cache, unless told."""
         self.trunk, self._limit = trunk, limit
         distinct = sorted({tuple(ids) for ids in sequences}, key=lambda ids: (-len(ids), ids))
         self._where = {ids: i for i, ids in enumerate(distinct)}
@@ -54,8 +57,8 @@ class TrunkCache:
             "kind": trunk.kind,
             "sequences": sequences_sha256(distinct),
             "arithmetic": arithmetic()
-            | {"model": str(bare(trunk.model).dtype), "device": str(bare(trunk.model).device)},
-            **_fewer_bits(bare(trunk.model)),
+            | {"model": str(unwrap(trunk.model).dtype), "device": str(unwrap(trunk.model).device)},
+            **_fewer_bits(unwrap(trunk.model)),
         }
         self._store = Store(facts, (int(self._starts[-1]), trunk.width), precision, root)
         self._states: torch.Tensor | None = None
@@ -94,10 +97,10 @@ class TrunkCache:
         return self._states is not None and all(tuple(ids) in self._where for ids in rows)
 
     def states(self, rows: Sequence[Sequence[int]], side: Side = "left") -> torch.Tensor:
-        """`(rows, longest, width)` in the model's precision, zeros where there is padding."""
+        """Return states `(rows, longest, width)` in the model's precision, zeros where there is padding."""
         assert self._states is not None, "fill the cache first"
         longest = max(map(len, rows))
-        padded = torch.zeros((len(rows), longest, self.trunk.width), dtype=bare(self.trunk.model).dtype)
+        padded = torch.zeros((len(rows), longest, self.trunk.width), dtype=unwrap(self.trunk.model).dtype)
         for i, ids in enumerate(rows):
             where = slice(longest - len(ids), longest) if side == "left" else slice(len(ids))
             padded[i, where] = self._states[self._slice(self._where[tuple(ids)])].to(padded.dtype)
@@ -125,7 +128,7 @@ class TrunkCache:
     def _compute(
         self, states: torch.Tensor, groups: Sequence[range], done: int, pad_id: int, *, mark: bool = True
     ) -> None:
-        model = bare(self.trunk.model)
+        model = unwrap(self.trunk.model)
         training = model.training
         model.eval()
         try:
@@ -139,16 +142,16 @@ class TrunkCache:
             model.train(training)
 
     def _read(self, states: torch.Tensor, group: range, pad_id: int) -> None:
-        device = bare(self.trunk.model).device
+        device = unwrap(self.trunk.model).device
         ids, mask = (t.to(device) for t in pad([self._sequences[i] for i in group], pad_id, "right"))
-        more: dict[str, Any] = {"position_ids": positions(mask)} if self.trunk.kind == "causal" else {}
+        more = {"position_ids": positions(mask)} if self.trunk.kind == "causal" else {}
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=states.dtype == torch.bfloat16):
-            found = self.trunk.read(ids, mask, **more).to("cpu", states.dtype)
-        for row, index in zip(found, group, strict=True):
+            batch = self.trunk.read(ids, mask, **more).to("cpu", states.dtype)
+        for row, index in zip(batch, group, strict=True):
             where = self._slice(index)
             states[where] = row[: where.stop - where.start]
 
 
-def _fewer_bits(model: Any) -> dict[str, Any]:
-    """How a quantized base is held: its states are not those of the same weights in full."""
+def _fewer_bits(model: "PreTrainedModel") -> dict[str, object]:
+    """Say how a quantized base is held: its states are not those of the same weights in full."""
     return {"quantization": str(model.config.quantization_config.to_dict())} if is_quantized(model) else {}

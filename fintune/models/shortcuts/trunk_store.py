@@ -11,7 +11,7 @@ import re
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from filelock import FileLock, Timeout
@@ -29,7 +29,7 @@ class Store:
     """States of token sequences, one after the other; `shape` is (tokens, width)."""
 
     def __init__(
-        self, facts: Mapping[str, Any], shape: tuple[int, int], precision: Precision, root: Path | None = None
+        self, facts: Mapping[str, object], shape: tuple[int, int], precision: Precision, root: Path | None = None
     ) -> None:
         self._facts, self._shape = dict(facts) | {"precision": precision}, shape
         self._dtype: torch.dtype = getattr(torch, precision)
@@ -37,7 +37,7 @@ class Store:
         self._root = root or trunk_folder()
         self.folder = self._root / digest[:24]
         self.size = shape[0] * shape[1] * self._dtype.itemsize
-        """bytes on disk"""
+        """Bytes on disk."""
 
     def open(self, *, limit: int) -> torch.Tensor:
         """Return the states as a tensor that is the file. Makes room for it; raises RunError when it passes the limit or the disk."""
@@ -64,7 +64,7 @@ class Store:
                 file.truncate(self.size)
 
     def done(self) -> int:
-        """Batches that are whole in the file."""
+        """Count the batches that are whole in the file."""
         try:
             return int(json.loads((self.folder / _DONE).read_text())["batches"])
         except (OSError, ValueError, KeyError, TypeError):
@@ -97,12 +97,12 @@ class Store:
 
 
 def trunk_folder() -> Path:
-    """Where hidden states are kept: they can be turned back into text, so only this user may read them."""
+    """Return the folder of hidden states: they can be turned back into text, so only this user may read them."""
     return Path(os.environ.get("FINTUNE_TRUNK_CACHE") or cache_folder() / "trunk")
 
 
 def sequences_sha256(sequences: Sequence[Sequence[int]]) -> str:
-    """One hash of token sequences in order."""
+    """Hash token sequences in their order."""
     digest = hashlib.sha256()
     for ids in sequences:
         digest.update(json.dumps(list(ids)).encode())
@@ -110,7 +110,7 @@ def sequences_sha256(sequences: Sequence[Sequence[int]]) -> str:
 
 
 def _folders(root: Path) -> list[Path]:
-    """Those of this module alone: whatever else lies there is somebody's."""
+    """List those of this module alone: whatever else lies there is somebody's."""
     return [path for path in root.iterdir() if (path / _KEY).is_file() and _NAME.fullmatch(path.name)]
 
 

@@ -17,6 +17,7 @@ from transformers.trainer_callback import PrinterCallback
 
 from fintune.config.train import TrainSection
 from fintune.errors import is_out_of_memory
+from fintune.methods.lora.fused import fused
 from fintune.models import LoadedModel
 from fintune.models.batches import Side, collator, micro_batches, read
 from fintune.models.loss import answer_loss
@@ -24,7 +25,6 @@ from fintune.models.quantization import known_as_adapted
 from fintune.models.shortcuts.shortcuts import STATES, Shortcuts
 from fintune.records import Encoded
 from fintune.runtime.progress import tell
-from fintune.training.leanly import leanly
 from fintune.training.loop.arguments import arguments, steps_an_epoch
 from fintune.training.loop.callback import Watch
 from fintune.training.loop.checkpoints import Checkpoints, step_of
@@ -66,7 +66,7 @@ def train(
     trainer.remove_callback(PrinterCallback)
     watch.reporters = [c for c in trainer.callback_handler.callbacks if isinstance(c, _reporters(settings))]
     latest = trainer.checkpoints.latest() if resume else None
-    with leanly(loaded, settings):
+    with fused(loaded, settings.lean):
         if latest is not None:
             tell("train", f"going on from step {step_of(latest)}")
             trainer.take_up(latest)

@@ -15,7 +15,7 @@ from fintune.methods import METHODS
 from fintune.methods.lora.lora import LoraOptions
 from fintune.models import LoadedModel, load_model
 from fintune.models.batches import collate_causal
-from fintune.models.blocks import bare
+from fintune.models.blocks import unwrap
 from fintune.models.prompts import PromptEncoder
 from fintune.models.virtual_tokens import virtual_ids
 from fintune.records import Encoded, Prompt
@@ -24,7 +24,7 @@ from tests.tiny import tiny_rows
 
 
 def encoded_rows(loaded: LoadedModel, n: int) -> list[Encoded]:
-    encoder = PromptEncoder(loaded.tokenizer, loaded.kind, 96, tuple(virtual_ids(bare(loaded.model))))
+    encoder = PromptEncoder(loaded.tokenizer, loaded.kind, 96, tuple(virtual_ids(unwrap(loaded.model))))
     rows = [encoder.encode(Prompt("", row["text"], ""), row["label"]) for row in tiny_rows(n)]
     return [row for row in rows if isinstance(row, Encoded)]
 
