@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import RLock
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fintune.config.load import load
@@ -61,6 +62,11 @@ class Run:
     """Where its base model lies by now, when that is not where the config says; its digest is compared all the same."""
     _read: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
     """Content of the files that have been read, by their names."""
+    _lock: RLock = field(default_factory=RLock, init=False, repr=False, compare=False)
+
+    def __reduce__(self) -> tuple[type["Run"], tuple[Path, str]]:
+        """Copy and pickle a run as what it is: a place; the copy reads its files itself."""
+        return Run, (self.folder, self.base)
 
     @classmethod
     def open(cls, folder: str | Path, *, base: str = "") -> "Run":
@@ -148,18 +154,22 @@ class Run:
 
     def _once(self, name: str, read: Callable[[], T]) -> T:
         """Return what a file holds, read when it is first asked for."""
-        if name not in self._read:
-            self._read[name] = read()
-        content: T = self._read[name]
-        return content
+        with self._lock:
+            if name not in self._read:
+                self._read[name] = read()
+            content: T = self._read[name]
+            return content
 
     def forget(self) -> None:
         """Have every file read again: another process or thread may have written it."""
-        self._read.clear()
+        with self._lock:
+            self._read.clear()
 
     def log(self) -> list[LogLine]:
         """Return the lines of log.jsonl."""
-        lines: list[LogLine] = self._parsed("log.jsonl", lambda text: [parse_object(line) for line in text.splitlines()])
+        lines: list[LogLine] = self._parsed(
+            "log.jsonl", lambda text: [parse_object(line) for line in text.splitlines()]
+        )
         return lines
 
     def scores(self) -> dict[str, Scores]:
@@ -205,8 +215,9 @@ class Run:
 
     def write_text(self, name: str, content: str) -> None:
         """Write a text file whole or not at all."""
-        write_atomically(self.folder / name, content)
-        self._read.pop(name, None)
+        with self._lock:
+            write_atomically(self.folder / name, content)
+            self._read.pop(name, None)
 
     def write_environment(self, environment: Mapping[str, object], *, resumed: bool) -> None:
         """Write environment.json; of a resumed run it keeps how it began, and notes when it went on and on what."""

@@ -42,7 +42,7 @@ def evaluate(
 ) -> None:
     """Score a run on one of its parts or on a labeled file, an export or an adapter on a file; another engine's scores are not stored."""
     from fintune.evaluation.score import score_anew, score_file, score_part
-    from fintune.inference.open import called, open_trained
+    from fintune.inference.open import kind_in_words, open_trained
     from fintune.runs.run import Run
 
     with working():
@@ -64,7 +64,7 @@ def evaluate(
             found = score_part(opened, split, running=_running(opened, engine))
         else:
             raise RunError(
-                f"{run}: {called(opened)}, and no data in it", hint="Score it on a labeled file: --data FILE."
+                f"{run}: {kind_in_words(opened)}, and no data in it", hint="Score it on a labeled file: --data FILE."
             )
     if as_json:
         print_json(_plain(found))

@@ -14,7 +14,7 @@ from scipy.special import log_softmax
 from fintune.config.run_config import RunConfig
 from fintune.errors import ModelError
 from fintune.inference.candidates import first_tokens
-from fintune.inference.engines.protocol import Ranking, asked
+from fintune.inference.engines.protocol import Ranking, encode_request
 from fintune.models.folder import loading_errors
 from fintune.models.prompts import Kind, PromptEncoder
 from fintune.records import Prompt
@@ -49,15 +49,15 @@ class CTranslate2Engine:
 
     def rank(self, prompts: Sequence[Prompt], candidates: Sequence[str], *, stage: str = "score") -> Ranking:
         """See Engine."""
-        question = asked(self._encoder, prompts, candidates, first=self._first)
-        ids, answers = question.prompts, question.answers
+        request = encode_request(self._encoder, prompts, candidates, first=self._first)
+        ids, answers = request.prompts, request.answers
         scores = np.zeros((len(ids), len(answers)))
         score = self._first_tokens if self._first else self._whole
         for start in range(0, len(ids), _PROMPTS):
             some = slice(start, start + _PROMPTS)
             scores[some] = score(ids[some], answers)
             advance(stage, min(start + _PROMPTS, len(ids)), len(ids))
-        return question.ranking(scores)
+        return request.ranking(scores)
 
     def _first_tokens(self, ids: list[list[int]], answers: list[list[int]]) -> NDArray[np.float64]:
         """Log-probabilities among the answers' first tokens, (prompts, answers)."""
@@ -95,25 +95,6 @@ class CTranslate2Engine:
             found = self._model.score_batch(self._names(joined), **_BATCHES, **_WHOLE)
         sums = [sum(one.log_probs[-len(target) :]) for one, target in zip(found, targets, strict=True)]
         return np.array(sums).reshape(len(ids), count)
-
-    def generate(self, prompts: Sequence[Prompt], *, max_new_tokens: int = 16) -> list[str]:
-        """See Engine: the most probable token each time."""
-        with turn(self._encoder.tokenizer):
-            ids, _ = self._encoder.encode_prompts(prompts, reserve=max_new_tokens)
-        names = self._names(ids)
-        if self._encoder.kind == "seq2seq":
-            found = self._model.translate_batch(
-                names, beam_size=1, max_decoding_length=max_new_tokens, **_BATCHES, **_WHOLE
-            )
-            tokens = [one.hypotheses[0] for one in found]
-        else:
-            found = self._model.generate_batch(
-                names, sampling_topk=1, max_length=max_new_tokens, include_prompt_in_result=False, **_BATCHES
-            )
-            tokens = [one.sequences[0] for one in found]
-        with turn(self._encoder.tokenizer):
-            said = [self._encoder.tokenizer.convert_tokens_to_ids(row) for row in tokens]
-            return list(self._encoder.tokenizer.batch_decode(said, skip_special_tokens=True))
 
     def _names(self, rows: list[list[int]]) -> list[list[str]]:
         with turn(self._encoder.tokenizer):

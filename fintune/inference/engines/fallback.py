@@ -2,7 +2,7 @@
 
 What a quick engine gets wrong changes an answer only where two candidates are nearly equal, and few texts are like that.
 
->>> SecondLook(quick, exact, margin=0.5).rank(prompts, [" positive", " negative"]).probabilities()
+>>> FallbackEngine(quick, exact, margin=0.5).rank(prompts, [" positive", " negative"]).probabilities()
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from fintune.records import Prompt
 
 
 @dataclass(frozen=True)
-class SecondLook:
+class FallbackEngine:
     """See Engine. `margin`: where the best candidate's probability leads by less, `exact` is asked.
 
     Threads share it as they share the two.
@@ -42,7 +42,3 @@ class SecondLook:
         clear = best[:, 1] - best[:, 0] >= self.margin  # false where a number is none
         close: list[int] = np.flatnonzero(~clear).tolist()
         return close
-
-    def generate(self, prompts: Sequence[Prompt], *, max_new_tokens: int = 16) -> list[str]:
-        """See Engine: the quick one's words."""
-        return self.quick.generate(prompts, max_new_tokens=max_new_tokens)

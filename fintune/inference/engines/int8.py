@@ -3,7 +3,7 @@
 Weights have a scale for each output channel, activations one for each token, found as they come; before that, channels of large
 activations are scaled down and their weights up by what a few texts show (SmoothQuant, arXiv 2211.10438, eq. 4, alpha 0.5).
 Layers out of a feed-forward's inner width are the worst of them (what they read are products with outliers that one scale a token
-cannot hold); the texts they make unsure are read again in full precision (second_look.py), which costs less than leaving them out.
+cannot hold); the texts they make unsure are read again in full precision (fallback.py), which costs less than leaving them out.
 
 >>> quantize(model, lambda: engine.rank(prompts, candidates))
 126

@@ -12,7 +12,7 @@ from warnings import catch_warnings, filterwarnings
 import numpy as np
 
 from fintune.errors import ModelError, is_out_of_memory
-from fintune.inference.engines.protocol import Ranking, asked
+from fintune.inference.engines.protocol import Ranking, encode_request
 from fintune.models import LoadedModel
 from fintune.models.prompts import PromptEncoder
 from fintune.records import Prompt
@@ -34,34 +34,16 @@ class OneLengthEngine:
         """See Engine."""
         import torch
 
-        question = asked(self._encoder, prompts, candidates, first=self._first)
-        scores, done = np.zeros((len(question.prompts), len(question.answers))), 0
+        request = encode_request(self._encoder, prompts, candidates, first=self._first)
+        scores, done = np.zeros((len(request.prompts), len(request.answers))), 0
         score = self._first_tokens if self._first else self._answers
         with torch.inference_mode():
-            for rows in self._alike(question.prompts):
-                ids = torch.tensor([question.prompts[i] for i in rows], device=self._loaded.device)
+            for rows in self._alike(request.prompts):
+                ids = torch.tensor([request.prompts[i] for i in rows], device=self._loaded.device)
                 with turn(self._loaded.model):
-                    scores[rows] = score(ids, question.answers).double().cpu().numpy()
-                advance(stage, done := done + len(rows), len(question.prompts))
-        return question.ranking(scores)
-
-    def generate(self, prompts: Sequence[Prompt], *, max_new_tokens: int = 16) -> list[str]:
-        """See Engine: the most probable token each time."""
-        import torch
-
-        found = []
-        for ids in self._encoder.encode_prompts(prompts, reserve=max_new_tokens)[0]:
-            given = torch.tensor([ids], device=self._loaded.device)
-            with torch.inference_mode(), turn(self._loaded.model):
-                out = self._loaded.model.generate(
-                    input_ids=given,
-                    attention_mask=torch.ones_like(given),
-                    max_new_tokens=max_new_tokens,
-                    do_sample=False,
-                )
-            new = out[:, given.shape[1] :] if self._loaded.kind == "causal" else out[:, 1:]
-            found += self._loaded.tokenizer.batch_decode(new, skip_special_tokens=True)
-        return found
+                    scores[rows] = score(ids, request.answers).double().cpu().numpy()
+                advance(stage, done := done + len(rows), len(request.prompts))
+        return request.ranking(scores)
 
     def _alike(self, prompts: Sequence[list[int]]) -> Iterator[list[int]]:
         """Numbers of prompts of one length, a batch at a time."""

@@ -14,13 +14,12 @@ from scipy.special import log_softmax
 from fintune.config.run_config import RunConfig
 from fintune.errors import ModelError
 from fintune.inference.candidates import first_tokens
-from fintune.inference.engines.protocol import Ranking, asked
+from fintune.inference.engines.protocol import Ranking, encode_request
 from fintune.models.folder import loading_errors
 from fintune.models.prompts import PromptEncoder
 from fintune.records import Prompt
 from fintune.runtime.progress import advance
 from fintune.runtime.threads import fastest_threads
-from fintune.runtime.turns import turn
 
 FILE = "model.onnx"
 _TOKENS = 2048
@@ -51,14 +50,14 @@ class OnnxEngine:
 
     def rank(self, prompts: Sequence[Prompt], candidates: Sequence[str], *, stage: str = "score") -> Ranking:
         """See Engine."""
-        question = asked(self._encoder, prompts, candidates, first=self._first)
-        ids, answers = question.prompts, question.answers
+        request = encode_request(self._encoder, prompts, candidates, first=self._first)
+        ids, answers = request.prompts, request.answers
         scores = np.zeros((len(ids), len(answers)))
         for done, places in _batches(ids):
             rows = np.array([ids[i] for i in places])
             scores[places] = self._first_tokens(rows, answers) if self._first else self._whole(rows, answers)
             advance(stage, done, len(ids))
-        return question.ranking(scores)
+        return request.ranking(scores)
 
     def _first_tokens(self, rows: NDArray[np.int64], answers: list[list[int]]) -> NDArray[np.float64]:
         """Log-probabilities among the answers' first tokens, (texts, answers)."""
@@ -73,19 +72,6 @@ class OnnxEngine:
             each = log_softmax(self._logits(np.concatenate([rows, said], axis=1), len(answer)), axis=-1)
             found[:, number] = each[:, range(len(answer)), answer].sum(axis=1)
         return found
-
-    def generate(self, prompts: Sequence[Prompt], *, max_new_tokens: int = 16) -> list[str]:
-        """See Engine: the most probable token each time."""
-        with turn(self._encoder.tokenizer):
-            ids, _ = self._encoder.encode_prompts(prompts, reserve=max_new_tokens)
-        end, said = self._encoder.tokenizer.eos_token_id, []
-        for row in ids:
-            tokens: list[int] = []
-            while len(tokens) < max_new_tokens and end not in tokens:
-                tokens.append(int(self._logits(np.array([row + tokens]), 1)[0, 0].argmax()))
-            said.append(tokens)
-        with turn(self._encoder.tokenizer):
-            return list(self._encoder.tokenizer.batch_decode(said, skip_special_tokens=True))
 
     def _logits(self, rows: NDArray[np.int64], last: int) -> NDArray[np.float64]:
         """At the last places of texts of one length, (texts, last, vocabulary)."""

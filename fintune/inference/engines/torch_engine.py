@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fintune.inference.engines.joint_candidates import appended, fits
-from fintune.inference.engines.protocol import Ranking, asked
+from fintune.inference.engines.protocol import Ranking, encode_request
 from fintune.inference.engines.shared_prefix import Prefix, allowed, read, shared
 from fintune.models import LoadedModel
 from fintune.models.batches import Side, pad, positions
@@ -21,6 +21,7 @@ from fintune.models.blocks import bare
 from fintune.models.prompts import PromptEncoder
 from fintune.models.shortcuts.head import of_rows
 from fintune.models.shortcuts.shortcuts import STATES, Shortcuts
+from fintune.models.virtual_tokens import virtual_ids
 from fintune.records import Prompt
 from fintune.runtime.progress import advance
 from fintune.runtime.turns import turn
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     import torch
 
 _LOGITS_BUDGET = 64_000_000
-"""logits held at a time (floats): 256 MB in fp32, whatever the vocabulary"""
+"""Number of logits held at a time (floats): 256 MB in fp32, whatever the vocabulary."""
 
 
 class TorchEngine:
@@ -47,8 +48,6 @@ class TorchEngine:
         """With `shortcuts.rows` the first tokens of the answers are compared and nothing else of them is read."""
         self._loaded = loaded
         self._shortcuts = shortcuts or Shortcuts()
-        from fintune.models.virtual_tokens import virtual_ids
-
         before = tuple(virtual_ids(bare(loaded.model)))
         self._encoder = PromptEncoder(loaded.tokenizer, loaded.kind, max_length, before)
         self._batch_size = batch_size
@@ -59,8 +58,8 @@ class TorchEngine:
         import torch
 
         first = self._shortcuts.rows is not None
-        question = asked(self._encoder, prompts, candidates, first=first)
-        ids, answers = question.prompts, question.answers
+        request = encode_request(self._encoder, prompts, candidates, first=first)
+        ids, answers = request.prompts, request.answers
         scores = np.zeros((len(ids), len(answers)))
         order = sorted(range(len(ids)), key=lambda i: -len(ids[i]))
         score = self._first_tokens if first else self._batch
@@ -72,32 +71,7 @@ class TorchEngine:
                 with turn(bare(self._loaded.model)):
                     scores[rows] = score([ids[i] for i in rows], answers, prefix).double().cpu().numpy()
                 advance(stage, min(start + size, len(order)), len(order))
-        return question.ranking(scores)
-
-    def generate(self, prompts: Sequence[Prompt], *, max_new_tokens: int = 16) -> list[str]:
-        """See Engine: the most probable token each time."""
-        import torch
-
-        tokenizer, found = self._loaded.tokenizer, []
-        with turn(tokenizer):
-            ids, _ = self._encoder.encode_prompts(prompts, reserve=max_new_tokens)
-        side: Side = "left" if self._loaded.kind == "causal" else "right"
-        with torch.inference_mode():
-            for start in range(0, len(ids), self._batch_size):
-                tokens, mask = pad(ids[start : start + self._batch_size], tokenizer.pad_token_id, side)
-                with turn(bare(self._loaded.model)):
-                    out = self._loaded.model.generate(
-                        input_ids=tokens.to(self._loaded.device),
-                        attention_mask=mask.to(self._loaded.device),
-                        max_new_tokens=max_new_tokens,
-                        do_sample=False,
-                        pad_token_id=tokenizer.pad_token_id,
-                    )
-                new = out[:, tokens.shape[1] :] if self._loaded.kind == "causal" else out[:, 1:]
-                with turn(tokenizer):
-                    found += tokenizer.batch_decode(new, skip_special_tokens=True)
-                advance("generate", len(found), len(ids))
-        return found
+        return request.ranking(scores)
 
     def _shared(self, ids: Sequence[list[int]], longest: int) -> Prefix | None:
         trunk = self._shortcuts.trunk
