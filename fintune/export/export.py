@@ -30,7 +30,7 @@ from fintune.models.references import config_at_hand
 from fintune.records import Prediction
 from fintune.runs.adapter_store import place_of as place_of_kept
 from fintune.runs.export_schema import ExportRecord, ReferenceRecord, RunInExport
-from fintune.runs.exported import RECORD, SETTINGS, VERSION, digests, read_record
+from fintune.runs.exported import EXPORT_RECORD, EXPORT_SETTINGS, EXPORT_VERSION, digests, read_record
 from fintune.runs.run import Run
 from fintune.runtime.files import disk_errors, need_place, replacing_folder, sha256
 from fintune.runtime.install import not_installed
@@ -125,13 +125,15 @@ def written(  # noqa: PLR0913
         with _of_libraries(f"{form.name}, {dtype}: cannot be written"), disk_errors(place):
             form.write(model.loaded, place, dtype)
         config = run.config()
-        (place / SETTINGS).write_text(dump(config), encoding="utf-8")
+        (place / EXPORT_SETTINGS).write_text(dump(config), encoding="utf-8")
         expected = model.expected, model.sources, model.base_sha256
         del model  # one model in memory at a time
         made = replace(_verified(run, form, dtype, place, *expected, allow_loss=allow_loss), folder=folder)
         about = export_card(run, made.facts, form) if isinstance(run, Run) else foreign_card(config, made.facts, form)
         (place / "README.md").write_text(about, encoding="utf-8")
-        (place / RECORD).write_text(json.dumps(made.facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        (place / EXPORT_RECORD).write_text(
+            json.dumps(made.facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+        )
     return made
 
 
@@ -161,8 +163,8 @@ def place_of(run: Run | ForeignAdapter, form: Format, dtype: str, output: str | 
     folder = (
         run.folder / "exports" / form.folder_name(dtype) if output is None else Path(output).expanduser()
     ).absolute()
-    need_place(folder / RECORD)
-    if folder.exists() and not (overwrite and (folder / RECORD).is_file()):
+    need_place(folder / EXPORT_RECORD)
+    if folder.exists() and not (overwrite and (folder / EXPORT_RECORD).is_file()):
         hint = "Delete it, or name another with --output." if overwrite else _ANOTHER
         raise RunError(f"{folder}: is there already{', and no finished export' if overwrite else ''}", hint=hint)
     return folder
@@ -178,7 +180,7 @@ def _with_adapter(run: Run | ForeignAdapter) -> ModelToWrite:
 
 @contextmanager
 def _of_libraries(what: str) -> Iterator[None]:
-    """What a format's library cannot do is a refusal of the format, with its own words."""
+    """Raise what a format's library cannot do as a refusal of the format, with its own words."""
     try:
         yield
     except (FintuneError, OSError, MemoryError):
@@ -205,7 +207,9 @@ def _finished(run: Run | ForeignAdapter, form: Format, dtype: str, overwrite: bo
         facts["dtype"],
         facts["sources"][0]["adapter_sha256"],
     )
-    alike = (folder / SETTINGS).read_text("utf-8") == dump(run.config()) and facts.get("reference") == _reference(run)
+    alike = (folder / EXPORT_SETTINGS).read_text("utf-8") == dump(run.config()) and facts.get(
+        "reference"
+    ) == _reference(run)
     return Exported(folder, facts, Verification.of(facts)) if written_then == wanted and alike else None
 
 
@@ -249,7 +253,7 @@ def _verified(  # noqa: PLR0913, PLR0917
     if to_run is not None:
         need_equal(to_run, None, f"{what}, beside the rounded base", allow_loss=allow_loss)
     facts: ExportRecord = {
-        "version": VERSION,
+        "version": EXPORT_VERSION,
         "format": form.name,
         "format_version": form.version,
         "dtype": dtype,

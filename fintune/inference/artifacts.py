@@ -14,7 +14,7 @@ from fintune.inference.load import engine, load_base
 from fintune.models import LoadedModel, save
 from fintune.models.formats import gguf, gguf_lora, state_dict
 from fintune.runs.export_schema import ExportRecord
-from fintune.runs.exported import RECORD, SETTINGS, Export
+from fintune.runs.exported import EXPORT_RECORD, EXPORT_SETTINGS, Export
 from fintune.runs.manifest import need_unchanged, settings_of
 from fintune.runs.run import Run
 from fintune.runtime.install import with_extra
@@ -155,7 +155,7 @@ def _artifact_of(folder: Path, record: ExportRecord) -> Artifact:
     name, dtype = record["format"], record["dtype"]
     if name not in ARTIFACTS or dtype not in ARTIFACTS[name].dtypes:
         raise ModelError(
-            f"{folder / RECORD}: damaged: no format {name}, {dtype}", hint="Export it again, with --overwrite."
+            f"{folder / EXPORT_RECORD}: damaged: no format {name}, {dtype}", hint="Export it again, with --overwrite."
         )
     return ARTIFACTS[name]
 
@@ -170,7 +170,7 @@ def export_of(run: Run | ForeignAdapter, name: str) -> Export:
         )
     if isinstance(run, Run):
         need_unchanged(run)
-    if isinstance(run, Run) and settings_of(export.folder / SETTINGS) != settings_of(run.folder / "config.yaml"):
+    if isinstance(run, Run) and settings_of(export.folder / EXPORT_SETTINGS) != settings_of(run.folder / "config.yaml"):
         raise ModelError(
             f"{export.folder}: made with other settings than the run has now",
             hint="Export it again with --overwrite, or name the folder itself.",

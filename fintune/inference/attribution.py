@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
 from fintune.inference.answer import predict
+from fintune.inference.confidence import surest_mistakes
 from fintune.inference.engines import Engine
 from fintune.records import Prediction
 from fintune.runs.schema import AttributionRecord
@@ -67,7 +68,7 @@ def attribute(
 
 def select_interesting(predictions: Sequence[Prediction], most: int = 5) -> list[Prediction]:
     """Return the predictions one wants explained: the most confident mistakes, then the most uncertain of the other texts."""
-    wrong = sorted((p for p in predictions if p.label != p.gold), key=lambda p: -p.confidence)[:most]
+    wrong = surest_mistakes(predictions, most)
     rest = [p for p in predictions if not any(p is w for w in wrong)]
     return wrong + sorted(rest, key=lambda p: p.confidence)[:most]
 

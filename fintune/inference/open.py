@@ -22,7 +22,7 @@ from fintune.inference.load import engine, load_tuned
 from fintune.inference.proof import compared, known, proved, stored_answers
 from fintune.methods import METHODS
 from fintune.runs.adapter_store import place_of
-from fintune.runs.exported import RECORD, SETTINGS, Export, exports_of
+from fintune.runs.exported import EXPORT_RECORD, EXPORT_SETTINGS, Export, exports_of
 from fintune.runs.run import Run
 from fintune.runtime.progress import tell
 
@@ -43,7 +43,9 @@ def open_trained(folder: str | Path, **use: Unpack[Use]) -> Trained:
     Raises RunError when it is none.
     """
     place = place_of(folder)
-    if is_adapter(place) and not (place / RECORD).is_file():  # what was put beside an export makes no adapter of it
+    if (
+        is_adapter(place) and not (place / EXPORT_RECORD).is_file()
+    ):  # what was put beside an export makes no adapter of it
         return ForeignAdapter.open(place, **use)
     if not place.exists() and any(use.values()):
         raise RunError(
@@ -51,7 +53,10 @@ def open_trained(folder: str | Path, **use: Unpack[Use]) -> Trained:
         )
     moved = use.get("base") or ""
     need_none(folder, {**use, "base": None} if (place / "config.yaml").is_file() else use)
-    if all((place / name).is_file() for name in (SETTINGS, RECORD)) and not (place / "config.yaml").is_file():
+    if (
+        all((place / name).is_file() for name in (EXPORT_SETTINGS, EXPORT_RECORD))
+        and not (place / "config.yaml").is_file()
+    ):
         return Export(place.absolute())
     return Run.open(place, base=moved)
 

@@ -28,7 +28,7 @@ from fintune.inference.files import WRITERS, Rows, json_line
 from fintune.inference.open import Trained, choose_engine, open_trained
 from fintune.inference.predictor import Predictor, predictor_of
 from fintune.records import Fault, Row
-from fintune.runs.exported import RECORD, Export
+from fintune.runs.exported import EXPORT_RECORD, Export
 from fintune.runtime.files import locked, need_place, replacing, sha256
 from fintune.runtime.progress import advance, listening, tell
 
@@ -126,7 +126,7 @@ def _records(path: str | Sequence[str], how: Reading) -> Iterator[Row | Fault]:
 
 def _identity(source: Trained, path: str | Sequence[str], how: Reading, engine: str) -> dict[str, JsonValue]:
     """Return what must be the same for a job to go on."""
-    export = (source.folder if isinstance(source, Export) else source.folder / "exports" / engine) / RECORD
+    export = (source.folder if isinstance(source, Export) else source.folder / "exports" / engine) / EXPORT_RECORD
     engine = sha256(export) if export.is_file() else engine
     inputs: list[JsonValue] = [None if one.hub else sha256(one.path) for one in expand(path)]
     return {

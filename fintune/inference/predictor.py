@@ -19,7 +19,7 @@ from fintune.inference.foreign import Use, is_adapter
 from fintune.inference.load import engine
 from fintune.records import Prediction
 from fintune.runs.adapter_store import place_of
-from fintune.runs.exported import SETTINGS
+from fintune.runs.exported import EXPORT_SETTINGS
 from fintune.runtime.printable import legible
 from fintune.runtime.progress import tell
 from fintune.tasks import Task
@@ -100,9 +100,9 @@ def predictor_of(chosen: "ChosenEngine", *, device: str = "auto") -> Predictor:
 
 
 def _is_model(folder: Path) -> bool:
-    """Whether a plain model lies there, and no run, export or adapter."""
+    """Return whether a plain model lies there, and no run, export or adapter."""
     return (folder / "config.json").is_file() and not (
-        is_adapter(folder) or any((folder / name).is_file() for name in (SETTINGS, "config.yaml"))
+        is_adapter(folder) or any((folder / name).is_file() for name in (EXPORT_SETTINGS, "config.yaml"))
     )
 
 

@@ -16,10 +16,10 @@ from fintune.models.folder import read_json
 from fintune.runs.export_schema import ExportRecord, problem_of
 from fintune.runtime.files import sha256
 
-RECORD = "verification.json"
-VERSION = 1
+EXPORT_RECORD = "verification.json"
+EXPORT_VERSION = 1
 """Version of the folder's layout."""
-SETTINGS = "fintune.yaml"
+EXPORT_SETTINGS = "fintune.yaml"
 """Name of the run's config: how texts are put to the model, and answers read."""
 _READ = (".json", ".onnx", ".data", ".safetensors", ".model", ".jinja", ".txt", ".bin", ".pth", ".gguf", ".yaml")
 """Suffixes of the files a model may be read from."""
@@ -38,10 +38,10 @@ class Export:
     @cached_property
     def _config(self) -> RunConfig:
         try:
-            return load(self.folder / SETTINGS)
+            return load(self.folder / EXPORT_SETTINGS)
         except ConfigError as error:
             raise RunError(
-                f"{self.folder / SETTINGS}: {error.problems[0]}",
+                f"{self.folder / EXPORT_SETTINGS}: {error.problems[0]}",
                 hint="Is a task or method your own? Name its file: --code FILE.",
             ) from None
 
@@ -58,7 +58,7 @@ class Export:
         """Raise ModelError when a file is not the one that was proved, is missing, or was added."""
         folder, record = self.folder, self.record
         here = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.suffix in _READ}
-        if added := here - record["files"].keys() - {RECORD}:
+        if added := here - record["files"].keys() - {EXPORT_RECORD}:
             raise ModelError(
                 f"{folder / min(added)}: was not there when it was proved", hint="Remove it, or export again."
             )
@@ -82,20 +82,20 @@ def _need_size(folder: Path, record: ExportRecord) -> None:
 
 def exports_of(run: Path) -> list[str]:
     """Return names of the finished exports in a run's folder: engines to ask."""
-    return sorted(path.parent.name for path in run.glob(f"exports/*/{RECORD}"))
+    return sorted(path.parent.name for path in run.glob(f"exports/*/{EXPORT_RECORD}"))
 
 
 def read_record(folder: Path) -> ExportRecord:
     """Return an export's verification.json. Raises ModelError for a newer version, or a damaged one."""
-    record = read_json(folder / RECORD)
+    record = read_json(folder / EXPORT_RECORD)
     version = record.get("version")
-    if isinstance(version, int) and version > VERSION:
+    if isinstance(version, int) and version > EXPORT_VERSION:
         raise ModelError(
-            f"{folder / RECORD}: version {version}, and this FinTune reads up to {VERSION}",
+            f"{folder / EXPORT_RECORD}: version {version}, and this FinTune reads up to {EXPORT_VERSION}",
             hint="Use a newer FinTune, or export it again.",
         )
     if (problem := problem_of(record)) is not None:
-        raise ModelError(f"{folder / RECORD}: damaged: {problem}", hint="Export it again, with --overwrite.")
+        raise ModelError(f"{folder / EXPORT_RECORD}: damaged: {problem}", hint="Export it again, with --overwrite.")
     return cast("ExportRecord", record)
 
 

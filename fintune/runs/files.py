@@ -5,6 +5,9 @@
 """
 
 import re
+from pathlib import Path
+
+from fintune.methods import fintune_format
 
 MARK = "INCOMPLETE"
 """Stands in a run's folder while the run is being made."""
@@ -42,3 +45,9 @@ OWN = re.compile(
     + r"|(checkpoints|tensorboard|exports)(/.*)?|\..+\.tmp"
 )
 """Paths that a run's folder holds; a folder that holds others is somebody else's and never removed."""
+
+
+def weights_of(adapter: Path) -> Path:
+    """Return the file of an adapter's weights, in FinTune's own format or in PEFT's."""
+    own = (adapter / fintune_format.SETTINGS).is_file()
+    return adapter / (fintune_format.WEIGHTS if own else "adapter_model.safetensors")

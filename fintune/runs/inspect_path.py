@@ -15,7 +15,7 @@ from typing import Any
 from fintune.data.quality.licenses import commerce, license_of
 from fintune.errors import BrokenEnvironment, ModelError, UsageError, shortened
 from fintune.methods import fintune_format
-from fintune.models.digests import files_sha256, in_full, joined
+from fintune.models.digests import file_sha256, files_sha256, in_full, joined
 from fintune.models.families import FAMILIES
 from fintune.models.folder import need_readable, read_json
 from fintune.models.formats import llama_checkpoint
@@ -23,7 +23,8 @@ from fintune.models.gguf_header import need_whole
 from fintune.models.load import weight_shapes
 from fintune.models.peft_files import need_fit, peft_settings
 from fintune.models.references import check_reference, need_shards, sha256_at_hand
-from fintune.runs.exported import RECORD, SETTINGS, Export, exports_of
+from fintune.runs.exported import EXPORT_RECORD, EXPORT_SETTINGS, Export, exports_of
+from fintune.runs.files import weights_of
 from fintune.runs.manifest import need_unchanged
 from fintune.runs.run import Run
 from fintune.runtime.files import sha256
@@ -144,7 +145,7 @@ def _original(place: Path) -> Mapping[str, object]:
 
 def _adapter(place: Path) -> Mapping[str, object]:
     own = (place / fintune_format.SETTINGS).is_file()
-    weights = place / (fintune_format.WEIGHTS if own else "adapter_model.safetensors")
+    weights = weights_of(place)
     shapes = weight_shapes(weights)
     if own:
         settings = fintune_format.settings(place)
@@ -161,7 +162,7 @@ def _adapter(place: Path) -> Mapping[str, object]:
         "tensors": len(shapes),
         "parameters": sum(map(prod, shapes.values())),
         "bytes": weights.stat().st_size,
-        "sha256": sha256(weights),
+        "sha256": file_sha256(weights),
     }
 
 
@@ -228,7 +229,7 @@ def _gguf(place: Path) -> Mapping[str, object]:
 
 def _ct2(place: Path) -> Mapping[str, object]:
     weights = place / "model.bin"
-    return {"config": read_json(place / "config.json"), "bytes": weights.stat().st_size, "sha256": sha256(weights)}
+    return {"config": read_json(place / "config.json"), "bytes": weights.stat().st_size, "sha256": file_sha256(weights)}
 
 
 _MODEL = Sort(
@@ -250,7 +251,7 @@ SORTS = (
     Sort(name="run", fits=lambda p: (p / "config.yaml").is_file(), facts=_run, open=Run.open),
     Sort(
         name="export",
-        fits=lambda p: (p / RECORD).is_file() and (p / SETTINGS).is_file(),
+        fits=lambda p: (p / EXPORT_RECORD).is_file() and (p / EXPORT_SETTINGS).is_file(),
         facts=_export,
         open=Export,
     ),

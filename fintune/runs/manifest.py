@@ -16,7 +16,7 @@ from fintune.config.load import unchecked
 from fintune.errors import ConfigError, ModelError, RunError
 from fintune.models.digests import file_sha256
 from fintune.runs.files import MANIFEST
-from fintune.runs.run import VERSION, Run
+from fintune.runs.run import RUN_VERSION, Run
 from fintune.runs.schema import first_problem
 from fintune.runtime.shell import typed
 from fintune.runtime.untrusted import parse_object, read_text
@@ -56,7 +56,7 @@ class Manifest(BaseModel):
 def write(run: Run, base: "LoadedModel") -> None:
     """Record a run as it is now, just scored on this base model."""
     made = Manifest(
-        version=VERSION,
+        version=RUN_VERSION,
         files=_files(run),
         settings=settings_of(run.folder / "config.yaml"),
         base=_Base(sha256=base.sha256, files=dict(base.files)),
@@ -77,9 +77,10 @@ def read(run: Run) -> Manifest:
     except (ValidationError, ValueError) as error:
         problem = first_problem(error) if isinstance(error, ValidationError) else error
         raise RunError(f"{place}: damaged: {problem}", hint="Copy the run folder again.") from None
-    if record.version > VERSION:
+    if record.version > RUN_VERSION:
         raise RunError(
-            f"{place}: version {record.version}, and this FinTune reads up to {VERSION}", hint="Use a newer FinTune."
+            f"{place}: version {record.version}, and this FinTune reads up to {RUN_VERSION}",
+            hint="Use a newer FinTune.",
         )
     return record
 

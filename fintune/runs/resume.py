@@ -22,7 +22,7 @@ _HINT = "Restore what differs, or begin anew with --overwrite."
 _FREE = ("name", "output", "compare")
 """Settings of where the run stands (it may have been moved), and of what it is to be compared with."""
 _ABSENT = "not set"
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 def where_it_lies(
@@ -109,7 +109,7 @@ def threads_of(run: Run, config: RunConfig) -> int | None:
     return config.train.fixed_threads
 
 
-def _need(run: Run, file: str, content: T | None, key: str) -> T:
+def _need(run: Run, file: str, content: _T | None, key: str) -> _T:
     if content is None:
         raise RunError(
             f"{run.folder / file}: damaged: no {key}", hint="Copy the run folder again, or begin anew with --overwrite."

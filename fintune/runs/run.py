@@ -44,9 +44,9 @@ if TYPE_CHECKING:
     from peft import PeftModel
     from transformers import PreTrainedModel
 
-VERSION = 3
+RUN_VERSION = 3
 """Version of what a run's files hold; runs of an earlier one are refused."""
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class Run:
             maker = parse_object(read_text(self.folder / "environment.json"))["packages"]["fintune"]
         except (OSError, ValueError, KeyError, TypeError):
             return
-        if isinstance(version, int) and version < VERSION:
+        if isinstance(version, int) and version < RUN_VERSION:
             raise RunError(
                 f"{self.folder}: made by FinTune {maker}, whose runs this FinTune does not read",
                 hint=f"Train it again with this version, or open it with {maker}.",
@@ -152,18 +152,19 @@ class Run:
         record: ScoresRecord = self._once("scores.json", lambda: self._parsed("scores.json", parse_object))
         return record
 
-    def _once(self, name: str, read: Callable[[], T]) -> T:
+    def _once(self, name: str, read: Callable[[], _T]) -> _T:
         """Return what a file holds, read when it is first asked for."""
         with self._lock:
             if name not in self._read:
                 self._read[name] = read()
-            content: T = self._read[name]
+            content: _T = self._read[name]
             return content
 
-    def forget(self) -> None:
-        """Have every file read again: another process or thread may have written it."""
+    def forget(self, *names: str) -> None:
+        """Have these files read again, without names all: another process or thread may have written them."""
         with self._lock:
-            self._read.clear()
+            for name in names or tuple(self._read):
+                self._read.pop(name, None)
 
     def log(self) -> list[LogLine]:
         """Return the lines of log.jsonl."""

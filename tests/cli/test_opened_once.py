@@ -1,5 +1,7 @@
 """A command opens a run once, parses its config once, and no file of weights is hashed twice on a machine."""
 
+import pickle
+import shutil
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -52,7 +54,8 @@ def test_a_command_opens_a_run_once(  # noqa: PLR0917
 ) -> None:  # fmt: skip
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("fintune.inference.predict_file.choose_engine", opening.choose_engine)
-    done = fin(command, trained.folder, *(str(rows_file) if option == "rows" else option for option in options))
+    copy = shutil.copytree(trained.folder, tmp_path / "run")
+    done = fin(command, copy, *(str(rows_file) if option == "rows" else option for option in options))
     assert done.code == 0, done.err
     assert calls == {"load": 1, "validate": 1, "open": 1} | ({"engine": engines} if engines else {})
 
@@ -76,8 +79,8 @@ def test_weights_are_hashed_once_on_a_machine(
     assert +hashed == {"model.safetensors": 1, "adapter_model.safetensors": 1}
 
 
-def test_a_run_reads_a_file_once_and_again_after_it_wrote_it(trained: Run, calls: Counter[str]) -> None:
-    run = fintune.Run.open(trained.folder)
+def test_a_run_reads_a_file_once_and_again_after_it_wrote_it(trained: Run, tmp_path: Path, calls: Counter[str]) -> None:
+    run = fintune.Run.open(shutil.copytree(trained.folder, tmp_path / "run"))
     assert run.config() is run.config()
     assert run.data() is run.data()
     assert run.raw_scores() is run.raw_scores()
@@ -85,9 +88,9 @@ def test_a_run_reads_a_file_once_and_again_after_it_wrote_it(trained: Run, calls
     before = run.environment()
     run.add_to_environment({"seed": 7})
     assert (run.environment()["seed"], run.environment() is run.environment()) == (7, True)
-    run.write_environment(before, resumed=False)
-    assert run.environment() == before
-    assert Run(run.folder).environment() == before
+    assert run.environment() == {**before, "seed": 7}
+    assert Run(run.folder).environment() == run.environment()
+    assert pickle.loads(pickle.dumps(run)) == run
 
 
 def test_what_another_process_wrote_is_read_when_a_run_is_told_to_forget(tmp_path: Path) -> None:

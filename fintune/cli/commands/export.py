@@ -173,7 +173,7 @@ def _show(made: "Sequence[Exported | Refused]", as_json: bool, as_markdown: bool
     from fintune.export.export import Exported, Refused
     from fintune.export.table import exports, markdown
 
-    table = exports(records)
+    table = exports(made)
     out.print(Text(markdown(table)) if as_markdown else table, soft_wrap=as_markdown)
     for refused in (one for one in made if isinstance(one, Refused)):
         what = f"{refused.format}, {refused.dtype}"

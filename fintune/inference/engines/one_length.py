@@ -6,7 +6,7 @@
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from warnings import catch_warnings, filterwarnings
 
 import numpy as np
@@ -46,7 +46,7 @@ class OneLengthEngine:
         return request.ranking(scores)
 
     def _alike(self, prompts: Sequence[list[int]]) -> Iterator[list[int]]:
-        """Numbers of prompts of one length, a batch at a time."""
+        """Yield the numbers of prompts of one length, a batch at a time."""
         lengths = defaultdict(list)
         for i, ids in enumerate(prompts):
             lengths[len(ids)].append(i)
@@ -54,12 +54,12 @@ class OneLengthEngine:
             yield from (rows[i : i + self._batch_size] for i in range(0, len(rows), self._batch_size))
 
     def _first_tokens(self, ids: "torch.Tensor", answers: list[list[int]]) -> "torch.Tensor":
-        """(n, k): log-probabilities among the answers' first tokens alone."""
+        """Return log-probabilities among the answers' first tokens alone, (n, k)."""
         logits = self._logits(ids, [])[:, -1]
         return logits[:, [answer[0] for answer in answers]].log_softmax(dim=-1)
 
     def _answers(self, ids: "torch.Tensor", answers: list[list[int]]) -> "torch.Tensor":
-        """(n, k): log-probabilities of whole answers."""
+        """Return log-probabilities of whole answers, (n, k)."""
         import torch
 
         scores = []
@@ -70,11 +70,11 @@ class OneLengthEngine:
         return torch.stack(scores, dim=1)
 
     def _logits(self, ids: "torch.Tensor", begun: list[int]) -> "torch.Tensor":
-        """(n, m, vocabulary): behind prompts `(n, length)` and the beginning of an answer; vectors before the text have some too."""
+        """Return logits (n, m, vocabulary) behind prompts `(n, length)` and the beginning of an answer, vectors included."""
         import torch
 
         said = torch.tensor(begun, device=ids.device, dtype=ids.dtype).expand(len(ids), -1)
-        inputs: dict[str, Any] = {"input_ids": torch.cat([ids, said], dim=1)}
+        inputs: dict[str, torch.Tensor] = {"input_ids": torch.cat([ids, said], dim=1)}
         if self._loaded.kind == "seq2seq":
             start = torch.full((len(ids), 1), self._loaded.model.config.decoder_start_token_id, device=ids.device)
             inputs = {"input_ids": ids, "decoder_input_ids": torch.cat([start, said], dim=1)}
@@ -87,13 +87,13 @@ class OneLengthEngine:
 
 @contextmanager
 def _in_words() -> Iterator[None]:
-    """What PEFT's forward cannot do with a model, in one line."""
+    """Raise what PEFT's forward cannot do with a model as one line."""
     try:
         yield
     except (RuntimeError, ValueError, TypeError, AttributeError, KeyError) as error:
         if is_out_of_memory(error):
             raise
-        told = str(error).strip().partition("\n")[0][:200] or type(error).__name__
+        reason = str(error).strip().partition("\n")[0][:200] or type(error).__name__
         raise ModelError(
-            f"the adapter does not run on this base model: {told}", hint="Use the base model it was trained on."
+            f"the adapter does not run on this base model: {reason}", hint="Use the base model it was trained on."
         ) from None

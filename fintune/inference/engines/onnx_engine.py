@@ -21,9 +21,9 @@ from fintune.records import Prompt
 from fintune.runtime.progress import advance
 from fintune.runtime.threads import fastest_threads
 
-FILE = "model.onnx"
+GRAPH = "model.onnx"
 _TOKENS = 2048
-"""in a batch"""
+"""Number of tokens in a batch."""
 
 
 class OnnxEngine:
@@ -33,7 +33,7 @@ class OnnxEngine:
     """
 
     def __init__(self, folder: Path, encoder: PromptEncoder, *, first: bool) -> None:
-        """Raises ModelError when the folder cannot be read."""
+        """Open the folder's graph. Raises ModelError when it cannot be read."""
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
@@ -43,10 +43,10 @@ class OnnxEngine:
         self._encoder, self._first = encoder, first
         try:
             self._session: Any = onnxruntime.InferenceSession(
-                str(folder / FILE), options, providers=["CPUExecutionProvider"]
+                str(folder / GRAPH), options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # its own exceptions derive from nothing else
-            raise ModelError(f"{folder / FILE}: {error}", hint="Export it again.") from None
+            raise ModelError(f"{folder / GRAPH}: {error}", hint="Export it again.") from None
 
     def rank(self, prompts: Sequence[Prompt], candidates: Sequence[str], *, stage: str = "score") -> Ranking:
         """See Engine."""
@@ -60,28 +60,28 @@ class OnnxEngine:
         return request.ranking(scores)
 
     def _first_tokens(self, rows: NDArray[np.int64], answers: list[list[int]]) -> NDArray[np.float64]:
-        """Log-probabilities among the answers' first tokens, (texts, answers)."""
+        """Return log-probabilities among the answers' first tokens, (texts, answers)."""
         first = self._logits(rows, 1)[:, 0, [answer[0] for answer in answers]]
         return np.asarray(log_softmax(first, axis=-1))
 
     def _whole(self, rows: NDArray[np.int64], answers: list[list[int]]) -> NDArray[np.float64]:
-        """Summed log-probabilities of the answers, (texts, answers)."""
-        found = np.zeros((len(rows), len(answers)))
+        """Return summed log-probabilities of the answers, (texts, answers)."""
+        scores = np.zeros((len(rows), len(answers)))
         for number, answer in enumerate(answers):
             said = np.tile(np.array(answer[:-1], dtype=np.int64), (len(rows), 1))
             each = log_softmax(self._logits(np.concatenate([rows, said], axis=1), len(answer)), axis=-1)
-            found[:, number] = each[:, range(len(answer)), answer].sum(axis=1)
-        return found
+            scores[:, number] = each[:, range(len(answer)), answer].sum(axis=1)
+        return scores
 
     def _logits(self, rows: NDArray[np.int64], last: int) -> NDArray[np.float64]:
-        """At the last places of texts of one length, (texts, last, vocabulary)."""
+        """Return logits at the last places of texts of one length, (texts, last, vocabulary)."""
         places = np.arange(rows.shape[1] - last, rows.shape[1])
-        found = self._session.run(None, {"ids": rows, "places": places})[0]
-        return np.asarray(found, dtype=np.float64)
+        logits = self._session.run(None, {"ids": rows, "places": places})[0]
+        return np.asarray(logits, dtype=np.float64)
 
 
 def _batches(ids: list[list[int]]) -> Iterator[tuple[int, list[int]]]:
-    """Texts done by then, and places of texts of one length."""
+    """Yield how many texts are done by then, and places of texts of one length."""
     done = 0
     for length in sorted({len(row) for row in ids}):
         places = [i for i, row in enumerate(ids) if len(row) == length]
