@@ -10,21 +10,21 @@ Every file is written beside its place and renamed. While a run is being made th
 import json
 import shlex
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from threading import RLock
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, cast
 
 from fintune.config.load import load
 from fintune.config.mistaken import mistaken_for_run
 from fintune.config.run_config import RunConfig
 from fintune.data.quality.cleanup import Dropped
-from fintune.errors import ConfigError, RunError, first_line
+from fintune.errors import ConfigError, RunError
 from fintune.methods import METHODS
 from fintune.models.digests import file_sha256
 from fintune.records import Claims, Prediction, Scores, lines_of, predictions_in
+from fintune.runs.cached_files import CachedFiles
 from fintune.runs.files import MANIFEST, MARK
 from fintune.runs.schema import (
     DataRecord,
@@ -33,10 +33,9 @@ from fintune.runs.schema import (
     LogLine,
     ScoresRecord,
     TaskRecord,
-    problem_of,
 )
 from fintune.runs.score_record import claims_in, content_of, scores_in
-from fintune.runtime.files import disk_errors, write_atomically
+from fintune.runtime.files import disk_errors
 from fintune.runtime.shell import typed
 from fintune.runtime.untrusted import LARGEST_LIST, need_name, parse_object, read_bytes, read_text
 
@@ -46,7 +45,6 @@ if TYPE_CHECKING:
 
 RUN_VERSION = 3
 """Version of what a run's files hold; runs of an earlier one are refused."""
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -60,9 +58,11 @@ class Run:
     folder: Path
     base: str = ""
     """Where its base model lies by now, when that is not where the config says; its digest is compared all the same."""
-    _read: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
-    """Content of the files that have been read, by their names."""
-    _lock: RLock = field(default_factory=RLock, init=False, repr=False, compare=False)
+    _files: CachedFiles = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Begin with nothing read."""
+        object.__setattr__(self, "_files", CachedFiles(self.folder))
 
     def __reduce__(self) -> tuple[type["Run"], tuple[Path, str]]:
         """Copy and pickle a run as what it is: a place; the copy reads its files itself."""
@@ -125,7 +125,7 @@ class Run:
 
     def config(self) -> RunConfig:
         """Return the resolved settings."""
-        return self._once("config.yaml", self._load_config)
+        return self._files.once("config.yaml", self._load_config)
 
     def _load_config(self) -> RunConfig:
         path = self.folder / "config.yaml"
@@ -137,41 +137,27 @@ class Run:
 
     def data(self) -> DataRecord:
         """Return data.json: sources, fingerprint, ids of each part, the DataReport."""
-        record: DataRecord = self._once("data.json", lambda: self._parsed("data.json", parse_object))
+        record: DataRecord = self._files.record("data.json")
         return record
 
     def environment(self) -> EnvironmentRecord:
         """Return environment.json: versions, hardware, commit, command line, seed, parameter counts."""
-        record: EnvironmentRecord = self._once(
-            "environment.json", lambda: self._parsed("environment.json", parse_object)
-        )
+        record: EnvironmentRecord = self._files.record("environment.json")
         return record
 
     def raw_scores(self) -> ScoresRecord:
         """Return scores.json as it stands: task, splits, baselines."""
-        record: ScoresRecord = self._once("scores.json", lambda: self._parsed("scores.json", parse_object))
+        record: ScoresRecord = self._files.record("scores.json")
         return record
-
-    def _once(self, name: str, read: Callable[[], _T]) -> _T:
-        """Return what a file holds, read when it is first asked for."""
-        with self._lock:
-            if name not in self._read:
-                self._read[name] = read()
-            content: _T = self._read[name]
-            return content
 
     def forget(self, *names: str) -> None:
         """Have these files read again, without names all: another process or thread may have written them."""
-        with self._lock:
-            for name in names or tuple(self._read):
-                self._read.pop(name, None)
+        self._files.forget(*names)
 
     def log(self) -> list[LogLine]:
         """Return the lines of log.jsonl."""
-        lines: list[LogLine] = self._parsed(
-            "log.jsonl", lambda text: [parse_object(line) for line in text.splitlines()]
-        )
-        return lines
+        lines = self._files.parsed("log.jsonl", lambda text: [parse_object(line) for line in text.splitlines()])
+        return cast("list[LogLine]", lines)
 
     def scores(self) -> dict[str, Scores]:
         """Return the scores by part."""
@@ -197,8 +183,7 @@ class Run:
 
     def predictions(self, part: str, baseline: str | None = None) -> list[Prediction]:
         """Return what the run's model, or a baseline, answered on a part. Raises RunError when that was not scored."""
-        predictions: list[Prediction] = self._parsed(_predictions_file(part, baseline), predictions_in)
-        return predictions
+        return self._files.parsed(_predictions_file(part, baseline), predictions_in)
 
     def write_predictions(self, part: str, predictions: Sequence[Prediction], baseline: str | None = None) -> None:
         """Write predictions.<part>.jsonl, or predictions.<part>.<baseline>.jsonl."""
@@ -216,9 +201,7 @@ class Run:
 
     def write_text(self, name: str, content: str) -> None:
         """Write a text file whole or not at all."""
-        with self._lock:
-            write_atomically(self.folder / name, content)
-            self._read.pop(name, None)
+        self._files.write(name, content)
 
     def write_environment(self, environment: Mapping[str, object], *, resumed: bool) -> None:
         """Write environment.json; of a resumed run it keeps how it began, and notes when it went on and on what."""
@@ -303,21 +286,8 @@ class Run:
         """Return the perplexity on general text before and after; None where it was not measured."""
         if not (self.folder / "forgetting.json").exists():
             return None
-        record: ForgettingRecord = self._parsed("forgetting.json", parse_object)
+        record: ForgettingRecord = self._files.record("forgetting.json")
         return record
-
-    def _parsed(self, name: str, parse: Callable[[str], Any]) -> Any:
-        """Return what a file holds. Raises RunError where it is missing or damaged."""
-        place = self.folder / name
-        try:
-            content = parse(read_text(place, most=LARGEST_LIST))
-        except FileNotFoundError as error:
-            raise RunError(f"{place}: cannot be read: {error}", hint="Copy the run folder again.") from None
-        except ValueError as error:
-            raise RunError(f"{place}: damaged: {first_line(error)}", hint="Copy the run folder again.") from None
-        if (problem := problem_of(name, content)) is not None:
-            raise RunError(f"{place}: damaged: {problem}", hint="Copy the run folder again.")
-        return content
 
 
 def need_same_data(runs: Sequence[Run]) -> str:
