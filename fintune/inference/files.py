@@ -21,7 +21,7 @@ _KEYS = ("id", "text", "label", "confidence", "probabilities")
 _ROW_GROUP = 10_000
 
 
-class Answer(TypedDict):
+class AnswerRow(TypedDict):
     """A prediction as json_line has it."""
 
     id: str
@@ -31,7 +31,7 @@ class Answer(TypedDict):
     probabilities: dict[str, float]
 
 
-Rows = Iterable[Answer]
+Rows = Iterable[AnswerRow]
 
 
 def read_texts(texts: Sequence[str], file: str | None, reading: Reading | None = None) -> tuple[list[str], list[str]]:
@@ -111,7 +111,7 @@ def _columns(labels: Sequence[str]) -> dict[str, bool]:
     return {"id": False, "label": False, "confidence": True, **shares, "text": False}
 
 
-def _flat(row: Answer) -> dict[str, str | float]:
+def _flat(row: AnswerRow) -> dict[str, str | float]:
     shares = {f"{SHARE}{label}": float(p) for label, p in row["probabilities"].items()}
     return {
         "id": row["id"],

@@ -33,9 +33,11 @@ class CachedFiles:
             content: _T = self._contents[name]
             return content
 
-    def record(self, name: str) -> Any:
-        """Return the record in a JSON file, as schema.py types it. Raises RunError where it is missing or damaged."""
-        return self.once(name, lambda: self.parsed(name, parse_object))
+    def record(self, name: str, kind: type[_T]) -> _T:
+        """Return the record in a JSON file, of the kind that schema.py checks. Raises RunError where it is missing or damaged."""
+        content: Any = self.once(name, lambda: self.parsed(name, parse_object))
+        record: _T = content
+        return record
 
     def parsed(self, name: str, parse: Callable[[str], _T]) -> _T:
         """Return what a file holds, read anew. Raises RunError where it is missing or damaged."""

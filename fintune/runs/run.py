@@ -137,18 +137,15 @@ class Run:
 
     def data(self) -> DataRecord:
         """Return data.json: sources, fingerprint, ids of each part, the DataReport."""
-        record: DataRecord = self._files.record("data.json")
-        return record
+        return self._files.record("data.json", DataRecord)
 
     def environment(self) -> EnvironmentRecord:
         """Return environment.json: versions, hardware, commit, command line, seed, parameter counts."""
-        record: EnvironmentRecord = self._files.record("environment.json")
-        return record
+        return self._files.record("environment.json", EnvironmentRecord)
 
     def raw_scores(self) -> ScoresRecord:
         """Return scores.json as it stands: task, splits, baselines."""
-        record: ScoresRecord = self._files.record("scores.json")
-        return record
+        return self._files.record("scores.json", ScoresRecord)
 
     def forget(self, *names: str) -> None:
         """Have these files read again, without names all: another process or thread may have written them."""
@@ -286,8 +283,7 @@ class Run:
         """Return the perplexity on general text before and after; None where it was not measured."""
         if not (self.folder / "forgetting.json").exists():
             return None
-        record: ForgettingRecord = self._files.record("forgetting.json")
-        return record
+        return self._files.record("forgetting.json", ForgettingRecord)
 
 
 def need_same_data(runs: Sequence[Run]) -> str:

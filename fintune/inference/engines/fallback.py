@@ -27,18 +27,19 @@ class FallbackEngine:
 
     def rank(self, prompts: Sequence[Prompt], candidates: Sequence[str], *, stage: str = "score") -> Ranking:
         """See Engine."""
-        found = self.quick.rank(prompts, candidates, stage=stage)
-        if not (close := self._close(found)):
-            return found
+        ranking = self.quick.rank(prompts, candidates, stage=stage)
+        if not (close := self._close(ranking)):
+            return ranking
         again = self.exact.rank([prompts[i] for i in close], candidates, stage=f"{stage} again")
-        scores = found.log_probability.copy()
+        scores = ranking.log_probability.copy()
         scores[close] = again.log_probability
-        return replace(found, log_probability=scores)
+        return replace(ranking, log_probability=scores)
 
-    def _close(self, found: Ranking) -> list[int]:
-        if not len(found.cut) or len(found.tokens) < 2:
+    def _close(self, ranking: Ranking) -> list[int]:
+        """Return the places of prompts whose two best candidates lie too close together."""
+        if not len(ranking.cut) or len(ranking.tokens) < 2:
             return []
-        best = np.sort(found.probabilities(), axis=1)[:, -2:]
+        best = np.sort(ranking.probabilities(), axis=1)[:, -2:]
         clear = best[:, 1] - best[:, 0] >= self.margin  # false where a number is none
         close: list[int] = np.flatnonzero(~clear).tolist()
         return close
