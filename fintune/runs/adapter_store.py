@@ -10,7 +10,7 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
@@ -21,7 +21,7 @@ from filelock import FileLock
 
 from fintune.errors import RunError, did_you_mean
 from fintune.runs.files import KEPT_WITH_ADAPTER
-from fintune.runs.inspect_path import sort_of
+from fintune.runs.inspect_path import Sort, sort_of
 from fintune.runs.manifest import need_unchanged
 from fintune.runs.run import Run
 from fintune.runtime.cache import cache_folder, need_writable
@@ -55,6 +55,32 @@ def add(source: str | Path, *, name: str | None = None) -> KeptAdapter:
     Raises RunError when the name is another's or the run is not as it was scored, ModelError when it is no adapter.
     """
     place = Path(source).expanduser()
+    sort, facts = _described(place)
+    files, chosen = _files(place, sort.name), name or place.resolve().name
+    if any(category(character) == "Cc" for character in chosen):
+        raise RunError(f"{chosen!r}: has control characters, and is no name", hint="Give another with --name.")
+    need_writable(_root())
+    with tempfile.TemporaryDirectory(dir=_root(), prefix=".adding-") as staging, disk_errors(_root() / chosen):
+        copy = Path(staging) / "made"
+        for file in files:
+            (copy / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(place / file, copy / file)
+        digest = _digest(copy, files)  # of the copy: the run may be replaced meanwhile
+        kept = KeptAdapter(
+            id=digest,
+            name=chosen,
+            kind=sort.name,
+            method=str(facts.get("method")),
+            base=str(facts.get("base", "")),
+            path=str(_root() / digest),
+            added=f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC",
+        )
+        (copy / ABOUT).write_text(json.dumps(kept.record(), ensure_ascii=False, indent=1), encoding="utf-8")
+        return _take_in(kept, copy)
+
+
+def _described(place: Path) -> tuple[Sort, Mapping[str, object]]:
+    """Return what an adapter is, and its facts. Raises as add does."""
     sort = sort_of(place)
     if sort.name not in ("run", "adapter"):
         article = "an" if sort.name[0] in "aeiou" else "a"
@@ -65,37 +91,22 @@ def add(source: str | Path, *, name: str | None = None) -> KeptAdapter:
     facts = sort.facts(opened)
     if isinstance(opened, Run):
         need_unchanged(opened)
-    files, chosen = _files(place, sort.name), name or place.resolve().name
-    if any(category(character) == "Cc" for character in chosen):
-        raise RunError(f"{chosen!r}: has control characters, and is no name", hint="Give another with --name.")
-    need_writable(_root())
-    with tempfile.TemporaryDirectory(dir=_root(), prefix=".adding-") as staging, disk_errors(_root() / chosen):
-        made = Path(staging) / "made"
-        for file in files:
-            (made / file).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(place / file, made / file)
-        digest = _digest(made, files)  # of the copy: the run may be replaced meanwhile
-        kept = KeptAdapter(
-            id=digest,
-            name=chosen,
-            kind=sort.name,
-            method=str(facts.get("method")),
-            base=str(facts.get("base", "")),
-            path=str(_root() / digest),
-            added=f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC",
-        )
-        (made / ABOUT).write_text(json.dumps(kept.record(), ensure_ascii=False, indent=1), encoding="utf-8")
-        with FileLock(_root() / ".lock"):
-            others = listed()
-            if (same := next((other for other in others if other.id == digest), None)) is not None:
-                return same
-            if (_root() / digest).exists():  # its adapter.json is damaged, or it would have been listed
-                (_root() / digest).rename(Path(staging) / "damaged")
-            if any(other.name == chosen for other in others):
-                raise RunError(
-                    f"--name {chosen}: is another adapter's", hint="Give another with --name, or remove that one first."
-                )
-            made.rename(_root() / digest)
+    return sort, facts
+
+
+def _take_in(kept: KeptAdapter, copy: Path) -> KeptAdapter:
+    """Move a copy into its place, unless the same is there already: then that is returned. Raises RunError for another's name."""
+    with FileLock(_root() / ".lock"):
+        others = listed()
+        if (same := next((other for other in others if other.id == kept.id), None)) is not None:
+            return same
+        if Path(kept.path).exists():  # its adapter.json is damaged, or it would have been listed
+            Path(kept.path).rename(copy.with_name("damaged"))
+        if any(other.name == kept.name for other in others):
+            raise RunError(
+                f"--name {kept.name}: is another adapter's", hint="Give another with --name, or remove that one first."
+            )
+        copy.rename(kept.path)
     return kept
 
 

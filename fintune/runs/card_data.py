@@ -113,16 +113,17 @@ def _license(base: str, sources: Sequence[Mapping[str, object]]) -> tuple[str | 
 def _datasets(sources: Iterable[Mapping[str, object]]) -> list[str]:
     """Return ids of those that lie on the hub."""
     paths = [str(source.get("path", "")) for source in sources]
-    ids = [path.removeprefix(HUB).partition("#")[0] for path in paths if path.startswith(HUB)]
-    return [name for name in dict.fromkeys(ids) if _ON_HUB.fullmatch(name)]
+    ids = [_ON_HUB.match(path.removeprefix(HUB)) for path in paths if path.startswith(HUB)]
+    return [*dict.fromkeys(match[0] for match in ids if match is not None)]
 
 
 def _results(run: Run, sources: Sequence[Mapping[str, object]], scores_of: str) -> "list[EvalResult]":
-    """Return the scores of the test part; where rows of it are known to the model, those on the others."""
+    """Return the scores of the test part; where rows of it are known to the model, those on the others, if there are any."""
     from huggingface_hub import EvalResult
 
-    scores: Scores | None = run.claims().splits.get("test") or run.scores().get("test")
-    if scores is None:
+    claims = run.claims()
+    scores: Scores | None = claims.splits.get("test") or run.scores().get("test")
+    if scores is None or any(one.kind == "all-leak" for one in claims.of("test")):
         return []
     names = ", ".join(dict.fromkeys(_shown(str(source["name"])) for source in sources)) or "not named"
     return [

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from huggingface_hub import ModelCard
 
+from fintune.records import Claims, Score, Statement
 from fintune.runs.card_data import base_on_hub
 from fintune.runs.model_card import model_card
 from fintune.runs.run import Run
@@ -92,6 +93,26 @@ def test_scores_that_were_not_measured_on_test_are_no_results(run: Run) -> None:
     run.write_scores({}, {"validation": run.scores()["validation"]}, {})
     data = ModelCard(_card(run, "MIT")).data
     assert (data.eval_results, data.metrics) == (None, None)
+
+
+def test_data_sets_of_the_hub_are_named(run: Run) -> None:
+    _card(run, "MIT", "MIT")
+    data: dict[str, Any] = run.data()
+    data["sources"][1]["path"] = "hf:takala/financial_phrasebank/sentences_50agree@refs/convert/parquet#train"
+    run.write_json("data.json", data)
+    card = ModelCard(model_card(run)).data
+    assert (card.datasets, card.eval_results[0].dataset_type) == (
+        ["takala/financial_phrasebank"],
+        "takala/financial_phrasebank",
+    )
+
+
+def test_scores_on_texts_that_the_model_knows_are_no_results(run: Run) -> None:
+    scores, clean = run.scores(), {name: Score(0.5, 0.4, 0.6, 9) for name in run.scores()["test"]}
+    run.write_scores({}, scores, {}, Claims({"test": [Statement("leaks", "warning", "some")]}, {"test": clean}))
+    assert {one.metric_value for one in ModelCard(_card(run, "MIT")).data.eval_results} == {0.5}
+    run.write_scores({}, scores, {}, Claims({"test": [Statement("all-leak", "severe", "all")]}))
+    assert ModelCard(_card(run, "MIT")).data.eval_results is None
 
 
 @pytest.mark.parametrize(
