@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, get_args
 
 from fintune.errors import ModelError, UsageError, did_you_mean
 from fintune.export.export import Exported, place_of, written
-from fintune.export.merge import ModelToWrite, answers, checksums, need_change, source
+from fintune.export.merge import Expected, ModelToWrite, answers, checksums, need_change, source
 from fintune.export.names import How
 from fintune.export.registry import format_of
 from fintune.inference.foreign import is_adapter
@@ -140,7 +140,8 @@ def _combined(runs: Sequence[Run], weights: Sequence[float], how: str, density: 
         one["combined"] = how
         if how in _PRUNING:
             one["density"] = density
-    return ModelToWrite(loaded=replace(base, model=model), expected=expected, sources=sources, base_sha256=base.sha256)
+    together = Expected(answers=expected, sources=sources, base_sha256=base.sha256)
+    return ModelToWrite(loaded=replace(base, model=model), expected=together)
 
 
 def _need_everywhere(tuned: "PeftModel", names: Sequence[str]) -> None:

@@ -5,37 +5,30 @@
 """
 
 import json
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Unpack
 
 from fintune.config.load import dump
-from fintune.data.readers.sources import expand
-from fintune.errors import BrokenEnvironment, FintuneError, ModelError, RunError, is_out_of_memory
+from fintune.errors import BrokenEnvironment, ModelError, RunError
 from fintune.export.card import export_card
 from fintune.export.foreign_card import foreign_card
 from fintune.export.merge import ModelToWrite, adapted, merged
 from fintune.export.registry import FORMATS, Format, format_of
-from fintune.inference.agreement import Verification, compare, need_equal
-from fintune.inference.answer import predict
-from fintune.inference.artifacts import OntoBase, opened
+from fintune.export.verify import of_libraries, reference_of, verified
+from fintune.inference.agreement import Verification
+from fintune.inference.artifacts import OntoBase
 from fintune.inference.foreign import ForeignAdapter, Proof, Use, is_adapter, need_none
-from fintune.inference.proof import scored_in_full
 from fintune.models.blocks import bare
 from fintune.models.folder import read_json
 from fintune.models.references import config_at_hand
-from fintune.records import Prediction
 from fintune.runs.adapter_store import place_of as place_of_kept
-from fintune.runs.export_schema import ExportRecord, ReferenceRecord, RunInExport
-from fintune.runs.exported import EXPORT_RECORD, EXPORT_SETTINGS, EXPORT_VERSION, digests, read_record
+from fintune.runs.export_schema import ExportRecord
+from fintune.runs.exported import EXPORT_RECORD, EXPORT_SETTINGS, read_record
 from fintune.runs.run import Run
-from fintune.runtime.files import disk_errors, need_place, replacing_folder, sha256
-from fintune.runtime.install import not_installed
+from fintune.runtime.files import disk_errors, need_place, replacing_folder
 from fintune.runtime.progress import tell
-from fintune.runtime.shell import typed
 
 _ANOTHER = "Name another with --output, or give --overwrite (replaces an export)."
 
@@ -122,19 +115,17 @@ def written(  # noqa: PLR0913
         model = make()
         form.need(bare(model.loaded.model).config.model_type, dtype)
         tell("export", f"writing {form.name}, {dtype}")
-        with _of_libraries(f"{form.name}, {dtype}: cannot be written"), disk_errors(place):
+        with of_libraries(f"{form.name}, {dtype}: cannot be written"), disk_errors(place):
             form.write(model.loaded, place, dtype)
         config = run.config()
         (place / EXPORT_SETTINGS).write_text(dump(config), encoding="utf-8")
-        expected = model.expected, model.sources, model.base_sha256
+        expected = model.expected
         del model  # one model in memory at a time
-        made = replace(_verified(run, form, dtype, place, *expected, allow_loss=allow_loss), folder=folder)
-        about = export_card(run, made.facts, form) if isinstance(run, Run) else foreign_card(config, made.facts, form)
+        record, verification = verified(run, form, dtype, place, expected, allow_loss=allow_loss)
+        about = export_card(run, record, form) if isinstance(run, Run) else foreign_card(config, record, form)
         (place / "README.md").write_text(about, encoding="utf-8")
-        (place / EXPORT_RECORD).write_text(
-            json.dumps(made.facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
-        )
-    return made
+        (place / EXPORT_RECORD).write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return Exported(folder, record, verification)
 
 
 def export_all(
@@ -178,22 +169,6 @@ def _with_adapter(run: Run | ForeignAdapter) -> ModelToWrite:
     return adapted(run)[0]
 
 
-@contextmanager
-def _of_libraries(what: str) -> Iterator[None]:
-    """Raise what a format's library cannot do as a refusal of the format, with its own words."""
-    try:
-        yield
-    except (FintuneError, OSError, MemoryError):
-        raise
-    except ModuleNotFoundError as error:
-        raise not_installed(what, error) from None
-    except Exception as error:  # bitsandbytes has sizes its products fail on, CTranslate2 layers it does not know
-        if is_out_of_memory(error):
-            raise
-        reason = str(error).partition("\n")[0][:200] or type(error).__name__
-        raise ModelError(f"{what}: {reason}", hint="Use another format or --dtype.") from error
-
-
 def _finished(run: Run | ForeignAdapter, form: Format, dtype: str, overwrite: bool) -> Exported | None:
     """Return an export that an earlier call has finished, of the adapter as it is now."""
     folder = place_of(run, form, dtype, None, overwrite=True)
@@ -209,64 +184,5 @@ def _finished(run: Run | ForeignAdapter, form: Format, dtype: str, overwrite: bo
     )
     alike = (folder / EXPORT_SETTINGS).read_text("utf-8") == dump(run.config()) and facts.get(
         "reference"
-    ) == _reference(run)
+    ) == reference_of(run)
     return Exported(folder, facts, Verification.of(facts)) if written_then == wanted and alike else None
-
-
-def _reference(run: Run | ForeignAdapter) -> ReferenceRecord | None:
-    """Return what the answers are that an adapter trained elsewhere is compared with; of a run they are those of its validation texts."""
-    if isinstance(run, Run):
-        return None
-    names = [one.reference if one.hub else str(one.path.resolve()) for one in expand(run.proof or "")]
-    digests_of = [None if one.hub else sha256(one.path) for one in expand(run.proof or "")]
-    return {"answers": "the adapter's own, before it was merged", "file": ", ".join(names), "sha256": digests_of}
-
-
-def _verified(  # noqa: PLR0913, PLR0917
-    run: Run | ForeignAdapter,
-    form: Format,
-    dtype: str,
-    place: Path,
-    expected: Sequence[Prediction],
-    sources: Sequence[RunInExport],
-    base_sha256: str | None,
-    *,
-    allow_loss: bool,
-) -> Exported:
-    """Read what was written and ask it the validation texts, or those of the user's own."""
-    config, what = run.config(), f"{form.name}, {dtype}"
-    task = config.build_task()
-    begun = time.monotonic()
-    with _of_libraries(f"{what}: does not run"):
-        running = opened(form, place, config, base_sha256=base_sha256)
-        loaded = time.monotonic()
-        texts, ids = [p.text for p in expected], [p.id for p in expected]
-        answers, _ = predict(running, task, texts, ids, stage=f"verify {form.name}")
-    seconds = time.monotonic() - loaded
-    tolerance, alone = form.dtypes[dtype], len(sources) == 1
-    as_stored = isinstance(run, Run) and alone and scored_in_full(run)
-    proved = compare(expected, answers, tolerance)
-    rescore = f"fintune evaluate {typed(run.folder)} --split validation" if as_stored else None
-    need_equal(proved, tolerance, what, allow_loss=allow_loss, rescore=rescore)
-    rounded = alone and not as_stored
-    to_run = compare(run.predictions("validation"), answers, None) if isinstance(run, Run) and rounded else None
-    if to_run is not None:
-        need_equal(to_run, None, f"{what}, beside the rounded base", allow_loss=allow_loss)
-    facts: ExportRecord = {
-        "version": EXPORT_VERSION,
-        "format": form.name,
-        "format_version": form.version,
-        "dtype": dtype,
-        "base": config.model.base,
-        "base_sha256": base_sha256,
-        "method": config.method.name,
-        "sources": list(sources),
-        "megabytes": sum(file.stat().st_size for file in place.rglob("*") if file.is_file()) / 1e6,
-        "load_seconds": loaded - begun,
-        "texts_per_second": len(answers) / seconds,
-        "files": digests(place),
-        **proved.record(),
-        "reference": _reference(run),
-        "beside_the_run": None if to_run is None else to_run.record(),
-    }
-    return Exported(place, facts, proved)

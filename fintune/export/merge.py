@@ -1,7 +1,7 @@
 """An adapter in the weights of its base model, in float32, with the answers that must come of it.
 
 >>> model = merged(Run.open("runs/phrasebank-lora"))
->>> model.loaded.model, len(model.expected)
+>>> model.loaded.model, len(model.expected.answers)
 """
 
 import zlib
@@ -27,16 +27,28 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelToWrite:
-    """A model to be written, with the answers that must come of what was written."""
+class Expected:
+    """What must come of a model that is written, and what it is made of."""
 
-    loaded: "LoadedModel"
-    expected: Sequence[Prediction]
+    answers: Sequence[Prediction]
     """Answers to the run's validation texts: what the run stored where it was scored in these very weights; else what the adapter answers
     on the full base model in float32. On texts of the user's own where the adapter was trained elsewhere: what it answers itself."""
     sources: Sequence[RunInExport]
     """The runs in it: name, weight, digest of the adapter, fingerprint and licenses of its data."""
     base_sha256: str | None
+
+    @property
+    def of_one(self) -> bool:
+        """Whether it is made of one run alone."""
+        return len(self.sources) == 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelToWrite:
+    """A model to be written, in memory."""
+
+    loaded: "LoadedModel"
+    expected: Expected
 
 
 def merged(run: Run | ForeignAdapter) -> ModelToWrite:
@@ -67,12 +79,12 @@ def adapted(run: Run | ForeignAdapter) -> tuple[ModelToWrite, Mapping[str, int]]
     base = load_base_of(run, device="cpu", in_full=True)
     before = checksums(base.model)
     tuned = load_adapter(base, run.adapter)
-    model = ModelToWrite(loaded=tuned, expected=_expected(run, tuned), sources=[source(run)], base_sha256=base.sha256)
-    return model, before
+    expected = Expected(answers=_expected(run, tuned), sources=[source(run)], base_sha256=base.sha256)
+    return ModelToWrite(loaded=tuned, expected=expected), before
 
 
 def _expected(run: Run | ForeignAdapter, tuned: "LoadedModel") -> list[Prediction]:
-    """Return the answers that ModelToWrite holds."""
+    """Return the answers that Expected holds."""
     if isinstance(run, ForeignAdapter):
         return answers(run.config(), tuned, run.texts())
     stored = stored_answers(run)
