@@ -177,9 +177,8 @@ def _show(made: "Sequence[Exported | Refused]", as_json: bool, as_markdown: bool
     out.print(Text(markdown(table)) if as_markdown else table, soft_wrap=as_markdown)
     for refused in (one for one in made if isinstance(one, Refused)):
         what = f"{refused.format}, {refused.dtype}"
-        out.print(
-            Text(refused.reason if refused.reason.startswith(what) else f"{what}: {refused.reason}"), soft_wrap=True
-        )
+        reason = refused.reason.removeprefix(f"{what}: ")
+        out.print(Text(f"{what}: {reason}"), soft_wrap=True)
     folders = [typed(one.folder) for one in made if isinstance(one, Exported)]
     if not folders:
         raise typer.Exit(2)
