@@ -148,8 +148,8 @@ def _adapter(place: Path) -> Mapping[str, object]:
     weights = weights_of(place)
     shapes = weight_shapes(weights)
     if own:
-        settings = fintune_format.settings(place)
-        facts: dict[str, object] = {"method": settings["method"], "settings": settings["options"]}
+        saved = fintune_format.settings(place)
+        facts: dict[str, object] = {"method": saved["method"], "settings": saved["options"]}
     else:
         settings = read_json(place / "adapter_config.json")
         facts = {

@@ -13,7 +13,7 @@ from fintune.models.gguf_file import WHOLE_WORDS
 
 if TYPE_CHECKING:
     from gguf import GGUFWriter
-    from transformers import PreTrainedTokenizerFast
+    from transformers import PreTrainedTokenizerBase
 
 _SPACE_IN_FRONT = ('"Prepend"', '"prepend_scheme": "first"', '"prepend_scheme": "always"')
 Pieces = tuple[dict[int, str], dict[int, float]]
@@ -23,7 +23,7 @@ _RANKS = {_CONTROL: -1000.0, _OWN: -1000.0, _UNUSED: -10000.0}
 """Scores of what no text is cut into, as llama.cpp's converter has them."""
 
 
-def write(writer: "GGUFWriter", tokenizer: "PreTrainedTokenizerFast", rows: int) -> None:
+def write(writer: "GGUFWriter", tokenizer: "PreTrainedTokenizerBase", rows: int) -> None:
     """Add a tokenizer, filled up to the embedding's rows. Raises ModelError for one llama.cpp has no sort for."""
     content = json.loads(tokenizer.backend_tokenizer.to_str())
     sort = _sort(content)
@@ -141,7 +141,7 @@ def _type(token: str | None, added: Mapping[str, Any] | None, unknown: bool, sor
     return _BYTE if sort != "gpt2" and len(token) == 6 and token.startswith("<0x") else _NORMAL
 
 
-def _add_special(writer: "GGUFWriter", tokenizer: "PreTrainedTokenizerFast", rows: int) -> None:
+def _add_special(writer: "GGUFWriter", tokenizer: "PreTrainedTokenizerBase", rows: int) -> None:
     for name, add in {
         "bos": writer.add_bos_token_id, "eos": writer.add_eos_token_id, "unk": writer.add_unk_token_id, "pad": writer.add_pad_token_id,
     }.items():  # fmt: skip
