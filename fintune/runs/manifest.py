@@ -55,13 +55,13 @@ class Manifest(BaseModel):
 
 def write(run: Run, base: "LoadedModel") -> None:
     """Record a run as it is now, just scored on this base model."""
-    made = Manifest(
+    record = Manifest(
         version=RUN_VERSION,
         files=_files(run),
         settings=settings_of(run.folder / "config.yaml"),
         base=_Base(sha256=base.sha256, files=dict(base.files)),
     )
-    run.write_json(MANIFEST, made.model_dump())
+    run.write_json(MANIFEST, record.model_dump())
 
 
 def read(run: Run) -> Manifest:

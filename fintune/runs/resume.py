@@ -33,17 +33,17 @@ def where_it_lies(
     Raises RunError for an interrupted run that was moved, without `resume`: a new one would be trained in its former place.
     """
     place = Path(source).expanduser().resolve() if isinstance(source, str | Path) else Path()
-    lies, made = Run(place.parent), run_of(config).folder.resolve()
+    here, target = Run(place.parent), run_of(config).folder.resolve()
     place_given = any(override.partition("=")[0].strip() in ("name", "output") for override in overrides)
-    own = place.name == "config.yaml" and any((lies.folder / name).is_file() for name in (MARK, "scores.json"))
-    if not own or place_given or lies.folder in (made, unfinished_of(made)):
+    own = place.name == "config.yaml" and any((here.folder / name).is_file() for name in (MARK, "scores.json"))
+    if not own or place_given or here.folder in (target, unfinished_of(target)):
         return config
-    if resume and re.fullmatch(r"\w[\w.-]*", lies.folder.name):
-        return config.model_copy(update={"output": str(lies.folder.parent), "name": lies.folder.name})
-    if resume or lies.has_begun_training():
+    if resume and re.fullmatch(r"\w[\w.-]*", here.folder.name):
+        return config.model_copy(update={"output": str(here.folder.parent), "name": here.folder.name})
+    if resume or here.has_begun_training():
         raise RunError(
-            f"{lies.folder}: an interrupted run lies there, and its config would train another in {made}",
-            hint=f"Go on with it: {lies.command_to_resume()}. Or begin anew elsewhere: --set name=...",
+            f"{here.folder}: an interrupted run lies there, and its config would train another in {target}",
+            hint=f"Go on with it: {here.command_to_resume()}. Or begin anew elsewhere: --set name=...",
         )
     return config
 

@@ -75,13 +75,13 @@ def _need_published(config: "PreTrainedConfig") -> None:
 def _said_tied(merged: LoadedModel) -> Iterator[None]:
     """Have the converter scale an encoder-decoder's head where the model does: it goes by whether its config says tied."""
     config = merged.model.config
-    was = config.tie_word_embeddings
+    before = config.tie_word_embeddings
     if merged.kind == "seq2seq":
         config.tie_word_embeddings = getattr(config, "scale_decoder_outputs", False)
     try:
         yield
     finally:
-        config.tie_word_embeddings = was
+        config.tie_word_embeddings = before
 
 
 def _as_long(merged: LoadedModel) -> SimpleNamespace:

@@ -91,8 +91,8 @@ class CTranslate2Engine:
         count = len(answers)
         prompts, targets = [row for row in ids for _ in answers], answers * len(ids)
         if self._encoder.kind == "seq2seq":  # the end token behind a target is its own affair
-            said = [target[:-1] for target in targets]
-            outputs = self._model.score_batch(self._names(prompts), self._names(said), **_BATCHES, **_WHOLE)
+            without_end = [target[:-1] for target in targets]
+            outputs = self._model.score_batch(self._names(prompts), self._names(without_end), **_BATCHES, **_WHOLE)
         else:
             joined = [prompt + target for prompt, target in zip(prompts, targets, strict=True)]
             outputs = self._model.score_batch(self._names(joined), **_BATCHES, **_WHOLE)

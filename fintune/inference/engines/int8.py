@@ -69,12 +69,12 @@ def quantize(model: "PreTrainedModel | PeftModel", read_texts: Callable[[], obje
     kept = {id(inner) for m in added_to for inner in m.modules()}  # an adapter's hooks, and its own small layers
     layers = [m for m in linear if type(m) is nn.Linear and id(m) not in kept]
     largest = _largest(layers, read_texts)
-    made = {id(layer): Int8Linear(layer, largest[id(layer)]) for layer in layers if id(layer) in largest}
+    replacements = {id(layer): Int8Linear(layer, largest[id(layer)]) for layer in layers if id(layer) in largest}
     for parent in list(inner.modules()):
         for name, child in list(parent.named_children()):
-            if id(child) in made:
-                setattr(parent, name, made[id(child)])
-    return len(made)
+            if id(child) in replacements:
+                setattr(parent, name, replacements[id(child)])
+    return len(replacements)
 
 
 def _largest(layers: list[nn.Linear], read_texts: Callable[[], object]) -> dict[int, torch.Tensor]:

@@ -73,11 +73,11 @@ class OneLengthEngine:
         """Return logits (n, m, vocabulary) behind prompts `(n, length)` and the beginning of an answer, vectors included."""
         import torch
 
-        said = torch.tensor(begun, device=ids.device, dtype=ids.dtype).expand(len(ids), -1)
-        inputs: dict[str, torch.Tensor] = {"input_ids": torch.cat([ids, said], dim=1)}
+        beginning = torch.tensor(begun, device=ids.device, dtype=ids.dtype).expand(len(ids), -1)
+        inputs: dict[str, torch.Tensor] = {"input_ids": torch.cat([ids, beginning], dim=1)}
         if self._loaded.kind == "seq2seq":
             start = torch.full((len(ids), 1), self._loaded.model.config.decoder_start_token_id, device=ids.device)
-            inputs = {"input_ids": ids, "decoder_input_ids": torch.cat([start, said], dim=1)}
+            inputs = {"input_ids": ids, "decoder_input_ids": torch.cat([start, beginning], dim=1)}
         mask = torch.ones_like(inputs["input_ids"])
         with catch_warnings(), _in_words():
             filterwarnings("ignore", message="`past_key_values` is deprecated")  # PEFT's name for a cache

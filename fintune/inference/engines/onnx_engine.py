@@ -68,8 +68,8 @@ class OnnxEngine:
         """Return summed log-probabilities of the answers, (texts, answers)."""
         scores = np.zeros((len(rows), len(answers)))
         for number, answer in enumerate(answers):
-            said = np.tile(np.array(answer[:-1], dtype=np.int64), (len(rows), 1))
-            each = log_softmax(self._logits(np.concatenate([rows, said], axis=1), len(answer)), axis=-1)
+            beginning = np.tile(np.array(answer[:-1], dtype=np.int64), (len(rows), 1))
+            each = log_softmax(self._logits(np.concatenate([rows, beginning], axis=1), len(answer)), axis=-1)
             scores[:, number] = each[:, range(len(answer)), answer].sum(axis=1)
         return scores
 
