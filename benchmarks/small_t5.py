@@ -79,7 +79,7 @@ def main() -> None:
             train={"epochs": 2, "learning_rate": 1e-3, "batch_size": 16, "seed": 1},
         ))  # fmt: skip
         found = export_all(run)
-        print(f"{family}\n{markdown(exports([one.record() for one in found]))}", flush=True)
+        print(f"{family}\n{markdown(exports(found))}", flush=True)
         print(*(one.record()["refused"] for one in found if "refused" in one.record()), sep="\n", flush=True)
 
 

@@ -74,8 +74,7 @@ def _taking_part(prepared: Prepared) -> list[Baseline]:
 def _behind(config: RunConfig, base: "LoadedModel", shown: tuple[Prompt, ...]) -> Engine:
     """Return the base model's engine, which may read as much of a text behind `shown` as without it."""
     model = config.model.model_copy(update={"max_length": _length(config, base, shown)})
-    running: Engine = engine(config.model_copy(update={"model": model}), base)
-    return running
+    return engine(config.model_copy(update={"model": model}), base)
 
 
 def _length(config: RunConfig, base: "LoadedModel", shown: tuple[Prompt, ...]) -> int:

@@ -6,7 +6,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import TypedDict, Unpack
 
 from fintune.errors import ModelError, UsageError, did_you_mean
 from fintune.export.formats import bitsandbytes, ctranslate2, gguf, gguf_lora, onnx, state_dict
@@ -21,14 +21,16 @@ class Format(Artifact):
     """A way to write a merged model, and what reads it again."""
 
     summary: str
+    library: str | None = None
+    """The hub's name of the library that reads it, where there is one."""
     write: Callable[[LoadedModel, Path, str], None]
-    """(merged model in float32, or for OntoBase the model with its adapter; folder to make; dtype)"""
+    """(merged model in float32, or for OntoBase the model with its adapter; folder to make; dtype): write it."""
     to_write: tuple[str, ...] = ()
-    """packages that writing takes besides"""
+    """Packages that writing takes besides."""
     half_overflows: bool = False
-    """whether float16 is what programs then compute in"""
+    """Whether float16 is what programs then compute in."""
     families: tuple[str, ...] = ()
-    """config.model_type it is for; any if empty"""
+    """Every config.model_type it is for; any if empty."""
 
     def describe(self) -> dict[str, str]:
         """Return the entry as text: a row of the docs."""
@@ -57,49 +59,62 @@ class Format(Artifact):
             )
 
 
-def _written(name: str, summary: str, write: Callable[[LoadedModel, Path, str], None], **more: Any) -> Format:
+class _Limits(TypedDict, total=False):
+    """Fields of a Format that have a default."""
+
+    library: str
+    to_write: tuple[str, ...]
+    half_overflows: bool
+    families: tuple[str, ...]
+
+
+def _written(
+    name: str, summary: str, write: Callable[[LoadedModel, Path, str], None], **limits: Unpack[_Limits]
+) -> Format:
     """Return a format whose exports ARTIFACTS reads again; a KeyError where nothing does."""
     reader = ARTIFACTS[name]
-    return Format(
-        **{field.name: getattr(reader, field.name) for field in fields(reader)}, summary=summary, write=write, **more
-    )
+    inherited = {field.name: getattr(reader, field.name) for field in fields(reader)}
+    return Format(**inherited, summary=summary, write=write, **limits)
 
 
 _ENTRIES = {
     entry.name: entry
     for entry in (
-        _written("merged", "a plain Hugging Face folder", save.write, half_overflows=True),
+        _written("merged", "a plain Hugging Face folder", save.write, library="transformers", half_overflows=True),
         _written(
             "state-dict",
             "a PyTorch .pth: LLaMA's in Meta's layout with params.json, all others under plain names",
             state_dict.write,
             half_overflows=True,
         ),
-        _written("bitsandbytes", "a Hugging Face folder in 4 or 8 bits", bitsandbytes.write),
-        _written("gguf", "one file for llama.cpp", gguf.write, families=supporting("gguf")),
+        _written("bitsandbytes", "a Hugging Face folder in 4 or 8 bits", bitsandbytes.write, library="transformers"),
+        _written("gguf", "one file for llama.cpp", gguf.write, library="gguf", families=supporting("gguf")),
         _written(
             "gguf-lora",
             "the adapter alone for llama.cpp, to put on the base model's .gguf",
             gguf_lora.write,
+            library="gguf",
             families=supporting("gguf"),
         ),
         _written(
             "ctranslate2",
             "a CTranslate2 folder: quick on every CPU, in 8-bit integers above all",
             ctranslate2.write,
+            library="ctranslate2",
             families=supporting("ctranslate2"),
         ),
         _written(
             "onnx",
             "a graph for onnxruntime: in 8-bit integers quick and close to the full model",
             onnx.write,
+            library="onnx",
             to_write=("onnx", "onnxscript"),
             families=supporting("onnx"),
         ),
     )
 }
 FORMATS = {name: _ENTRIES[name] for name in FORMAT_NAMES}
-"""in the order of help texts; a name without an entry fails here"""
+"""Formats in the order of help texts; a name without an entry fails here."""
 
 
 def format_of(name: str) -> Format:

@@ -1,54 +1,58 @@
 """What exports cost and keep, as a table for the screen or for a document."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
+from fintune.export.export import Exported, Refused
+from fintune.runs.export_schema import ExportRecord, VerificationRecord
 from fintune.runtime.layout import Table
 
 
-def exports(found: Sequence[Mapping[str, Any]]) -> Table:
+def exports(results: Sequence[Exported | Refused]) -> Table:
     """Return what exports weigh, how fast they answer, and how their answers differ from the run's."""
     table = Table("beside the answers of the adapter, in full precision")
     for column in ("format", "MB", "loads in", "texts/s", "largest difference", "labels kept", "accuracy"):
         table.add_column(column, justify="left" if column == "format" else "right")
-    for one in found:
-        if "refused" in one:
-            table.add_row(f"{one['format']}, {one['dtype']}", *[""] * 4, "refused", "")
+    for result in results:
+        if isinstance(result, Refused):
+            table.add_row(f"{result.format}, {result.dtype}", *[""] * 4, "refused", "")
             continue
+        one = result.facts
         table.add_row(
             f"{one['format']}, {one['dtype']}",
             f"{one['megabytes']:,.1f}",
             f"{one['load_seconds']:.1f} s",
             f"{one['texts_per_second']:.1f}",
-            f"{one['largest_difference']:.1g}{_beside(one, 'largest_difference', '.1g')}",
-            f"{_kept(one)} of {one['texts']}{_ties(one)}{_beside(one, 'kept', 'd')}",
+            f"{_difference(one)}{_as_scored(one, _difference)}",
+            f"{_kept(one)} of {one['texts']}{_ties(one)}{_as_scored(one, lambda record: str(_kept(record)))}",
             _accuracy(one),
         )
     return table
 
 
-def _accuracy(one: Mapping[str, Any]) -> str:
-    """With what was lost of it; nothing where no labels are known."""
-    now, was = one["accuracy"], one["accuracy_of_run"]
-    return "" if now is None else f"{100 * now:.1f} ({100 * (now - was):+.1f})"
+def _accuracy(record: VerificationRecord) -> str:
+    """Return the accuracy, and what was lost of it; nothing where no labels are known."""
+    now, was = record["accuracy"], record["accuracy_of_run"]
+    return "" if now is None or was is None else f"{100 * now:.1f} ({100 * (now - was):+.1f})"
 
 
-def _kept(one: Mapping[str, Any]) -> int:
-    """Texts with the very label of before."""
-    return int(one["texts"] - one["changed"] - one.get("near_ties", 0))
+def _kept(record: VerificationRecord) -> int:
+    """Return the number of texts with the very label of before."""
+    return record["texts"] - record["changed"] - record.get("near_ties", 0)
 
 
-def _ties(one: Mapping[str, Any]) -> str:
-    return f", {one['near_ties']} near tie{'s' * (one['near_ties'] > 1)}" if one.get("near_ties") else ""
+def _difference(record: VerificationRecord) -> str:
+    return f"{record['largest_difference']:.1g}"
 
 
-def _beside(one: Mapping[str, Any], what: str, digits: str) -> str:
+def _ties(record: VerificationRecord) -> str:
+    ties = record.get("near_ties", 0)
+    return f", {ties} near tie{'s' * (ties > 1)}" if ties else ""
+
+
+def _as_scored(record: ExportRecord, shown: Callable[[VerificationRecord], str]) -> str:
     """Return the same beside a rounded base model, on which the run was scored."""
-    beside = one.get("beside_the_run")
-    if beside is None:
-        return ""
-    value = _kept(beside) if what == "kept" else beside[what]
-    return f" (as scored, on a rounded base: {value:{digits}})"
+    beside = record.get("beside_the_run")
+    return "" if beside is None else f" (as scored, on a rounded base: {shown(beside)})"
 
 
 def markdown(table: Table) -> str:

@@ -2,73 +2,89 @@
 
 Exports, merged weights and quick engines are all compared here, so that a changed label means the same everywhere.
 
->>> found = compare(expected, answers, EXACT)
->>> found.changed, found.near_ties, found.largest_difference
+>>> verification = compare(expected, answers, EXACT)
+>>> verification.changed, verification.near_ties, verification.largest_difference
 (0, 1, 2.4e-07)
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from fintune.errors import ModelError
 from fintune.records import Prediction
+from fintune.runs.export_schema import VerificationRecord
 
 EXACT, ROUNDED = 1e-4, 1e-2
-"""by how much a probability may differ: of the very weights, and of weights in half precision"""
+"""By how much a probability may differ: of the very weights, and of weights in half precision."""
 AGREEMENT = 0.995
-"""share of the validation texts that must keep their label where weights are rounded"""
+"""Share of the validation texts that must keep their label where weights are rounded."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Verification:
-    """What was found; probabilities are over the task's labels."""
+    """How a rebuilt model's answers stand to those that were stored; probabilities are over the task's labels."""
 
     texts: int
     changed: int
-    """texts with another label than the run gave them, by more than a probability may differ"""
+    """Texts with another label than the run gave them, by more than a probability may differ."""
     largest_difference: float
-    """of a probability"""
+    """The largest difference of a probability."""
     accuracy: float | None
-    """None where no labels are known"""
+    """Accuracy of the rebuilt model; None where no labels are known."""
     accuracy_of_run: float | None
+    """Accuracy of the stored answers on the same texts."""
     near_ties: int = 0
-    """texts with another label that the run's own led by no more than a probability may differ: not counted as changed"""
+    """Texts with another label that the run's own led by no more than a probability may differ: not counted as changed."""
 
     @property
     def agreement(self) -> float:
-        """Share of the texts that keep their label."""
+        """The share of the texts that keep their label."""
         return 1 - self.changed / self.texts
 
-    def said(self) -> str:
-        """Return the labels, in words."""
+    def in_words(self) -> str:
+        """Return how many labels changed, as a sentence has it."""
         ties = f" (of {self.near_ties} more, two labels are as good as equal)" if self.near_ties else ""
         return f"{self.changed} of {self.texts} texts get another label{ties}"
 
-    def record(self) -> dict[str, Any]:
-        """For verification.json."""
-        return asdict(self) | {"agreement": self.agreement}
+    def record(self) -> VerificationRecord:
+        """Return it as verification.json has it."""
+        return {
+            "texts": self.texts,
+            "changed": self.changed,
+            "largest_difference": self.largest_difference,
+            "accuracy": self.accuracy,
+            "accuracy_of_run": self.accuracy_of_run,
+            "near_ties": self.near_ties,
+            "agreement": self.agreement,
+        }
 
     @classmethod
-    def of(cls, record: Mapping[str, Any]) -> "Verification":
-        """Return the opposite."""
-        return cls(**{field.name: record[field.name] for field in fields(cls) if field.name in record})
+    def of(cls, record: VerificationRecord) -> "Verification":
+        """Return what a record holds."""
+        return cls(
+            texts=record["texts"],
+            changed=record["changed"],
+            largest_difference=record["largest_difference"],
+            accuracy=record["accuracy"],
+            accuracy_of_run=record["accuracy_of_run"],
+            near_ties=record.get("near_ties", 0),
+        )
 
 
-def compare(stored: Sequence[Prediction], found: Sequence[Prediction], tolerance: float | None) -> Verification:
-    """Return the run's answers beside the rebuilt model's, text by text; `tolerance` as in `need_equal`, None: of half precision."""
+def compare(stored: Sequence[Prediction], answers: Sequence[Prediction], tolerance: float | None) -> Verification:
+    """Return how the rebuilt model's answers stand to the run's, text by text; `tolerance` as in `need_equal`, None: of half precision."""
     labels = list(stored[0].probabilities)
-    was, now = (np.array([[p.probabilities[label] for label in labels] for p in side]) for side in (stored, found))
-    leads = [_lead(s, f.label) for s, f in zip(stored, found, strict=True) if s.label != f.label]
+    was, now = (np.array([[p.probabilities[label] for label in labels] for p in side]) for side in (stored, answers))
+    leads = [_lead(s, a.label) for s, a in zip(stored, answers, strict=True) if s.label != a.label]
     near = sum(lead <= (ROUNDED if tolerance is None else tolerance) for lead in leads)
     return Verification(
         texts=len(stored),
         changed=len(leads) - near,
         largest_difference=float(np.abs(was - now).max()),
-        accuracy=_accuracy(found, stored),
+        accuracy=_accuracy(answers, stored),
         accuracy_of_run=_accuracy(stored, stored),
         near_ties=near,
     )
@@ -81,12 +97,12 @@ def _accuracy(answers: Sequence[Prediction], known: Sequence[Prediction]) -> flo
 
 
 def _lead(stored: Prediction, label: str | None) -> float:
-    """By how much the stored answer's probability passes that of another label."""
+    """Return by how much the stored answer's probability passes that of another label."""
     return stored.confidence - stored.probabilities[label] if label is not None else math.inf
 
 
 def need_equal(
-    found: Verification, tolerance: float | None, what: str, *, allow_loss: bool, rescore: str | None = None
+    verification: Verification, tolerance: float | None, what: str, *, allow_loss: bool, rescore: str | None = None
 ) -> None:
     """Raise ModelError when a probability differs by more than `tolerance`, or with None when too many labels change.
 
@@ -94,22 +110,22 @@ def need_equal(
     answers stored anew where another machine or version may have given them.
     """
     if tolerance is None:
-        kept = found.agreement >= AGREEMENT and math.isfinite(found.largest_difference)
+        kept = verification.agreement >= AGREEMENT and math.isfinite(verification.largest_difference)
         lost = "" if kept else f"{AGREEMENT:.1%} of the labels must stay"
     else:
-        close = not found.changed and found.largest_difference <= tolerance
+        close = not verification.changed and verification.largest_difference <= tolerance
         lost = "" if close else f"All labels must stay, and no probability differ by more than {tolerance:g}"
     if not lost or (allow_loss and tolerance != EXACT):
         return
-    found_of_it = f"{found.said()}, and a probability differs by up to {found.largest_difference:.2g}"
+    difference = f"{verification.in_words()}, and a probability differs by up to {verification.largest_difference:.2g}"
     if tolerance != EXACT:
         raise ModelError(
-            f"{what}: {found_of_it}", hint=f"{lost}. Use another format or --dtype, or accept it with --allow-loss."
+            f"{what}: {difference}", hint=f"{lost}. Use another format or --dtype, or accept it with --allow-loss."
         )
     hint = "Please report it with the run's config.yaml."
     if rescore is not None:
         hint = f"If another machine or version scored the run, have this one do it, then try again: {rescore}"
     raise ModelError(
-        f"{what}: not the model that was evaluated: {found_of_it} (allowed: {tolerance:g})",
+        f"{what}: not the model that was evaluated: {difference} (allowed: {tolerance:g})",
         hint=f"Nothing was written. {hint}",
     )

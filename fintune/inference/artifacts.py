@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from fintune.config.run_config import RunConfig
 from fintune.errors import BrokenEnvironment, ModelError, UsageError, did_you_mean
@@ -14,7 +13,8 @@ from fintune.inference.foreign import ForeignAdapter
 from fintune.inference.load import engine, load_base
 from fintune.models import LoadedModel, save
 from fintune.models.formats import gguf, gguf_lora, state_dict
-from fintune.runs.exported import RECORD, SETTINGS, Export, read_record
+from fintune.runs.export_schema import ExportRecord
+from fintune.runs.exported import EXPORT_RECORD, EXPORT_SETTINGS, Export
 from fintune.runs.manifest import need_unchanged, settings_of
 from fintune.runs.run import Run
 from fintune.runtime.install import with_extra
@@ -25,7 +25,7 @@ class AsModel:
     """Read again as a model for torch."""
 
     read: Callable[[Path], LoadedModel]
-    """from the folder alone"""
+    """(folder): the model, from the folder alone."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class OntoBase:
     """The adapter alone was written, and is put on the base model for torch."""
 
     put: Callable[[LoadedModel, Path], LoadedModel]
-    """(clean base model, folder)"""
+    """(clean base model, folder): the model with the adapter on it."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class AsEngine:
     """Run by a library of its own."""
 
     run: Callable[[Path, RunConfig], Engine]
-    """(folder, the run's config)"""
+    """(folder, the run's config): the engine."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,14 +50,15 @@ class Artifact:
 
     name: str
     dtypes: Mapping[str, float | None]
-    """precisions it is written in, the default first -> by how much a probability may differ; None: rounded so much that labels decide"""
+    """Precisions it is written in, the default first -> by how much a probability may differ; None: rounded so much that labels decide."""
     back: AsModel | OntoBase | AsEngine
-    """how what was written is read again"""
+    """How what was written is read again."""
     packages: tuple[str, ...] = ()
-    """what must be installed, and the extra that brings it"""
+    """Packages that must be installed."""
     extra: str = ""
+    """FinTune's extra that brings them."""
     version: int = 2
-    """raised when what is written, or how prompts and answers are read, changes so that what was written before must not be run"""
+    """Raised when what is written, or how prompts and answers are read, changes so that what was written before must not be run."""
 
     def need_package(self, *besides: str) -> None:
         """Raise BrokenEnvironment when one is not installed."""
@@ -122,21 +123,26 @@ ARTIFACTS = {
         ),
     )
 }
-"""format of a finished export -> what reads it"""
+"""What reads a finished export, by its format."""
 
 
-def engine_of(export: Export) -> Engine:
-    """Return what runs it. Raises ConfigError, ModelError when damaged, BrokenEnvironment when the package it takes is not there."""
-    artifact, config = need_package(export), export.config()
+def engine_of(export: Export, artifact: Artifact | None = None) -> Engine:
+    """Return what runs an export; `artifact`: what artifact_of has found it to be.
+
+    Raises ConfigError, ModelError when it is damaged, BrokenEnvironment when the package it takes is not there.
+    """
+    artifact, config = artifact or artifact_of(export), export.config()
     export.need_whole()
-    return opened(artifact, export.folder, config, base_sha256=read_record(export.folder)["base_sha256"])
+    return opened(artifact, export.folder, config, base_sha256=export.record["base_sha256"])
 
 
-def need_package(export: Export) -> Artifact:
-    """Return what it is. Raises BrokenEnvironment when what runs it is not installed, ModelError for a record damaged or outdated."""
-    record = read_record(export.folder)
-    artifact = _artifact_of(export.folder, record)
-    if record.get("format_version", 1) < artifact.version:
+def artifact_of(export: Export) -> Artifact:
+    """Return what an export is.
+
+    Raises BrokenEnvironment when what runs it is not installed, ModelError for a record damaged or outdated.
+    """
+    artifact = _artifact_of(export.folder, export.record)
+    if export.record.get("format_version", 1) < artifact.version:
         raise ModelError(
             f"{export.folder}: written by an earlier FinTune, whose {artifact.name} is not to be trusted",
             hint="Export it again, with --overwrite.",
@@ -145,37 +151,37 @@ def need_package(export: Export) -> Artifact:
     return artifact
 
 
-def _artifact_of(folder: Path, record: Mapping[str, Any]) -> Artifact:
+def _artifact_of(folder: Path, record: ExportRecord) -> Artifact:
     name, dtype = record["format"], record["dtype"]
     if name not in ARTIFACTS or dtype not in ARTIFACTS[name].dtypes:
         raise ModelError(
-            f"{folder / RECORD}: damaged: no format {name}, {dtype}", hint="Export it again, with --overwrite."
+            f"{folder / EXPORT_RECORD}: damaged: no format {name}, {dtype}", hint="Export it again, with --overwrite."
         )
     return ARTIFACTS[name]
 
 
 def export_of(run: Run | ForeignAdapter, name: str) -> Export:
     """Return the run's export of that name. Raises ModelError when it is damaged, or made of another adapter than the run has now."""
-    found = Export(run.folder / "exports" / name)
-    record = read_record(found.folder)
-    if [one["adapter_sha256"] for one in record["sources"]] != [run.adapter_sha256()]:
+    export = Export(run.folder / "exports" / name)
+    if [one["adapter_sha256"] for one in export.record["sources"]] != [run.adapter_sha256()]:
         raise ModelError(
-            f"{found.folder}: made of another adapter than the run has now",
+            f"{export.folder}: made of another adapter than the run has now",
             hint="Export it again with --overwrite, or name the folder itself.",
         )
     if isinstance(run, Run):
         need_unchanged(run)
-    if isinstance(run, Run) and settings_of(found.folder / SETTINGS) != settings_of(run.folder / "config.yaml"):
+    if isinstance(run, Run) and settings_of(export.folder / EXPORT_SETTINGS) != settings_of(run.folder / "config.yaml"):
         raise ModelError(
-            f"{found.folder}: made with other settings than the run has now",
+            f"{export.folder}: made with other settings than the run has now",
             hint="Export it again with --overwrite, or name the folder itself.",
         )
     names = {one.folder_name(dtype) for one in ARTIFACTS.values() for dtype in one.dtypes}
-    if name in names and name != (made := _artifact_of(found.folder, record).folder_name(record["dtype"])):
+    own_name = _artifact_of(export.folder, export.record).folder_name(export.record["dtype"])
+    if name in names and name != own_name:
         raise ModelError(
-            f"{found.folder}: holds the export {made}", hint="Give the folder its name back, or export again."
+            f"{export.folder}: holds the export {own_name}", hint="Give the folder its name back, or export again."
         )
-    return found
+    return export
 
 
 def opened(artifact: Artifact, folder: Path, config: RunConfig, *, base_sha256: str | None) -> Engine:
@@ -184,11 +190,9 @@ def opened(artifact: Artifact, folder: Path, config: RunConfig, *, base_sha256: 
         case AsEngine(run):
             return run(folder, config)
         case OntoBase(put):
-            found = put(_clean_base(config, base_sha256), folder)
+            return engine(config, put(_clean_base(config, base_sha256), folder))
         case AsModel(read):
-            found = read(folder)
-    running: Engine = engine(config, found)
-    return running
+            return engine(config, read(folder))
 
 
 def _clean_base(config: RunConfig, base_sha256: str | None) -> LoadedModel:

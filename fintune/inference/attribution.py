@@ -9,17 +9,18 @@ word with all others in place, not why: words that say the same hide each other,
 
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import accumulate, pairwise
-from typing import Any
 
 from fintune.inference.answer import predict
+from fintune.inference.confidence import surest_mistakes
 from fintune.inference.engines import Engine
 from fintune.records import Prediction
+from fintune.runs.schema import AttributionRecord
 from fintune.tasks import Task
 
 _ALONE = r"\u2e80-\u2fdf\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003fffd"
-"""characters of scripts without blanks: each is a word"""
+"""Ranges of characters of scripts without blanks: each is a word."""
 _WORD = re.compile(rf"[{_ALONE}]|[^\W{_ALONE}]+(?:[-.,'’&/][^\W{_ALONE}]+)*%?")
 
 
@@ -31,7 +32,7 @@ class Word:
     effect: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Attribution:
     """An answer, its probability, and the words of the text in order."""
 
@@ -41,9 +42,15 @@ class Attribution:
     probability: float
     words: list[Word]
 
-    def record(self) -> dict[str, Any]:
-        """For programs and attributions.json."""
-        return asdict(self)
+    def record(self) -> AttributionRecord:
+        """Return it as programs and attributions.json have it."""
+        return {
+            "id": self.id,
+            "text": self.text,
+            "label": self.label,
+            "probability": self.probability,
+            "words": [{"text": word.text, "effect": word.effect} for word in self.words],
+        }
 
 
 def attribute(
@@ -51,25 +58,27 @@ def attribute(
 ) -> list[Attribution]:
     """Answer each text, and again without each of its words: all are ranked in one call."""
     spans = [[match.span() for match in _WORD.finditer(text)] for text in texts]
-    asked = [t for text, found in zip(texts, spans, strict=True) for t in (text, *(_without(text, s) for s in found))]
-    predictions, _ = predict(engine, task, asked, [str(i) for i in range(len(asked))], stage=stage)
-    ends = [0, *accumulate(len(found) + 1 for found in spans)]
+    variants = [
+        t for text, words in zip(texts, spans, strict=True) for t in (text, *(_without(text, w) for w in words))
+    ]
+    predictions, _ = predict(engine, task, variants, [str(i) for i in range(len(variants))], stage=stage)
+    ends = [0, *accumulate(len(words) + 1 for words in spans)]
     return [_attribution(ids[i], spans[i], predictions[start:stop]) for i, (start, stop) in enumerate(pairwise(ends))]
 
 
-def telling(predictions: Sequence[Prediction], most: int = 5) -> list[Prediction]:
-    """Return what one wants explained: the most confident mistakes, then the most uncertain of the other texts."""
-    wrong = sorted((p for p in predictions if p.label != p.gold), key=lambda p: -p.confidence)[:most]
+def select_interesting(predictions: Sequence[Prediction], most: int = 5) -> list[Prediction]:
+    """Return the predictions one wants explained: the most confident mistakes, then the most uncertain of the other texts."""
+    wrong = surest_mistakes(predictions, most)
     rest = [p for p in predictions if not any(p is w for w in wrong)]
     return wrong + sorted(rest, key=lambda p: p.confidence)[:most]
 
 
-def _attribution(name: str, spans: Sequence[tuple[int, int]], found: Sequence[Prediction]) -> Attribution:
-    whole, without = found[0], found[1:]
+def _attribution(name: str, spans: Sequence[tuple[int, int]], predictions: Sequence[Prediction]) -> Attribution:
+    whole, without = predictions[0], predictions[1:]
     label = whole.label or ""
     effects = [whole.confidence - p.probabilities.get(label, 0.0) for p in without]
     words = [Word(whole.text[a:b], effect) for (a, b), effect in zip(spans, effects, strict=True)]
-    return Attribution(name, whole.text, whole.label, whole.confidence, words)
+    return Attribution(id=name, text=whole.text, label=whole.label, probability=whole.confidence, words=words)
 
 
 def _without(text: str, span: tuple[int, int]) -> str:

@@ -15,22 +15,23 @@ from fintune.records import Prediction
 BINS = 10
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Bin:
     """Answers given with a confidence between two bounds."""
 
     n: int
     confidence: float
-    """mean of what the model said"""
+    """Mean of what the model said."""
     right: float
-    """share that is right"""
+    """Share of them that is right."""
     low: float
+    """Lower bound of the Wilson interval of that share."""
     high: float
-    """Wilson interval of that share"""
+    """Upper bound of it."""
 
 
 def reliability(predictions: Sequence[Prediction], *, bins: int = BINS, level: float = 0.95) -> list[Bin]:
-    """Bins of equal width over confidence, empty ones left out."""
+    """Return bins of equal width over confidence, empty ones left out."""
     sure = np.array([p.confidence for p in predictions])
     right = np.array([p.label == p.gold for p in predictions])
     where = np.minimum((sure * bins).astype(int), bins - 1)
@@ -38,12 +39,12 @@ def reliability(predictions: Sequence[Prediction], *, bins: int = BINS, level: f
 
 
 def expected_calibration_error(bins: Sequence[Bin]) -> float:
-    """Mean distance of confidence and share right, weighted by count (Guo et al. 2017, arXiv 1706.04599)."""
+    """Return the mean distance of confidence and share right, weighted by count (Guo et al. 2017, arXiv 1706.04599)."""
     return sum(b.n * abs(b.confidence - b.right) for b in bins) / sum(b.n for b in bins)
 
 
 def histogram(predictions: Sequence[Prediction], *, bins: int = 20) -> list[dict[str, float]]:
-    """Right and wrong answers by confidence."""
+    """Return right and wrong answers by confidence."""
     edges = np.linspace(0, 1, bins + 1)
     counts = {
         name: np.histogram([p.confidence for p in predictions if (p.label == p.gold) is want], edges)[0]
@@ -51,36 +52,36 @@ def histogram(predictions: Sequence[Prediction], *, bins: int = 20) -> list[dict
     }
     return [
         {"from": round(float(edges[i]), 3), "to": round(float(edges[i + 1]), 3)}
-        | {name: int(found[i]) for name, found in counts.items()}
+        | {name: int(numbers[i]) for name, numbers in counts.items()}
         for i in range(bins)
         if edges[i + 1] > min(p.confidence for p in predictions)
     ]
 
 
 def surest_mistakes(predictions: Sequence[Prediction], most: int) -> list[Prediction]:
-    """Wrong answers, the most confident first."""
+    """Return wrong answers, the most confident first."""
     return sorted((p for p in predictions if p.label != p.gold), key=lambda p: -p.confidence)[:most]
 
 
 def least_sure(predictions: Sequence[Prediction], most: int) -> list[Prediction]:
-    """Answers whose two most probable labels lie closest together."""
+    """Return the answers whose two most probable labels lie closest together."""
     return sorted(predictions, key=lead)[:most]
 
 
 def lead(prediction: Prediction) -> float:
-    """By how much the most probable label leads the next."""
+    """Return by how much the most probable label leads the next."""
     best = sorted(prediction.probabilities.values(), reverse=True)
     return best[0] - best[1] if len(best) > 1 else 1.0
 
 
 def confusion(predictions: Sequence[Prediction], labels: Sequence[str]) -> list[list[int]]:
-    """Counts, gold by predicted; the last column counts answers that could not be read."""
-    where = {label: i for i, label in enumerate(labels)}
+    """Count answers, gold by predicted; the last column counts answers that could not be read."""
+    index = {label: i for i, label in enumerate(labels)}
     counts = np.zeros((len(labels), len(labels) + 1), dtype=int)
     for p in predictions:
-        counts[where[str(p.gold)], where.get(str(p.label), len(labels))] += 1
-    found: list[list[int]] = counts.tolist()
-    return found
+        counts[index[str(p.gold)], index.get(str(p.label), len(labels))] += 1
+    rows: list[list[int]] = counts.tolist()
+    return rows
 
 
 def _bin(
@@ -91,4 +92,10 @@ def _bin(
     from scipy.stats import binomtest
 
     between = binomtest(int(right.sum()), len(right)).proportion_ci(level, method="wilson")
-    return Bin(len(sure), float(sure.mean()), float(right.mean()), float(between.low), float(between.high))
+    return Bin(
+        n=len(sure),
+        confidence=float(sure.mean()),
+        right=float(right.mean()),
+        low=float(between.low),
+        high=float(between.high),
+    )

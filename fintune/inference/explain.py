@@ -7,7 +7,7 @@ Word(text='narrowed', effect=0.74)
 from collections.abc import Iterable
 
 from fintune.errors import RunError
-from fintune.inference.attribution import Attribution, attribute, telling
+from fintune.inference.attribution import Attribution, attribute, select_interesting
 from fintune.inference.open import Trained, open_engine
 from fintune.inference.predictor import named
 from fintune.runs.run import Run
@@ -15,18 +15,18 @@ from fintune.runtime.files import need_place
 
 
 def explain(source: Trained, texts: Iterable[str], ids: Iterable[str] | None = None) -> list[Attribution]:
-    """Attributions of the answers of a run, an export or an adapter to texts; ids count from 1 when left out."""
+    """Return attributions of the answers of a run, an export or an adapter to texts; ids count from 1 when left out."""
     config, (whole, names) = source.config(), named(texts, ids)
     return attribute(open_engine(source), config.build_task(), whole, names)
 
 
 def explain_run(run: Run) -> list[Attribution]:
     """Explain the most confident mistakes and most uncertain texts of the part scored last; they go to attributions.json."""
-    chosen = telling(run.predictions(_scored_part(run)))
+    chosen = select_interesting(run.predictions(_scored_part(run)))
     need_place(run.folder / "attributions.json")
-    found = explain(run, [p.text for p in chosen], [p.id for p in chosen])
-    run.write_json("attributions.json", [attribution.record() for attribution in found])
-    return found
+    attributions = explain(run, [p.text for p in chosen], [p.id for p in chosen])
+    run.write_json("attributions.json", [attribution.record() for attribution in attributions])
+    return attributions
 
 
 def _scored_part(run: Run) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from fintune.data.readers.formulas import SHARE, neutral
 from fintune.data.readers.read import Reading, need_text, read
@@ -19,11 +19,23 @@ from fintune.runtime.printable import json_text, legible
 
 _KEYS = ("id", "text", "label", "confidence", "probabilities")
 _ROW_GROUP = 10_000
-Rows = Iterable[dict[str, Any]]
+
+
+class AnswerRow(TypedDict):
+    """A prediction as json_line has it."""
+
+    id: str
+    text: str
+    label: str | None
+    confidence: float
+    probabilities: dict[str, float]
+
+
+Rows = Iterable[AnswerRow]
 
 
 def read_texts(texts: Sequence[str], file: str | None, reading: Reading | None = None) -> tuple[list[str], list[str]]:
-    """Ids and texts from arguments, a file (`reading` says how), or the lines of standard input.
+    """Return ids and texts from arguments, a file (`reading` says how), or the lines of standard input.
 
     Raises DataError when there are none, or when one is no text.
     """
@@ -35,10 +47,10 @@ def read_texts(texts: Sequence[str], file: str | None, reading: Reading | None =
         rows = _numbered(texts, "argument ")
     else:
         rows = _numbered(_piped(), "standard input:")
-    found = [row for row in rows if legible(row.text)]
-    if not found:
+    texts_in = [row for row in rows if legible(row.text)]
+    if not texts_in:
         raise DataError(f"{file or 'standard input'}: no texts", hint="Give at least one line of text.")
-    return [row.id for row in found], [row.text for row in found]
+    return [row.id for row in texts_in], [row.text for row in texts_in]
 
 
 def json_line(prediction: Prediction) -> str:
@@ -55,14 +67,14 @@ def write_predictions(path: Path, predictions: Sequence[Prediction]) -> None:
 
 
 def write_jsonl(path: Path, rows: Rows, labels: Sequence[str]) -> None:
-    """One object a line, as json_line has them."""
+    """Write one object a line, as json_line has them."""
     with path.open("w", encoding="utf-8") as file:
         for row in rows:
             file.write(json_text(row) + "\n")
 
 
 def write_csv(path: Path, rows: Rows, labels: Sequence[str]) -> None:
-    """A header line, a column `p_<label>` for every label; no cell is a formula."""
+    """Write a header line, a column `p_<label>` for every label; no cell is a formula."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(map(neutral, _columns(labels)))
@@ -71,7 +83,7 @@ def write_csv(path: Path, rows: Rows, labels: Sequence[str]) -> None:
 
 
 def write_parquet(path: Path, rows: Rows, labels: Sequence[str]) -> None:
-    """The columns of write_csv, in row groups. Raises BrokenEnvironment without pyarrow."""
+    """Write the columns of write_csv, in row groups. Raises BrokenEnvironment without pyarrow."""
     try:
         import pyarrow as pa
         from pyarrow import parquet
@@ -90,16 +102,16 @@ WRITERS: dict[str, Callable[[Path, Rows, Sequence[str]], None]] = {
     ".jsonl": write_jsonl,
     ".parquet": write_parquet,
 }
-"""by suffix, from rows as json_line has them"""
+"""What writes a file of rows, by the file's suffix."""
 
 
 def _columns(labels: Sequence[str]) -> dict[str, bool]:
-    """Names of the columns, and whether they hold numbers."""
+    """Return names of the columns, and whether they hold numbers."""
     shares = dict.fromkeys((f"{SHARE}{label}" for label in labels), True)
     return {"id": False, "label": False, "confidence": True, **shares, "text": False}
 
 
-def _flat(row: dict[str, Any]) -> dict[str, Any]:
+def _flat(row: AnswerRow) -> dict[str, str | float]:
     shares = {f"{SHARE}{label}": float(p) for label, p in row["probabilities"].items()}
     return {
         "id": row["id"],
@@ -117,7 +129,7 @@ def _numbered(texts: Iterable[str], where: str) -> Iterator[Row]:
 
 
 def _piped() -> Iterator[str]:
-    """Lines of standard input; bytes that are not UTF-8 become lone surrogates, which need_text refuses."""
+    """Yield lines of standard input; bytes that are not UTF-8 become lone surrogates, which need_text refuses."""
     if sys.stdin is None or sys.stdin.isatty():
         raise DataError("no texts given", hint='Type: fintune predict RUN "a sentence", or pipe lines into it.')
     for content in sys.stdin.buffer:

@@ -9,7 +9,7 @@ It has no stored answers, so nothing is claimed of it but what it answers itself
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypedDict, Unpack
+from typing import TypedDict, Unpack
 
 from fintune.config.load import unchecked, validate
 from fintune.config.run_config import RunConfig
@@ -17,11 +17,12 @@ from fintune.data.load import reading_like
 from fintune.data.readers.read import read
 from fintune.errors import ConfigError, DataError, ModelError, RunError, UsageError
 from fintune.methods import fintune_format
+from fintune.models.digests import file_sha256
 from fintune.models.folder import need_readable, read_json
 from fintune.models.peft_files import need_fit, peft_settings
 from fintune.models.references import ADAPTER_CONFIG, at_hand, check_reference, local_path
 from fintune.records import Row
-from fintune.runtime.files import sha256
+from fintune.runs.files import weights_of
 from fintune.tasks import TASKS
 
 
@@ -29,18 +30,18 @@ class Use(TypedDict, total=False):
     """What an adapter does not say itself."""
 
     base: str | None
-    """the model it is put on"""
-    task: str | Path | Mapping[str, Any] | None
-    """a task's name, a YAML file with a section `task` (and others), or that section"""
+    """The model it is put on."""
+    task: str | Path | Mapping[str, object] | None
+    """A task's name, a YAML file with a section `task` (and others), or that section."""
     overrides: Sequence[str]
-    """settings, each as section.key=value"""
+    """Settings, each as section.key=value."""
 
 
 class Proof(Use, total=False):
     """What it takes to merge or export an adapter."""
 
     data: str | None
-    """file of texts on which what was made is compared with the adapter itself"""
+    """File of texts on which what was made is compared with the adapter itself."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class ForeignAdapter:
     folder: Path
     settings: RunConfig
     proof: str | None = None
-    """file of texts on which rebuilt weights are compared with the adapter itself"""
+    """File of texts on which rebuilt weights are compared with the adapter itself."""
 
     @classmethod
     def open(cls, folder: str | Path, **use: Unpack[Use]) -> "ForeignAdapter":
@@ -76,8 +77,8 @@ class ForeignAdapter:
         return self.settings
 
     def adapter_sha256(self) -> str:
-        """Digest of the weights."""
-        return sha256(weights_of(self.folder))
+        """Return the digest of the weights."""
+        return file_sha256(weights_of(self.folder))
 
     def texts(self) -> list[Row]:
         """Return what lies in `proof`. Raises RunError without one, DataError when it holds no texts or none can be read."""
@@ -93,44 +94,39 @@ class ForeignAdapter:
 
 
 def is_adapter(place: Path) -> bool:
-    """Whether a bare adapter lies there, and no run."""
+    """Return whether a bare adapter lies there, and no run."""
     own = any((place / name).is_file() for name in (ADAPTER_CONFIG, fintune_format.SETTINGS))
     return own and not (place / "config.yaml").is_file()
 
 
-def weights_of(folder: Path) -> Path:
-    """Return the file of an adapter's weights."""
-    own = (folder / fintune_format.SETTINGS).is_file()
-    return folder / (fintune_format.WEIGHTS if own else "adapter_model.safetensors")
-
-
-def need_none(folder: str | Path, use: Mapping[str, Any]) -> None:
+def need_none(folder: str | Path, use: Mapping[str, object]) -> None:
     """Refuse what only an adapter takes, of something that says it itself. Raises UsageError."""
     flags = {"base": "--base", "task": "--task", "overrides": "--set", "data": "--data"}
-    if asked := [flag for name, flag in flags.items() if use.get(name)]:
+    if flags_given := [flag for name, flag in flags.items() if use.get(name)]:
         raise UsageError(
-            f"{asked[0]}: {folder} is no bare adapter, and says itself what it is used for", hint="Leave it out."
+            f"{flags_given[0]}: {folder} is no bare adapter, and says itself what it is used for",
+            hint="Leave it out.",
         )
 
 
-def _method(place: Path) -> dict[str, Any]:
-    """Section `method`: of FinTune's own format as it was saved, else what PEFT makes of it."""
+def _method(place: Path) -> dict[str, object]:
+    """Return section `method`: of FinTune's own format as it was saved, else what PEFT makes of it."""
     if (place / fintune_format.SETTINGS).is_file():
         need_readable(weights_of(place))
         return dict(fintune_format.settings(place)["options"])
     return {"name": "peft", "peft_type": peft_settings(place)["peft_type"]}
 
 
-def _settings(place: Path, use: Use) -> dict[str, Any]:
+def _settings(place: Path, use: Use) -> dict[str, object]:
     """Return the sections that were given. Raises RunError without a task, ConfigError for a file that cannot be read."""
     task, overrides = use.get("task"), use.get("overrides") or ()
     if isinstance(task, Mapping):
-        sections: Any = {"task": dict(task)}
+        sections: Path | dict[str, object] = {"task": dict(task)}
     elif str(task) in TASKS:
         sections = {"task": {"name": str(task)}}
     else:
         sections = {} if task is None else Path(task)
-    raw = unchecked(sections, overrides)
+    raw: dict[str, object] = unchecked(sections, overrides)
     if not raw.get("task"):
         where = (
             f"{task}: no section task" if isinstance(sections, Path) else f"{place}: an adapter does not say its task"
@@ -143,14 +139,14 @@ def _settings(place: Path, use: Use) -> dict[str, Any]:
     return raw
 
 
-def _section(raw: Mapping[str, Any], name: str) -> dict[str, Any]:
+def _section(raw: Mapping[str, object], name: str) -> dict[str, object]:
     """Return a section as it was given. Raises ConfigError where a value stands in its place."""
-    if not isinstance(found := raw.get(name) or {}, Mapping):
+    if not isinstance(section := raw.get(name) or {}, Mapping):
         raise ConfigError([f"{name}: holds settings, one a line, not a value"], hint="Mend it.")
-    return dict(found)
+    return dict(section)
 
 
-def _with_base(place: Path, raw: dict[str, Any]) -> dict[str, Any]:
+def _with_base(place: Path, raw: dict[str, object]) -> dict[str, object]:
     """Return the sections with the base model that the adapter names, where none was given. Raises ModelError when that is not at hand."""
     model = _section(raw, "model")
     if "base" in model:

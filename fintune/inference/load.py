@@ -1,6 +1,6 @@
 """From a config, a run or an adapter trained elsewhere to its model, and the engine around it."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from fintune.config.run_config import RunConfig
 from fintune.errors import ModelError
@@ -14,6 +14,9 @@ from fintune.runs.manifest import need_base, need_unchanged
 from fintune.runs.run import Run
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from fintune.inference.engines import Engine
     from fintune.models import LoadedModel
     from fintune.models.shortcuts import TrunkCache
     from fintune.models.shortcuts.shortcuts import Shortcuts
@@ -25,18 +28,28 @@ def load_base(config: RunConfig) -> "LoadedModel":
 
     task = config.build_task()
 
-    def need_answers(tokenizer: Any, kind: Kind) -> None:
+    def need_answers(tokenizer: "PreTrainedTokenizerBase", kind: Kind) -> None:
         need_distinct(PromptEncoder(tokenizer, kind, config.model.max_length), task)
 
-    return load_model(config.model.base, accept=need_answers, **_how(config.model, config.model.device))
+    return load_model(config.model.base, accept=need_answers, **_loading(config.model, config.model.device))
 
 
-def _how(model: ModelSection, device: str) -> dict[str, Any]:
+class _Loading(TypedDict):
+    """Arguments of load_model that section `model` sets."""
+
+    revision: str | None
+    dtype: str
+    device: str
+    quantization: str
+    double: bool
+
+
+def _loading(model: ModelSection, device: str, *, in_full: bool = False) -> _Loading:
     return {
         "revision": model.revision,
-        "dtype": model.dtype,
+        "dtype": "float32" if in_full else model.dtype,
         "device": device,
-        "quantization": model.quantization,
+        "quantization": "none" if in_full else model.quantization,
         "double": model.double_quantization,
     }
 
@@ -49,26 +62,32 @@ def load_tuned(source: Run | ForeignAdapter, *, device: str = "auto", anew: bool
 
 
 def load_base_of(
-    source: Run | ForeignAdapter, *, device: str = "auto", anew: bool = False, **other: str
+    source: Run | ForeignAdapter, *, device: str = "auto", anew: bool = False, in_full: bool = False
 ) -> "LoadedModel":
-    """Return the base model of an adapter, `other` settings of section `model` than the run's aside.
+    """Return the base model of an adapter as its section `model` has it; `in_full`: in float32, no weight rounded.
 
     Raises RunError for a run that is not as it was scored, ModelError for another base model; with `anew` it is to be scored as it is.
     """
     from fintune.models import load_model
     from fintune.models.peft_files import with_own_tokenizer
 
+    model = source.config().model
     if isinstance(run := source, ForeignAdapter):
-        model = run.config().model
         where = model.device if device == "auto" else device
-        return with_own_tokenizer(load_model(model.base, **_how(model, where) | other), run.adapter)
+        return with_own_tokenizer(load_model(model.base, **_loading(model, where, in_full=in_full)), run.adapter)
     record = None if anew else need_unchanged(run)
     _need_own_adapter(run)
-    model = run.config().model
-    base = load_model(model.base, **_how(model, device) | other)
+    base = load_model(model.base, **_loading(model, device, in_full=in_full))
     if record is not None:
         need_base(record, base)
     return base
+
+
+def switched_to_evaluation(model: "PreTrainedModel") -> "PreTrainedModel":
+    """Return a model without what training adds, such as dropout."""
+    untyped: Any = model  # transformers leaves eval without types
+    untyped.eval()
+    return model
 
 
 def _need_own_adapter(run: Run) -> None:
@@ -87,7 +106,7 @@ def _need_own_adapter(run: Run) -> None:
         )
 
 
-def engine(config: RunConfig, loaded: "LoadedModel", shortcuts: "Shortcuts | None" = None) -> Any:
+def engine(config: RunConfig, loaded: "LoadedModel", shortcuts: "Shortcuts | None" = None) -> "Engine":
     """Return the engine a config asks for, around a loaded model."""
     from fintune.inference.engines.one_length import OneLengthEngine
     from fintune.inference.engines.torch_engine import TorchEngine

@@ -5,31 +5,36 @@
 
 from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Unpack
 
 from fintune.errors import ModelError, RunError, UsageError
 from fintune.inference.agreement import AGREEMENT, Verification, compare
 from fintune.inference.answer import predict
-from fintune.inference.artifacts import engine_of, export_of, need_package
+from fintune.inference.artifacts import Artifact, artifact_of, engine_of, export_of
 from fintune.inference.engines import Engine
-from fintune.inference.engines.fallback import SecondLook
+from fintune.inference.engines.fallback import FallbackEngine
 from fintune.inference.engines.registry import ENGINES, EngineEntry, entry_of
 from fintune.inference.foreign import ForeignAdapter, Use, is_adapter, need_none
 from fintune.inference.load import engine, load_tuned
 from fintune.inference.proof import compared, known, proved, stored_answers
 from fintune.methods import METHODS
 from fintune.runs.adapter_store import place_of
-from fintune.runs.exported import RECORD, SETTINGS, Export, exports_of
+from fintune.runs.exported import EXPORT_RECORD, EXPORT_SETTINGS, Export, exports_of
 from fintune.runs.run import Run
 from fintune.runtime.progress import tell
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from fintune.models import LoadedModel
+
 Trained = Run | Export | ForeignAdapter
-"""what answers texts"""
+"""Whatever answers texts."""
 _FEW = 64
-"""texts a model reads to be prepared"""
+"""Number of texts that a model reads to be prepared."""
 
 
 def open_trained(folder: str | Path, **use: Unpack[Use]) -> Trained:
@@ -38,7 +43,9 @@ def open_trained(folder: str | Path, **use: Unpack[Use]) -> Trained:
     Raises RunError when it is none.
     """
     place = place_of(folder)
-    if is_adapter(place) and not (place / RECORD).is_file():  # what was put beside an export makes no adapter of it
+    if (
+        is_adapter(place) and not (place / EXPORT_RECORD).is_file()
+    ):  # what was put beside an export makes no adapter of it
         return ForeignAdapter.open(place, **use)
     if not place.exists() and any(use.values()):
         raise RunError(
@@ -46,60 +53,57 @@ def open_trained(folder: str | Path, **use: Unpack[Use]) -> Trained:
         )
     moved = use.get("base") or ""
     need_none(folder, {**use, "base": None} if (place / "config.yaml").is_file() else use)
-    if all((place / name).is_file() for name in (SETTINGS, RECORD)) and not (place / "config.yaml").is_file():
+    if (
+        all((place / name).is_file() for name in (EXPORT_SETTINGS, EXPORT_RECORD))
+        and not (place / "config.yaml").is_file()
+    ):
         return Export(place.absolute())
     return Run.open(place, base=moved)
 
 
-def called(source: Trained) -> str:
-    """Return what it is, as a sentence has it."""
+def kind_in_words(source: Trained) -> str:
+    """Return what a source is, as a sentence has it."""
     return {Run: "a run", Export: "an export", ForeignAdapter: "an adapter"}[type(source)]
 
 
+@dataclass(frozen=True, kw_only=True)
+class ChosenEngine:
+    """An engine on what answers texts, found to be there and to run on this machine before any weight is read."""
+
+    source: Trained
+    name: str
+    export: Export | None
+    """The export that is the engine, where one is."""
+    artifact: Artifact | None
+    """What that export is."""
+
+    def open(self, *, device: str = "auto") -> Engine:
+        """Return the engine, loaded. Raises ModelError when it disagrees with what the run has stored."""
+        if self.export is not None:
+            return engine_of(self.export, self.artifact)
+        if isinstance(adapter := self.source, ForeignAdapter):  # as PEFT has it: merged weights cannot be proved
+            return engine(adapter.config(), load_tuned(adapter, device=device))
+        assert isinstance(self.source, Run)
+        return _engine_of_run(self.source, ENGINES[self.name], device)
+
+
 def open_engine(source: Trained, name: str = "torch", *, device: str = "auto") -> Engine:
-    """Return the engine `name` on a run's model. Raises UsageError, ModelError when it disagrees with what the run has stored."""
-    import torch
-
-    need_engine(source, name)
-    if isinstance(run := source, Export):
-        return engine_of(run)
-    if name not in ENGINES:
-        return engine_of(export_of(run, name))
-    if isinstance(run, ForeignAdapter):  # as PEFT has it: there is nothing to prove merged weights on
-        adapter: Engine = engine(run.config(), load_tuned(run, device=device))
-        return adapter
-    entry, config = ENGINES[name], run.config()
-    loaded = load_tuned(run, device=device)
-    entry.need(loaded)
-    method = METHODS[config.method.name]
-    rounds = entry.exact and loaded.model.dtype != torch.float32  # in the merged weights, and so in the answers
-    merge = not method.why_not_mergeable(config.method) and not config.model.quantized and not rounds
-    loaded = proved(run, loaded, merge=merge, again=lambda: load_tuned(run, device=device))
-    running: Engine = engine(config, loaded)
-    if entry.exact:
-        return running
-    stored, task = stored_answers(run), config.build_task()
-    texts, ids = [p.text for p in stored], [p.id for p in stored]
-    prompts, candidates = [task.prompt(text) for text in texts[:_FEW]], task.candidates()
-    other = replace(loaded, model=_sharing(loaded.model))
-    quick = engine(config, other)
-    entry.prepare(other, lambda: quick.rank(prompts, candidates, stage=f"prepare {name}"))
-    both = SecondLook(quick, running, entry.margin)
-    _check(run, entry, loaded, lambda: compare(stored, predict(both, task, texts, ids, stage=f"check {name}")[0], None))
-    return both
+    """Return the engine `name` on a run's model. Raises as choose_engine and ChosenEngine.open do."""
+    return choose_engine(source, name).open(device=device)
 
 
-def need_engine(source: Trained, name: str) -> None:
-    """Refuse an engine there is not, or that this machine is not made for, before anything is read.
+def choose_engine(source: Trained, name: str = "torch") -> ChosenEngine:
+    """Return the engine `name`: one of ENGINES, or the name of a run's export.
 
-    Raises UsageError, ModelError, BrokenEnvironment.
+    Raises UsageError for one there is not, ModelError for one that this machine is not made for, BrokenEnvironment for a missing package.
     """
+    export = None
     if isinstance(source, Export):
         if name != "torch":
             raise UsageError(
                 f"--engine {name}: {source.folder} is an export, and an engine", hint="Leave --engine out."
             )
-        need_package(source)
+        export = source
     elif isinstance(source, ForeignAdapter) and name in ENGINES and not ENGINES[name].exact:
         raise UsageError(
             f"--engine {name}: is checked on stored answers, and an adapter trained elsewhere has none",
@@ -108,24 +112,58 @@ def need_engine(source: Trained, name: str) -> None:
     elif name in ENGINES or name not in exports_of(source.folder):
         entry_of(name, exports_of(source.folder)).need_machine()
     else:
-        need_package(export_of(source, name))
+        export = export_of(source, name)
+    artifact = None if export is None else artifact_of(export)
+    return ChosenEngine(source=source, name=name, export=export, artifact=artifact)
 
 
-def _sharing(model: Any) -> Any:
+def _engine_of_run(run: Run, entry: EngineEntry, device: str) -> Engine:
+    import torch
+
+    config = run.config()
+    loaded = load_tuned(run, device=device)
+    entry.need(loaded)
+    method = METHODS[config.method.name]
+    rounds = entry.exact and loaded.model.dtype != torch.float32  # in the merged weights, and so in the answers
+    merge = method.mergeable and not config.method.no_merge() and not config.model.quantized and not rounds
+    loaded = proved(run, loaded, merge=merge, again=lambda: load_tuned(run, device=device))
+    exact = engine(config, loaded)
+    return exact if entry.exact else _quick_engine(run, entry, loaded, exact)
+
+
+def _quick_engine(run: Run, entry: EngineEntry, loaded: "LoadedModel", exact: Engine) -> Engine:
+    """Return an engine that rounds, with the exact one behind it, checked on the run's stored answers."""
+    config, stored = run.config(), stored_answers(run)
+    task = config.build_task()
+    texts, ids = [p.text for p in stored], [p.id for p in stored]
+    prompts, candidates = [task.prompt(text) for text in texts[:_FEW]], task.candidates()
+    copy = replace(loaded, model=_sharing(loaded.model))
+    quick = engine(config, copy)
+    entry.prepare(copy, lambda: quick.rank(prompts, candidates, stage=f"prepare {entry.name}"))
+    both = FallbackEngine(quick, exact, entry.margin)
+
+    def measure() -> Verification:
+        return compare(stored, predict(both, task, texts, ids, stage=f"check {entry.name}")[0], None)
+
+    _check(run, entry, loaded, measure)
+    return both
+
+
+def _sharing(model: "PreTrainedModel") -> "PreTrainedModel":
     """Return a copy whose layers can be replaced; the weights are the same memory."""
-    held = {id(tensor): tensor for tensor in chain(model.parameters(), model.buffers())}
-    return deepcopy(model, held)
+    shared: dict[int, object] = {id(tensor): tensor for tensor in chain(model.parameters(), model.buffers())}
+    return deepcopy(model, shared)
 
 
-def _check(run: Run, entry: EngineEntry, loaded: Any, measure: Callable[[], Verification]) -> None:
+def _check(run: Run, entry: EngineEntry, loaded: "LoadedModel", measure: Callable[[], Verification]) -> None:
     """Refuse an engine that answers otherwise than the run."""
     how = f"engine {entry.name} {entry.version}"
     before = known(run, how, loaded)
-    found = before or compared(run, how, loaded, measure)
+    verification = before or compared(run, how, loaded, measure)
     if before is None:
-        tell(entry.name, f"{found.said()} than with torch")
-    if found.changed > (1 - AGREEMENT) * found.texts + 1e-9 and found.changed > 1:
+        tell(entry.name, f"{verification.in_words()} than with torch")
+    if verification.changed > (1 - AGREEMENT) * verification.texts + 1e-9 and verification.changed > 1:
         raise ModelError(
-            f"--engine {entry.name}: {found.said()} than with torch",
+            f"--engine {entry.name}: {verification.in_words()} than with torch",
             hint=f"{AGREEMENT:.1%} must keep theirs; use --engine torch.",
         )

@@ -14,7 +14,9 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, TypedDict, Unpack
+from typing import TypedDict, Unpack
+
+from pydantic import JsonValue
 
 from fintune.config.load import dump
 from fintune.data.load import reading_like
@@ -22,16 +24,16 @@ from fintune.data.quality.checks import MANY_LINES
 from fintune.data.readers.read import Reading, open_source, records
 from fintune.data.readers.sources import expand
 from fintune.errors import DataError, RunError
-from fintune.inference.files import WRITERS, json_line
-from fintune.inference.open import Trained, need_engine, open_trained
-from fintune.inference.predictor import Predictor, load
+from fintune.inference.files import WRITERS, Rows, json_line
+from fintune.inference.open import Trained, choose_engine, open_trained
+from fintune.inference.predictor import Predictor, predictor_of
 from fintune.records import Fault, Row
-from fintune.runs.exported import RECORD, Export
+from fintune.runs.exported import EXPORT_RECORD, Export
 from fintune.runtime.files import locked, need_place, replacing, sha256
 from fintune.runtime.progress import advance, listening, tell
 
 CHUNK = 1024
-"""records labeled between two points at which a killed job goes on"""
+"""Number of records labeled between two points at which a killed job goes on."""
 
 
 class Layout(TypedDict, total=False):
@@ -42,17 +44,17 @@ class Layout(TypedDict, total=False):
     encoding: str | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Bulk:
-    """What came of a file."""
+    """A file that was labeled: how many of its records, and where the answers lie."""
 
     labeled: int
     unreadable: int
     output: Path
     errors: Path | None
-    """a line for each record that has no label, with the reason; None when there is none"""
+    """A line for each record that has no label, with the reason; None when there is none."""
     rest_unread: bool = False
-    """whether a file is damaged so that nothing behind some place could be read"""
+    """Whether a file is damaged so that nothing behind some place could be read."""
 
 
 def predict_file(
@@ -65,7 +67,7 @@ def predict_file(
 ) -> Bulk:
     """Label every record of `path` (as data.path names files) into a csv, jsonl or parquet file. Raises FintuneError's kinds."""
     opened, target = (open_trained(run) if isinstance(run, (str, Path)) else run), Path(output)
-    need_engine(opened, engine_name)
+    chosen = choose_engine(opened, engine_name)
     check_output(target)
     first = path if isinstance(path, str) else path[0]
     data = opened.config().data
@@ -77,8 +79,8 @@ def predict_file(
         if place.exists() and any(not s.hub and s.path.samefile(place) for s in expand(path)):
             raise RunError(f"{place}: is the file that is read", hint="Name another output.")
     _need_own(_errors_of(target))
-    found = _records(path, how)
-    head = list(islice(found, 1))  # a mistake in it is found before the model loads
+    stream = _records(path, how)
+    head = list(islice(stream, 1))  # a mistake in it is found before the model loads
     if not head:
         raise DataError(f"{first}: no texts", hint="Give it at least one row.")
     if isinstance(head[0], Fault) and head[0].kind == "column":
@@ -87,13 +89,13 @@ def predict_file(
     partial = target.with_name(f".{target.name}.partial")
     with locked(partial, hint="Wait for it, or name another output."), _left_clean(partial):
         done = _resume(partial, _identity(opened, path, how, engine_name))
-        _label(load(opened, engine_name=engine_name), islice(chain(head, found), done, None), partial, done)
+        _label(predictor_of(chosen), islice(chain(head, stream), done, None), partial, done)
         return _finish(partial, target, task.labels)
 
 
 @contextmanager
 def _left_clean(partial: Path) -> Iterator[None]:
-    """However a job ends: where nothing is labeled that it could go on from, nothing of it stays."""
+    """Leave nothing of a job, however it ends, where nothing is labeled that it could go on from."""
     try:
         yield
     finally:
@@ -105,7 +107,7 @@ def _left_clean(partial: Path) -> Iterator[None]:
 
 
 def _whole_lines(partial: Path) -> int:
-    """Records in a partial file: its lines but for the first."""
+    """Return the number of records in a partial file: its lines but for the first."""
     with partial.open("rb") as file:
         return sum(line.endswith(b"\n") for line in file) - 1
 
@@ -122,11 +124,11 @@ def _records(path: str | Sequence[str], how: Reading) -> Iterator[Row | Fault]:
         yield from records(open_source(source, how), how)
 
 
-def _identity(source: Trained, path: str | Sequence[str], how: Reading, engine: str) -> dict[str, Any]:
+def _identity(source: Trained, path: str | Sequence[str], how: Reading, engine: str) -> dict[str, JsonValue]:
     """Return what must be the same for a job to go on."""
-    export = (source.folder if isinstance(source, Export) else source.folder / "exports" / engine) / RECORD
+    export = (source.folder if isinstance(source, Export) else source.folder / "exports" / engine) / EXPORT_RECORD
     engine = sha256(export) if export.is_file() else engine
-    inputs = [None if one.hub else sha256(one.path) for one in expand(path)]
+    inputs: list[JsonValue] = [None if one.hub else sha256(one.path) for one in expand(path)]
     return {
         "chunk": CHUNK,
         "inputs": inputs,
@@ -137,7 +139,7 @@ def _identity(source: Trained, path: str | Sequence[str], how: Reading, engine: 
     }
 
 
-def _resume(partial: Path, identity: Mapping[str, Any]) -> int:
+def _resume(partial: Path, identity: Mapping[str, JsonValue]) -> int:
     """Cut the partial file to its last whole chunk, or begin it; returns the records that need not be read again."""
     ends = _line_ends(partial, identity)
     whole = (len(ends) - 1) // CHUNK * CHUNK if ends else 0
@@ -151,8 +153,8 @@ def _resume(partial: Path, identity: Mapping[str, Any]) -> int:
     return whole
 
 
-def _line_ends(partial: Path, identity: Mapping[str, Any]) -> list[int]:
-    """Byte offsets behind every whole line, the first line's too; none when there is no such job."""
+def _line_ends(partial: Path, identity: Mapping[str, JsonValue]) -> list[int]:
+    """Return byte offsets behind every whole line, the first line's too; none when there is no such job."""
     if not partial.is_file():
         return []
     ends: list[int] = []
@@ -167,17 +169,17 @@ def _line_ends(partial: Path, identity: Mapping[str, Any]) -> list[int]:
     return ends
 
 
-def _is(line: bytes, identity: Mapping[str, Any]) -> bool:
+def _is(line: bytes, identity: Mapping[str, JsonValue]) -> bool:
     try:
         return bool(json.loads(line) == identity)
     except ValueError:
         return False
 
 
-def _label(predictor: Predictor, found: Iterator[Row | Fault], partial: Path, done: int) -> None:
+def _label(predictor: Predictor, stream: Iterator[Row | Fault], partial: Path, done: int) -> None:
     odd, first = 0, ""
     with partial.open("a", encoding="utf-8") as file:
-        for chunk in _chunks(found):
+        for chunk in _chunks(stream):
             long = [row.id for row in chunk if isinstance(row, Row) and row.text.count("\n") >= MANY_LINES]
             odd, first = odd + len(long), first or next(iter(long), "")
             file.write("".join(_lines(predictor, chunk)))
@@ -186,8 +188,8 @@ def _label(predictor: Predictor, found: Iterator[Row | Fault], partial: Path, do
             done += len(chunk)
             advance("predict", done, 0)
     if odd:
-        told = f"texts of more than {MANY_LINES} lines: {odd:,}, the first {first}"
-        tell("predict", f"warning: {told}; a quote that is closed too late makes one text of many rows")
+        warning = f"texts of more than {MANY_LINES} lines: {odd:,}, the first {first}"
+        tell("predict", f"warning: {warning}; a quote that is closed too late makes one text of many rows")
 
 
 def _lines(predictor: Predictor, chunk: Sequence[Row | Fault]) -> Iterator[str]:
@@ -225,11 +227,16 @@ def _finish(partial: Path, target: Path, labels: Sequence[str]) -> Bulk:
     if not counts["unreadable"]:
         errors.unlink()
     partial.unlink()
-    rest_unread = bool(counts["unread"])
-    return Bulk(counts["labeled"], counts["unreadable"], target, errors if counts["unreadable"] else None, rest_unread)
+    return Bulk(
+        labeled=counts["labeled"],
+        unreadable=counts["unreadable"],
+        output=target,
+        errors=errors if counts["unreadable"] else None,
+        rest_unread=bool(counts["unread"]),
+    )
 
 
-def _labeled(partial: Path, counts: dict[str, int], complain: Callable[[str], Any]) -> Iterator[dict[str, Any]]:
+def _labeled(partial: Path, counts: dict[str, int], complain: Callable[[str], object]) -> Rows:
     with partial.open(encoding="utf-8") as file:
         for line in islice(file, 1, None):
             record = json.loads(line)
@@ -242,6 +249,6 @@ def _labeled(partial: Path, counts: dict[str, int], complain: Callable[[str], An
                 yield record
 
 
-def _chunks(found: Iterator[Row | Fault]) -> Iterator[list[Row | Fault]]:
-    while chunk := list(islice(found, CHUNK)):
+def _chunks(stream: Iterator[Row | Fault]) -> Iterator[list[Row | Fault]]:
+    while chunk := list(islice(stream, CHUNK)):
         yield chunk

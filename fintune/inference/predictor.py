@@ -7,7 +7,7 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Unpack
 
 from fintune.config.load import load as load_config
 from fintune.config.run_config import RunConfig
@@ -19,13 +19,13 @@ from fintune.inference.foreign import Use, is_adapter
 from fintune.inference.load import engine
 from fintune.records import Prediction
 from fintune.runs.adapter_store import place_of
-from fintune.runs.exported import SETTINGS
+from fintune.runs.exported import EXPORT_SETTINGS
 from fintune.runtime.printable import legible
 from fintune.runtime.progress import tell
 from fintune.tasks import Task
 
 if TYPE_CHECKING:
-    from fintune.inference.open import Trained
+    from fintune.inference.open import ChosenEngine, Trained
 
 
 class Predictor:
@@ -36,7 +36,9 @@ class Predictor:
         self.task = task
 
     def __call__(self, texts: Iterable[str], ids: Iterable[str] | None = None) -> list[Prediction]:
-        """One Prediction a text, in order; ids count from 1 when left out. Texts are any iterable of str: it is read to its end first.
+        """Return a Prediction for each text, in order; ids count from 1 when left out.
+
+        Texts are any iterable of str: it is read to its end first.
 
         Raises TypeError for what holds no texts, ValueError for another number of ids, DataError for a text with nothing to read.
         """
@@ -50,7 +52,7 @@ class Predictor:
 
 
 def named(texts: Iterable[str], ids: Iterable[str] | None = None) -> tuple[list[str], list[str]]:
-    """Texts and their ids as lists, checked. Raises as Predictor does."""
+    """Return texts and their ids as lists, checked. Raises as Predictor does."""
     if isinstance(texts, (str, bytes, Mapping)) or getattr(texts, "ndim", 1) != 1:
         what = "one text" if isinstance(texts, str) else f"a {type(texts).__name__}"
         raise TypeError(f"takes a list of texts, not {what}")
@@ -78,24 +80,33 @@ def load(
 
     `engine_name` is one of ENGINES; of an export or a model folder, torch alone. Raises RunError or ModelError.
     """
-    from fintune.inference.open import open_engine, open_trained
+    from fintune.inference.open import choose_engine, open_trained
+    from fintune.runtime.turns import loading
+
+    if not isinstance(source, (str, Path)):
+        return predictor_of(choose_engine(source, engine_name), device=device)
+    if _is_model(folder := place_of(source)):
+        with loading():
+            return _zero_shot(folder, device, use.get("task"))
+    return predictor_of(choose_engine(open_trained(source, **use), engine_name), device=device)
+
+
+def predictor_of(chosen: "ChosenEngine", *, device: str = "auto") -> Predictor:
+    """Return a predictor on an engine that has been chosen, its weights loaded. Raises RunError or ModelError."""
     from fintune.runtime.turns import loading
 
     with loading():
-        if isinstance(source, (str, Path)) and _is_model(folder := place_of(source)):
-            return _zero_shot(folder, device, use.get("task"))
-        found = open_trained(source, **use) if isinstance(source, (str, Path)) else source
-        return _predictor(found.config(), open_engine(found, engine_name, device=device))
+        return _predictor(chosen.source.config(), chosen.open(device=device))
 
 
 def _is_model(folder: Path) -> bool:
-    """Whether a plain model lies there, and no run, export or adapter."""
+    """Return whether a plain model lies there, and no run, export or adapter."""
     return (folder / "config.json").is_file() and not (
-        is_adapter(folder) or any((folder / name).is_file() for name in (SETTINGS, "config.yaml"))
+        is_adapter(folder) or any((folder / name).is_file() for name in (EXPORT_SETTINGS, "config.yaml"))
     )
 
 
-def _zero_shot(folder: Path, device: str, task: Any) -> Predictor:
+def _zero_shot(folder: Path, device: str, task: object) -> Predictor:
     from fintune.models import load_model
 
     if not isinstance(task, Mapping):

@@ -1,6 +1,6 @@
 """What is rebuilt from a run, before it answers: beside the answers that were stored when the run was scored.
 
-Compared once for each run, way of rebuilding, machine and version; what was found is kept in the user's cache, as a run folder may be
+Compared once for each run, way of rebuilding, machine and version; the verification is kept in the user's cache, as a run folder may be
 read-only.
 
 >>> model = proved(run, load_tuned(run), again=lambda: load_tuned(run))
@@ -9,18 +9,20 @@ read-only.
 import json
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, fields, replace
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from math import isfinite
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 from fintune.errors import ModelError
 from fintune.inference.agreement import EXACT, Verification, compare
 from fintune.inference.answer import predict
-from fintune.inference.load import engine
+from fintune.inference.load import engine, switched_to_evaluation
 from fintune.methods import METHODS
 from fintune.records import Prediction
 from fintune.runs import manifest
+from fintune.runs.export_schema import VerificationRecord
+from fintune.runs.files import MANIFEST
 from fintune.runs.run import Run
 from fintune.runtime.cache import cache_folder, key_of
 from fintune.runtime.files import sha256, write_atomically
@@ -31,14 +33,14 @@ if TYPE_CHECKING:
     from fintune.models import LoadedModel
 
 _TEXTS = 16
-"""stored answers that are compared, at even distances: about a second on a small model"""
+"""Number of stored answers that are compared, at even distances: about a second on a small model."""
 _NEAR = 0.25
-"""by how much a probability may differ where weights or sums are rounded: those of an unsure text move by a tenth with the batch it
-is in, and what was rebuilt wrongly is off by halves"""
+"""By how much a probability may differ where weights or sums are rounded: those of an unsure text move by a tenth with the batch it
+is in, and what was rebuilt wrongly is off by halves."""
 _FILE = "comparisons.json"
 _MOST = 1000
 _PACKAGES = ("fintune", "torch", "transformers", "peft", "bitsandbytes")
-_COUNTS = {field.name for field in fields(Verification)} - {"near_ties"}
+_NEEDED = VerificationRecord.__required_keys__
 
 
 def proved(run: Run, tuned: "LoadedModel", *, merge: bool, again: "Callable[[], LoadedModel]") -> "LoadedModel":
@@ -49,36 +51,38 @@ def proved(run: Run, tuned: "LoadedModel", *, merge: bool, again: "Callable[[], 
     config = run.config()
     method = METHODS[config.method.name]
     if merge and _agrees(run, tuned, known(run, "merged", tuned)):
-        whole = replace(tuned, model=method.merged(tuned.model, config.method).eval())
+        whole = replace(tuned, model=switched_to_evaluation(method.merged(tuned.model, config.method)))
         if _agrees(run, whole, _compared(run, "merged", whole)):
             return whole
         tell("model", "merged, the adapter answers otherwise than was stored; it is used as it is")
         tuned = again()
-    found = _compared(run, "adapter", tuned)
-    if not _agrees(run, tuned, found):
+    verification = _compared(run, "adapter", tuned)
+    if not _agrees(run, tuned, verification):
         raise ModelError(
-            f"{run.folder}: answers otherwise than when it was scored: {found.said()}, and a probability differs by up to "
-            f"{found.largest_difference:.2g}",
+            f"{run.folder}: answers otherwise than when it was scored: {verification.in_words()}, and a probability differs by up to "
+            f"{verification.largest_difference:.2g}",
             hint=f"Use the versions and the machine of its environment.json, or score it here: {manifest.rescore(run)}",
         )
     return tuned
 
 
 def known(run: Run, how: str, loaded: "LoadedModel") -> Verification | None:
-    """Return what was found before, of this run as it is, rebuilt so, on this machine with these versions."""
+    """Return the verification made before, of this run as it is, rebuilt so, on this machine with these versions."""
     record = _records().get(_key(run, how, loaded))
-    return Verification.of(record) if isinstance(record, dict) and record.keys() >= _COUNTS else None
+    if not isinstance(record, dict) or not record.keys() >= _NEEDED:
+        return None
+    return Verification.of(cast("VerificationRecord", record))
 
 
 def compared(run: Run, how: str, loaded: "LoadedModel", measure: Callable[[], Verification]) -> Verification:
-    """Return what was found before, or is found now."""
+    """Return the verification made before, or make it now."""
     if (before := known(run, how, loaded)) is not None:
         return before
-    found, key = measure(), _key(run, how, loaded)
-    kept = dict([*_records().items()][-_MOST:]) | {key: asdict(found)}
+    verification, key = measure(), _key(run, how, loaded)
+    kept = dict([*_records().items()][-_MOST:]) | {key: verification.record()}
     with suppress(OSError):  # not to be remembered is no reason to fail
         write_atomically(cache_folder() / _FILE, json.dumps(kept, indent=1))
-    return found
+    return verification
 
 
 def _compared(run: Run, how: str, loaded: "LoadedModel") -> Verification:
@@ -91,33 +95,33 @@ def _measured(run: Run, loaded: "LoadedModel") -> Verification:
     chosen = stored[:: max(1, len(stored) // _TEXTS)][:_TEXTS]
     task = config.build_task()
     texts, ids = [p.text for p in chosen], [p.id for p in chosen]
-    found, _ = predict(engine(config, loaded), task, texts, ids, stage="compare")
-    return compare(chosen, found, _tolerance(run, loaded))
+    answers, _ = predict(engine(config, loaded), task, texts, ids, stage="compare")
+    return compare(chosen, answers, _tolerance(run, loaded))
 
 
-def _agrees(run: Run, loaded: "LoadedModel", found: Verification | None) -> bool:
+def _agrees(run: Run, loaded: "LoadedModel", verification: Verification | None) -> bool:
     """Whether a comparison is near enough; one that was never made is no reason against."""
-    if found is None:
+    if verification is None:
         return True
     most = _tolerance(run, loaded) or _NEAR
-    return found.largest_difference <= most and (most > EXACT or not found.changed)
+    return verification.largest_difference <= most and (most > EXACT or not verification.changed)
 
 
 def _tolerance(run: Run, loaded: "LoadedModel") -> float | None:
-    """Of the very weights it is known; None where weights or sums were rounded, then or now."""
+    """Return by how much the very weights may differ; None where weights or sums were rounded, then or now."""
     import torch
 
     return EXACT if scored_in_full(run) and loaded.model.dtype == torch.float32 else None
 
 
-def _records() -> dict[str, Any]:
+def _records() -> dict[str, object]:
     with suppress(OSError, ValueError):
         return parse_object(read_text(cache_folder() / _FILE))
     return {}
 
 
 def _key(run: Run, how: str, loaded: "LoadedModel") -> str:
-    files = [sha256(run.folder / name) for name in (manifest.FILE, "predictions.validation.jsonl")]
+    files = [sha256(run.folder / name) for name in (MANIFEST, "predictions.validation.jsonl")]
     where = [str(loaded.device), str(loaded.model.dtype), loaded.sha256]
     return key_of([how, *files, *where, [_version(name) for name in _PACKAGES]])
 

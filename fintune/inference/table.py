@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
 
 _STRONGEST = 6
-"""words whose effect is written out"""
+"""Number of words whose effect is written out."""
 
 
 def predictions_table(predictions: Sequence[Prediction]) -> Table:
-    """Label, probability of each label, text."""
+    """Return a table of label, probability of each label, text."""
     table = Table()
     table.add_column("label", no_wrap=True)
     for label in predictions[0].probabilities if predictions else ():
@@ -28,9 +28,9 @@ def predictions_table(predictions: Sequence[Prediction]) -> Table:
     return table
 
 
-def attributions(found: Sequence["Attribution"]) -> Iterator[Text]:
-    """Answer and text of each, words that spoke for it green and those against it red; below, the strongest with their effects."""
-    for one in found:
+def attributions(explained: Sequence["Attribution"]) -> Iterator[Text]:
+    """Yield answer and text of each, words that spoke for it green and those against it red; below, the strongest with their effects."""
+    for one in explained:
         line, place = Text(f"{one.label or '?':<10}{one.probability:.3f}  "), 0
         for word in one.words:
             start = one.text.index(word.text, place)

@@ -6,7 +6,7 @@
 
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from fintune.config.run_config import RunConfig
 from fintune.data.quality.findings import Finding, finding
@@ -18,13 +18,18 @@ from fintune.models.references import kind_at_hand
 from fintune.records import Example
 from fintune.tasks import Task
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
 _SAMPLE = 10_000
-"""texts whose tokens are counted"""
+"""Number of texts whose tokens are counted."""
 _CHARACTERS = 20_000
-"""of each of them"""
+"""Number of characters that are read of each of them."""
 
 
-def count_tokens(config: RunConfig, task: Task, examples: Sequence[Example], tokenizer: Any) -> TokenCounts:
+def count_tokens(
+    config: RunConfig, task: Task, examples: Sequence[Example], tokenizer: "PreTrainedTokenizerBase"
+) -> TokenCounts:
     """Count the tokens of a sample of the texts. Raises ModelError for a tokenizer that is not a fast one with an end token."""
     encoder = PromptEncoder(tokenizer, kind_at_hand(config.model.base) or "causal", sys.maxsize)
     chosen = examples[:: max(1, len(examples) // _SAMPLE)]
@@ -32,8 +37,8 @@ def count_tokens(config: RunConfig, task: Task, examples: Sequence[Example], tok
     longest, names = max(map(len, answers_of(encoder, task))), [e.id for e in chosen]
     lengths = [len(ids) + longest for ids in prompts]
     share, unknown = _unknown(encoder, task, prompts, names)
-    found = [*_answers(encoder, task), *_too_long(config, lengths, names), *unknown]
-    return TokenCounts(token_lengths(lengths, config.model.max_length) | {"unknown": share}, found)
+    findings = [*_answers(encoder, task), *_too_long(config, lengths, names), *unknown]
+    return TokenCounts(token_lengths(lengths, config.model.max_length) | {"unknown": share}, findings)
 
 
 def _too_long(config: RunConfig, lengths: Sequence[int], names: Sequence[str]) -> list[Finding]:
@@ -47,41 +52,41 @@ def _too_long(config: RunConfig, lengths: Sequence[int], names: Sequence[str]) -
 
 def _answers(encoder: PromptEncoder, task: Task) -> list[Finding]:
     """Return what stands in the way of learning the answers."""
-    found, after = [], task.prompt("").after
+    findings, after = [], task.prompt("").after
     try:
         need_distinct(encoder, task)
     except ModelError as error:
-        found.append(Finding("same-answers", "severe", 1, f"{error.message}. {error.hint}"))
+        findings.append(Finding("same-answers", "severe", 1, f"{error.message}. {error.hint}"))
     if labels := unknown_answers(encoder, task):
-        said = ", ".join(f"'{task.answer(label).strip()}'" for label in labels)
+        answers = ", ".join(f"'{task.answer(label).strip()}'" for label in labels)
         message = (
-            f"answers the tokenizer has no tokens for: {said}; set other words in task.answers, or use another model"
+            f"answers the tokenizer has no tokens for: {answers}; set other words in task.answers, or use another model"
         )
-        found.append(Finding("unknown-answers", "severe", len(labels), message))
+        findings.append(Finding("unknown-answers", "severe", len(labels), message))
     joined = [answer.strip() for answer in task.candidates() if encoder.answer(answer, after).joined]
     if joined:
         message = (
             f"the tokenizer would join the prompt's end '{after[-1:]}' and the answers {', '.join(joined)}: they are kept "
             "apart; a blank or a line break before {answer} in task.prompt is better"
         )
-        found.append(Finding("joined-answers", "warning", len(joined), message))
-    return found
+        findings.append(Finding("joined-answers", "warning", len(joined), message))
+    return findings
 
 
 def _unknown(
     encoder: PromptEncoder, task: Task, prompts: Sequence[Sequence[int]], names: Sequence[str]
 ) -> tuple[float, list[Finding]]:
-    """Share of unknown tokens in the prompts, and findings: of the template, of texts."""
+    """Return the share of unknown tokens in the prompts, and findings: of the template, of texts."""
     token = encoder.tokenizer.unk_token_id
     template, _ = encoder.encode_prompts([task.prompt("")], reserve=0)
     own, counts = template[0].count(token), [list(ids).count(token) for ids in prompts]
     share = sum(counts) / max(1, sum(map(len, prompts)))
-    found = []
+    findings = []
     if own:
         message = (
             f"task.prompt: {own} of its {len(template[0])} tokens stand for characters the tokenizer does not know"
         )
-        found.append(Finding("unknown-template", "warning", own, message))
+        findings.append(Finding("unknown-template", "warning", own, message))
     texts = [name for name, count in zip(names, counts, strict=True) if count > own]
     message = f"texts with characters the tokenizer does not know: {{n}} of {len(names):,}; {share:.1%} of all tokens"
-    return share, [*found, *finding("unknown-tokens", "warning" if share > 0.01 else "note", message, texts)]
+    return share, [*findings, *finding("unknown-tokens", "warning" if share > 0.01 else "note", message, texts)]

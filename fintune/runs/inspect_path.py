@@ -12,11 +12,10 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from fintune.config.load import load
 from fintune.data.quality.licenses import commerce, license_of
 from fintune.errors import BrokenEnvironment, ModelError, UsageError, shortened
 from fintune.methods import fintune_format
-from fintune.models.digests import files_sha256, in_full, joined
+from fintune.models.digests import file_sha256, files_sha256, in_full, joined
 from fintune.models.families import family_of
 from fintune.models.folder import need_readable, read_json
 from fintune.models.formats import llama_checkpoint
@@ -24,49 +23,70 @@ from fintune.models.gguf_header import need_whole
 from fintune.models.load import weight_shapes
 from fintune.models.peft_files import need_fit, peft_settings
 from fintune.models.references import check_reference, need_shards, sha256_at_hand
-from fintune.runs.exported import RECORD, SETTINGS, Export, exports_of, read_record
+from fintune.runs.exported import EXPORT_RECORD, EXPORT_SETTINGS, Export, exports_of
+from fintune.runs.files import weights_of
 from fintune.runs.manifest import need_unchanged
 from fintune.runs.run import Run
 from fintune.runtime.files import sha256
 from fintune.runtime.install import with_extra
 from fintune.runtime.untrusted import need_name
 
-Facts = dict[str, Any]
+Facts = dict[str, object]
 _LONGEST = 2_000
-"""characters of a value on a screen"""
+"""Number of characters of a value on a screen."""
+Opened = Path | Run | Export
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Sort:
     """Something a path can hold; the first that fits is it."""
 
     name: str
     fits: Callable[[Path], bool]
-    facts: Callable[[Path], Facts]
+    facts: Callable[[Any], Mapping[str, object]]
+    """(what was opened): its facts by name."""
+    open: Callable[[Path], Opened] = Path
 
 
 def inspect(path: str | Path, *, base: str | None = None, verify: bool = False) -> Facts:
-    """Facts by name; of an adapter also whether it fits `base`. Raises ModelError where nothing known lies, or what lies is damaged.
+    """Return facts by name; of an adapter also whether it fits `base`.
 
-    `verify`: every byte is read again, and a run or an export compared with its record; RunError, ModelError where it was changed.
+    `verify`: every byte is read again, and a run or an export compared with its record. Raises ModelError where nothing known lies, or
+    what lies is damaged or was changed, RunError for a run that was.
     """
     place = Path(path).expanduser()
     need_name(place)
+    sort = sort_of(place)
+    if base is not None and sort.name != "adapter":
+        raise UsageError(f"--base: {place} is no bare adapter", hint="Leave it out.")
     if not verify:
-        return _inspect(place, base)
+        return _facts(sort, place, sort.open(place), base)
     with in_full():
-        verified = _verified(next((sort.name for sort in SORTS if sort.fits(place)), ""), place)
-        return _inspect(place, base) | {"verified": verified}
+        opened = sort.open(place)
+        verified = _verified(opened)
+        return _facts(sort, place, opened, base) | {"verified": verified}
 
 
-def _verified(kind: str, place: Path) -> str:
+def sort_of(place: Path) -> Sort:
+    """Return what a path holds. Raises ModelError where nothing known lies."""
+    if (sort := next((sort for sort in SORTS if sort.fits(place)), None)) is not None:
+        return sort
+    what = (
+        "nothing there"
+        if not place.exists()
+        else "neither run, export, adapter, model folder, .gguf nor CTranslate2 folder"
+    )
+    raise ModelError(f"{place}: {what}", hint="Name one of these.")
+
+
+def _verified(opened: Opened) -> str:
     """Return what was compared with its record, in words."""
-    if kind == "export":
-        Export(place).need_whole()
+    if isinstance(opened, Export):
+        opened.need_whole()
         return "every file is that which was proved"
-    if kind != "run":
+    if not isinstance(opened, Run):
         return "read in full; it has no record to be compared with"
-    record, reference = need_unchanged(Run.open(place)), Run.open(place).config().model.base
+    record, reference = need_unchanged(opened), opened.config().model.base
     if (now := sha256_at_hand(reference)) is None:
         return f"adapter and settings are those that were scored; base model {reference} is not at hand"
     if now != record.base.sha256:
@@ -76,23 +96,12 @@ def _verified(kind: str, place: Path) -> str:
     return "adapter, settings and base model are those that were scored"
 
 
-def _inspect(place: Path, base: str | None) -> Facts:
-    for sort in SORTS:
-        if sort.fits(place):
-            if base is not None and sort.name != "adapter":
-                raise UsageError(f"--base: {place} is no bare adapter", hint="Leave it out.")
-            facts = {"kind": sort.name, "path": str(place)} | sort.facts(place)
-            return facts if base is None else facts | _on(place, base)
-    what = (
-        "nothing there"
-        if not place.exists()
-        else "neither run, export, adapter, model folder, .gguf nor CTranslate2 folder"
-    )
-    raise ModelError(f"{place}: {what}", hint="Name one of these.")
+def _facts(sort: Sort, place: Path, opened: Opened, base: str | None) -> Facts:
+    facts: Facts = {"kind": sort.name, "path": str(place), **sort.facts(opened)}
+    return facts if base is None else facts | _on(place, base)
 
 
-def _run(place: Path) -> Facts:
-    run = Run.open(place)
+def _run(run: Run) -> Mapping[str, object]:
     config, data, environment = run.config(), run.data(), run.environment()
     return {
         "method": config.method.name,
@@ -112,20 +121,19 @@ def _run(place: Path) -> Facts:
     } | {f"adapter_{key}": value for key, value in _adapter(run.adapter).items() if key in ("sha256", "rank", "bytes")}
 
 
-def _licenses(sources: Iterable[Mapping[str, Any]]) -> list[str]:
+def _licenses(sources: Iterable[Mapping[str, object]]) -> list[str]:
     return sorted({str(license_of(source)) for source in sources})
 
 
-def _export(place: Path) -> Facts:
-    record, method = read_record(place), load(place / SETTINGS).method
+def _export(export: Export) -> Mapping[str, object]:
+    record, method, place = export.record, export.config().method, export.folder
     inner = next((sort.facts(place) for sort in (_MODEL, _GGUF, _CT2) if sort.fits(place)), {})
     data = [one for source in record["sources"] for one in source["data"]]
     own = {"rank": getattr(method, "r", None), "licenses": _licenses(data), "commercial_use": commerce(data)}
-    found: Facts = record | own | {"model": inner}
-    return found
+    return {**record, **own, "model": inner}
 
 
-def _original(place: Path) -> Facts:
+def _original(place: Path) -> Mapping[str, object]:
     files = sorted(place.glob("consolidated.*.pth"))
     return {
         "params": read_json(place / llama_checkpoint.PARAMS),
@@ -135,13 +143,13 @@ def _original(place: Path) -> Facts:
     }
 
 
-def _adapter(place: Path) -> Facts:
+def _adapter(place: Path) -> Mapping[str, object]:
     own = (place / fintune_format.SETTINGS).is_file()
-    weights = place / (fintune_format.WEIGHTS if own else "adapter_model.safetensors")
+    weights = weights_of(place)
     shapes = weight_shapes(weights)
     if own:
         saved = fintune_format.settings(place)
-        facts: Facts = {"method": saved["method"], "settings": saved["options"]}
+        facts: dict[str, object] = {"method": saved["method"], "settings": saved["options"]}
     else:
         settings = read_json(place / "adapter_config.json")
         facts = {
@@ -154,12 +162,12 @@ def _adapter(place: Path) -> Facts:
         "tensors": len(shapes),
         "parameters": sum(map(prod, shapes.values())),
         "bytes": weights.stat().st_size,
-        "sha256": sha256(weights),
+        "sha256": file_sha256(weights),
     }
 
 
 def _on(place: Path, base: str) -> Facts:
-    """Whether an adapter fits a base model, found without its weights."""
+    """Return whether an adapter fits a base model, found without its weights."""
     check_reference(base, "cpu")
     if (digest := sha256_at_hand(base)) is None:
         fits = "not known: that base model is not at hand"
@@ -174,7 +182,7 @@ def _on(place: Path, base: str) -> Facts:
     return {"put_on": base, "put_on_sha256": digest, "fits": fits}
 
 
-def _model(place: Path) -> Facts:
+def _model(place: Path) -> Mapping[str, object]:
     config = read_json(place / "config.json")
     need_shards(place)
     files = files_sha256(place)
@@ -194,7 +202,7 @@ def _model(place: Path) -> Facts:
     }
 
 
-def _gguf(place: Path) -> Facts:
+def _gguf(place: Path) -> Mapping[str, object]:
     if find_spec("gguf") is None:
         raise BrokenEnvironment(f"{place}: gguf is not installed", hint=with_extra("embedded"))
     from gguf import GGUFReader
@@ -219,31 +227,48 @@ def _gguf(place: Path) -> Facts:
     }
 
 
-def _ct2(place: Path) -> Facts:
+def _ct2(place: Path) -> Mapping[str, object]:
     weights = place / "model.bin"
-    return {"config": read_json(place / "config.json"), "bytes": weights.stat().st_size, "sha256": sha256(weights)}
+    return {"config": read_json(place / "config.json"), "bytes": weights.stat().st_size, "sha256": file_sha256(weights)}
 
 
-_MODEL = Sort("model folder", lambda p: (p / "config.json").is_file() and any(p.glob("*.safetensors")), _model)
-_GGUF = Sort("gguf", lambda p: (p.suffix == ".gguf" and p.is_file()) or (p.is_dir() and any(p.glob("*.gguf"))), _gguf)
-_CT2 = Sort("CTranslate2 folder", lambda p: (p / "model.bin").is_file() and (p / "config.json").is_file(), _ct2)
+_MODEL = Sort(
+    name="model folder",
+    fits=lambda p: (p / "config.json").is_file() and any(p.glob("*.safetensors")),
+    facts=_model,
+)
+_GGUF = Sort(
+    name="gguf",
+    fits=lambda p: (p.suffix == ".gguf" and p.is_file()) or (p.is_dir() and any(p.glob("*.gguf"))),
+    facts=_gguf,
+)
+_CT2 = Sort(
+    name="CTranslate2 folder",
+    fits=lambda p: (p / "model.bin").is_file() and (p / "config.json").is_file(),
+    facts=_ct2,
+)
 SORTS = (
-    Sort("run", lambda p: (p / "config.yaml").is_file(), _run),
-    Sort("export", lambda p: (p / RECORD).is_file() and (p / SETTINGS).is_file(), _export),
+    Sort(name="run", fits=lambda p: (p / "config.yaml").is_file(), facts=_run, open=Run.open),
     Sort(
-        "adapter",
-        lambda p: (p / "adapter_config.json").is_file() or (p / fintune_format.SETTINGS).is_file(),
-        _adapter,
+        name="export",
+        fits=lambda p: (p / EXPORT_RECORD).is_file() and (p / EXPORT_SETTINGS).is_file(),
+        facts=_export,
+        open=Export,
+    ),
+    Sort(
+        name="adapter",
+        fits=lambda p: (p / "adapter_config.json").is_file() or (p / fintune_format.SETTINGS).is_file(),
+        facts=_adapter,
     ),
     _MODEL,
-    Sort("LLaMA, original", llama_checkpoint.is_original, _original),
+    Sort(name="LLaMA, original", fits=llama_checkpoint.is_original, facts=_original),
     _GGUF,
     _CT2,
 )
 
 
-def lines(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Names and values as a screen shows them; --json has them whole."""
+def lines(facts: Mapping[str, object]) -> list[tuple[str, str]]:
+    """Return names and values as a screen shows them; --json has them whole."""
     return [
         (name, shortened(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), _LONGEST))
         for name, value in facts.items()

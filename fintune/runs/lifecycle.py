@@ -1,4 +1,4 @@
-"""Where a run is made: its folder locked, marked while unfinished, and mended after a killed process.
+"""Where a run is made: its folder locked, marked while unfinished, and recovered after a killed process.
 
 A finished run that is to be replaced waits in `.<name>.former`, an interrupted one beside a finished one in `.<name>.unfinished`.
 
@@ -6,7 +6,6 @@ A finished run that is to be replaced waits in `.<name>.former`, an interrupted 
 ...     run.write_json("data.json", {...})
 """
 
-import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,28 +15,21 @@ from pathlib import Path
 from fintune.config.load import dump
 from fintune.config.run_config import RunConfig
 from fintune.errors import RunError, TrainingError
-from fintune.runs.run import MARK, Run, former_of, run_of, unfinished_of
+from fintune.runs.files import MARK, OWN
+from fintune.runs.run import Run, former_of, run_of, unfinished_of
 from fintune.runtime.files import locked, write_atomically
 from fintune.runtime.progress import tell
-
-_OWN = re.compile(
-    r"INCOMPLETE|config\.yaml|(data|environment|scores|forgetting|calibration|attributions|manifest|engine\.\w+)\.json"
-    r"|(log|dropped)\.jsonl|predictions\.\w+(\.[\w-]+)?\.jsonl|README\.md|report\.html"
-    r"|(adapter|\.adapter\.(new|old))(/((fintune_adapter|adapter_config)\.json|(fintune_adapter|adapter_model)\.safetensors|README\.md))?"
-    r"|(checkpoints|tensorboard|exports)(/.*)?|\..+\.tmp"
-)
-"""names a run folder holds; a folder that holds others is somebody else's and never removed"""
 
 
 @contextmanager
 def being_made(config: RunConfig, *, overwrite: bool, resume: bool = False) -> Iterator[Run]:
-    """A run folder, locked and marked unfinished until the block ends well. Raises RunError when it is taken.
+    """Lock a run folder and mark it unfinished until the block ends well. Raises RunError when it is taken.
 
     It is a fresh one, or with `resume` the unfinished one that waits with a checkpoint.
     """
     run = run_of(config)
     with locked(run.folder, hint="Wait until it ends, or choose another name: --set name=..."):
-        _mend(run.folder)
+        _recover(run.folder)
         begun = interrupted(config)
         if begun and not resume and not overwrite:
             raise RunError(
@@ -45,7 +37,7 @@ def being_made(config: RunConfig, *, overwrite: bool, resume: bool = False) -> I
                 hint="Go on with it: add --resume. Or begin anew: add --overwrite.",
             )
         if begun and resume:
-            _take_up(begun.folder, run.folder)
+            _resume(begun.folder, run.folder)
         else:
             _make_room(run.folder, overwrite=overwrite)
         try:
@@ -54,7 +46,7 @@ def being_made(config: RunConfig, *, overwrite: bool, resume: bool = False) -> I
                 run.write_text("config.yaml", dump(config))
             yield run
         except BaseException as error:
-            _give_way(run, config, diverged=isinstance(error, TrainingError))
+            _roll_back(run, config, diverged=isinstance(error, TrainingError))
             raise
         (run.folder / MARK).unlink()
         shutil.rmtree(run.checkpoints, ignore_errors=True)
@@ -76,7 +68,7 @@ def _discard(folder: Path) -> None:
         shutil.rmtree(gone, ignore_errors=True)
 
 
-def _mend(folder: Path) -> None:
+def _recover(folder: Path) -> None:
     """Bring back what a killed process has left half-way: afterwards no former run waits."""
     former = former_of(folder)
     for place in (folder, former, unfinished_of(folder)):
@@ -96,7 +88,7 @@ def _mend(folder: Path) -> None:
     former.rename(folder)
 
 
-def _take_up(waiting: Path, folder: Path) -> None:
+def _resume(waiting: Path, folder: Path) -> None:
     """Put the run that is to be gone on with in its place, a finished one aside."""
     if waiting != folder:
         if folder.exists():
@@ -121,7 +113,7 @@ def _make_room(folder: Path, *, overwrite: bool) -> None:
     _discard(unfinished_of(folder))
 
 
-def _give_way(run: Run, config: RunConfig, *, diverged: bool) -> None:
+def _roll_back(run: Run, config: RunConfig, *, diverged: bool) -> None:
     """After a failure: what can be gone on with is kept, nothing else; a finished run comes back to its place."""
     former, kept = former_of(run.folder), run.has_begun_training()
     if not kept and (former.exists() or run.untrained()):
@@ -144,7 +136,7 @@ def _need_own(folder: Path) -> None:
     held = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*"))]
     if all(name.endswith(".tmp") for name in held):  # a process was killed before it had written anything
         return
-    foreign = next((name for name in held if not _OWN.fullmatch(name)), None)
+    foreign = next((name for name in held if not OWN.fullmatch(name)), None)
     if foreign is not None or not ((folder / "config.yaml").is_file() or (folder / MARK).exists()):
         raise RunError(
             f"{folder}: exists and is not a run folder{f' (holds {foreign})' if foreign else ''}",

@@ -2,40 +2,59 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from fintune.data.quality.licenses import Commerce, license_of
 from fintune.models.references import base_license
 from fintune.records import Claims, Scores
+from fintune.runs.card_data import card_data, library_of, with_front_matter
 from fintune.runs.run import Run
+from fintune.runs.schema import SourceRecord
 from fintune.runtime.printable import markdown, markdown_code
 from fintune.tasks.metrics import HEADLINE, interval
 
+if TYPE_CHECKING:
+    from huggingface_hub import ModelCardData
 
-@dataclass(frozen=True)
-class Words:
+
+@dataclass(frozen=True, kw_only=True)
+class CardWords:
     """What differs between the card of a run, of its export, and of several runs in one."""
 
     what: str
+    """The first paragraph: what it is."""
     row: str
-    """what the run's own scores are of"""
+    """What the run's own scores are of."""
     again: str
-    adapters: Sequence[Mapping[str, Any]]
-    """name and digest of each"""
+    """The last paragraph: how to make it again."""
+    adapters: Sequence[tuple[str, str]]
+    """Each adapter in it: the name of its run, and its digest."""
+    data: "ModelCardData"
+    """What it says to programs."""
     others: Sequence[str] = ()
-    """rows for data of other runs"""
+    """Rows for data of other runs."""
 
 
 def model_card(run: Run) -> str:
-    """Markdown, fed only from what the run folder stores."""
-    config = run.config()
+    """Return a run's card, fed only from what the run folder stores."""
+    config, sources = run.config(), run.data()["sources"]
     what = f"A {config.method.name} adapter ({run.data()['task']}) for the base model {markdown_code(config.model.base)}.\n"
-    own = {"run": config.name, "adapter_sha256": run.adapter_sha256()}
-    return card(run, Words(what, "this adapter", _AGAIN, [own]), run.data()["sources"])
+    words = CardWords(
+        what=what,
+        row="this adapter",
+        again=_AGAIN,
+        adapters=[(config.name, run.adapter_sha256())],
+        data=card_data(run, sources, library=library_of(run)),
+    )
+    return card(run, words, sources)
 
 
-def card(run: Run, words: Words, sources: Sequence[Mapping[str, Any]]) -> str:
-    """Return the whole of it; `sources`: all data that what it describes was trained on."""
+def card(run: Run, words: CardWords, sources: Sequence[Mapping[str, object]]) -> str:
+    """Return the whole of a card; `sources`: all data that what it describes was trained on."""
+    return with_front_matter(_text(run, words, sources), words.data)
+
+
+def _text(run: Run, words: CardWords, sources: Sequence[Mapping[str, object]]) -> str:
     config, data = run.config(), run.data()
     report = data["report"]
     claims = run.claims()
@@ -80,7 +99,7 @@ base model and data apply to the adapter too. Base model: {base_license(config.m
 | | sha256 |
 |---|---|
 | base model {markdown_code(config.model.base)} | `{run.environment().get("base_sha256")}` |
-{chr(10).join(f"| adapter of {markdown_code(one['run'])} | `{one['adapter_sha256']}` |" for one in words.adapters)}
+{chr(10).join(f"| adapter of {markdown_code(name)} | `{digest}` |" for name, digest in words.adapters)}
 
 ## Make it again
 
@@ -96,19 +115,19 @@ Settings are in `config.yaml`, versions and hardware in `environment.json`, the 
 def named_scores(
     own: str, scores: Mapping[str, Scores], baselines: Mapping[str, Mapping[str, Scores]], claims: Claims
 ) -> dict[str, Scores]:
-    """Rows of a table of scores; where rows of a part are known to the model, the scores on the others stand beside."""
+    """Return rows of a table of scores; where rows of a part are known to the model, the scores on the others stand beside."""
     models = {own: (scores, claims.splits)}
     models |= {name: (parts, claims.baselines.get(name, {})) for name, parts in baselines.items()}
-    found: dict[str, Scores] = {}
+    rows: dict[str, Scores] = {}
     for name, (whole, clean) in models.items():
         for part, of_part in whole.items():
             row = f"{name}, {part}" if name else part
             known = any(one.kind == "all-leak" for one in claims.of(part))
             mark = f" (all {_n(of_part):,} texts)" if part in clean else " (known texts alone)" if known else ""
-            found[row + mark] = of_part
+            rows[row + mark] = of_part
             if part in clean:
-                found[f"{row} ({_n(clean[part]):,} new texts)"] = clean[part]
-    return found
+                rows[f"{row} ({_n(clean[part]):,} new texts)"] = clean[part]
+    return rows
 
 
 def _n(scores: Scores) -> int:
@@ -117,30 +136,30 @@ def _n(scores: Scores) -> int:
 
 def _worth(claims: Claims) -> str:
     """Return what the scores are worth, the severe in bold."""
-    said = [(markdown(f"{part}: {one.text}"), one.level) for part, one in claims.shown()]
-    lines = [f"- **{text}**\n" if level == "severe" else f"- {text}\n" for text, level in said]
+    statements = [(markdown(f"{part}: {one.text}"), one.level) for part, one in claims.shown()]
+    lines = [f"- **{text}**\n" if level == "severe" else f"- {text}\n" for text, level in statements]
     return "".join(lines)
 
 
-def _commerce(sources: Sequence[Mapping[str, Any]]) -> str:
+def _commerce(sources: Sequence[Mapping[str, object]]) -> str:
     """Return what the data's licenses say of commercial use, where that is no plain yes."""
-    said: dict[Commerce, str] = {
+    warnings: dict[Commerce, str] = {
         "forbids": "**Not for commercial use**: trained on",
         "unknown": "**Not known to be free for commercial use**: trained on",
     }
     lines = []
-    for kind, warning in said.items():
+    for kind, warning in warnings.items():
         named = dict.fromkeys(_named(source) for source in sources if license_of(source).commerce == kind)
         lines += [f"> {warning} {', '.join(named)}.\n"] if named else []
     return "".join(f"\n{line}" for line in lines)
 
 
-def _named(source: Mapping[str, Any]) -> str:
-    found = license_of(source)
-    return markdown(f"{source['name']} ({found if found.text else f'license {found}'})")
+def _named(source: Mapping[str, object]) -> str:
+    license = license_of(source)
+    return markdown(f"{source['name']} ({license if license.text else f'license {license}'})")
 
 
-def _source(source: Mapping[str, Any]) -> str:
+def _source(source: SourceRecord) -> str:
     return (
         f"| {markdown(source['name'])} | {source['part']} | {source['rows']:,} | {markdown(str(license_of(source)))} |"
     )

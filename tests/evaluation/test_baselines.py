@@ -23,9 +23,6 @@ class Recorder:
         scores = np.log(np.tile([0.5, 0.3, 0.2], (len(prompts), 1)))
         return Ranking(scores, np.ones(3, dtype=np.int64), np.zeros(len(prompts), dtype=np.int64))
 
-    def generate(self, prompts: Any, *, max_new_tokens: int = 16) -> list[str]:
-        raise NotImplementedError
-
 
 def nobody(shown: tuple[Prompt, ...]) -> Any:
     raise AssertionError("this baseline needs no model")

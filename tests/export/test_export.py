@@ -413,7 +413,6 @@ def test_first_tokens_and_whole_answers_in_ctranslate2(
     np.testing.assert_allclose(engine.rank(prompts, task.candidates()).log_probability, alone, atol=1e-4)
     exact = open_engine(run).rank(prompts, task.candidates()).log_probability
     np.testing.assert_allclose(alone, exact, atol=1e-4)
-    assert len(engine.generate(prompts, max_new_tokens=3)) == 3
 
 
 @pytest.mark.parametrize(
@@ -430,7 +429,6 @@ def test_first_tokens_and_whole_answers_in_onnx(
     prompts = [task.prompt(text) for text in ("Alvex +", "Bortun of Lima and Turin and Accra =", "Cyrit of Oslo -")]
     found, exact = (e.rank(prompts, task.candidates()).log_probability for e in (engine, open_engine(run)))
     np.testing.assert_allclose(found, exact, atol=1e-4)
-    assert engine.generate(prompts, max_new_tokens=3) == open_engine(run).generate(prompts, max_new_tokens=3)
 
 
 def test_a_file_that_was_changed_is_not_run(plain: Run, tmp_path: Path) -> None:

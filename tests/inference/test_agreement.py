@@ -128,7 +128,7 @@ def test_an_export_is_not_refused_for_labels_that_tie(tying: Run, tmp_path: Path
         f"{9 - count} of the 9 validation texts (and of {count} one of two labels"
         in (made.folder / "README.md").read_text()
     )
-    assert f"| {9 - count} of 9, {count} near tie" in markdown(exports([made.facts]))
+    assert f"| {9 - count} of 9, {count} near tie" in markdown(exports([made]))
 
 
 def test_an_engine_is_not_refused_for_labels_that_tie(tying: Run, tmp_path: Path, own_comparisons: Path) -> None:

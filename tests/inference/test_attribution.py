@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fintune.inference.attribution import _WORD, attribute, telling
+from fintune.inference.attribution import _WORD, attribute, select_interesting
 from fintune.inference.engines import Ranking
 from fintune.records import Prediction
 from fintune.tasks.classification import Classification, SentimentOptions
@@ -25,9 +25,6 @@ class Counter:
         good = np.array([0.5 + 0.2 * t.count("up") - 0.1 * t.count("down") + 0.2 * t.count("涨") for t in texts])
         scores = np.log(np.stack([(1 - good) / 2, (1 - good) / 2, good], axis=1))
         return Ranking(scores, np.ones(3, dtype=np.int64), np.zeros(len(texts), dtype=np.int64))
-
-    def generate(self, prompts: Any, *, max_new_tokens: int = 16) -> list[str]:
-        raise NotImplementedError
 
 
 def test_effects_are_what_the_answer_loses() -> None:
@@ -83,7 +80,7 @@ def prediction(name: str, label: str, gold: str, confidence: float) -> Predictio
     return Prediction(name, name, label, label, {label: confidence}, gold)
 
 
-def test_telling_takes_confident_mistakes_then_uncertain_others() -> None:
+def test_select_interesting_takes_confident_mistakes_then_uncertain_others() -> None:
     predictions = [
         prediction("sure mistake", "a", "b", 0.9),
         prediction("surer mistake", "a", "b", 0.95),
@@ -91,4 +88,9 @@ def test_telling_takes_confident_mistakes_then_uncertain_others() -> None:
         prediction("certain", "a", "a", 0.99),
         prediction("unsure", "a", "a", 0.5),
     ]
-    assert [p.id for p in telling(predictions, 2)] == ["surer mistake", "sure mistake", "timid mistake", "unsure"]
+    assert [p.id for p in select_interesting(predictions, 2)] == [
+        "surer mistake",
+        "sure mistake",
+        "timid mistake",
+        "unsure",
+    ]

@@ -80,7 +80,9 @@ def test_line_ends_of_other_scripts_do_not_break_predictions(copied: fintune.Run
 
 def test_words_for_and_against_are_colored_and_the_strongest_written_out() -> None:
     words = [Word("loss", -0.1), Word("loss", 0.0), Word("narrowed", 0.6), Word("by", 0.01)]
-    line, below = attributions([Attribution("1", "A loss, loss narrowed by", "positive", 0.97, words)])
+    line, below = attributions(
+        [Attribution(id="1", text="A loss, loss narrowed by", label="positive", probability=0.97, words=words)]
+    )
     assert line.plain == "positive  0.970  A loss, loss narrowed by"
     colored = [(line.plain[s.start : s.end], s.start, s.style) for s in line.spans]
     assert colored == [("loss", 19, "red"), ("narrowed", 30, "bold green")]

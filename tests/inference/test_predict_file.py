@@ -58,7 +58,9 @@ def lines(path: Path) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
 def test_a_file_into_a_file(trained: fintune.Run, table: Path, suffix: str) -> None:
     output = table.with_name(f"out.{suffix}")
-    assert predict_file(trained, str(table), output) == bulk.Bulk(ROWS, 0, output, None)
+    assert predict_file(trained, str(table), output) == bulk.Bulk(
+        labeled=ROWS, unreadable=0, output=output, errors=None
+    )
     read = {"csv": "read_csv", "parquet": "read_parquet", "jsonl": "read_json"}[suffix]
     pandas = pytest.importorskip("pandas")
     found = getattr(pandas, read)(output, **({"lines": True} if suffix == "jsonl" else {}))
@@ -82,14 +84,14 @@ def test_an_interrupted_job_goes_on_to_the_same_bytes(
     predict_file(trained, str(table), whole)
     model = fintune.load(trained)
     interrupted = Interrupted(model, chunks=2)
-    monkeypatch.setattr(bulk, "load", lambda run, **_: interrupted)
+    monkeypatch.setattr(bulk, "predictor_of", lambda _: interrupted)
     with pytest.raises(KeyboardInterrupt):
         predict_file(trained, str(table), output)
     assert not output.exists()
     with partial.open("ab") as file:
         file.write(torn)
     rest = Interrupted(model, chunks=100)
-    monkeypatch.setattr(bulk, "load", lambda run, **_: rest)
+    monkeypatch.setattr(bulk, "predictor_of", lambda _: rest)
     assert predict_file(trained, str(table), output).labeled == ROWS
     assert (interrupted.texts, rest.texts) == (16, ROWS - 16)
     assert output.read_bytes() == whole.read_bytes()
@@ -104,15 +106,14 @@ def test_another_job_begins_anew(
     import shutil
 
     output = table.with_name("out.jsonl")
-    monkeypatch.setattr(bulk, "load", lambda run, **_: Interrupted(fintune.load(trained), chunks=2))
+    monkeypatch.setattr(bulk, "predictor_of", lambda _: Interrupted(fintune.load(trained), chunks=2))
     with pytest.raises(KeyboardInterrupt):
         predict_file(trained, str(table), output)
     every = Interrupted(fintune.load(trained), chunks=100)
-    monkeypatch.setattr(bulk, "load", lambda run, **_: every)
+    monkeypatch.setattr(bulk, "predictor_of", lambda _: every)
     run, options = trained, {}
     if change == "engine":
         options = {"engine_name": "int8"}
-        monkeypatch.setattr(bulk, "need_engine", lambda *_: None)  # on every CPU
     elif change == "export":
         run = fintune.Run(Path(shutil.copytree(trained.folder, tmp_path / "same")))
         options = {"engine_name": export(run, "merged").folder.name}
@@ -186,7 +187,7 @@ def test_mistakes_are_found_before_the_model_loads(
     def never(run: object, **_: object) -> None:
         raise AssertionError("the model was loaded")
 
-    monkeypatch.setattr(bulk, "load", never)
+    monkeypatch.setattr(bulk, "predictor_of", never)
     with pytest.raises(RunError, match="unknown kind of file"):
         predict_file(trained, str(table), table.with_name("out.xlsx"))
     with pytest.raises(DataError, match=r"in\.csv:1: no column 'headline'"):

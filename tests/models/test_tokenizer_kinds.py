@@ -7,7 +7,7 @@ import pytest
 from fintune.config.load import load
 from fintune.errors import ModelError
 from fintune.inference.candidates import first_tokens
-from fintune.inference.engines.protocol import asked
+from fintune.inference.engines.protocol import encode_request
 from fintune.inference.engines.torch_engine import TorchEngine
 from fintune.models import LoadedModel, load_model
 from fintune.models.prompts import PromptEncoder
@@ -72,7 +72,7 @@ def without_chat(text: str) -> str:
 def test_an_answer_has_the_same_tokens_behind_every_text_and_wherever_it_is_asked_for(kind: str) -> None:
     encoder, task = PromptEncoder(tokenizer_of(kind), "causal", 1000), task_of("no blank")
     prompts = [task.prompt(text) for text in (*TEXTS, "", " ", "</s>")]
-    ranked = asked(encoder, prompts, task.candidates(), first=False)
+    ranked = encode_request(encoder, prompts, task.candidates(), first=False)
     for prompt, ids in zip(prompts, ranked.prompts, strict=True):
         learned = [encoder.encode(prompt, answer) for answer in task.candidates()]
         assert [one.labels for one in learned if isinstance(one, Encoded)] == ranked.answers

@@ -56,7 +56,7 @@ def killed(monkeypatch: pytest.MonkeyPatch, where: str, number: int, act: Callab
 
     with monkeypatch.context() as patch:
         patch.setattr(owner, where, deadly)
-        patch.setattr(fintune.runs.lifecycle, "_give_way", lambda *_, **__: None)
+        patch.setattr(fintune.runs.lifecycle, "_roll_back", lambda *_, **__: None)
         try:
             act()
         except Killed:

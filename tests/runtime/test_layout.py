@@ -5,6 +5,7 @@ import inspect
 import io
 import re
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any, NamedTuple
 
@@ -22,7 +23,9 @@ from fintune.data.quality.label_errors import Suspicion
 from fintune.data.quality.overlap import Against
 from fintune.evaluation import table as evaluation_table
 from fintune.export import table as export_table
+from fintune.export.export import Exported, Refused
 from fintune.inference import table as inference_table
+from fintune.inference.agreement import Verification
 from fintune.records import Prediction, Scores
 from fintune.runtime import table as runtime_table
 from fintune.runtime.layout import Table, Text, folded
@@ -171,15 +174,15 @@ def comparison(labels: Sequence[str]) -> Case:
 
 
 def exports(labels: Sequence[str]) -> Case:
-    facts: dict[str, Any] = {
-        "megabytes": 1_072.4, "load_seconds": 3.2, "texts_per_second": 21.4, "largest_difference": 3e-6, "texts": 226, "changed": 1,
-        "accuracy": 0.97, "accuracy_of_run": 0.98,
+    facts: Any = {
+        "format": "", "dtype": "float32", "megabytes": 1_072.4, "load_seconds": 3.2, "texts_per_second": 21.4, "texts": 226,
+        "largest_difference": 3e-6, "changed": 1, "accuracy": 0.97, "accuracy_of_run": 0.98,
     }  # fmt: skip
     rounded = facts | {"beside_the_run": {"texts": 226, "changed": 3, "largest_difference": 0.02}}
-    found = [{"format": name, "dtype": "float32", **(rounded if i else facts)} for i, name in enumerate(labels)]
-    found.append({"format": "gguf", "dtype": "q8_0", "refused": "no"})
+    records = [(rounded if i else facts) | {"format": name} for i, name in enumerate(labels)]
+    exported = [Exported(Path(), record, Verification.of(record)) for record in records]
     return Case(
-        export_table.exports(found),
+        export_table.exports([*exported, Refused("gguf", "q8_0", "no")]),
         ["1,072.4", "225 of 226", "97.0 (-1.0)", "(as scored, on a rounded base: 223)", "refused"],
     )
 

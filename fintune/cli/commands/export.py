@@ -69,12 +69,9 @@ def merge(
     use = Proof(base=base, task=task, overrides=settings or (), data=data)
     with working():
         if len(runs) == 1:
-            if given := [
-                f
-                for f, there in {"--weights": weights, "--combine": combine, "--density": density}.items()
-                if there is not None
-            ]:
-                raise UsageError(f"{given[0]}: there is one run", hint="Name several runs, or leave it out.")
+            of_several = {"--weights": weights, "--combine": combine, "--density": density}
+            if flags := [flag for flag, value in of_several.items() if value is not None]:
+                raise UsageError(f"{flags[0]}: there is one run", hint="Name several runs, or leave it out.")
             made = make(
                 runs[0], "merged", dtype=dtype, output=output, allow_loss=allow_loss, overwrite=overwrite, **use
             )
@@ -173,16 +170,16 @@ def _show(made: "Sequence[Exported | Refused]", as_json: bool, as_markdown: bool
     if as_json:
         print_json(records[0] if len(made) == 1 else records)
         return
+    from fintune.export.export import Exported, Refused
     from fintune.export.table import exports, markdown
 
-    table = exports(records)
+    table = exports(made)
     out.print(Text(markdown(table)) if as_markdown else table, soft_wrap=as_markdown)
-    for one in records:
-        if "refused" in one:
-            what = f"{one['format']}, {one['dtype']}"
-            told = one["refused"]
-            out.print(Text(told if told.startswith(what) else f"{what}: {told}"), soft_wrap=True)
-    if not any("folder" in one for one in records):
+    for refused in (one for one in made if isinstance(one, Refused)):
+        what = f"{refused.format}, {refused.dtype}"
+        reason = refused.reason.removeprefix(f"{what}: ")
+        out.print(Text(f"{what}: {reason}"), soft_wrap=True)
+    folders = [typed(one.folder) for one in made if isinstance(one, Exported)]
+    if not folders:
         raise typer.Exit(2)
-    if folders := [typed(Path(one["folder"])) for one in records if "folder" in one]:
-        out.print(Text(f"in {', '.join(folders)}"), soft_wrap=True)
+    out.print(Text(f"in {', '.join(folders)}"), soft_wrap=True)

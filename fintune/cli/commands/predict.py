@@ -43,16 +43,12 @@ def predict(
     """Label texts, with a probability for every label; a file into a file is streamed, and resumed after a kill."""
     from fintune.data.load import reading_like
     from fintune.inference.files import json_line, read_texts, write_predictions
-    from fintune.inference.open import need_engine, open_trained
+    from fintune.inference.open import choose_engine, open_trained
     from fintune.inference.predict_file import check_output, predict_file
-    from fintune.inference.predictor import load
+    from fintune.inference.predictor import predictor_of
 
     with working():
         opened = open_trained(run, base=base, task=task, overrides=settings or ())
-    need_engine(opened, engine)
-    data = opened.config().data
-    if output is not None:
-        check_output(output)
     if file is not None and output is not None and not texts:
         with working(), in_options_of(context, file="--file"):
             done = predict_file(
@@ -60,11 +56,14 @@ def predict(
             )
         say_bulk(done)
         return
-    how = reading_like(data, file or "", name=name, encoding=encoding, need_label=False)
+    chosen = choose_engine(opened, engine)
+    if output is not None:
+        check_output(output)
+    how = reading_like(opened.config().data, file or "", name=name, encoding=encoding, need_label=False)
     with in_options_of(context, file="--file"):
-        ids, given = read_texts(texts or [], file, _texts_alone(how, text_column))
+        ids, lines = read_texts(texts or [], file, _texts_alone(how, text_column))
     with working():
-        predictions = load(opened, engine_name=engine)(given, ids)
+        predictions = predictor_of(chosen)(lines, ids)
     if output is not None:
         write_predictions(output, predictions)
         err.print(Text(f"predictions written to {output}: {len(predictions):,}"))
@@ -103,24 +102,24 @@ def explain(
     from fintune.inference.explain import explain as explain_texts
     from fintune.inference.explain import explain_run
     from fintune.inference.files import read_texts
-    from fintune.inference.open import called, open_trained
+    from fintune.inference.open import kind_in_words, open_trained
     from fintune.runs.run import Run
 
     with working():
         opened = open_trained(run, base=base, task=task, overrides=settings or ())
     ids: list[str] = []
-    given: list[str] = []
+    lines: list[str] = []
     if texts or file is not None:
         how = _texts_alone(reading_like(opened.config().data, file or "", need_label=False))
         with in_options_of(context, file="--file"):
-            ids, given = read_texts(texts or [], file, how)
+            ids, lines = read_texts(texts or [], file, how)
     elif not isinstance(opened, Run):
-        raise RunError(f"{run}: {called(opened)}, and no answers in it", hint="Give texts, or a --file of them.")
+        raise RunError(f"{run}: {kind_in_words(opened)}, and no answers in it", hint="Give texts, or a --file of them.")
     with working():
-        found = explain_run(opened) if isinstance(opened, Run) and not given else explain_texts(opened, given, ids)
+        explained = explain_run(opened) if isinstance(opened, Run) and not lines else explain_texts(opened, lines, ids)
     if as_json:
-        print_json([attribution.record() for attribution in found])
+        print_json([attribution.record() for attribution in explained])
         return
     from fintune.inference.table import attributions
 
-    out.print(*attributions(found), sep="\n", soft_wrap=True)
+    out.print(*attributions(explained), sep="\n", soft_wrap=True)

@@ -8,16 +8,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING
 
 from fintune.errors import ModelError
-from fintune.inference.engines.ctranslate2_engine import _BESIDE
+from fintune.inference.engines.ctranslate2_engine import TOKENIZER_FOLDER
 from fintune.models import LoadedModel
 from fintune.models.families import beyond_gemma3
 from fintune.models.gguf_file import rope_of
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig, PreTrainedModel
+
 _ANGLES = {"gemma": (1e4, 1e4), "gemma3_text": (1e6, 1e4)}
-"""rope_theta of full attention and of windows"""
+"""Values of rope_theta of full attention and of windows that the converter knows."""
 
 
 def write(merged: LoadedModel, folder: Path, dtype: str) -> None:
@@ -27,12 +30,13 @@ def write(merged: LoadedModel, folder: Path, dtype: str) -> None:
     _need_published(merged.model.config)
 
     class Converter(TransformersConverter):  # type: ignore[misc]
-        """Its hooks for loading give what is in memory."""
+        """A converter whose hooks for loading give what is in memory."""
 
-        def load_model(self, *_: Any, **__: Any) -> Any:
-            return merged.model
+        def load_model(self, *_: object, **__: object) -> "PreTrainedModel":
+            model: PreTrainedModel = merged.model
+            return model
 
-        def load_tokenizer(self, *_: Any, **__: Any) -> Any:
+        def load_tokenizer(self, *_: object, **__: object) -> SimpleNamespace:
             return _as_long(merged)
 
     try:
@@ -45,12 +49,12 @@ def write(merged: LoadedModel, folder: Path, dtype: str) -> None:
             f"--format ctranslate2: it cannot convert this model: {str(error).partition(chr(10))[0]}",
             hint="Use --format merged.",
         ) from None
-    merged.model.config.save_pretrained(folder / _BESIDE)
-    merged.tokenizer.save_pretrained(folder / _BESIDE)
+    merged.model.config.save_pretrained(folder / TOKENIZER_FOLDER)
+    merged.tokenizer.save_pretrained(folder / TOKENIZER_FOLDER)
 
 
-def _need_published(config: Any) -> None:
-    """Its converter takes Gemma's published settings: it looks for angles where transformers 5 has them no more."""
+def _need_published(config: "PreTrainedConfig") -> None:
+    """Refuse Gemmas of other settings than the published: the converter looks for angles where transformers 5 has them no more."""
     if beyond := beyond_gemma3(config):
         raise ModelError(f"--format ctranslate2: it does not know {beyond[0]}", hint="Use --format merged.")
     if config.model_type in _ANGLES:
@@ -67,18 +71,18 @@ def _need_published(config: Any) -> None:
 
 @contextmanager
 def _said_tied(merged: LoadedModel) -> Iterator[None]:
-    """The converter has an encoder-decoder's head scale where its config says tied; whether it scales is another question."""
+    """Have the converter scale an encoder-decoder's head where the model does: it goes by whether its config says tied."""
     config = merged.model.config
-    was = config.tie_word_embeddings
+    before = config.tie_word_embeddings
     if merged.kind == "seq2seq":
         config.tie_word_embeddings = getattr(config, "scale_decoder_outputs", False)
     try:
         yield
     finally:
-        config.tie_word_embeddings = was
+        config.tie_word_embeddings = before
 
 
-def _as_long(merged: LoadedModel) -> Any:
+def _as_long(merged: LoadedModel) -> SimpleNamespace:
     """Return what the converter asks a tokenizer: a name for every row of the embedding, no special token None."""
     own, rows = merged.tokenizer, len(merged.model.get_input_embeddings().weight)
     names = {i: token for token, i in own.get_vocab().items()}

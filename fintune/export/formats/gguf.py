@@ -21,7 +21,8 @@ from fintune.runtime.progress import advance
 
 if TYPE_CHECKING:
     import torch
-    from gguf import GGUFWriter
+    from gguf import GGMLQuantizationType, GGUFWriter
+    from transformers import PreTrainedConfig, PreTrainedModel
 
 _KINDS = {"float32": "F32", "float16": "F16", "q8_0": "Q8_0"}
 
@@ -37,7 +38,7 @@ def write(merged: LoadedModel, folder: Path, dtype: str) -> None:
     with closing(GGUFWriter(folder / GGUF_FILE, architecture.name)) as writer:
         _settings(writer, architecture, merged, dtype)
         _tensors(writer, architecture, merged.model, dtype)
-    _need_told(folder / GGUF_FILE, config)
+    _need_same_settings(folder / GGUF_FILE, config)
 
 
 def _settings(writer: "GGUFWriter", architecture: Architecture, merged: LoadedModel, dtype: str) -> None:
@@ -57,8 +58,8 @@ def _settings(writer: "GGUFWriter", architecture: Architecture, merged: LoadedMo
     gguf_tokenizer.write(writer, merged.tokenizer, rows=len(merged.model.get_input_embeddings().weight))
 
 
-def _tensors(writer: "GGUFWriter", architecture: Architecture, model: Any, dtype: str) -> None:
-    """Their places first, then one after the other, so that none is in memory twice."""
+def _tensors(writer: "GGUFWriter", architecture: Architecture, model: "PreTrainedModel", dtype: str) -> None:
+    """Write the places of the tensors first, then one after the other, so that none is in memory twice."""
     from gguf import quants
 
     kinds = {}
@@ -74,7 +75,7 @@ def _tensors(writer: "GGUFWriter", architecture: Architecture, model: Any, dtype
         advance("write", number, len(kinds))
 
 
-def _kind(architecture: Architecture, name: str, tensor: "torch.Tensor", dtype: str) -> Any:
+def _kind(architecture: Architecture, name: str, tensor: "torch.Tensor", dtype: str) -> "GGMLQuantizationType":
     """Return the precision of a tensor: matrices in the wanted one where their rows allow it."""
     from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
 
@@ -85,12 +86,13 @@ def _kind(architecture: Architecture, name: str, tensor: "torch.Tensor", dtype: 
     return kinds["float16" if tensor.shape[-1] % block else dtype]
 
 
-def _named(model: Any, architecture: Architecture) -> "Iterator[tuple[str, torch.Tensor]]":
-    """Every tensor under llama.cpp's name; a head that is the embedding is not written twice."""
+def _named(model: "PreTrainedModel", architecture: Architecture) -> "Iterator[tuple[str, torch.Tensor]]":
+    """Yield every tensor under llama.cpp's name; a head that is the embedding is not written twice."""
     import torch
 
     names = names_of(model, architecture)
-    head, embedding = model.get_output_embeddings(), model.get_input_embeddings()
+    tables: Any = model  # transformers leaves these two without types
+    head, embedding = tables.get_output_embeddings(), tables.get_input_embeddings()
     for name, tensor in model.state_dict().items():
         tied = name == "lm_head.weight" and head.weight is embedding.weight
         if name in architecture.left_out and not torch.equal(tensor, embedding.weight):
@@ -110,10 +112,10 @@ def _named(model: Any, architecture: Architecture) -> "Iterator[tuple[str, torch
         yield FACTORS, torch.from_numpy(factors)
 
 
-def _need_told(file: Path, config: Any) -> None:
+def _need_same_settings(file: Path, config: "PreTrainedConfig") -> None:
     """Refuse a file of which another model would be made, though short texts may not show it. Raises ModelError."""
     with parsed_once() as parse:
-        there = config_of(parse(file), file)
+        read_back = config_of(parse(file), file)
     names = {
         *METADATA_KEYS[ARCHITECTURES[config.model_type].name],
         "rope_parameters",
@@ -121,13 +123,15 @@ def _need_told(file: Path, config: Any) -> None:
         "tie_word_embeddings",
     }
     for name in sorted(names):
-        ours, theirs = getattr(config, name, None), getattr(there, name, None)
+        ours, theirs = getattr(config, name, None), getattr(read_back, name, None)
         if ours is not None and not _same(ours, theirs):
             raise ModelError(f"{file}: {name} is {theirs}, should be {ours}", hint="Please report it.")
 
 
-def _same(ours: Any, theirs: Any) -> bool:
-    """To the precision of float32, which is all a file has."""
-    if isinstance(ours, Mapping):
+def _same(ours: object, theirs: object) -> bool:
+    """Return whether two settings are equal to the precision of float32, which is all a file has."""
+    if isinstance(ours, Mapping) and isinstance(theirs, Mapping):
         return ours.keys() == theirs.keys() and all(_same(ours[name], theirs[name]) for name in ours)
-    return bool(np.isclose(ours, theirs, rtol=1e-5, atol=0)) if isinstance(ours, float) else bool(ours == theirs)
+    if isinstance(ours, float) and isinstance(theirs, float):
+        return bool(np.isclose(ours, theirs, rtol=1e-5, atol=0))
+    return ours == theirs

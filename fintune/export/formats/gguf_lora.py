@@ -18,6 +18,7 @@ from fintune.models.formats.gguf_names import ARCHITECTURES, names_of
 
 if TYPE_CHECKING:
     import torch
+    from peft import PeftModel
 
 
 def write(tuned: LoadedModel, folder: Path, dtype: str) -> None:
@@ -47,8 +48,8 @@ def write(tuned: LoadedModel, folder: Path, dtype: str) -> None:
     writer.close()
 
 
-def _factors(model: Any) -> "Iterator[tuple[str, torch.Tensor, torch.Tensor]]":
-    """Layer, A `(rank, in)`, B `(out, rank)` with the scaling in it."""
+def _factors(model: "PeftModel") -> "Iterator[tuple[str, torch.Tensor, torch.Tensor]]":
+    """Yield layer, A `(rank, in)`, B `(out, rank)` with the scaling in it."""
     import torch
     from peft import get_peft_model_state_dict
     from peft.tuners.lora import LoraLayer

@@ -5,58 +5,63 @@
 """
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING
 
 from fintune.errors import ModelError
 from fintune.models.families import beyond_gemma3
 from fintune.models.gguf_file import METADATA_KEYS, factors, gemma3_scale, rope_of
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from transformers import PreTrainedConfig
+
 Value = int | float | str
-"""each is one type of GGUF"""
+"""A value in a .gguf; each is one of its types."""
 
 
-def settings(architecture: str, config: Any) -> dict[str, Value]:
-    """Keys and values by general.architecture."""
-    found = {key: getattr(config, name, None) for name, key in METADATA_KEYS[architecture].items()}
-    found |= _of_t5(config) if architecture == "t5" else _of_a_decoder(architecture, config)
-    return {f"{architecture}.{key}": value for key, value in found.items()} | {
+def settings(architecture: str, config: "PreTrainedConfig") -> dict[str, Value]:
+    """Return keys and values by general.architecture."""
+    values = {key: getattr(config, name, None) for name, key in METADATA_KEYS[architecture].items()}
+    values |= _of_t5(config) if architecture == "t5" else _of_a_decoder(architecture, config)
+    return {f"{architecture}.{key}": value for key, value in values.items()} | {
         f"{architecture}.vocab_size": config.vocab_size
     }
 
 
-def need_runnable(architecture: str, config: Any) -> None:
+def need_runnable(architecture: str, config: "PreTrainedConfig") -> None:
     """Raise ModelError for a model llama.cpp's graph of that name does not compute."""
     if reason := next(_t5s(config) if architecture == "t5" else _decoders(architecture, config), None):
         raise ModelError(f"--format gguf: {reason}", hint="Use --format merged.")
 
 
-def stretched(config: Any) -> Any:
-    """Factors of the frequencies, where positions are stretched as LLaMA 3.1's; else None."""
+def stretched(config: "PreTrainedConfig") -> "NDArray[np.float32] | None":
+    """Return factors of the frequencies, where positions are stretched as LLaMA 3.1's; else None."""
     rope = rope_of(config) if getattr(config, "rope_parameters", None) else {}
     return factors(rope, _head(config)) if rope.get("rope_type") == "llama3" else None
 
 
-def _head(config: Any) -> int:
+def _head(config: "PreTrainedConfig") -> int:
     return int(getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads)
 
 
-def _of_a_decoder(architecture: str, config: Any) -> dict[str, Value]:
+def _of_a_decoder(architecture: str, config: "PreTrainedConfig") -> dict[str, Value]:
     rope, head = rope_of(config), _head(config)
-    found: dict[str, Value] = {
+    values: dict[str, Value] = {
         "attention.key_length": head,
         "attention.value_length": head,
         "rope.freq_base": float(rope["rope_theta"]),
     }
     if rope.get("rope_type") == "linear":
-        found |= {"rope.scaling.type": "linear", "rope.scaling.factor": float(rope["factor"])}
+        values |= {"rope.scaling.type": "linear", "rope.scaling.factor": float(rope["factor"])}
     if architecture == "llama":
-        found["rope.dimension_count"] = head
+        values["rope.dimension_count"] = head
     if architecture == "gemma3":
-        found["rope.freq_base_swa"] = float(config.rope_parameters.get("sliding_attention", rope)["rope_theta"])
-    return found
+        values["rope.freq_base_swa"] = float(config.rope_parameters.get("sliding_attention", rope)["rope_theta"])
+    return values
 
 
-def _of_t5(config: Any) -> dict[str, Value]:
+def _of_t5(config: "PreTrainedConfig") -> dict[str, Value]:
     return {
         "context_length": 512,
         "attention.value_length": config.d_kv,
@@ -64,7 +69,7 @@ def _of_t5(config: Any) -> dict[str, Value]:
     }
 
 
-def _decoders(architecture: str, config: Any) -> Iterator[str]:
+def _decoders(architecture: str, config: "PreTrainedConfig") -> Iterator[str]:
     rope = rope_of(config).get("rope_type", "default")
     if rope != "default" and not (rope == "linear" or (rope == "llama3" and architecture == "llama")):
         yield f"positions of type {rope} are not written for {architecture}"
@@ -78,7 +83,7 @@ def _decoders(architecture: str, config: Any) -> Iterator[str]:
         yield "llama.cpp knows Gemma 3 with full attention in every sixth block and scores scaled as its published sizes have it"
 
 
-def _t5s(config: Any) -> Iterator[str]:
+def _t5s(config: "PreTrainedConfig") -> Iterator[str]:
     gelu = config.is_gated_act and config.dense_act_fn == "gelu_new"
     if not gelu or getattr(config, "scale_decoder_outputs", False):
         yield "llama.cpp knows T5s with a gated GELU and a head that scales nothing: not the first ones"

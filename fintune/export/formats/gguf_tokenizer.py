@@ -13,17 +13,18 @@ from fintune.models.gguf_file import WHOLE_WORDS
 
 if TYPE_CHECKING:
     from gguf import GGUFWriter
+    from transformers import PreTrainedTokenizerBase
 
 _SPACE_IN_FRONT = ('"Prepend"', '"prepend_scheme": "first"', '"prepend_scheme": "always"')
 Pieces = tuple[dict[int, str], dict[int, float]]
-"""tokens and scores by id"""
+"""Tokens and scores by id."""
 _NORMAL, _UNKNOWN, _CONTROL, _OWN, _UNUSED, _BYTE = range(1, 7)
 _RANKS = {_CONTROL: -1000.0, _OWN: -1000.0, _UNUSED: -10000.0}
-"""scores of what no text is cut into, as llama.cpp's converter has them"""
+"""Scores of what no text is cut into, as llama.cpp's converter has them."""
 
 
-def write(writer: "GGUFWriter", tokenizer: Any, rows: int) -> None:
-    """Add it, filled up to the embedding's rows. Raises ModelError for one llama.cpp has no sort for."""
+def write(writer: "GGUFWriter", tokenizer: "PreTrainedTokenizerBase", rows: int) -> None:
+    """Add a tokenizer, filled up to the embedding's rows. Raises ModelError for one llama.cpp has no sort for."""
     content = json.loads(tokenizer.backend_tokenizer.to_str())
     sort = _sort(content)
     writer.add_tokenizer_model(sort)
@@ -60,9 +61,9 @@ def _steps(content: Mapping[str, Any]) -> str:
 
 
 def _unknown(model: Mapping[str, Any], tokens: Mapping[int, str]) -> int | None:
-    named = next((i for i, token in tokens.items() if token == model.get("unk_token")), None)
-    found: int | None = model.get("unk_id", named)
-    return found
+    by_name = next((i for i, token in tokens.items() if token == model.get("unk_token")), None)
+    unknown: int | None = model.get("unk_id", by_name)
+    return unknown
 
 
 def _byte_pieces(writer: "GGUFWriter", content: Mapping[str, Any]) -> Pieces:
@@ -91,12 +92,11 @@ def _split(content: Mapping[str, Any]) -> str:
 def _sequence(content: Mapping[str, Any], part: str) -> list[dict[str, Any]]:
     """Return the steps of a normalizer or pre_tokenizer."""
     step = content.get(part)
-    found = [] if step is None else step.get("normalizers", step.get("pretokenizers", [step]))
-    return list(found)
+    return [] if step is None else list(step.get("normalizers", step.get("pretokenizers", [step])))
 
 
 def _by_score(writer: "GGUFWriter", content: Mapping[str, Any]) -> Pieces:
-    """Return what SentencePiece merges first has the largest score; the order of the merges says so."""
+    """Return pieces with scores: what SentencePiece merges first has the largest; the order of the merges says so."""
     model = content["model"]
     scores: dict[int, float] = {}
     for place, (left, right) in enumerate(map(_pair, model["merges"])):
@@ -123,7 +123,7 @@ def _unigrams(writer: "GGUFWriter", content: Mapping[str, Any]) -> Pieces:
 
 
 def _spelled(token: str, kind: int, sort: str) -> str:
-    """Return what is matched in the text itself has blanks there."""
+    """Return a token as llama.cpp has it: what is matched in the text itself has blanks there."""
     return token.replace("▁", " ") if kind == _OWN and sort == "llama" else token
 
 
@@ -141,12 +141,12 @@ def _type(token: str | None, added: Mapping[str, Any] | None, unknown: bool, sor
     return _BYTE if sort != "gpt2" and len(token) == 6 and token.startswith("<0x") else _NORMAL
 
 
-def _add_special(writer: "GGUFWriter", tokenizer: Any, rows: int) -> None:
+def _add_special(writer: "GGUFWriter", tokenizer: "PreTrainedTokenizerBase", rows: int) -> None:
     for name, add in {
         "bos": writer.add_bos_token_id, "eos": writer.add_eos_token_id, "unk": writer.add_unk_token_id, "pad": writer.add_pad_token_id,
     }.items():  # fmt: skip
-        if (found := getattr(tokenizer, f"{name}_token_id", None)) is not None and found < rows:
-            add(found)
+        if (token := getattr(tokenizer, f"{name}_token_id", None)) is not None and token < rows:
+            add(token)
     ids = tokenizer("a").input_ids
     writer.add_add_bos_token(tokenizer.bos_token_id is not None and ids[0] == tokenizer.bos_token_id)
     writer.add_add_eos_token(tokenizer.eos_token_id is not None and ids[-1] == tokenizer.eos_token_id)

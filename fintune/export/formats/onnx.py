@@ -11,17 +11,20 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fintune.errors import ModelError
-from fintune.inference.engines.onnx_engine import FILE
+from fintune.inference.engines.onnx_engine import GRAPH
 from fintune.models import LoadedModel
 from fintune.models.families import beyond_gemma3
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
 _BLOCK = 128
-"""weights that share a scale: 32 and 64 are slower, 256 rounds more (docs/log.md)"""
+"""Number of weights that share a scale: 32 and 64 are slower, 256 rounds more (docs/log.md)."""
 _INTEGERS = 4
-"""what onnxruntime's MatMulNBits calls integers on both sides"""
+"""What onnxruntime's MatMulNBits calls integers on both sides."""
 
 
 def write(merged: LoadedModel, folder: Path, dtype: str) -> None:
@@ -30,19 +33,24 @@ def write(merged: LoadedModel, folder: Path, dtype: str) -> None:
         raise ModelError(f"--format onnx: its graph leaves out {beyond[0]}", hint="Use --format merged.")
     folder.mkdir()
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".onnx-") as place, _quietly(place):
-        _trace(merged.model, (folder if dtype == "float32" else Path(place)) / FILE)
+        _trace(merged.model, (folder if dtype == "float32" else Path(place)) / GRAPH)
         if dtype == "int8":
-            _quantize(Path(place), folder / FILE)
+            _quantize(Path(place), folder / GRAPH)
     merged.tokenizer.save_pretrained(folder)
 
 
 def _quantize(place: Path, target: Path) -> None:
-    """Matrices in blocks of 8-bit integers, and with them what is multiplied, row by row: no text's answer hangs on its batch."""
+    """Write matrices in blocks of 8-bit integers, and with them what is multiplied, row by row: no text's answer hangs on its batch."""
     from onnxruntime.quantization import QuantType, quant_utils, quantize_dynamic
     from onnxruntime.quantization.matmul_nbits_quantizer import DefaultWeightOnlyQuantConfig, MatMulNBitsQuantizer
 
-    embedding: dict[str, Any] = {"op_types_to_quantize": ["Gather"], "weight_type": QuantType.QInt8}
-    quantize_dynamic(place / FILE, place / "embedding.onnx", use_external_data_format=True, **embedding)
+    quantize_dynamic(
+        place / GRAPH,
+        place / "embedding.onnx",
+        op_types_to_quantize=["Gather"],
+        weight_type=QuantType.QInt8,
+        use_external_data_format=True,
+    )
     how = DefaultWeightOnlyQuantConfig(
         block_size=_BLOCK, is_symmetric=True, accuracy_level=_INTEGERS, bits=8, op_types_to_quantize=("MatMul",)
     )
@@ -54,7 +62,7 @@ def _quantize(place: Path, target: Path) -> None:
 
 @contextmanager
 def _quietly(place: str) -> Iterator[None]:
-    """Without what the exporters say of steps they take; their temporary files lie in `place`, beside the export."""
+    """Silence what the exporters say of steps they take; their temporary files lie in `place`, beside the export."""
     logging.disable(logging.WARNING)
     before, tempfile.tempdir = tempfile.tempdir, place
     try:
@@ -66,7 +74,7 @@ def _quietly(place: str) -> Iterator[None]:
         logging.disable(logging.NOTSET)
 
 
-def _trace(model: Any, file: Path) -> None:
+def _trace(model: "PreTrainedModel", file: Path) -> None:
     import torch
     from torch.export import Dim
 
@@ -76,7 +84,10 @@ def _trace(model: Any, file: Path) -> None:
         def __init__(self) -> None:
             super().__init__()
             self.body = model.model
-            head = model.get_output_embeddings().weight  # its own copy: one that is the embedding's would stay in float
+            tables: Any = model  # transformers leaves what follows without types
+            head = (
+                tables.get_output_embeddings().weight
+            )  # its own copy: one that is the embedding's would stay in float
             self.head = torch.nn.Parameter(head.detach().T.contiguous())
 
         def forward(self, ids: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
@@ -85,10 +96,10 @@ def _trace(model: Any, file: Path) -> None:
             return logits
 
     model.set_attn_implementation("eager")
-    given = torch.zeros(3, 7, dtype=torch.long), torch.tensor([5, 6])
+    example = torch.zeros(3, 7, dtype=torch.long), torch.tensor([5, 6])
     shapes = {"ids": {0: Dim("texts", min=1), 1: Dim("tokens", min=2)}, "places": {0: Dim("places", min=1)}}
     with torch.no_grad():
         torch.onnx.export(
-            Graph().eval(), given, str(file), input_names=["ids", "places"], output_names=["logits"],
+            Graph().eval(), example, str(file), input_names=["ids", "places"], output_names=["logits"],
             dynamic_shapes=shapes, dynamo=True, external_data=True, verbose=False,
         )  # fmt: skip

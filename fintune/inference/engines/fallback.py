@@ -2,7 +2,7 @@
 
 What a quick engine gets wrong changes an answer only where two candidates are nearly equal, and few texts are like that.
 
->>> SecondLook(quick, exact, margin=0.5).rank(prompts, [" positive", " negative"]).probabilities()
+>>> FallbackEngine(quick, exact, margin=0.5).rank(prompts, [" positive", " negative"]).probabilities()
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from fintune.records import Prompt
 
 
 @dataclass(frozen=True)
-class SecondLook:
+class FallbackEngine:
     """See Engine. `margin`: where the best candidate's probability leads by less, `exact` is asked.
 
     Threads share it as they share the two.
@@ -27,22 +27,19 @@ class SecondLook:
 
     def rank(self, prompts: Sequence[Prompt], candidates: Sequence[str], *, stage: str = "score") -> Ranking:
         """See Engine."""
-        found = self.quick.rank(prompts, candidates, stage=stage)
-        if not (close := self._close(found)):
-            return found
+        ranking = self.quick.rank(prompts, candidates, stage=stage)
+        if not (close := self._close(ranking)):
+            return ranking
         again = self.exact.rank([prompts[i] for i in close], candidates, stage=f"{stage} again")
-        scores = found.log_probability.copy()
+        scores = ranking.log_probability.copy()
         scores[close] = again.log_probability
-        return replace(found, log_probability=scores)
+        return replace(ranking, log_probability=scores)
 
-    def _close(self, found: Ranking) -> list[int]:
-        if not len(found.cut) or len(found.tokens) < 2:
+    def _close(self, ranking: Ranking) -> list[int]:
+        """Return the places of prompts whose two best candidates lie too close together."""
+        if not len(ranking.cut) or len(ranking.tokens) < 2:
             return []
-        best = np.sort(found.probabilities(), axis=1)[:, -2:]
+        best = np.sort(ranking.probabilities(), axis=1)[:, -2:]
         clear = best[:, 1] - best[:, 0] >= self.margin  # false where a number is none
         close: list[int] = np.flatnonzero(~clear).tolist()
         return close
-
-    def generate(self, prompts: Sequence[Prompt], *, max_new_tokens: int = 16) -> list[str]:
-        """See Engine: the quick one's words."""
-        return self.quick.generate(prompts, max_new_tokens=max_new_tokens)

@@ -3,28 +3,30 @@
 A second pass over a few tokens per text would cost far more than their share, and this one computes the last block where it is read.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from fintune.inference.engines.shared_prefix import allowed
+from fintune.inference.engines.shared_prefix import CausalInputs, allowed
 
 if TYPE_CHECKING:
     import torch
+    from peft import PeftModel
+    from transformers import PreTrainedModel
 
 
-def fits(model: Any, longest: int) -> bool:
-    """Whether the model takes a mask of its own for each token: its positions turn keys, no window is reached."""
+def fits(model: "PreTrainedModel | PeftModel", longest: int) -> bool:
+    """Return whether the model takes a mask of its own for each token: its positions turn keys, no window is reached."""
     attention = getattr(model.config.get_text_config(), "_attn_implementation", None)
     return attention == "sdpa" and allowed(model, longest)
 
 
-def appended(given: "dict[str, torch.Tensor]", answers: "torch.Tensor") -> "dict[str, torch.Tensor]":
+def appended(inputs: "CausalInputs", answers: "torch.Tensor") -> "CausalInputs":
     """Return what to call a model with: prompts `(n, p)` with their mask, `answers` (k, m) as far as they are fed, for every prompt.
 
     `logits_to_keep` is `(n, 1 + k m)`: the last token of each prompt, then each token of each answer.
     """
     import torch
 
-    ids, mask = given["input_ids"], given["attention_mask"].bool()
+    ids, mask = inputs["input_ids"], inputs["attention_mask"].bool()
     (n, p), (k, m), device = ids.shape, answers.shape, ids.device
     sees = torch.zeros((n, p + k * m, p + k * m), dtype=torch.bool, device=device)
     sees[:, :p, :p] = torch.ones((p, p), dtype=torch.bool, device=device).tril() & mask[:, None, :]
@@ -36,6 +38,6 @@ def appended(given: "dict[str, torch.Tensor]", answers: "torch.Tensor") -> "dict
     return {
         "input_ids": torch.cat([ids, answers.reshape(1, -1).expand(n, -1)], dim=1),
         "attention_mask": sees[:, None],
-        "position_ids": torch.cat([given["position_ids"], behind], dim=1),
+        "position_ids": torch.cat([inputs["position_ids"], behind], dim=1),
         "logits_to_keep": torch.cat([last, torch.arange(p, p + k * m, device=device).expand(n, -1)], dim=1),
     }

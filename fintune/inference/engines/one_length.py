@@ -6,13 +6,13 @@
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from warnings import catch_warnings, filterwarnings
 
 import numpy as np
 
 from fintune.errors import ModelError, is_out_of_memory
-from fintune.inference.engines.protocol import Ranking, asked
+from fintune.inference.engines.protocol import Ranking, encode_request
 from fintune.models import LoadedModel
 from fintune.models.prompts import PromptEncoder
 from fintune.records import Prompt
@@ -34,37 +34,19 @@ class OneLengthEngine:
         """See Engine."""
         import torch
 
-        question = asked(self._encoder, prompts, candidates, first=self._first)
-        scores, done = np.zeros((len(question.prompts), len(question.answers))), 0
+        request = encode_request(self._encoder, prompts, candidates, first=self._first)
+        scores, done = np.zeros((len(request.prompts), len(request.answers))), 0
         score = self._first_tokens if self._first else self._answers
         with torch.inference_mode():
-            for rows in self._alike(question.prompts):
-                ids = torch.tensor([question.prompts[i] for i in rows], device=self._loaded.device)
+            for rows in self._alike(request.prompts):
+                ids = torch.tensor([request.prompts[i] for i in rows], device=self._loaded.device)
                 with turn(self._loaded.model):
-                    scores[rows] = score(ids, question.answers).double().cpu().numpy()
-                advance(stage, done := done + len(rows), len(question.prompts))
-        return question.ranking(scores)
-
-    def generate(self, prompts: Sequence[Prompt], *, max_new_tokens: int = 16) -> list[str]:
-        """See Engine: the most probable token each time."""
-        import torch
-
-        found = []
-        for ids in self._encoder.encode_prompts(prompts, reserve=max_new_tokens)[0]:
-            given = torch.tensor([ids], device=self._loaded.device)
-            with torch.inference_mode(), turn(self._loaded.model):
-                out = self._loaded.model.generate(
-                    input_ids=given,
-                    attention_mask=torch.ones_like(given),
-                    max_new_tokens=max_new_tokens,
-                    do_sample=False,
-                )
-            new = out[:, given.shape[1] :] if self._loaded.kind == "causal" else out[:, 1:]
-            found += self._loaded.tokenizer.batch_decode(new, skip_special_tokens=True)
-        return found
+                    scores[rows] = score(ids, request.answers).double().cpu().numpy()
+                advance(stage, done := done + len(rows), len(request.prompts))
+        return request.ranking(scores)
 
     def _alike(self, prompts: Sequence[list[int]]) -> Iterator[list[int]]:
-        """Numbers of prompts of one length, a batch at a time."""
+        """Yield the numbers of prompts of one length, a batch at a time."""
         lengths = defaultdict(list)
         for i, ids in enumerate(prompts):
             lengths[len(ids)].append(i)
@@ -72,12 +54,12 @@ class OneLengthEngine:
             yield from (rows[i : i + self._batch_size] for i in range(0, len(rows), self._batch_size))
 
     def _first_tokens(self, ids: "torch.Tensor", answers: list[list[int]]) -> "torch.Tensor":
-        """(n, k): log-probabilities among the answers' first tokens alone."""
+        """Return log-probabilities among the answers' first tokens alone, (n, k)."""
         logits = self._logits(ids, [])[:, -1]
         return logits[:, [answer[0] for answer in answers]].log_softmax(dim=-1)
 
     def _answers(self, ids: "torch.Tensor", answers: list[list[int]]) -> "torch.Tensor":
-        """(n, k): log-probabilities of whole answers."""
+        """Return log-probabilities of whole answers, (n, k)."""
         import torch
 
         scores = []
@@ -88,14 +70,14 @@ class OneLengthEngine:
         return torch.stack(scores, dim=1)
 
     def _logits(self, ids: "torch.Tensor", begun: list[int]) -> "torch.Tensor":
-        """(n, m, vocabulary): behind prompts `(n, length)` and the beginning of an answer; vectors before the text have some too."""
+        """Return logits (n, m, vocabulary) behind prompts `(n, length)` and the beginning of an answer, vectors included."""
         import torch
 
-        said = torch.tensor(begun, device=ids.device, dtype=ids.dtype).expand(len(ids), -1)
-        inputs: dict[str, Any] = {"input_ids": torch.cat([ids, said], dim=1)}
+        beginning = torch.tensor(begun, device=ids.device, dtype=ids.dtype).expand(len(ids), -1)
+        inputs: dict[str, torch.Tensor] = {"input_ids": torch.cat([ids, beginning], dim=1)}
         if self._loaded.kind == "seq2seq":
             start = torch.full((len(ids), 1), self._loaded.model.config.decoder_start_token_id, device=ids.device)
-            inputs = {"input_ids": ids, "decoder_input_ids": torch.cat([start, said], dim=1)}
+            inputs = {"input_ids": ids, "decoder_input_ids": torch.cat([start, beginning], dim=1)}
         mask = torch.ones_like(inputs["input_ids"])
         with catch_warnings(), _in_words():
             filterwarnings("ignore", message="`past_key_values` is deprecated")  # PEFT's name for a cache
@@ -105,13 +87,13 @@ class OneLengthEngine:
 
 @contextmanager
 def _in_words() -> Iterator[None]:
-    """What PEFT's forward cannot do with a model, in one line."""
+    """Raise what PEFT's forward cannot do with a model as one line."""
     try:
         yield
     except (RuntimeError, ValueError, TypeError, AttributeError, KeyError) as error:
         if is_out_of_memory(error):
             raise
-        told = str(error).strip().partition("\n")[0][:200] or type(error).__name__
+        reason = str(error).strip().partition("\n")[0][:200] or type(error).__name__
         raise ModelError(
-            f"the adapter does not run on this base model: {told}", hint="Use the base model it was trained on."
+            f"the adapter does not run on this base model: {reason}", hint="Use the base model it was trained on."
         ) from None

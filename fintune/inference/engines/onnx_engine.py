@@ -14,17 +14,16 @@ from scipy.special import log_softmax
 from fintune.config.run_config import RunConfig
 from fintune.errors import ModelError
 from fintune.inference.candidates import first_tokens
-from fintune.inference.engines.protocol import Ranking, asked
+from fintune.inference.engines.protocol import Ranking, encode_request
 from fintune.models.folder import loading_errors
 from fintune.models.prompts import PromptEncoder
 from fintune.records import Prompt
 from fintune.runtime.progress import advance
 from fintune.runtime.threads import fastest_threads
-from fintune.runtime.turns import turn
 
-FILE = "model.onnx"
+GRAPH = "model.onnx"
 _TOKENS = 2048
-"""in a batch"""
+"""Number of tokens in a batch."""
 
 
 class OnnxEngine:
@@ -34,7 +33,7 @@ class OnnxEngine:
     """
 
     def __init__(self, folder: Path, encoder: PromptEncoder, *, first: bool) -> None:
-        """Raises ModelError when the folder cannot be read."""
+        """Open the folder's graph. Raises ModelError when it cannot be read."""
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
@@ -44,58 +43,45 @@ class OnnxEngine:
         self._encoder, self._first = encoder, first
         try:
             self._session: Any = onnxruntime.InferenceSession(
-                str(folder / FILE), options, providers=["CPUExecutionProvider"]
+                str(folder / GRAPH), options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # its own exceptions derive from nothing else
-            raise ModelError(f"{folder / FILE}: {error}", hint="Export it again.") from None
+            raise ModelError(f"{folder / GRAPH}: {error}", hint="Export it again.") from None
 
     def rank(self, prompts: Sequence[Prompt], candidates: Sequence[str], *, stage: str = "score") -> Ranking:
         """See Engine."""
-        question = asked(self._encoder, prompts, candidates, first=self._first)
-        ids, answers = question.prompts, question.answers
+        request = encode_request(self._encoder, prompts, candidates, first=self._first)
+        ids, answers = request.prompts, request.answers
         scores = np.zeros((len(ids), len(answers)))
         for done, places in _batches(ids):
             rows = np.array([ids[i] for i in places])
             scores[places] = self._first_tokens(rows, answers) if self._first else self._whole(rows, answers)
             advance(stage, done, len(ids))
-        return question.ranking(scores)
+        return request.ranking(scores)
 
     def _first_tokens(self, rows: NDArray[np.int64], answers: list[list[int]]) -> NDArray[np.float64]:
-        """Log-probabilities among the answers' first tokens, (texts, answers)."""
+        """Return log-probabilities among the answers' first tokens, (texts, answers)."""
         first = self._logits(rows, 1)[:, 0, [answer[0] for answer in answers]]
         return np.asarray(log_softmax(first, axis=-1))
 
     def _whole(self, rows: NDArray[np.int64], answers: list[list[int]]) -> NDArray[np.float64]:
-        """Summed log-probabilities of the answers, (texts, answers)."""
-        found = np.zeros((len(rows), len(answers)))
+        """Return summed log-probabilities of the answers, (texts, answers)."""
+        scores = np.zeros((len(rows), len(answers)))
         for number, answer in enumerate(answers):
-            said = np.tile(np.array(answer[:-1], dtype=np.int64), (len(rows), 1))
-            each = log_softmax(self._logits(np.concatenate([rows, said], axis=1), len(answer)), axis=-1)
-            found[:, number] = each[:, range(len(answer)), answer].sum(axis=1)
-        return found
-
-    def generate(self, prompts: Sequence[Prompt], *, max_new_tokens: int = 16) -> list[str]:
-        """See Engine: the most probable token each time."""
-        with turn(self._encoder.tokenizer):
-            ids, _ = self._encoder.encode_prompts(prompts, reserve=max_new_tokens)
-        end, said = self._encoder.tokenizer.eos_token_id, []
-        for row in ids:
-            tokens: list[int] = []
-            while len(tokens) < max_new_tokens and end not in tokens:
-                tokens.append(int(self._logits(np.array([row + tokens]), 1)[0, 0].argmax()))
-            said.append(tokens)
-        with turn(self._encoder.tokenizer):
-            return list(self._encoder.tokenizer.batch_decode(said, skip_special_tokens=True))
+            beginning = np.tile(np.array(answer[:-1], dtype=np.int64), (len(rows), 1))
+            each = log_softmax(self._logits(np.concatenate([rows, beginning], axis=1), len(answer)), axis=-1)
+            scores[:, number] = each[:, range(len(answer)), answer].sum(axis=1)
+        return scores
 
     def _logits(self, rows: NDArray[np.int64], last: int) -> NDArray[np.float64]:
-        """At the last places of texts of one length, (texts, last, vocabulary)."""
+        """Return logits at the last places of texts of one length, (texts, last, vocabulary)."""
         places = np.arange(rows.shape[1] - last, rows.shape[1])
-        found = self._session.run(None, {"ids": rows, "places": places})[0]
-        return np.asarray(found, dtype=np.float64)
+        logits = self._session.run(None, {"ids": rows, "places": places})[0]
+        return np.asarray(logits, dtype=np.float64)
 
 
 def _batches(ids: list[list[int]]) -> Iterator[tuple[int, list[int]]]:
-    """Texts done by then, and places of texts of one length."""
+    """Yield how many texts are done by then, and places of texts of one length."""
     done = 0
     for length in sorted({len(row) for row in ids}):
         places = [i for i, row in enumerate(ids) if len(row) == length]

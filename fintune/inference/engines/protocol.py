@@ -31,7 +31,7 @@ class Ranking:
 
 
 @dataclass(frozen=True)
-class Asked:
+class RankingRequest:
     """Token ids of prompts and of candidate answers, and the tokens left out of each prompt's text."""
 
     prompts: list[list[int]]
@@ -39,17 +39,19 @@ class Asked:
     cut: list[int]
 
     def ranking(self, scores: NDArray[np.float64]) -> Ranking:
-        """Scores (nats) of shape `(prompts, answers)` as an engine hands them back."""
+        """Return scores (nats) of shape `(prompts, answers)` as an engine hands them back."""
         return Ranking(scores, np.array([len(answer) for answer in self.answers]), np.array(self.cut, dtype=np.int64))
 
 
-def asked(encoder: PromptEncoder, prompts: Sequence[Prompt], candidates: Sequence[str], *, first: bool) -> Asked:
-    """Return what an engine is asked to rank; with `first` only the first tokens of the answers. Raises ModelError as Engine.rank does."""
+def encode_request(
+    encoder: PromptEncoder, prompts: Sequence[Prompt], candidates: Sequence[str], *, first: bool
+) -> RankingRequest:
+    """Return what an engine is to rank, as token ids; with `first` the first tokens of the answers alone. Raises as Engine.rank does."""
     after = prompts[0].after if prompts else ""  # the template's, the same in all
     with turn(encoder.tokenizer):
         answers = [encoder.answer_ids(candidate, after)[: 1 if first else None] for candidate in candidates]
         ids, cut = encoder.encode_prompts(prompts, reserve=max(map(len, answers)))
-    return Asked(ids, answers, cut)
+    return RankingRequest(ids, answers, cut)
 
 
 class Engine(Protocol):
@@ -57,6 +59,3 @@ class Engine(Protocol):
 
     def rank(self, prompts: Sequence[Prompt], candidates: Sequence[str], *, stage: str = "score") -> Ranking:
         """Score every candidate after every prompt. Raises ModelError when template and answer alone exceed the limit."""
-
-    def generate(self, prompts: Sequence[Prompt], *, max_new_tokens: int = 16) -> list[str]:
-        """Return what the model says after every prompt, to its end token or so many tokens."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from fintune.errors import ModelError, UsageError, did_you_mean
 from fintune.models import LoadedModel
@@ -11,11 +10,11 @@ from fintune.models.quantization import is_quantized
 from fintune.runtime.threads import int8_gain
 
 
-def _as_it_is(loaded: LoadedModel, read_texts: Callable[[], Any]) -> None:
+def _as_it_is(loaded: LoadedModel, read_texts: Callable[[], object]) -> None:
     """Nothing to prepare."""
 
 
-def _int8(loaded: LoadedModel, read_texts: Callable[[], Any]) -> None:
+def _int8(loaded: LoadedModel, read_texts: Callable[[], object]) -> None:
     from fintune.inference.engines.int8 import quantize
 
     if not quantize(loaded.model, read_texts):
@@ -33,28 +32,28 @@ def _anywhere() -> str:
     return ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class EngineEntry:
     """A way to run a model whose adapter has been merged."""
 
     name: str
     summary: str
     kinds: tuple[str, ...]
-    """model kinds it runs: causal, seq2seq"""
+    """Model kinds it runs: causal, seq2seq."""
     devices: tuple[str, ...]
+    """Devices it runs on."""
     exact: bool
-    """whether it gives what the model gives; where not, it is checked on the run's own validation texts before it is used"""
-    generates: bool
-    prepare: Callable[[LoadedModel, Callable[[], Any]], None]
-    """(model, something that has it read a few texts): change the model in place"""
+    """Whether it gives what the model gives; where not, it is checked on the run's own validation texts before it is used."""
+    prepare: Callable[[LoadedModel, Callable[[], object]], None]
+    """(model, something that has it read a few texts): change the model in place."""
     margin: float = 0.0
-    """where its best answer leads by a smaller probability, the exact model is asked (second_look.py)"""
+    """Where its best answer leads by a smaller probability, the exact model is asked (fallback.py)."""
     quantized: bool = False
-    """whether it runs a base model that is held in 4 or 8 bits"""
+    """Whether it runs a base model that is held in 4 or 8 bits."""
     hindered: Callable[[], str] = _anywhere
-    """what speaks against it on this machine, nothing if empty"""
+    """Says what speaks against it on this machine, nothing if empty."""
     version: int = 1
-    """raised when its numbers change: runs checked with another are checked again"""
+    """Raised when its numbers change: runs checked with another are checked again."""
 
     def describe(self) -> dict[str, str]:
         """Return the entry as text: a row of the docs."""
@@ -88,21 +87,29 @@ class EngineEntry:
 
 
 _BOTH = ("causal", "seq2seq")
-_INT8 = "8-bit integer products: faster; close calls are read again in full precision"
 ENGINES = {
     entry.name: entry
     for entry in (
         EngineEntry(
-            "torch",
-            "transformers in this process",
-            _BOTH,
-            ("cpu", "cuda", "mps"),
-            True,
-            True,
-            _as_it_is,
+            name="torch",
+            summary="transformers in this process",
+            kinds=_BOTH,
+            devices=("cpu", "cuda", "mps"),
+            exact=True,
+            prepare=_as_it_is,
             quantized=True,
         ),
-        EngineEntry("int8", _INT8, _BOTH, ("cpu",), False, True, _int8, margin=0.5, hindered=_integers_pay, version=5),
+        EngineEntry(
+            name="int8",
+            summary="8-bit integer products: faster; close calls are read again in full precision",
+            kinds=_BOTH,
+            devices=("cpu",),
+            exact=False,
+            prepare=_int8,
+            margin=0.5,
+            hindered=_integers_pay,
+            version=5,
+        ),
     )
 }
 

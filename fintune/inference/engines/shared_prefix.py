@@ -7,7 +7,7 @@ import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NotRequired, TypedDict
 
 from fintune.models.batches import positions
 from fintune.models.blocks import unwrap
@@ -15,9 +15,21 @@ from fintune.models.families import supporting
 
 if TYPE_CHECKING:
     import torch
+    from peft import PeftModel
+    from transformers import Cache, PreTrainedModel
 
 FEWEST = 16
-"""shared tokens below which reading them again is cheaper than copying what is known of them"""
+"""Number of shared tokens below which reading them again is cheaper than copying what is known of them."""
+
+
+class CausalInputs(TypedDict):
+    """What a causal model is called with."""
+
+    input_ids: "torch.Tensor"
+    attention_mask: "torch.Tensor"
+    position_ids: "torch.Tensor"
+    cache: "NotRequired[Cache]"
+    logits_to_keep: "NotRequired[torch.Tensor]"
 
 
 @dataclass(frozen=True)
@@ -25,9 +37,9 @@ class Prefix:
     """Tokens that have been read, and what the model knows of them (a batch of one)."""
 
     ids: list[int]
-    known: Any
+    known: "Cache"
 
-    def continued(self, rest: "torch.Tensor", mask: "torch.Tensor") -> dict[str, Any]:
+    def continued(self, rest: "torch.Tensor", mask: "torch.Tensor") -> CausalInputs:
         """Return what to call the model with for the tokens `rest` `(n, longest)` behind the prefix."""
         import torch
 
@@ -42,8 +54,8 @@ class Prefix:
         }
 
 
-def allowed(model: Any, longest: int) -> bool:
-    """Whether padding between the beginning and a text changes nothing: positions turn keys, and no window is reached.
+def allowed(model: "PreTrainedModel | PeftModel", longest: int) -> bool:
+    """Return whether padding between the beginning and a text changes nothing: positions turn keys, and no window is reached.
 
     A sliding window counts padding too, so texts that reach it would see less of the beginning.
     """
@@ -62,10 +74,10 @@ def shared(sequences: Sequence[list[int]]) -> list[int]:
     return common if len(common) >= FEWEST else []
 
 
-def read(model: Any, ids: list[int], device: Any) -> Prefix:
+def read(model: "PreTrainedModel | PeftModel", ids: list[int], device: "torch.device") -> Prefix:
     """Have the model read the shared tokens."""
     import torch
 
-    given = torch.tensor([ids], device=device)
-    found = model(input_ids=given, attention_mask=torch.ones_like(given), logits_to_keep=1, use_cache=True)
-    return Prefix(ids, found.cache)
+    tokens = torch.tensor([ids], device=device)
+    outputs = model(input_ids=tokens, attention_mask=torch.ones_like(tokens), logits_to_keep=1, use_cache=True)
+    return Prefix(ids, outputs.cache)

@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fintune.inference.engines.joint_candidates import appended, fits
-from fintune.inference.engines.protocol import Ranking, asked
-from fintune.inference.engines.shared_prefix import Prefix, allowed, read, shared
+from fintune.inference.engines.protocol import Ranking, encode_request
+from fintune.inference.engines.shared_prefix import CausalInputs, Prefix, allowed, read, shared
 from fintune.models import LoadedModel
 from fintune.models.batches import Side, pad, positions
 from fintune.models.blocks import unwrap
 from fintune.models.prompts import PromptEncoder
 from fintune.models.shortcuts.head import of_rows
 from fintune.models.shortcuts.shortcuts import STATES, Shortcuts
+from fintune.models.virtual_tokens import virtual_ids
 from fintune.records import Prompt
 from fintune.runtime.progress import advance
 from fintune.runtime.turns import turn
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     import torch
 
 _LOGITS_BUDGET = 64_000_000
-"""logits held at a time (floats): 256 MB in fp32, whatever the vocabulary"""
+"""Number of logits held at a time (floats): 256 MB in fp32, whatever the vocabulary."""
 
 
 class TorchEngine:
@@ -47,8 +48,6 @@ class TorchEngine:
         """With `shortcuts.rows` the first tokens of the answers are compared and nothing else of them is read."""
         self._loaded = loaded
         self._shortcuts = shortcuts or Shortcuts()
-        from fintune.models.virtual_tokens import virtual_ids
-
         before = tuple(virtual_ids(unwrap(loaded.model)))
         self._encoder = PromptEncoder(loaded.tokenizer, loaded.kind, max_length, before)
         self._batch_size = batch_size
@@ -59,8 +58,8 @@ class TorchEngine:
         import torch
 
         first = self._shortcuts.rows is not None
-        question = asked(self._encoder, prompts, candidates, first=first)
-        ids, answers = question.prompts, question.answers
+        request = encode_request(self._encoder, prompts, candidates, first=first)
+        ids, answers = request.prompts, request.answers
         scores = np.zeros((len(ids), len(answers)))
         order = sorted(range(len(ids)), key=lambda i: -len(ids[i]))
         score = self._first_tokens if first else self._batch
@@ -72,32 +71,7 @@ class TorchEngine:
                 with turn(unwrap(self._loaded.model)):
                     scores[rows] = score([ids[i] for i in rows], answers, prefix).double().cpu().numpy()
                 advance(stage, min(start + size, len(order)), len(order))
-        return question.ranking(scores)
-
-    def generate(self, prompts: Sequence[Prompt], *, max_new_tokens: int = 16) -> list[str]:
-        """See Engine: the most probable token each time."""
-        import torch
-
-        tokenizer, found = self._loaded.tokenizer, []
-        with turn(tokenizer):
-            ids, _ = self._encoder.encode_prompts(prompts, reserve=max_new_tokens)
-        side: Side = "left" if self._loaded.kind == "causal" else "right"
-        with torch.inference_mode():
-            for start in range(0, len(ids), self._batch_size):
-                tokens, mask = pad(ids[start : start + self._batch_size], tokenizer.pad_token_id, side)
-                with turn(unwrap(self._loaded.model)):
-                    out = self._loaded.model.generate(
-                        input_ids=tokens.to(self._loaded.device),
-                        attention_mask=mask.to(self._loaded.device),
-                        max_new_tokens=max_new_tokens,
-                        do_sample=False,
-                        pad_token_id=tokenizer.pad_token_id,
-                    )
-                new = out[:, tokens.shape[1] :] if self._loaded.kind == "causal" else out[:, 1:]
-                with turn(tokenizer):
-                    found += tokenizer.batch_decode(new, skip_special_tokens=True)
-                advance("generate", len(found), len(ids))
-        return found
+        return request.ranking(scores)
 
     def _shared(self, ids: Sequence[list[int]], longest: int) -> Prefix | None:
         trunk = self._shortcuts.trunk
@@ -110,7 +84,7 @@ class TorchEngine:
         with turn(unwrap(self._loaded.model)):
             return read(self._loaded.model, common, self._loaded.device)
 
-    def _prompts(self, ids: list[list[int]], prefix: Prefix | None) -> "tuple[dict[str, Any], torch.Tensor]":
+    def _prompts(self, ids: list[list[int]], prefix: Prefix | None) -> "tuple[CausalInputs, torch.Tensor]":
         """Return what a causal model is called with for these prompts, and the mask of the tokens it reads itself."""
         pad_id, device = self._loaded.tokenizer.pad_token_id, self._loaded.device
         skip = len(prefix.ids) if prefix else 0
@@ -120,7 +94,7 @@ class TorchEngine:
         return {"input_ids": tokens, "attention_mask": mask, "position_ids": positions(mask)}, mask
 
     def _rows(self, answers: list[list[int]]) -> int:
-        """Prompts a batch: at most batch_size, fewer when the candidates' logits would not fit the budget."""
+        """Return the number of prompts in a batch: at most batch_size, fewer when the candidates' logits would not fit the budget."""
         if self._shortcuts.rows is not None:
             return self._batch_size
         each = len(answers) * max(map(len, answers)) * int(self._loaded.model.get_output_embeddings().weight.shape[0])
@@ -135,15 +109,15 @@ class TorchEngine:
         return self._causal(ids, answers, prefix)
 
     def _first_tokens(self, ids: list[list[int]], answers: list[list[int]], prefix: Prefix | None) -> "torch.Tensor":
-        """Log-probabilities among the candidates, from one pass over the prompts."""
+        """Return log-probabilities among the candidates, from one pass over the prompts."""
         import torch
 
         device, pad_id, kind = self._loaded.device, self._loaded.tokenizer.pad_token_id, self._loaded.kind
         side: Side = self._side if kind == "causal" else "right"
         batch: dict[str, Any]
         if kind == "causal":
-            batch, mask = self._prompts(ids, prefix)
-            batch["logits_to_keep"] = _last(mask)[:, None]
+            inputs, mask = self._prompts(ids, prefix)
+            batch = {**inputs, "logits_to_keep": _last(mask)[:, None]}
         else:
             tokens, mask = (t.to(device) for t in pad(ids, pad_id, side))
             start = torch.full((len(ids), 1), self._loaded.model.config.decoder_start_token_id, device=device)
@@ -152,16 +126,17 @@ class TorchEngine:
         if cache is not None and cache.knows(ids):
             batch[STATES] = cache.states(ids, side).to(device)
         rows = torch.tensor([answer[0] for answer in answers], device=device)
-        with replace(self._shortcuts, rows=rows).taken(self._loaded.model, batch) as inputs:
-            logits = self._loaded.model(**inputs, use_cache="cache" in inputs).logits
+        with replace(self._shortcuts, rows=rows).taken(self._loaded.model, batch) as arguments:
+            logits = self._loaded.model(**arguments, use_cache="cache" in arguments).logits
         return of_rows(logits, rows)[:, 0].float().log_softmax(dim=-1)
 
     def _together(self, ids: list[list[int]], answers: list[list[int]]) -> "torch.Tensor":
-        given, _ = self._prompts(ids, None)
+        prompts, _ = self._prompts(ids, None)
         targets, known = (t.to(self._loaded.device) for t in pad(answers, self._loaded.tokenizer.pad_token_id, "right"))
         n, (k, m) = len(ids), targets.shape
-        with replace(self._shortcuts, rows=None).taken(self._loaded.model, appended(given, targets[:, :-1])) as inputs:
-            logits = self._loaded.model(**inputs, use_cache=False).logits
+        joint: dict[str, Any] = {**appended(prompts, targets[:, :-1])}
+        with replace(self._shortcuts, rows=None).taken(self._loaded.model, joint) as arguments:
+            logits = self._loaded.model(**arguments, use_cache=False).logits
         rest = _gather(logits[:, 1:], targets[:, 1:].reshape(1, -1).expand(n, -1)).view(n, k, m - 1)
         return _log_probability(logits[:, 0], targets[:, 0]) + (rest * known[:, 1:]).sum(dim=-1)
 
@@ -170,9 +145,9 @@ class TorchEngine:
 
         device, pad_id = self._loaded.device, self._loaded.tokenizer.pad_token_id
         model, n, k = self._loaded.model, len(ids), len(answers)
-        given, own = self._prompts(ids, prefix)
-        mask = given["attention_mask"]
-        read = model(**given, logits_to_keep=_last(own)[:, None], use_cache=True)
+        inputs, own = self._prompts(ids, prefix)
+        mask = inputs["attention_mask"]
+        read = model(**inputs, logits_to_keep=_last(own)[:, None], use_cache=True)
         targets, known = (t.to(device) for t in pad(answers, pad_id, "right"))
         first = _log_probability(read.logits[:, 0], targets[:, 0])
         if targets.shape[1] == 1:
@@ -217,17 +192,17 @@ class TorchEngine:
 
 
 def _last(mask: "torch.Tensor") -> "torch.Tensor":
-    """Position of each row's last real token, (n,)"""
+    """Return the position of each row's last real token, (n,)."""
     return mask.shape[1] - 1 - mask.flip(1).argmax(dim=1)
 
 
 def _log_probability(logits: "torch.Tensor", tokens: "torch.Tensor") -> "torch.Tensor":
-    """(n, vocabulary), (k,) -> (n, k)"""
+    """Return log-probabilities of tokens: (n, vocabulary), (k,) -> (n, k)."""
     wide = logits.float()
     return wide[:, tokens] - wide.logsumexp(dim=-1, keepdim=True)
 
 
 def _gather(logits: "torch.Tensor", tokens: "torch.Tensor") -> "torch.Tensor":
-    """(n, m, vocabulary), (n, m) -> (n, m)"""
+    """Return the log-probability of one token at each place: (n, m, vocabulary), (n, m) -> (n, m)."""
     wide = logits.float()
     return wide.gather(-1, tokens[..., None]).squeeze(-1) - wide.logsumexp(dim=-1)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fintune.inference.engines.fallback import SecondLook
+from fintune.inference.engines.fallback import FallbackEngine
 from fintune.inference.engines.protocol import Ranking
 from fintune.records import Prompt
 
@@ -22,9 +22,6 @@ class Fixed:
         log = np.log(np.stack([first, 1 - first], axis=1))[:, : len(candidates)]
         return Ranking(log, np.ones(len(candidates), np.int64), np.zeros(len(prompts), np.int64))
 
-    def generate(self, prompts: Sequence[Prompt], *, max_new_tokens: int = 16) -> list[str]:
-        return [f"{self.shift}"] * len(prompts)
-
 
 def prompts(*texts: str) -> list[Prompt]:
     return [Prompt("", text, "") for text in texts]
@@ -32,7 +29,7 @@ def prompts(*texts: str) -> list[Prompt]:
 
 def test_close_calls_alone_are_read_again_and_keep_their_place() -> None:
     quick, exact = Fixed(0.02), Fixed(0.0)
-    both = SecondLook(quick, exact, margin=0.2)
+    both = FallbackEngine(quick, exact, margin=0.2)
     found = both.rank(prompts("0.9", "0.49", "0.1", "0.55"), ["a", "b"]).probabilities()[:, 0]
     np.testing.assert_allclose(found, [0.92, 0.49, 0.12, 0.55])
     assert exact.read == ["0.49", "0.55"]
@@ -40,14 +37,13 @@ def test_close_calls_alone_are_read_again_and_keep_their_place() -> None:
 
 def test_nothing_is_read_again_where_nothing_is_close() -> None:
     quick, exact = Fixed(0.02), Fixed(0.0)
-    both = SecondLook(quick, exact, margin=0.2)
+    both = FallbackEngine(quick, exact, margin=0.2)
     both.rank(prompts("0.9"), ["a", "b"])
     both.rank([], ["a", "b"])
     both.rank(prompts("0.5"), ["a"])
     assert exact.read == []
-    assert both.generate(prompts("0.5")) == ["0.02"]
 
 
 def test_where_the_quick_engine_gives_no_number_the_exact_one_is_asked() -> None:
-    found = SecondLook(Fixed(float("nan")), Fixed(0.0), margin=0.2).rank(prompts("0.9", "0.3"), ["a", "b"])
+    found = FallbackEngine(Fixed(float("nan")), Fixed(0.0), margin=0.2).rank(prompts("0.9", "0.3"), ["a", "b"])
     np.testing.assert_allclose(found.probabilities()[:, 0], [0.9, 0.3])

@@ -132,15 +132,6 @@ def test_states_of_a_trunk(tiny_causal: Path, rows_file: Path, tmp_path: Path) -
     assert_same(Predictor(TorchEngine(loaded, max_length=96, shortcuts=Shortcuts(rows=rows, trunk=cache)), task))
 
 
-def test_generated_words(tiny_model: Path) -> None:
-    predictor = fintune.load(tiny_model, task={"name": "sentiment", "prompt": "{text} {answer}"}, device="cpu")
-
-    def ask(texts: list[str]) -> list[str]:
-        return predictor.engine.generate([predictor.task.prompt(text) for text in texts], max_new_tokens=4)
-
-    assert together(ask, CALLS) == [ask(texts) for texts in CALLS]
-
-
 def test_attention_is_watched_by_the_thread_that_asked(tiny_causal: Path) -> None:
     models = [load_model(str(tiny_causal), device="cpu").model for _ in range(THREADS)]
     calls = [(model, torch.tensor([[257, *range(1, 2 + number % 5)]])) for number, model in enumerate(models)]
