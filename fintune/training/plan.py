@@ -94,7 +94,7 @@ def plan(source: str | Path | Mapping[str, Any] | RunConfig, overrides: Sequence
         loaded = time.monotonic() - begun
         tuned = attached(config, base, encoded)
         size = resolved(tuned, encoded, config.train, config.method.model_dump(), shortcuts_of(config, tuned))
-        config = config.model_copy(update={"train": config.train.model_copy(update={"batch_size": size})})
+        config = config.with_(train__batch_size=size)
         prepared = replace(prepared, config=config)
         tell("plan", f"measuring {STEPS} steps, and the batch that needs most memory")
         with tempfile.TemporaryDirectory() as folder:

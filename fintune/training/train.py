@@ -20,7 +20,7 @@ from fintune.config.run_config import RunConfig
 from fintune.config.train import TrainSection
 from fintune.data.prepare import data_record
 from fintune.errors import UsageError
-from fintune.evaluation.challenge import need_room
+from fintune.evaluation.baselines import need_room
 from fintune.evaluation.evaluate import evaluate
 from fintune.evaluation.score import _score
 from fintune.evaluation.verdict import guessing_a_token
@@ -138,7 +138,7 @@ def _settings(
 
     known = run.environment().get("batch_size") if resume else None
     size = known or resolved(tuned, encoded, config.train, config.method.model_dump(), shortcuts_of(config, tuned))
-    return config.train.model_copy(update={"batch_size": size})
+    return config.with_(train__batch_size=size).train
 
 
 def _hooks(prepared: Prepared, tuned: "LoadedModel", run: Run, shortcuts: "Shortcuts") -> "Hooks":

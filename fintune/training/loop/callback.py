@@ -102,9 +102,9 @@ class Watch(TrainerCallback):
         self._seen += len(inputs["labels"])
         self._tokens += int(inputs["attention_mask"].sum())
 
-    def hear(self, step: int, loss: torch.Tensor) -> None:
+    def note_loss(self, step: int, loss: torch.Tensor) -> None:
         """Note the loss of a batch, without what a method adds to it."""
-        self._first.hear(step, loss)
+        self._first.note(step, loss)
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """The clock for the time left starts here, after a resume too."""
@@ -195,8 +195,8 @@ class Watch(TrainerCallback):
         control.should_training_stop = control.should_training_stop or self.done
         control.should_save = True
 
-    def take_up(self, model: Any) -> None:
-        """After a resume: judge the epoch that was trained and not judged, if there is one."""
+    def resume(self, model: Any) -> None:
+        """Judge the epoch that was trained and not judged before the interruption, if there is one."""
         if self._unjudged:
             self._unheard = self.judge_pending(model)
 

@@ -4,7 +4,7 @@ The first steps are always high, so the second quarter of the epoch counts. A lo
 
 >>> first = FirstLosses(steps_an_epoch=400, guessing=0.55)
 >>> for step in range(1, 201):
-...     first.hear(step, loss_of(step))
+...     first.note(step, loss_of(step))
 >>> first.nothing_learned()
 True
 """
@@ -39,11 +39,11 @@ class FirstLosses:
 
     @property
     def mean(self) -> float:
-        """Of what was heard."""
+        """Return the mean of the losses noted."""
         return fmean(self.losses)
 
-    def hear(self, step: int, loss: torch.Tensor) -> None:
-        """A step's loss, or a share of it: those of one step are added up."""
+    def note(self, step: int, loss: torch.Tensor) -> None:
+        """Note a step's loss, or a share of it: those of one step are added up."""
         if step == 1:
             self.start += float(loss)
         if not self.wanted or not self.first <= step <= self.last:

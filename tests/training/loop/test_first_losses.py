@@ -24,7 +24,7 @@ BARE = ["evaluation.baselines=[majority]", "train.epochs=1", "evaluation.test=fa
 def heard(losses: list[float], guessing: float) -> FirstLosses:
     first = FirstLosses(len(losses) * 2, guessing)
     for step, loss in enumerate(losses, start=1):
-        first.hear(step, torch.tensor(loss))
+        first.note(step, torch.tensor(loss))
     return first
 
 
@@ -51,7 +51,7 @@ def test_a_loss_that_stands_where_it_began_may_have_too_low_a_rate(start: float,
 def test_parts_of_an_accumulated_step_are_one_loss() -> None:
     first = FirstLosses(16, 0.5)
     for step in (4, 5, 5, 6, 6, 7, 7, 8, 8, 9):
-        first.hear(step, torch.tensor(0.5))
+        first.note(step, torch.tensor(0.5))
     assert first.losses == [1.0] * 4
 
 
