@@ -11,17 +11,17 @@ trials, goes on as if it had never stopped. The test part is not looked at.
 import json
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from fintune.comparison.compare import folder_of
-from fintune.comparison.jobs import FAILURES, made
-from fintune.comparison.planned_runs import Attempt, asked, attempts, config_for, digest
+from fintune.comparison.jobs import FAILURES, finished_run
+from fintune.comparison.planned_runs import comparison_config, config_for, digest, planned_runs
 from fintune.comparison.space import Range, space
 from fintune.config.compare import MethodEntry
-from fintune.config.load import dump, load, validate
+from fintune.config.load import dump, load
 from fintune.config.prepare import Prepared, announce, prepare
 from fintune.config.run_config import RunConfig
 from fintune.errors import BrokenEnvironment, ConfigError, TrainingError, UsageError
@@ -29,8 +29,8 @@ from fintune.runtime.files import locked, need_place, write_atomically
 from fintune.runtime.install import with_extra
 from fintune.runtime.progress import tell
 
-OBJECTIVE = "macro_f1"
-"""what is maximized on validation, as when the best epoch is chosen"""
+_OBJECTIVE = "macro_f1"
+"""What is maximized on validation, as when the best epoch is chosen."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Best:
     score: float
     trials: int
     flags: str
-    """the row as `--set` flags of fintune train"""
+    """The row as `--set` flags of fintune train."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,8 @@ class Search:
     best: list[Best]
 
     def record(self) -> dict[str, Any]:
-        """For programs."""
-        return {"config": str(self.config), "best": [asdict(one) for one in self.best]}
+        """Return both as JSON, for programs."""
+        return {"config": str(self.config), "best": [asdict(row) for row in self.best]}
 
 
 def search(
@@ -73,12 +73,12 @@ def search(
     prepared = prepare(config)
     folder = folder_of(prepared.config)
     spaces = {e.label: space(config_for(prepared.config, e, 0), settings) for e in config.compare.methods}
-    attempts(prepared, {}, folder)
+    planned_runs(prepared, {}, folder)
     need_place(folder / "best.yaml")
     announce(prepared)
     with locked(folder, hint="Wait until it ends, or choose another name: --set name=..."):
         best = [_search(prepared, e, spaces[e.label], trials, folder) for e in prepared.config.compare.methods]
-        write_atomically(folder / "best.yaml", dump(_with(prepared.config, best)))
+        write_atomically(folder / "best.yaml", dump(_with_best(prepared.config, best)))
     return Search(folder / "best.yaml", best)
 
 
@@ -93,12 +93,12 @@ def _config(
             "--search: settings are chosen on validation, not on test", hint="Leave compare.part as it is."
         )
     own = None if config.compare.methods else [config.method.name]
-    return asked(source, overrides, methods=methods or own, seeds=1, sizes=[])
+    return comparison_config(source, overrides, methods=methods or own, seeds=1, sizes=[])
 
 
 def _search(prepared: Prepared, entry: MethodEntry, ranges: Sequence[Range], trials: int, folder: Path) -> Best:
     study = _study(prepared, entry, ranges, folder)
-    _take_up(study)
+    _resume(study)
     while len(finished := _finished(study)) < trials:
         _try(study, prepared, entry, ranges, folder)
     scored = [trial for trial in finished if trial.value is not None]
@@ -112,12 +112,12 @@ def _search(prepared: Prepared, entry: MethodEntry, ranges: Sequence[Range], tri
 
 
 def _finished(study: Any) -> list[Any]:
-    """Trials with a score, or with the reason why there is none."""
+    """Return trials with a score, or with the reason why there is none."""
     return [trial for trial in study.trials if trial.value is not None or "reason" in trial.user_attrs]
 
 
-def _take_up(study: Any) -> None:
-    """Propose once more what a killed process was trying: its run is gone on with."""
+def _resume(study: Any) -> None:
+    """Propose once more what a killed process was trying: its run is resumed."""
     from optuna.trial import TrialState
 
     for stale in study.get_trials(states=(TrialState.RUNNING,)):
@@ -130,39 +130,27 @@ def _try(study: Any, prepared: Prepared, entry: MethodEntry, ranges: Sequence[Ra
 
     study.sampler = optuna.samplers.TPESampler(seed=(prepared.config.train.seed + len(_finished(study))) % 2**32)
     trial = study.ask()
-    settings = {one.key: one.suggest(trial) for one in ranges}
+    settings = {each.key: each.suggest(trial) for each in ranges}
     trial.set_user_attr("settings", settings)
     shown = " · ".join(f"{key} {value}" for key, value in settings.items())
     try:
-        run = made(_trial(prepared, entry, settings, folder).config, "validation")
+        planned = planned_runs(prepared, {}, folder, methods=[_changed(entry, settings)])[0]
+        run = finished_run(planned.config, "validation")
     except (*FAILURES, ConfigError) as error:  # values that do not go together
         tell("search", f"{entry.label}, trial {trial.number + 1}: {shown}: {error.message}")
         trial.set_user_attr("reason", error.message)
         study.tell(trial, state=optuna.trial.TrialState.FAIL)
         return
-    score = run.scores()["validation"][OBJECTIVE].value
+    score = run.scores()["validation"][_OBJECTIVE].value
     study.tell(trial, score)
     tell("search", f"{entry.label}, trial {trial.number + 1}: {shown}: macro-F1 {score:.1%}")
 
 
-def _trial(prepared: Prepared, entry: MethodEntry, settings: Mapping[str, Any], folder: Path) -> Attempt:
-    """Return the run of a proposal."""
-    config = prepared.config.model_copy(
-        update={"compare": prepared.config.compare.model_copy(update={"methods": [_changed(entry, settings)]})}
-    )
-    return attempts(replace(prepared, config=config), {}, folder)[0]
-
-
 def _changed(entry: MethodEntry, settings: Mapping[str, Any]) -> MethodEntry:
     """Return the row with settings such as {"train.learning_rate": 0.001, "method.r": 16}."""
-    raw = entry.model_dump()
-    for key, value in settings.items():
-        section, name = key.split(".")
-        if section == "train":
-            raw["train"] = raw["train"] | {name: value}
-        else:
-            raw[name] = value
-    return MethodEntry.model_validate(raw)
+    own = {key.removeprefix("method."): value for key, value in settings.items() if key.startswith("method.")}
+    train = {key.removeprefix("train."): value for key, value in settings.items() if key.startswith("train.")}
+    return MethodEntry.model_validate(entry.model_dump() | own | {"train": entry.train | train})
 
 
 def _flags(entry: MethodEntry) -> str:
@@ -188,10 +176,8 @@ def _study(prepared: Prepared, entry: MethodEntry, ranges: Sequence[Range], fold
     )
 
 
-def _with(config: RunConfig, best: Sequence[Best]) -> RunConfig:
+def _with_best(config: RunConfig, best: Sequence[Best]) -> RunConfig:
     """Return the config whose section compare holds the rows with their best settings."""
-    found = {one.label: one.settings for one in best}
-    raw = config.model_dump()
-    raw["compare"]["methods"] = [_changed(e, found[e.label]).model_dump() for e in config.compare.methods]
-    raw["compare"]["seeds"] = type(config.compare)().seeds
-    return validate(raw)
+    settings = {row.label: row.settings for row in best}
+    methods = [_changed(entry, settings[entry.label]) for entry in config.compare.methods]
+    return config.with_(compare__methods=methods, compare__seeds=type(config.compare)().seeds)

@@ -47,7 +47,7 @@ def comparison_tables(content: Mapping[str, Any]) -> Iterator[Table | Text]:
 
 
 def scores(content: Mapping[str, Any]) -> Table:
-    """Return a row a method or challenger, a line between groups."""
+    """Return a row a method or baseline, a line between groups."""
     table = Table(
         f"{content['part']}, n = {content['n']:,}; {100 * content['confidence']:g}% intervals over seeds and texts; "
         "rows of one group cannot be told apart from its first"

@@ -6,12 +6,11 @@
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
 
 from fintune.config.run_config import RunConfig
 from fintune.data.quality.findings import share_level
 from fintune.data.quality.leaks import Leaks
-from fintune.evaluation.evaluate import score
+from fintune.evaluation.evaluate import score, scoring_options
 from fintune.evaluation.verdict import judge
 from fintune.records import Claims, Prediction, Scores, Statement
 from fintune.runs.run import Run
@@ -49,7 +48,7 @@ def claimed(
     Where none is new, what speaks against the model on known rows does so all the more; what speaks for it is left out.
     """
     task = config.build_task()
-    options: dict[str, Any] = config.evaluation.model_dump(include={"resamples", "confidence"})
+    options = scoring_options(config)
     new = {name: [p for p in of if p.id not in known.known] for name, of in {**beside, _OWN: answered}.items()}
     clean = {name: score(of, task, **options) for name, of in new.items() if known.known and of}
     own = new.pop(_OWN)

@@ -12,9 +12,9 @@ from fintune.config.run_config import RunConfig
 from fintune.data.load import reading_like
 from fintune.data.readers.read import read
 from fintune.errors import DataError
-from fintune.evaluation.challenge import challenge
+from fintune.evaluation.baselines import score_baselines
 from fintune.evaluation.claims import claims
-from fintune.evaluation.evaluate import Evaluation, evaluate
+from fintune.evaluation.evaluate import Evaluation, evaluate, scoring_options
 from fintune.evaluation.overlap import claims_of_file
 from fintune.inference.engines import Engine
 from fintune.inference.foreign import ForeignAdapter
@@ -132,7 +132,7 @@ def _score(prepared: Prepared, base: "LoadedModel", run: Run) -> None:
     config = prepared.config
     parts = ["validation", "test"] if config.evaluation.test else ["validation"]
     baselines: dict[str, dict[str, Scores]] = {}
-    for name, answered in challenge(prepared, base, parts[-1]).items():
+    for name, answered in score_baselines(prepared, base, parts[-1]).items():
         run.write_predictions(parts[-1], answered.predictions, name)
         baselines[name] = {parts[-1]: answered.scores}
     measured = config.evaluation.forgetting and base.kind == "causal"
@@ -163,8 +163,7 @@ def _forgetting(run: Run, config: RunConfig, before: "Perplexity | None", after:
 
 
 def _evaluate(config: RunConfig, task: Task, examples: Sequence[Example], running: Engine, part: str) -> Evaluation:
-    resamples, confidence = config.evaluation.resamples, config.evaluation.confidence
-    found = evaluate(running, task, examples, stage=f"score {part}", resamples=resamples, confidence=confidence)
+    found = evaluate(running, task, examples, stage=f"score {part}", **scoring_options(config))
     if found.cut:
         tell(
             "data",

@@ -25,7 +25,7 @@ def of_runs(runs: Sequence[RunFiles]) -> dict[str, Any]:
     part = max(PARTS, key=lambda part: sum(part in run.scores for run in runs))
     rows = [_row(run, name, part) for run, name in zip(runs, names_of(runs), strict=True)]
     for name, parts in next((run.baselines for run in runs if run.baselines), {}).items():
-        rows.append({"name": name, "kind": "challenger", "scores": _plain(parts.get(part, {}))})
+        rows.append({"name": name, "kind": "baseline", "scores": _plain(parts.get(part, {}))})
     scored = [row for row in rows if row["scores"]]
     return {
         "part": part,

@@ -71,7 +71,7 @@ def _row(row: Mapping[str, Any], runs: Mapping[str, str]) -> dict[str, Any]:
     return {
         "name": in_both(lambda t: baseline_name(str(row["name"]), t)),
         "sort": str(row["name"]),
-        "challenger": row.get("kind") == "challenger",
+        "baseline": row.get("kind") == "baseline",
         "run": runs.get(str(row["name"])),
         "scores": [(metric, row["scores"].get(metric)) for metric in HEADLINE],
         "costs": costs,

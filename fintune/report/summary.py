@@ -75,7 +75,7 @@ def compared(found: Mapping[str, Any], t: Words) -> str:
         key = "lead.groups" if len(names) > 1 else "lead.first"
         shown = names if len(names) <= _NAMED else [*names[: _NAMED - 1], f"+{len(names) - _NAMED + 1}"]
         return t(key, names=listed(shown, t), n=count(found.get("n")), part=part)
-    scored = [row for row in found["rows"] if row.get("kind") != "challenger" and comparing.METRIC in row["scores"]]
+    scored = [row for row in found["rows"] if row.get("kind") != "baseline" and comparing.METRIC in row["scores"]]
     if not scored:
         return t("lead.none")
     best = max(scored, key=lambda row: row["scores"][comparing.METRIC]["value"])

@@ -135,7 +135,7 @@ def test_mcnemar_of_several_seeds_follows_rueger() -> None:
     b = np.array([[False] * k + [True] * (40 - k) for k in (5, 10, 6)])
     assert mcnemar(a, b) == pytest.approx(3 / 2 * 2 / 2**6)
     assert mcnemar(a[:2], b[:2]) == pytest.approx(2 / 2**5), "of two, the larger"
-    assert mcnemar(a[:1], b) == mcnemar(a, b), "a challenger of one seed meets each"
+    assert mcnemar(a[:1], b) == mcnemar(a, b), "a baseline of one seed meets each"
 
 
 def test_holm_is_statsmodels() -> None:
