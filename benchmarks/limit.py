@@ -29,13 +29,12 @@ def main() -> None:
     import torch
     from torch.nn import functional as F
 
-    from fintune.config.train import TrainSection
     from fintune.methods import METHODS
+    from fintune.methods.lora.fused import fused
     from fintune.methods.lora.lora import LoraOptions
     from fintune.models import load_model
     from fintune.models.blocks import blocks
     from fintune.models.shortcuts.shortcuts import Shortcuts
-    from fintune.training.leanly import leanly
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--base", default="embedded")
@@ -88,7 +87,7 @@ def main() -> None:
         base = load_model(arguments.base)
         tuned = replace(base, model=METHODS["lora"].attach(base.model, LoraOptions(lora_dropout=dropout), "causal"))
         tuned.model.train()
-        with leanly(tuned, TrainSection()):
+        with fused(tuned, enabled=True):
             for _ in range(arguments.rounds):
                 alone = seconds(forward_alone, 2) + seconds(backward_alone, 2)
                 trained = seconds(partial(step, tuned.model), 2)

@@ -4,7 +4,7 @@ Layers that read the same input (queries, keys and values; gate and up) share on
 mask, and the update is added inside the matrix product instead of beside it. Frozen weights get no gradient, so their input is
 not kept for one.
 
->>> with lean(tuned.model, {"input_ids": ids, "attention_mask": mask}):
+>>> with fused(tuned, enabled=True):
 ...     train(...)
 """
 
@@ -16,6 +16,9 @@ from typing import Any
 import numpy as np
 import torch
 from torch.nn import functional as F
+
+from fintune.models import LoadedModel
+from fintune.models.shortcuts.last_block import queries_of_last_block
 
 _HALF = 2**15
 
@@ -155,7 +158,22 @@ class _Group:
 
 
 @contextmanager
-def lean(model: Any, inputs: Mapping[str, torch.Tensor], apart: Sequence[Any] = ()) -> Iterator[int]:
+def fused(loaded: LoadedModel, enabled: bool) -> Iterator[int]:
+    """Compute the model's plain LoRA layers in groups inside the block, if enabled; yields how many layers that are."""
+    if not enabled:
+        yield 0
+        return
+    ids = torch.full((1, 2), loaded.tokenizer.pad_token_id, device=loaded.device)
+    inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    if loaded.kind == "seq2seq":
+        inputs["decoder_input_ids"] = ids[:, :1]
+    queries = queries_of_last_block(loaded.model) if loaded.kind == "causal" else None
+    with fused_layers(loaded.model, inputs, apart=[queries] if queries is not None else []) as layers:
+        yield layers
+
+
+@contextmanager
+def fused_layers(model: Any, inputs: Mapping[str, torch.Tensor], apart: Sequence[Any] = ()) -> Iterator[int]:
     """Inside the block plain LoRA layers are computed in groups; yields how many layers that are.
 
     `inputs` are a few tokens the model reads once, to see which layers share an input; modules in `apart` never share.

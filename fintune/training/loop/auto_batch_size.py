@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from fintune.config.train import TrainSection
+from fintune.methods.lora.fused import fused
 from fintune.models import LoadedModel
 from fintune.models.batches import collator, micro_batches
 from fintune.models.blocks import bare
@@ -21,7 +22,6 @@ from fintune.records import Encoded
 from fintune.runtime.cache import key_of, remembered
 from fintune.runtime.environment import arithmetic
 from fintune.runtime.progress import tell
-from fintune.training.leanly import leanly
 
 SIZES = (8, 16, 32)
 _SECONDS = 5.0
@@ -60,7 +60,7 @@ def _measured(loaded: LoadedModel, examples: Sequence[Encoded], settings: TrainS
     ordered = sorted(examples, key=lambda e: len(e.input_ids))
     middle = ordered[max(0, len(ordered) // 2 - max(SIZES) // 2) :]
     sizes = [size for size in SIZES if size <= len(middle)] or [min(SIZES)]
-    with leanly(loaded, settings), _checkpointing(loaded.model, settings.gradient_checkpointing):
+    with fused(loaded, settings.lean), _checkpointing(loaded.model, settings.gradient_checkpointing):
         rates = {size: _rate(loaded, middle[:size], settings, shortcuts, _SECONDS / len(sizes)) for size in sizes}
     best = max(rates.values())
     chosen = min(size for size, rate in rates.items() if rate >= _NEARLY * best)

@@ -12,13 +12,13 @@ from transformers import TrainerCallback
 from transformers.trainer_callback import PrinterCallback
 
 from fintune.config.train import TrainSection
+from fintune.methods.lora.fused import fused
 from fintune.models import LoadedModel
 from fintune.models.batches import Side, collator, read
 from fintune.models.quantization import known_as_adapted
 from fintune.models.shortcuts.shortcuts import STATES, Shortcuts
 from fintune.records import Encoded
 from fintune.runtime.progress import tell
-from fintune.training.leanly import leanly
 from fintune.training.loop.answer_trainer import AnswerTrainer
 from fintune.training.loop.arguments import arguments, steps_an_epoch
 from fintune.training.loop.callback import Watch
@@ -56,7 +56,7 @@ def train(
     trainer.remove_callback(PrinterCallback)
     watch.reporters = [c for c in trainer.callback_handler.callbacks if isinstance(c, _reporters(settings))]
     latest = trainer.checkpoints.latest() if resume else None
-    with leanly(loaded, settings):
+    with fused(loaded, settings.lean):
         if latest is not None:
             tell("train", f"going on from step {step_of(latest)}")
             trainer.resume(latest)

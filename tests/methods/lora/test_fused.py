@@ -1,4 +1,4 @@
-"""Lean LoRA layers: dropout is torch's in distribution and one mask a group; whatever is not plain goes PEFT's own way."""
+"""Fused LoRA layers: dropout is torch's in distribution and one mask a group; whatever is not plain goes PEFT's own way."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from fintune.methods import METHODS
-from fintune.methods.lora.fused import _kept, _noise, lean
+from fintune.methods.lora.fused import _kept, _noise, fused_layers
 from fintune.methods.lora.lora import LoraOptions
 from fintune.models import LoadedModel, load_model
 
@@ -40,7 +40,7 @@ def test_dropout_drops_its_share_and_keeps_the_mean(rate: float) -> None:
 
 def test_dropout_acts_in_training_alone(tiny_causal: Path) -> None:
     loaded = tuned(tiny_causal, lora_dropout=0.5)
-    with lean(loaded.model, IDS) as layers, torch.no_grad():
+    with fused_layers(loaded.model, IDS) as layers, torch.no_grad():
         assert layers == 14
         loaded.model.eval()
         assert torch.equal(loaded.model(**IDS).logits, loaded.model(**IDS).logits)
@@ -82,7 +82,7 @@ def test_what_is_not_plain_is_left_to_peft(
     loaded.model.eval()
     with torch.no_grad():
         plain = loaded.model(**IDS).logits
-        with lean(loaded.model, IDS) as found:
+        with fused_layers(loaded.model, IDS) as found:
             assert found == layers
             torch.testing.assert_close(loaded.model(**IDS).logits, plain, atol=1e-5, rtol=1e-4)
             with loaded.model.disable_adapter():
@@ -106,7 +106,7 @@ def test_autocast_computes_in_bfloat16_and_trains_in_float32(tiny_causal: Path) 
         return max(float((found[name] - exact[name]).norm() / exact[name].norm()) for name in exact)
 
     exact, plain = gradients(rough=False), gradients()
-    with lean(loaded.model, IDS):
+    with fused_layers(loaded.model, IDS):
         found = gradients()
     assert {gradient.dtype for gradient in found.values()} == {torch.float32}
     assert 1e-4 < error(found) < 2 * error(plain) < 0.4

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from fintune.config.train import TrainSection
 from fintune.inference.engines.torch_engine import TorchEngine
 from fintune.methods import METHODS
+from fintune.methods.lora.fused import fused
 from fintune.methods.lora.lora import LoraOptions
 from fintune.models import LoadedModel, load_model
 from fintune.models.batches import collator, read
@@ -19,7 +19,6 @@ from fintune.models.loss import answer_loss
 from fintune.models.shortcuts import TrunkCache, find_trunk
 from fintune.models.shortcuts.shortcuts import STATES, Shortcuts
 from fintune.records import Encoded, Prompt
-from fintune.training.leanly import leanly
 from tests.families import FAMILIES, save
 from tests.training.loop.test_trainer import encoded_rows
 
@@ -52,7 +51,7 @@ def tuned(folder: Path, **options: Any) -> LoadedModel:
 
 
 def step(
-    loaded: LoadedModel, rows: list[Encoded], shortcuts: Shortcuts | None, *, lean: bool = True
+    loaded: LoadedModel, rows: list[Encoded], shortcuts: Shortcuts | None, *, enabled: bool = True
 ) -> tuple[float, dict[str, torch.Tensor]]:
     """Loss and gradients of one batch."""
     batch = collator(loaded)(rows)
@@ -60,7 +59,7 @@ def step(
     loaded.model.zero_grad()
     with ExitStack() as stack:
         if shortcuts is not None:
-            stack.enter_context(leanly(loaded, TrainSection(lean=lean)))
+            stack.enter_context(fused(loaded, enabled))
             if shortcuts.trunk is not None:
                 side = "left" if loaded.kind == "causal" else "right"
                 batch[STATES] = shortcuts.trunk.states([read(row, loaded.kind) for row in rows], side)
@@ -152,7 +151,7 @@ def test_the_lower_blocks_are_not_run_and_the_last_one_at_few_positions(folders:
     linear.register_forward_hook(lambda *_: lower.append(1))
     norms = [m for m in blocks(loaded.model)[-1].modules() if "Norm" in type(m).__name__]
     norms[-1].register_forward_hook(lambda module, args, output: seen.append(output.shape[1]))
-    step(loaded, rows, Shortcuts(trunk=cache), lean=False)
+    step(loaded, rows, Shortcuts(trunk=cache), enabled=False)
     assert not lower
     if family in LAST and family != "phi":
         assert seen == [1]

@@ -65,7 +65,7 @@ def test_measuring_leaves_parameters_and_random_numbers_as_they_were(tiny_model:
 
 
 def test_what_is_measured_is_what_will_train(tiny_causal: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lean layers are inside and only the candidates' logits are computed."""
+    """Fused layers are inside and only the candidates' logits are computed."""
     loaded, seen = tuned(tiny_causal), []
     rows = encoded_rows(loaded, 60)
     wanted = torch.tensor(sorted({row.labels[0] for row in rows}))

@@ -2,7 +2,7 @@
 
 Both copies train from the same start; without dropout their losses must stay together. Memory of the two adds up.
 
-    python -m benchmarks.lean_layers --steps 20
+    python -m benchmarks.fused_layers --steps 20
 """
 
 import argparse
@@ -38,10 +38,10 @@ def compare(dropout: float, steps: int, data: str, base: str) -> dict[str, Any]:
     from fintune.config.load import load
     from fintune.config.prepare import prepare
     from fintune.methods import METHODS
+    from fintune.methods.lora.fused import fused
     from fintune.models import load_model
     from fintune.models.batches import collator
     from fintune.training.encode import encode
-    from fintune.training.leanly import leanly
 
     config = load({"model": {"base": base, "max_length": 128}, "data": {"path": data}})
     prepared = prepare(config)
@@ -57,7 +57,7 @@ def compare(dropout: float, steps: int, data: str, base: str) -> dict[str, Any]:
     order = np.random.default_rng(0).permutation(len(encoded) // 16)[:steps]
     times: list[list[float]] = [[], []]
     losses: list[list[float]] = [[], []]
-    with leanly(tuned[1], config.train):
+    with fused(tuned[1], config.train.lean):
         for turn, number in enumerate(order):
             batch = collator(tuned[0])(encoded[16 * number : 16 * number + 16])
             for side in (0, 1) if turn % 2 else (1, 0):
@@ -84,9 +84,9 @@ def main() -> None:
     data = str(Path(arguments.data).resolve()) if Path(arguments.data).exists() else arguments.data
     found = [compare(dropout, arguments.steps, data, arguments.base) for dropout in arguments.dropout]
     for one in found:
-        peft, lean = one["examples/s"]
+        peft, fused = one["examples/s"]
         print(
-            f"dropout {one['dropout']}: PEFT's layers {peft:.2f} examples/s, lean {lean:.2f}: ratio {one['of sums']:.2f}, median of"
+            f"dropout {one['dropout']}: PEFT's layers {peft:.2f} examples/s, fused {fused:.2f}: ratio {one['of sums']:.2f}, median of"
             f" steps {one['ratio']:.2f} [{one['least']:.2f}, {one['most']:.2f}]; losses apart at most {one['apart']:.1e}"
         )
     if arguments.json:
