@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fintune.config.prepare import Prepared, prepare
 from fintune.config.run_config import RunConfig
@@ -26,6 +26,7 @@ from fintune.runs.exported import Export
 from fintune.runs.model_card import model_card
 from fintune.runs.resume import threads_of
 from fintune.runs.run import Run
+from fintune.runs.schema import TaskRecord
 from fintune.runtime.environment import deterministic
 from fintune.runtime.files import need_place
 from fintune.runtime.progress import tell
@@ -81,8 +82,9 @@ def _scored_again(run: Run, prepared: Prepared, parts: Sequence[str], *, anew: b
         running = engine(prepared.config, tuned)
         found = {part: _judged(run, prepared, part, running) for part in parts}
     with _STORING:
+        run.forget()
         if anew:
-            run.write_json("environment.json", run.environment() | {"base_sha256": tuned.sha256})
+            run.add_to_environment({"base_sha256": tuned.sha256})
             manifest.write(run, tuned)
         for part in parts:
             _store(run, prepared.task, part, found[part])
@@ -172,5 +174,5 @@ def _evaluate(config: RunConfig, task: Task, examples: Sequence[Example], runnin
     return found
 
 
-def _task_record(task: Task) -> dict[str, Any]:
+def _task_record(task: Task) -> TaskRecord:
     return {"name": task.name, "version": task.version}

@@ -21,6 +21,7 @@ from fintune.inference.load import engine
 from fintune.methods import METHODS
 from fintune.records import Prediction
 from fintune.runs import manifest
+from fintune.runs.files import MANIFEST
 from fintune.runs.run import Run
 from fintune.runtime.cache import cache_folder, key_of
 from fintune.runtime.files import sha256, write_atomically
@@ -117,7 +118,7 @@ def _records() -> dict[str, Any]:
 
 
 def _key(run: Run, how: str, loaded: "LoadedModel") -> str:
-    files = [sha256(run.folder / name) for name in (manifest.FILE, "predictions.validation.jsonl")]
+    files = [sha256(run.folder / name) for name in (MANIFEST, "predictions.validation.jsonl")]
     where = [str(loaded.device), str(loaded.model.dtype), loaded.sha256]
     return key_of([how, *files, *where, [_version(name) for name in _PACKAGES]])
 

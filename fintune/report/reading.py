@@ -9,14 +9,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from fintune.config.load import REGISTRIES, SECTIONS
 from fintune.errors import RunError
 from fintune.records import Claims, Prediction, Score, Scores
 from fintune.runs import manifest
-from fintune.runs.run import MARK, Run
-from fintune.runs.schema import problem_of
+from fintune.runs.files import MANIFEST, MARK
+from fintune.runs.run import Run
+from fintune.runs.schema import ScoresRecord, problem_of
 from fintune.runs.score_record import claims_in
 from fintune.runtime.untrusted import LARGEST_LIST, parse_json, parse_object, parse_yaml, read_bytes
 
@@ -127,7 +128,7 @@ def read_run(folder: Path) -> RunFiles:
         unfinished=files.text(MARK, expected=False).strip(),
         missing=files.missing,
     )
-    if not read.unfinished and files.text(manifest.FILE) and not files.missing:
+    if not read.unfinished and files.text(MANIFEST) and not files.missing:
         manifest.need_unchanged(Run(folder))
     return read
 
@@ -167,7 +168,7 @@ class _Files:
     def claims(self, scores: Mapping[str, Any]) -> Claims:
         """Return what stands beside the figures of scores.json, as far as it can be read."""
         try:
-            return claims_in(scores)
+            return claims_in(cast("ScoresRecord", scores))  # problem_of has looked at it
         except (AttributeError, KeyError, TypeError, ValueError):
             self._note("scores.json")
             return Claims()

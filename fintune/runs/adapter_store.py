@@ -21,6 +21,7 @@ from unicodedata import category
 from filelock import FileLock
 
 from fintune.errors import RunError, did_you_mean
+from fintune.runs.files import KEPT_WITH_ADAPTER
 from fintune.runs.inspect_path import inspect
 from fintune.runs.manifest import need_unchanged
 from fintune.runs.run import Run
@@ -29,16 +30,6 @@ from fintune.runtime.files import disk_errors, sha256
 from fintune.runtime.untrusted import parse_json, read_text
 
 ABOUT = "adapter.json"
-_OF_A_RUN = (
-    "config.yaml",
-    "manifest.json",
-    "data.json",
-    "environment.json",
-    "scores.json",
-    "log.jsonl",
-    "README.md",
-    "predictions.validation.jsonl",
-)
 _DIGITS = 12
 
 
@@ -160,7 +151,7 @@ def _files(place: Path, kind: str) -> list[Path]:
     """Return what is copied, relative to the place."""
     adapter = Run(place).adapter if kind == "run" else place
     inner = [path.relative_to(place) for path in adapter.iterdir() if path.is_file()]
-    return sorted(inner + [Path(name) for name in _OF_A_RUN if kind == "run" and (place / name).is_file()])
+    return sorted(inner + [Path(name) for name in KEPT_WITH_ADAPTER if kind == "run" and (place / name).is_file()])
 
 
 def _digest(place: Path, files: list[Path]) -> str:

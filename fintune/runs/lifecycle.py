@@ -6,7 +6,6 @@ A finished run that is to be replaced waits in `.<name>.former`, an interrupted 
 ...     run.write_json("data.json", {...})
 """
 
-import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,17 +15,10 @@ from pathlib import Path
 from fintune.config.load import dump
 from fintune.config.run_config import RunConfig
 from fintune.errors import RunError, TrainingError
-from fintune.runs.run import MARK, Run, former_of, run_of, unfinished_of
+from fintune.runs.files import MARK, OWN
+from fintune.runs.run import Run, former_of, run_of, unfinished_of
 from fintune.runtime.files import locked, write_atomically
 from fintune.runtime.progress import tell
-
-_OWN = re.compile(
-    r"INCOMPLETE|config\.yaml|(data|environment|scores|forgetting|calibration|attributions|manifest|engine\.\w+)\.json"
-    r"|(log|dropped)\.jsonl|predictions\.\w+(\.[\w-]+)?\.jsonl|README\.md|report\.html"
-    r"|(adapter|\.adapter\.(new|old))(/((fintune_adapter|adapter_config)\.json|(fintune_adapter|adapter_model)\.safetensors|README\.md))?"
-    r"|(checkpoints|tensorboard|exports)(/.*)?|\..+\.tmp"
-)
-"""names a run folder holds; a folder that holds others is somebody else's and never removed"""
 
 
 @contextmanager
@@ -144,7 +136,7 @@ def _need_own(folder: Path) -> None:
     held = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*"))]
     if all(name.endswith(".tmp") for name in held):  # a process was killed before it had written anything
         return
-    foreign = next((name for name in held if not _OWN.fullmatch(name)), None)
+    foreign = next((name for name in held if not OWN.fullmatch(name)), None)
     if foreign is not None or not ((folder / "config.yaml").is_file() or (folder / MARK).exists()):
         raise RunError(
             f"{folder}: exists and is not a run folder{f' (holds {foreign})' if foreign else ''}",

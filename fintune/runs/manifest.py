@@ -8,29 +8,30 @@ change it too (SECURITY.md).
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 from fintune.config.load import unchecked
 from fintune.errors import ConfigError, ModelError, RunError
+from fintune.models.digests import file_sha256
+from fintune.runs.files import MANIFEST
 from fintune.runs.run import VERSION, Run
-from fintune.runtime.files import sha256
+from fintune.runs.schema import first_problem
 from fintune.runtime.shell import typed
 from fintune.runtime.untrusted import parse_object, read_text
 
 if TYPE_CHECKING:
     from fintune.models import LoadedModel
 
-FILE = "manifest.json"
 _DECIDE: dict[str, tuple[str, ...]] = {
     "train": ("objective",),
     "data": ("text_column", "label_column", "label_map", "redact"),
 }
-"""of a section of which not all settings decide an answer, those that do"""
+"""Settings that decide an answer, of the sections of which not all do."""
 _SECTIONS = ("model", "task", "method", "train", "data")
 _PLACE = ("base", "revision", "device")
-"""settings of section model that say where it lies and runs; which one it is, its digest says"""
+"""Settings of section model that say where it lies and runs; which one it is, its digest says."""
 _NONE = "nothing"
 
 
@@ -46,9 +47,9 @@ class Manifest(BaseModel):
     model_config = ConfigDict(strict=True)
     version: int
     files: dict[str, str]
-    """digest of each file of the adapter, by its path in the run"""
-    settings: dict[str, Any]
-    """sections of config.yaml, as far as they decide an answer"""
+    """Digest of each file of the adapter, by its path in the run."""
+    settings: dict[str, dict[str, JsonValue]]
+    """Sections of config.yaml, as far as they decide an answer."""
     base: _Base
 
 
@@ -60,27 +61,27 @@ def write(run: Run, base: "LoadedModel") -> None:
         settings=settings_of(run.folder / "config.yaml"),
         base=_Base(sha256=base.sha256, files=dict(base.files)),
     )
-    run.write_json(FILE, made.model_dump())
+    run.write_json(MANIFEST, made.model_dump())
 
 
 def read(run: Run) -> Manifest:
     """Return the record. Raises RunError when there is none, or it is damaged."""
-    place = run.folder / FILE
+    place = run.folder / MANIFEST
     try:
-        found = Manifest.model_validate(parse_object(read_text(place)))
+        record = Manifest.model_validate(parse_object(read_text(place)))
     except FileNotFoundError:
         raise RunError(
-            f"{run.folder}: no {FILE}, so nothing says that adapter and settings are those that were scored",
+            f"{run.folder}: no {MANIFEST}, so nothing says that adapter and settings are those that were scored",
             hint=f"Score it as it is: {rescore(run)}",
         ) from None
     except (ValidationError, ValueError) as error:
-        told = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
-        raise RunError(f"{place}: damaged: {told}", hint="Copy the run folder again.") from None
-    if found.version > VERSION:
+        problem = first_problem(error) if isinstance(error, ValidationError) else error
+        raise RunError(f"{place}: damaged: {problem}", hint="Copy the run folder again.") from None
+    if record.version > VERSION:
         raise RunError(
-            f"{place}: version {found.version}, and this FinTune reads up to {VERSION}", hint="Use a newer FinTune."
+            f"{place}: version {record.version}, and this FinTune reads up to {VERSION}", hint="Use a newer FinTune."
         )
-    return found
+    return record
 
 
 def need_unchanged(run: Run) -> Manifest:
@@ -118,7 +119,7 @@ def _changes(run: Run, record: Manifest) -> Iterator[tuple[Path, str]]:
             yield run.folder / name, "was not there when the run was scored"
         elif files[name] != record.files[name]:
             yield run.folder / name, "not the file that was scored (sha256 differs)"
-    then, now = (dict(_flat(settings)) for settings in (record.settings, settings_of(config)))
+    then, now = (dict(flat(settings)) for settings in (record.settings, settings_of(config)))
     for name in sorted(then.keys() | now.keys()):
         if then.get(name, _NONE) != now.get(name, _NONE):
             yield config, f"{name} is {_shown(now, name)}, and was {_shown(then, name)} when the run was scored"
@@ -129,22 +130,22 @@ def _changes(run: Run, record: Manifest) -> Iterator[tuple[Path, str]]:
 def _files(run: Run) -> dict[str, str]:
     if not run.adapter.is_dir():
         return {}
-    paths = sorted(path for path in run.adapter.rglob("*") if path.is_file() and not _is_said(path.name))
-    return {path.relative_to(run.folder).as_posix(): sha256(path) for path in paths}
+    paths = sorted(path for path in run.adapter.rglob("*") if path.is_file() and not _is_for_people(path.name))
+    return {path.relative_to(run.folder).as_posix(): file_sha256(path) for path in paths}
 
 
-def _is_said(name: str) -> bool:
+def _is_for_people(name: str) -> bool:
     """Whether a file is for people and programs that keep folders, and nothing is loaded from it."""
     return name.startswith(".") or name.endswith(".md")
 
 
-def settings_of(config: Path) -> dict[str, Any]:
+def settings_of(config: Path) -> dict[str, dict[str, JsonValue]]:
     """Return what decides an answer in a config's file. Raises RunError when it is damaged."""
     try:
         raw = unchecked(config)
     except ConfigError as error:
         raise RunError(f"{config}: damaged: {error.problems[0]}", hint="Copy the folder again.") from None
-    sections = {name: found if isinstance(found := raw.get(name), dict) else {} for name in _SECTIONS}
+    sections = {name: section if isinstance(section := raw.get(name), dict) else {} for name in _SECTIONS}
     kept = {name: _DECIDE.get(name, tuple(settings)) for name, settings in sections.items()}
     return {
         name: {key: settings.get(key) for key in kept[name] if not (name == "model" and key in _PLACE)}
@@ -152,15 +153,15 @@ def settings_of(config: Path) -> dict[str, Any]:
     }
 
 
-def _flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+def flat(value: object, name: str = "") -> Iterator[tuple[str, object]]:
     """Yield settings by their dotted names."""
     if isinstance(value, Mapping) and value:
         for key, inner in value.items():
-            yield from _flat(inner, f"{name}.{key}" if name else str(key))
+            yield from flat(inner, f"{name}.{key}" if name else str(key))
     else:
         yield name, value
 
 
-def _shown(settings: Mapping[str, Any], name: str) -> str:
-    found = repr(settings[name]) if name in settings else _NONE
-    return found if len(found) <= 60 else f"{found[:60]}..."
+def _shown(settings: Mapping[str, object], name: str) -> str:
+    value = repr(settings[name]) if name in settings else _NONE
+    return value if len(value) <= 60 else f"{value[:60]}..."

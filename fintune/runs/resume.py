@@ -5,25 +5,28 @@ ConfigError: train.learning_rate: 0.001 now, 0.0005 when the run began
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from fintune.config.prepare import Prepared
 from fintune.config.run_config import RunConfig
 from fintune.errors import ConfigError, DataError, ModelError, RunError
-from fintune.runs.run import MARK, Run, run_of, unfinished_of
+from fintune.runs.files import MARK
+from fintune.runs.manifest import flat
+from fintune.runs.run import Run, run_of, unfinished_of
 from fintune.runtime.environment import PACKAGES, describe, kernels
 from fintune.runtime.progress import tell
 
 _HINT = "Restore what differs, or begin anew with --overwrite."
 _FREE = ("name", "output", "compare")
-"""where the run stands (it may have been moved), and what it is to be compared with"""
+"""Settings of where the run stands (it may have been moved), and of what it is to be compared with."""
 _ABSENT = "not set"
+T = TypeVar("T")
 
 
 def where_it_lies(
-    source: str | Path | Mapping[str, Any] | RunConfig, overrides: Sequence[str], config: RunConfig, *, resume: bool
+    source: str | Path | Mapping[str, object] | RunConfig, overrides: Sequence[str], config: RunConfig, *, resume: bool
 ) -> RunConfig:
     """Return the config, with `resume` of the run in whose folder it lies, wherever that has been moved to, unless the place was given.
 
@@ -31,9 +34,9 @@ def where_it_lies(
     """
     place = Path(source).expanduser().resolve() if isinstance(source, str | Path) else Path()
     lies, made = Run(place.parent), run_of(config).folder.resolve()
-    given = any(override.partition("=")[0].strip() in ("name", "output") for override in overrides)
+    place_given = any(override.partition("=")[0].strip() in ("name", "output") for override in overrides)
     own = place.name == "config.yaml" and any((lies.folder / name).is_file() for name in (MARK, "scores.json"))
-    if not own or given or lies.folder in (made, unfinished_of(made)):
+    if not own or place_given or lies.folder in (made, unfinished_of(made)):
         return config
     if resume and re.fullmatch(r"\w[\w.-]*", lies.folder.name):
         return config.model_copy(update={"output": str(lies.folder.parent), "name": lies.folder.name})
@@ -47,7 +50,7 @@ def where_it_lies(
 
 def need_same_config(run: Run, config: RunConfig) -> None:
     """Raise ConfigError with every setting that is not as it was when the run began."""
-    then, now = _flat(run.config().model_dump()), _flat(config.model_dump())
+    then, now = (dict(flat(settings.model_dump())) for settings in (run.config(), config))
     changed = [
         f"{key}: {now.get(key, _ABSENT)} now, {then.get(key, _ABSENT)} when the run began"
         for key in sorted(then.keys() | now.keys())
@@ -59,19 +62,20 @@ def need_same_config(run: Run, config: RunConfig) -> None:
 
 def need_same_data(run: Run, prepared: Prepared) -> None:
     """Raise DataError when a file or the split is not as it was."""
-    then = {source["path"]: source for source in _recorded(run, "data.json", run.data(), "sources", list)}
+    data = run.data()
+    then = {source["path"]: source for source in _need(run, "data.json", data.get("sources"), "sources")}
     for source in prepared.sources:
-        old = then.get(source["path"], {})
+        before: Mapping[str, object] = then.get(source["path"], {})
         for what in ("sha256", "rows", "examples"):
-            if old.get(what) != source[what]:
+            if before.get(what) != source[what]:
                 raise DataError(
                     f"{source['path']}: changed since the run began: {what} {_short(source[what])} now, "
-                    f"{_short(old.get(what, 'none'))} then",
+                    f"{_short(before.get(what, 'none'))} then",
                     hint=_HINT,
                 )
-    if run.data()["fingerprint"] != prepared.splits.fingerprint:
+    if data["fingerprint"] != prepared.splits.fingerprint:
         raise DataError(
-            f"data: another split ({prepared.splits.fingerprint} now, {run.data()['fingerprint']} then)", hint=_HINT
+            f"data: another split ({prepared.splits.fingerprint} now, {data['fingerprint']} then)", hint=_HINT
         )
 
 
@@ -89,7 +93,7 @@ def need_same_base(run: Run, base: str, sha256: str | None) -> None:
     now = describe()
     if then.get("cpu_capability") != now["cpu_capability"]:
         tell("train", f"warning: {now['cpu_capability']} now, {then.get('cpu_capability')} then: bytes may differ")
-    before = _recorded(run, "environment.json", then, "packages", dict)
+    before = _need(run, "environment.json", then.get("packages"), "packages")
     for name in PACKAGES:
         if before.get(name) != now["packages"][name]:
             tell(
@@ -101,29 +105,17 @@ def need_same_base(run: Run, base: str, sha256: str | None) -> None:
 def threads_of(run: Run, config: RunConfig) -> int | None:
     """CPU threads the run has been trained with so far, or shall be; None: as torch finds."""
     if run.has_begun_training():
-        return int(_recorded(run, "environment.json", run.environment(), "torch_threads", int))
+        return _need(run, "environment.json", run.environment().get("torch_threads"), "torch_threads")
     return config.train.fixed_threads
 
 
-def _recorded(run: Run, file: str, content: Mapping[str, Any], key: str, kind: type) -> Any:
-    if not isinstance(content.get(key), kind):
+def _need(run: Run, file: str, content: T | None, key: str) -> T:
+    if content is None:
         raise RunError(
             f"{run.folder / file}: damaged: no {key}", hint="Copy the run folder again, or begin anew with --overwrite."
         )
-    return content[key]
+    return content
 
 
-def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    return dict(_walk(settings, prefix))
-
-
-def _walk(settings: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
-    for key, value in settings.items():
-        if isinstance(value, Mapping) and value:
-            yield from _walk(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
-
-
-def _short(value: Any) -> str:
+def _short(value: object) -> str:
     return value[:12] if isinstance(value, str) else str(value)

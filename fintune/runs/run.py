@@ -11,10 +11,10 @@ import json
 import shlex
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from fintune.config.load import load
 from fintune.config.mistaken import mistaken_for_run
@@ -22,26 +22,45 @@ from fintune.config.run_config import RunConfig
 from fintune.data.quality.cleanup import Dropped
 from fintune.errors import ConfigError, RunError, first_line
 from fintune.methods import METHODS
+from fintune.models.digests import file_sha256
 from fintune.records import Claims, Prediction, Scores, lines_of, predictions_in
-from fintune.runs.schema import problem_of
+from fintune.runs.files import MANIFEST, MARK
+from fintune.runs.schema import (
+    DataRecord,
+    EnvironmentRecord,
+    ForgettingRecord,
+    LogLine,
+    ScoresRecord,
+    TaskRecord,
+    problem_of,
+)
 from fintune.runs.score_record import claims_in, content_of, scores_in
-from fintune.runtime.files import disk_errors, sha256, write_atomically
+from fintune.runtime.files import disk_errors, write_atomically
 from fintune.runtime.shell import typed
 from fintune.runtime.untrusted import LARGEST_LIST, need_name, parse_object, read_bytes, read_text
 
-MARK = "INCOMPLETE"
+if TYPE_CHECKING:
+    from peft import PeftModel
+    from transformers import PreTrainedModel
+
 VERSION = 3
-"""of what a run's files hold; runs of an earlier one are refused"""
+"""Version of what a run's files hold; runs of an earlier one are refused."""
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Run:
-    """A folder under `runs/`."""
+    """A folder under `runs/`.
+
+    Config, data, environment and scores are read once and then are what they were, until this object writes them or is told to `forget`;
+    what is returned is not to be changed.
+    """
 
     folder: Path
     base: str = ""
-    """where its base model lies by now, when that is not where the config says; its digest is compared all the same"""
+    """Where its base model lies by now, when that is not where the config says; its digest is compared all the same."""
+    _read: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """Content of the files that have been read, by their names."""
 
     @classmethod
     def open(cls, folder: str | Path, *, base: str = "") -> "Run":
@@ -72,7 +91,7 @@ class Run:
     def _need_this_version(self) -> None:
         """Refuse a run that an earlier FinTune made; what is damaged or newer is told where it is read."""
         try:
-            version = parse_object(read_text(self.folder / "manifest.json")).get("version")
+            version = parse_object(read_text(self.folder / MANIFEST)).get("version")
             maker = parse_object(read_text(self.folder / "environment.json"))["packages"]["fintune"]
         except (OSError, ValueError, KeyError, TypeError):
             return
@@ -91,7 +110,7 @@ class Run:
         """Digest of the adapter's weights. Raises RunError when there are none."""
         if not (files := sorted(self.adapter.glob("*.safetensors"))):
             raise RunError(f"{self.adapter}: no weights", hint="Copy the run folder again.")
-        return sha256(files[0])
+        return file_sha256(files[0])
 
     @property
     def checkpoints(self) -> Path:
@@ -100,6 +119,9 @@ class Run:
 
     def config(self) -> RunConfig:
         """Return the resolved settings."""
+        return self._once("config.yaml", self._load_config)
+
+    def _load_config(self) -> RunConfig:
         path = self.folder / "config.yaml"
         try:
             return load(path, [f"model.base={json.dumps(self.base)}"] if self.base else [])
@@ -107,28 +129,45 @@ class Run:
             hint = "Copy the run folder again; if its method or task is your own: --code FILE that makes it."
             raise RunError(f"{path}: damaged: {error.problems[0]}", hint=hint) from None
 
-    def data(self) -> dict[str, Any]:
-        """Sources, fingerprint, ids of each part, the DataReport."""
-        return self._read_json("data.json")
+    def data(self) -> DataRecord:
+        """Return data.json: sources, fingerprint, ids of each part, the DataReport."""
+        record: DataRecord = self._once("data.json", lambda: self._parsed("data.json", parse_object))
+        return record
 
-    def environment(self) -> dict[str, Any]:
-        """Versions, hardware, commit, command line, seed, parameter counts."""
-        return self._read_json("environment.json")
+    def environment(self) -> EnvironmentRecord:
+        """Return environment.json: versions, hardware, commit, command line, seed, parameter counts."""
+        record: EnvironmentRecord = self._once(
+            "environment.json", lambda: self._parsed("environment.json", parse_object)
+        )
+        return record
 
-    def log(self) -> list[dict[str, Any]]:
-        """Lines of log.jsonl."""
-        return self._read("log.jsonl", lambda text: [parse_object(line) for line in text.splitlines()])
+    def raw_scores(self) -> ScoresRecord:
+        """Return scores.json as it stands: task, splits, baselines."""
+        record: ScoresRecord = self._once("scores.json", lambda: self._parsed("scores.json", parse_object))
+        return record
 
-    def raw_scores(self) -> dict[str, Any]:
-        """scores.json as it stands: task, splits, baselines."""
-        return self._read_json("scores.json")
+    def _once(self, name: str, read: Callable[[], T]) -> T:
+        """Return what a file holds, read when it is first asked for."""
+        if name not in self._read:
+            self._read[name] = read()
+        content: T = self._read[name]
+        return content
+
+    def forget(self) -> None:
+        """Have every file read again: another process or thread may have written it."""
+        self._read.clear()
+
+    def log(self) -> list[LogLine]:
+        """Return the lines of log.jsonl."""
+        lines: list[LogLine] = self._parsed("log.jsonl", lambda text: [parse_object(line) for line in text.splitlines()])
+        return lines
 
     def scores(self) -> dict[str, Scores]:
-        """Scores by part."""
+        """Return the scores by part."""
         return scores_in(self.raw_scores()["splits"])
 
     def baselines(self) -> dict[str, dict[str, Scores]]:
-        """Scores by baseline and part."""
+        """Return the scores by baseline and part."""
         return {name: scores_in(parts) for name, parts in self.raw_scores()["baselines"].items()}
 
     def claims(self) -> Claims:
@@ -137,7 +176,7 @@ class Run:
 
     def write_scores(
         self,
-        task: Mapping[str, Any],
+        task: TaskRecord,
         splits: Mapping[str, Scores],
         baselines: Mapping[str, Mapping[str, Scores]],
         claims: Claims | None = None,
@@ -147,7 +186,8 @@ class Run:
 
     def predictions(self, part: str, baseline: str | None = None) -> list[Prediction]:
         """Return what the run's model, or a baseline, answered on a part. Raises RunError when that was not scored."""
-        return self._read(_predictions_file(part, baseline), predictions_in)
+        predictions: list[Prediction] = self._parsed(_predictions_file(part, baseline), predictions_in)
+        return predictions
 
     def write_predictions(self, part: str, predictions: Sequence[Prediction], baseline: str | None = None) -> None:
         """Write predictions.<part>.jsonl, or predictions.<part>.<baseline>.jsonl."""
@@ -159,25 +199,30 @@ class Run:
             lines = [json.dumps(d.record(), ensure_ascii=False) + "\n" for d in dropped]
             self.write_text("dropped.jsonl", "".join(lines))
 
-    def write_json(self, name: str, content: Any) -> None:
+    def write_json(self, name: str, content: object) -> None:
         """Write a JSON file whole or not at all."""
         self.write_text(name, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
 
     def write_text(self, name: str, content: str) -> None:
         """Write a text file whole or not at all."""
         write_atomically(self.folder / name, content)
+        self._read.pop(name, None)
 
-    def write_environment(self, found: Mapping[str, Any], *, resumed: bool) -> None:
+    def write_environment(self, environment: Mapping[str, object], *, resumed: bool) -> None:
         """Write environment.json; of a resumed run it keeps how it began, and notes when it went on and on what."""
         if not resumed:
-            self.write_json("environment.json", dict(found))
+            self.write_json("environment.json", dict(environment))
             return
         began = self.environment()
-        onward = {"at": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC", **found}
-        self.write_json("environment.json", began | {"resumed": [*began.get("resumed", []), onward]})
+        onward = {"at": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC", **environment}
+        self.add_to_environment({"resumed": [*began.get("resumed", []), onward]})
+
+    def add_to_environment(self, facts: Mapping[str, object]) -> None:
+        """Write environment.json with these facts beside, or instead of, those that it holds."""
+        self.write_json("environment.json", {**self.environment(), **facts})
 
     def train_seconds(self) -> float:
-        """Time the optimizer's steps took, judging and loading apart; of an interrupted run, all its parts."""
+        """Return the time the optimizer's steps took, judging and loading apart; of an interrupted run, all its parts."""
         lines = [line for line in self.log() if "examples_per_second" in line]
         return float(sum(line["examples"] / max(line["examples_per_second"], 1e-3) for line in lines))
 
@@ -185,14 +230,14 @@ class Run:
         """Add to environment.json what the run cost, as a comparison shows it."""
         peak = max((line.get("peak_memory_bytes", 0) for line in self.log()), default=0)
         costs = {"train_seconds": self.train_seconds(), "peak_memory_bytes": peak, "seconds_per_1000": seconds_per_1000}
-        self.write_json("environment.json", self.environment() | costs)
+        self.add_to_environment(costs)
 
-    def append_log(self, line: Mapping[str, Any]) -> None:
+    def append_log(self, line: Mapping[str, object]) -> None:
         """Add a line to log.jsonl."""
         with (self.folder / "log.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
 
-    def save_adapter(self, model: Any) -> None:
+    def save_adapter(self, model: "PreTrainedModel | PeftModel") -> None:
         """Save what the run's method trains; the former one stays until the new one is whole."""
         staging, former = self.folder / ".adapter.new", self.folder / ".adapter.old"
         for left in (staging, former):
@@ -242,14 +287,14 @@ class Run:
         """Whether training left nothing here that is worth keeping."""
         return not self.adapter.exists() and not (self.folder / "log.jsonl").exists()
 
-    def forgetting(self) -> dict[str, float] | None:
-        """Perplexity on general text before and after; None where it was not measured."""
-        return self._read_json("forgetting.json") if (self.folder / "forgetting.json").exists() else None
+    def forgetting(self) -> ForgettingRecord | None:
+        """Return the perplexity on general text before and after; None where it was not measured."""
+        if not (self.folder / "forgetting.json").exists():
+            return None
+        record: ForgettingRecord = self._parsed("forgetting.json", parse_object)
+        return record
 
-    def _read_json(self, name: str) -> dict[str, Any]:
-        return self._read(name, parse_object)
-
-    def _read(self, name: str, parse: Callable[[str], T]) -> T:
+    def _parsed(self, name: str, parse: Callable[[str], Any]) -> Any:
         """Return what a file holds. Raises RunError where it is missing or damaged."""
         place = self.folder / name
         try:

@@ -1,202 +1,276 @@
-"""What readers of a run's JSON files rely on, checked when one is read: a run folder may be damaged, or a stranger's.
+"""The records in a run's files: a type for whoever reads one, checked when it is read.
+
+A run folder may be damaged, or a stranger's: what a reader relies on is there once `problem_of` finds nothing.
 
 >>> problem_of("scores.json", {"splits": []})
-'splits: Input should be an object'
+'splits: Input should be a valid dictionary'
 """
 
-from typing import Any, Literal
+from typing import Literal, NotRequired
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, JsonValue, TypeAdapter, ValidationError, with_config
+from typing_extensions import TypedDict
 
+_OPEN = ConfigDict(strict=True, extra="allow")
+_CLOSED = ConfigDict(strict=True, extra="forbid")
 
-class _Part(BaseModel):
-    model_config = ConfigDict(strict=True, extra="allow")
+@with_config(_OPEN)
+class SourceRecord(TypedDict):
+    """A file that data came from, or a part of one."""
 
-
-class _Source(_Part):
     path: str
     name: str
-    part: str = "train"
-    sha256: str | None = None
-    format: str | None = None
-    encoding: str | None = None
-    license: str | None = None
-    rows: int = 0
+    part: NotRequired[str]
+    sha256: NotRequired[str | None]
+    format: NotRequired[str | None]
+    encoding: NotRequired[str | None]
+    guessed: NotRequired[str | None]
+    license: NotRequired[str | None]
+    rows: NotRequired[int]
+    examples: NotRequired[int]
 
 
-class _Finding(_Part):
+@with_config(_OPEN)
+class FindingRecord(TypedDict):
+    """Something that `fintune check` found in the data."""
+
     kind: str
     level: str
-    message: str = ""
-    count: int = 0
-    rows: list[str] = []
+    message: NotRequired[str]
+    count: NotRequired[int]
+    rows: NotRequired[list[str]]
 
 
-class _Report(_Part):
+@with_config(_OPEN)
+class ReportRecord(TypedDict):
+    """What the data hold: a DataReport."""
+
     rows: int
     labels: dict[str, int]
-    unusable: int = 0
-    exact_duplicates: int = 0
-    conflicting_texts: int = 0
-    near_duplicate_rows: int = 0
-    near_duplicate_clusters: int = 0
-    median_words: float | None = None
-    longest_words: int | None = None
-    median_characters: float | None = None
-    longest_characters: int | None = None
-    parts: dict[str, dict[str, int]] = {}
-    dropped: dict[str, int] = {}
-    tokens: dict[str, float] = {}
-    twins_in_train: dict[str, int] = {}
-    dates: dict[str, list[str]] = {}
-    findings: list[_Finding] = []
+    unusable: NotRequired[int]
+    exact_duplicates: NotRequired[int]
+    conflicting_texts: NotRequired[int]
+    near_duplicate_rows: NotRequired[int]
+    near_duplicate_clusters: NotRequired[int]
+    median_words: NotRequired[float | None]
+    longest_words: NotRequired[int | None]
+    median_characters: NotRequired[float | None]
+    longest_characters: NotRequired[int | None]
+    parts: NotRequired[dict[str, dict[str, int]]]
+    dropped: NotRequired[dict[str, int]]
+    tokens: NotRequired[dict[str, float]]
+    twins_in_train: NotRequired[dict[str, int]]
+    dates: NotRequired[dict[str, list[str]]]
+    findings: NotRequired[list[FindingRecord]]
 
 
-class _Data(_Part):
+@with_config(_OPEN)
+class DataRecord(TypedDict):
+    """The content of data.json."""
+
     ids: dict[str, list[str]]
     fingerprint: str
-    task: str = ""
-    sources: list[_Source] | None = None
-    report: _Report | None = None
+    task: NotRequired[str]
+    sources: NotRequired[list[SourceRecord]]
+    report: NotRequired[ReportRecord]
 
 
-class _Score(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid")
+@with_config(_CLOSED)
+class ScoreRecord(TypedDict):
+    """A Score."""
+
     value: float
     low: float
     high: float
     n: int
 
 
-class _Figures(_Part):
-    splits: dict[str, dict[str, _Score]]
-    baselines: dict[str, dict[str, dict[str, _Score]]]
+@with_config(_CLOSED)
+class StatementRecord(TypedDict):
+    """A Statement."""
 
-
-class _Statement(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid")
     kind: str
     level: Literal["severe", "warning", "note"]
     text: str
-    values: dict[str, str] = {}
+    values: NotRequired[dict[str, str]]
 
 
-class _Scores(_Figures):
-    clean: _Figures | None = None
-    verdicts: dict[str, list[_Statement]] | None = None
+class TaskRecord(TypedDict):
+    """The task that scores are of."""
+
+    name: str
+    version: int
 
 
-class _Environment(_Part):
-    base_sha256: str | None = None
-    trainable_parameters: int | None = None
-    parameters: int | None = None
-    train_seconds: float | None = None
-    peak_memory_bytes: int | None = None
-    seconds_per_1000: float | None = None
-    batch_size: int | None = None
-    memory_bytes: int | None = None
-    resumed: list[dict[str, Any]] = []
-    command: list[str] = []
-    packages: dict[str, str | None] | None = None
-    kernels: dict[str, str | None] | None = None
-    git: dict[str, Any] | None = None
+ScoresOfParts = dict[str, dict[str, ScoreRecord]]
+"""Part, metric -> score."""
 
 
-class _Line(_Part):
-    step: int = 0
-    epoch: float = 0
-    loss: float | None = None
-    learning_rate: float | None = None
-    examples: int = 0
-    examples_per_second: float = 1
-    peak_memory_bytes: int = 0
+@with_config(_OPEN)
+class FiguresRecord(TypedDict):
+    """Scores of the model, and of each baseline."""
+
+    splits: ScoresOfParts
+    baselines: dict[str, ScoresOfParts]
 
 
-class _Forgetting(_Part):
+@with_config(_OPEN)
+class ScoresRecord(FiguresRecord):
+    """The content of scores.json."""
+
+    task: NotRequired[TaskRecord]
+    clean: NotRequired[FiguresRecord | None]
+    verdicts: NotRequired[dict[str, list[StatementRecord]] | None]
+
+
+@with_config(_OPEN)
+class EnvironmentRecord(TypedDict, total=False):
+    """The content of environment.json."""
+
+    base_sha256: str | None
+    seed: int
+    trainable_parameters: int | None
+    parameters: int | None
+    train_seconds: float | None
+    peak_memory_bytes: int
+    seconds_per_1000: float | None
+    batch_size: int | None
+    memory_bytes: int | None
+    torch_threads: int
+    accelerator: str | None
+    cpu_capability: str
+    resumed: list[dict[str, JsonValue]]
+    command: list[str]
+    packages: dict[str, str | None] | None
+    kernels: dict[str, str | None] | None
+    git: dict[str, JsonValue] | None
+
+
+@with_config(_OPEN)
+class LogLine(TypedDict, total=False):
+    """A line of log.jsonl: a step, or an epoch."""
+
+    step: int
+    epoch: float
+    loss: float | None
+    learning_rate: float | None
+    examples: int
+    examples_per_second: float
+    peak_memory_bytes: int
+
+
+@with_config(_OPEN)
+class ForgettingRecord(TypedDict):
+    """The content of forgetting.json: perplexity on general text."""
+
     before: float
     after: float
 
 
-class _Costs(_Part):
-    seeds: int | None = None
-    group: int | None = None
-    trainable_parameters: int | None = None
-    adapter_mb: float | None = None
-    train_seconds: float | None = None
-    peak_memory_bytes: int | None = None
-    seconds_per_1000: float | None = None
-    forgetting: _Forgetting | None = None
+@with_config(_OPEN)
+class _Costs(TypedDict, total=False):
+    seeds: int | None
+    group: int | None
+    trainable_parameters: int | None
+    adapter_mb: float | None
+    train_seconds: float | None
+    peak_memory_bytes: int | None
+    seconds_per_1000: float | None
+    forgetting: ForgettingRecord | None
 
 
-class _Row(_Costs):
+@with_config(_OPEN)
+class RowRecord(_Costs):
+    """A method or a baseline in comparison.json."""
+
     name: str
-    scores: dict[str, _Score]
-    kind: str = ""
-    runs: list[str] = []
-    clean: dict[str, _Score] | None = None
+    scores: dict[str, ScoreRecord]
+    kind: NotRequired[str]
+    runs: NotRequired[list[str]]
+    clean: NotRequired[dict[str, ScoreRecord] | None]
 
 
-class _Pair(_Part):
+@with_config(_OPEN)
+class PairRecord(TypedDict):
+    """Two rows of a comparison, tested against each other."""
+
     a: str
     b: str
-    metric: str = ""
-    difference: _Score | None = None
-    p_bootstrap: float | None = None
-    p_mcnemar: float | None = None
-    p_holm: float | None = None
+    metric: NotRequired[str]
+    difference: NotRequired[ScoreRecord | None]
+    p_bootstrap: NotRequired[float | None]
+    p_mcnemar: NotRequired[float | None]
+    p_holm: NotRequired[float | None]
 
 
-class _Point(_Part):
+@with_config(_OPEN)
+class PointRecord(TypedDict):
+    """A point of a learning curve."""
+
     name: str
     size: int
-    scores: dict[str, _Score]
+    scores: dict[str, ScoreRecord]
 
 
-class _Comparison(_Part):
-    rows: list[_Row]
-    pairs: list[_Pair] = []
-    groups: list[list[str]] = []
-    pareto: list[str] = []
-    learning_curve: list[_Point] = []
-    failed: list[dict[str, Any]] = []
-    recommendation: str | None = None
-    confidence: float | None = None
-    part: str = ""
-    n: int = 0
-    leaks: int = 0
+@with_config(_OPEN)
+class ComparisonRecord(TypedDict):
+    """The content of comparison.json."""
+
+    rows: list[RowRecord]
+    pairs: NotRequired[list[PairRecord]]
+    groups: NotRequired[list[list[str]]]
+    pareto: NotRequired[list[str]]
+    learning_curve: NotRequired[list[PointRecord]]
+    failed: NotRequired[list[dict[str, JsonValue]]]
+    recommendation: NotRequired[str | None]
+    confidence: NotRequired[float | None]
+    part: NotRequired[str]
+    n: NotRequired[int]
+    leaks: NotRequired[int]
 
 
-class _Word(_Part):
+@with_config(_OPEN)
+class WordRecord(TypedDict):
+    """A word, and by how much the answer's probability falls without it."""
+
     text: str
     effect: float
 
 
-class _Attribution(_Part):
-    words: list[_Word]
-    id: str = ""
-    text: str = ""
-    label: str | None = None
-    probability: float | None = None
+@with_config(_OPEN)
+class AttributionRecord(TypedDict):
+    """An entry of attributions.json."""
+
+    words: list[WordRecord]
+    id: NotRequired[str]
+    text: NotRequired[str]
+    label: NotRequired[str | None]
+    probability: NotRequired[float | None]
 
 
-_HELD: dict[str, TypeAdapter[Any]] = {
-    "data.json": TypeAdapter(_Data),
-    "scores.json": TypeAdapter(_Scores),
-    "environment.json": TypeAdapter(_Environment),
-    "forgetting.json": TypeAdapter(_Forgetting),
-    "log.jsonl": TypeAdapter(list[_Line]),
-    "comparison.json": TypeAdapter(_Comparison),
-    "attributions.json": TypeAdapter(list[_Attribution]),
+_RECORDS: dict[str, TypeAdapter[object]] = {
+    "data.json": TypeAdapter(DataRecord),
+    "scores.json": TypeAdapter(ScoresRecord),
+    "environment.json": TypeAdapter(EnvironmentRecord),
+    "forgetting.json": TypeAdapter(ForgettingRecord),
+    "log.jsonl": TypeAdapter(list[LogLine]),
+    "comparison.json": TypeAdapter(ComparisonRecord),
+    "attributions.json": TypeAdapter(list[AttributionRecord]),
 }
 
 
-def problem_of(name: str, content: Any) -> str | None:
+def problem_of(name: str, content: object) -> str | None:
     """Return the first thing wrong with the content of a file; None where its readers find what they look for, or have checked it."""
-    if (held := _HELD.get(name)) is None:
+    if (record := _RECORDS.get(name)) is None:
         return None
     try:
-        held.validate_python(content)
+        record.validate_python(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        return ": ".join(filter(None, (".".join(map(str, first["loc"])), first["msg"])))
+        return first_problem(error)
     return None
+
+
+def first_problem(error: ValidationError) -> str:
+    """Return the first of what pydantic found wrong: where, and what."""
+    first = error.errors()[0]
+    return ": ".join(filter(None, (".".join(map(str, first["loc"])), first["msg"])))

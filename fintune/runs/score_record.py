@@ -5,44 +5,54 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict
-from typing import Any
 
 from fintune.records import Claims, Score, Scores, Statement
+from fintune.runs.schema import FiguresRecord, ScoreRecord, ScoresRecord, StatementRecord
 
 
 def content_of(
     splits: Mapping[str, Scores], baselines: Mapping[str, Mapping[str, Scores]], claims: Claims
-) -> dict[str, Any]:
-    """`splits` and `baselines`, the same under `clean` on rows that are new to the model, and `verdicts`."""
-    verdicts = {part: [asdict(statement) for statement in of] for part, of in claims.verdicts.items()}
-    return _plain(splits, baselines) | {"clean": _plain(claims.splits, claims.baselines), "verdicts": verdicts}
+) -> ScoresRecord:
+    """Return `splits` and `baselines`, the same under `clean` on rows that are new to the model, and `verdicts`."""
+    figures, clean = _figures(splits, baselines), _figures(claims.splits, claims.baselines)
+    verdicts = {part: [_plain_statement(one) for one in statements] for part, statements in claims.verdicts.items()}
+    return {"splits": figures["splits"], "baselines": figures["baselines"], "clean": clean, "verdicts": verdicts}
 
 
-def scores_in(parts: Mapping[str, Any]) -> dict[str, Scores]:
-    """Scores by part."""
+def scores_in(parts: Mapping[str, Mapping[str, ScoreRecord]]) -> dict[str, Scores]:
+    """Return scores by part."""
     return {part: {name: Score(**score) for name, score in scores.items()} for part, scores in parts.items()}
 
 
-def claims_in(content: Mapping[str, Any]) -> Claims:
+def claims_in(content: ScoresRecord) -> Claims:
     """Return what stands beside the figures; of a file that an earlier FinTune wrote, that nothing does."""
     if (verdicts := content.get("verdicts")) is None:
         text = "Not judged when it was scored: fintune evaluate says what it is worth."
         return Claims({part: [Statement("not-judged", "note", text)] for part in content.get("splits") or {}})
-    clean = content.get("clean") or {}
-    return Claims(
-        {part: [Statement(**statement) for statement in of] for part, of in verdicts.items()},
-        scores_in(clean.get("splits") or {}),
-        {name: scores_in(parts) for name, parts in (clean.get("baselines") or {}).items()},
-    )
+    statements = {part: [Statement(**statement) for statement in of] for part, of in verdicts.items()}
+    if (clean := content.get("clean")) is None:
+        return Claims(statements)
+    baselines = {name: scores_in(parts) for name, parts in (clean.get("baselines") or {}).items()}
+    return Claims(statements, scores_in(clean.get("splits") or {}), baselines)
 
 
-def _plain(splits: Mapping[str, Scores], baselines: Mapping[str, Mapping[str, Scores]]) -> dict[str, Any]:
+def _figures(splits: Mapping[str, Scores], baselines: Mapping[str, Mapping[str, Scores]]) -> FiguresRecord:
     return {
-        "splits": {part: _as_plain(scores) for part, scores in splits.items()},
-        "baselines": {n: {part: _as_plain(s) for part, s in parts.items()} for n, parts in baselines.items()},
+        "splits": {part: _plain_scores(scores) for part, scores in splits.items()},
+        "baselines": {
+            name: {part: _plain_scores(scores) for part, scores in parts.items()} for name, parts in baselines.items()
+        },
     }
 
 
-def _as_plain(scores: Scores) -> dict[str, Any]:
-    return {name: asdict(score) for name, score in scores.items()}
+def _plain_scores(scores: Scores) -> dict[str, ScoreRecord]:
+    return {name: {"value": s.value, "low": s.low, "high": s.high, "n": s.n} for name, s in scores.items()}
+
+
+def _plain_statement(statement: Statement) -> StatementRecord:
+    return {
+        "kind": statement.kind,
+        "level": statement.level,
+        "text": statement.text,
+        "values": dict(statement.values),
+    }

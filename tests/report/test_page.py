@@ -11,7 +11,8 @@ import pytest
 from fintune.errors import BrokenEnvironment
 from fintune.report import write_report
 from fintune.report.words import LANGUAGES, table
-from fintune.runs.run import MARK, Run
+from fintune.runs.files import MARK
+from fintune.runs.run import Run
 from fintune.runtime.install import with_extra
 from tests.conftest import Command
 from tests.report.made import NASTY, attribution, made_comparison, made_run, rewrite

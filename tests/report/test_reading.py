@@ -9,7 +9,7 @@ from fintune.errors import RunError
 from fintune.report.comparing import of_runs, pareto
 from fintune.report.reading import read_comparison, read_run
 from fintune.report.sources import gather
-from fintune.runs.run import MARK
+from fintune.runs.files import MARK
 from tests.report.made import LABELS, made_comparison, made_run
 
 

@@ -1,0 +1,44 @@
+"""Names of the files in a run's folder: a new one is added here, and whoever keeps, checks or removes runs knows it.
+
+>>> bool(OWN.fullmatch("predictions.test.tfidf.jsonl")), bool(OWN.fullmatch("thesis.docx"))
+(True, False)
+"""
+
+import re
+
+MARK = "INCOMPLETE"
+"""Stands in a run's folder while the run is being made."""
+MANIFEST = "manifest.json"
+FILES = (
+    "config.yaml",
+    "data.json",
+    "environment.json",
+    "scores.json",
+    "forgetting.json",
+    "calibration.json",
+    "attributions.json",
+    MANIFEST,
+    "log.jsonl",
+    "dropped.jsonl",
+    "README.md",
+    "report.html",
+)
+"""Every file of a run with a name of its own; the patterns of the others are in `OWN`."""
+KEPT_WITH_ADAPTER = (
+    "config.yaml",
+    MANIFEST,
+    "data.json",
+    "environment.json",
+    "scores.json",
+    "log.jsonl",
+    "README.md",
+    "predictions.validation.jsonl",
+)
+"""Files of a run that go with its adapter into the store: what it takes to use it and to prove it."""
+OWN = re.compile(
+    "|".join(map(re.escape, (MARK, *FILES)))
+    + r"|engine\.\w+\.json|predictions\.\w+(\.[\w-]+)?\.jsonl"
+    + r"|(adapter|\.adapter\.(new|old))(/((fintune_adapter|adapter_config)\.json|(fintune_adapter|adapter_model)\.safetensors|README\.md))?"
+    + r"|(checkpoints|tensorboard|exports)(/.*)?|\..+\.tmp"
+)
+"""Paths that a run's folder holds; a folder that holds others is somebody else's and never removed."""
