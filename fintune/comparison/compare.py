@@ -3,8 +3,7 @@
 The folder `<output>/<name>-compare` holds `runs/`, `baselines/` and `comparison.json`. Runs are found again by a hash of their
 settings and data, so a comparison goes on where it was, and a method more costs its own runs only.
 
->>> compare("run.yaml", methods=["lora", "ia3"], seeds=3).content["recommendation"]
-"Use ia3: ..."
+>>> compare("run.yaml", methods=["lora", "ia3"], seeds=3).content["recommendation"]  # "Use ia3: ..."
 """
 
 import json
@@ -12,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from fintune.comparison.baselines import ComparedBaselines
+from fintune.comparison.content import ComparisonContent
 from fintune.comparison.jobs import FAILURES, Jobs
 from fintune.comparison.planned_runs import (
     PlannedRun,
@@ -23,9 +22,9 @@ from fintune.comparison.planned_runs import (
     with_all_baselines,
     with_train_size,
 )
-from fintune.comparison.results import ScoredPart, comparison_record, learning_curve
+from fintune.comparison.results import ScoredPart, comparison_results, learning_curve
 from fintune.comparison.rows import ComparisonRow, method_row
-from fintune.config.load import unchecked
+from fintune.config.load import ConfigSource, unchecked
 from fintune.config.prepare import Prepared, announce, prepare
 from fintune.config.run_config import RunConfig
 from fintune.errors import ModelError, RunError
@@ -40,11 +39,11 @@ class Comparison:
     """A comparison's folder and the content of its comparison.json."""
 
     folder: Path
-    content: Mapping[str, Any]
+    content: ComparisonContent
 
 
 def compare(  # noqa: PLR0913
-    source: str | Path | Mapping[str, Any] | RunConfig,
+    source: ConfigSource,
     overrides: Sequence[str] = (),
     *,
     methods: Sequence[str] | None = None,
@@ -77,7 +76,7 @@ def compare(  # noqa: PLR0913
 
 
 def folder_of(config: RunConfig) -> Path:
-    """Where the comparison of a config stands."""
+    """Return the folder of a config's comparison."""
     return Path(config.output).expanduser() / f"{config.name}-compare"
 
 
@@ -126,7 +125,7 @@ class _State:
         finished.setdefault(planned.label, []).append(run)
         self.write()
 
-    def write(self) -> dict[str, Any]:
+    def write(self) -> ComparisonContent:
         """Write comparison.json, and return what it holds. Raises ModelError when every method has failed."""
         if not set(self.runs) - set(self.failed):
             name, reason = next(iter(self.failed.items()))
@@ -136,7 +135,7 @@ class _State:
         write_atomically(self.folder / "comparison.json", json.dumps(content, ensure_ascii=False, indent=1) + "\n")
         return content
 
-    def content(self) -> dict[str, Any]:
+    def content(self) -> ComparisonContent:
         """Return what comparison.json holds."""
         config, splits = self.prepared.config, self.prepared.splits
         scored = ScoredPart(
@@ -152,11 +151,11 @@ class _State:
         return {
             "fingerprint": need_same_data([run for runs in self.runs.values() for run in runs]),
             "part": self.part,
-            "labels": scored.labels,
+            "labels": list(scored.labels),
             "n": len(scored.examples),
             "confidence": config.evaluation.confidence,
             "seeds": [(config.train.seed + seed) % 2**32 for seed in range(config.compare.seeds)],
-            **comparison_record(scored, rows, config.evaluation),
+            **comparison_results(scored, rows, config.evaluation),
             "learning_curve": learning_curve(scored, sized | whole, config.evaluation),
             "failed": [{"name": name, "reason": reason} for name, reason in self.failed.items()],
         }

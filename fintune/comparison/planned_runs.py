@@ -16,7 +16,7 @@ from typing import Any
 
 from fintune.config import plugins
 from fintune.config.compare import CompareSection, MethodEntry
-from fintune.config.load import unchecked, validate
+from fintune.config.load import ConfigSource, unchecked, validate
 from fintune.config.prepare import Prepared, prepare
 from fintune.config.run_config import RunConfig
 from fintune.errors import ConfigError, DataError, UsageError, did_you_mean
@@ -44,7 +44,7 @@ class PlannedRun:
 
 
 def comparison_config(
-    source: str | Path | Mapping[str, Any] | RunConfig,
+    source: ConfigSource,
     overrides: Sequence[str] = (),
     *,
     methods: Sequence[str] | None = None,

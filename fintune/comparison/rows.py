@@ -1,8 +1,6 @@
 """The rows of a comparison: what each answered on the part that is scored, and what it cost, read from run folders.
 
->>> row = method_row("lora", runs, examples, labels, part="validation", folder=folder)
->>> row.answers.shape, row.costs.trainable_parameters
-((3, 226), 1898496)
+A method's row of three seeds on 226 texts holds `answers` of shape (3, 226), and as costs the means over its three runs.
 """
 
 from collections.abc import Sequence
@@ -15,6 +13,7 @@ import numpy as np
 from fintune.errors import RunError
 from fintune.records import Example, Prediction
 from fintune.runs.run import Run
+from fintune.runs.schema import ForgettingRecord
 from fintune.tasks.metrics import UNPARSED, Ints
 
 
@@ -27,7 +26,7 @@ class Costs:
     train_seconds: float | None = None
     peak_memory_bytes: int | None = None
     seconds_per_1000: float | None = None
-    forgetting: dict[str, float] | None = None
+    forgetting: ForgettingRecord | None = None
     """Perplexity on general text, before and after training."""
 
 
@@ -93,9 +92,12 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return sum(known) / len(known) if known else None
 
 
-def _forgetting(runs: Sequence[Run]) -> dict[str, float] | None:
+def _forgetting(runs: Sequence[Run]) -> ForgettingRecord | None:
     """Return the mean of the runs' forgetting.json, where they have one."""
     measured = [forgetting for run in runs if (forgetting := run.forgetting()) is not None]
     if not measured:
         return None
-    return {when: float(np.mean([forgetting[when] for forgetting in measured])) for when in ("before", "after")}
+    return {
+        "before": float(np.mean([forgetting["before"] for forgetting in measured])),
+        "after": float(np.mean([forgetting["after"] for forgetting in measured])),
+    }

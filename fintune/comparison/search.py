@@ -21,7 +21,7 @@ from fintune.comparison.jobs import FAILURES, finished_run
 from fintune.comparison.planned_runs import comparison_config, config_for, digest, planned_runs
 from fintune.comparison.space import Range, space
 from fintune.config.compare import MethodEntry
-from fintune.config.load import dump, load
+from fintune.config.load import ConfigSource, dump, load
 from fintune.config.prepare import Prepared, announce, prepare
 from fintune.config.run_config import RunConfig
 from fintune.errors import BrokenEnvironment, ConfigError, TrainingError, UsageError
@@ -58,7 +58,7 @@ class Search:
 
 
 def search(
-    source: str | Path | Mapping[str, Any] | RunConfig,
+    source: ConfigSource,
     overrides: Sequence[str] = (),
     *,
     settings: Sequence[str],
@@ -82,9 +82,7 @@ def search(
     return Search(folder / "best.yaml", best)
 
 
-def _config(
-    source: str | Path | Mapping[str, Any] | RunConfig, overrides: Sequence[str], methods: Sequence[str] | None
-) -> RunConfig:
+def _config(source: ConfigSource, overrides: Sequence[str], methods: Sequence[str] | None) -> RunConfig:
     if find_spec("optuna") is None:
         raise BrokenEnvironment("--search needs optuna, which is not installed", hint=with_extra("search"))
     config = load(source, overrides)

@@ -20,8 +20,8 @@ from fintune.tasks.metrics import UNPARSED, Floats, Ints, metrics_of
 
 Bools = NDArray[np.bool_]
 
-METRICS: Mapping[str, float] = {"accuracy": 0.0, "macro_f1": 0.0, "mcc": -1.0}
-"""what a comparison shows, each with the smallest value it can take; the largest is 1"""
+COMPARED_METRICS: Mapping[str, float] = {"accuracy": 0.0, "macro_f1": 0.0, "mcc": -1.0}
+"""What a comparison shows, each with the smallest value it can take; the largest is 1."""
 
 
 @dataclass(frozen=True)
@@ -78,13 +78,13 @@ def _resampled(gold: Ints, answers: Sequence[Ints], labels: Sequence[str], weigh
         cells = np.eye(k * (k + 1))[gold * (k + 1) + np.where(answer == UNPARSED, k, answer)]
         counts = np.rint(weights @ cells).astype(np.int64).reshape(len(weights), k, k + 1)
         found.append(metrics_of(counts, labels))
-    return Resampled({metric: np.array([one[metric] for one in found]) for metric in METRICS})
+    return Resampled({metric: np.array([one[metric] for one in found]) for metric in COMPARED_METRICS})
 
 
 def interval(row: Resampled, metric: str, *, n: int, confidence: float = 0.95, seed: int = 1) -> Score:
     """Mean over seeds and its percentile interval over seeds and examples (see Resampled.over_seeds)."""
     values = row.over_seeds(metric, seed)
-    low, high = _percentiles(np.clip(values, METRICS[metric], 1.0), confidence)
+    low, high = _percentiles(np.clip(values, COMPARED_METRICS[metric], 1.0), confidence)
     return Score(float(values[0]), low, high, n)
 
 
@@ -167,15 +167,6 @@ def group(names: Sequence[str], apart: Callable[[str, str], bool]) -> list[list[
         groups.append(joined)
         left = [name for name in left if name not in joined]
     return groups
-
-
-def pareto(points: Mapping[str, tuple[float, float]]) -> list[str]:
-    """Names of `(score, cost)` that no other beats: none scores as high at less cost, or higher at no more."""
-
-    def beaten(score: float, cost: float) -> bool:
-        return any(s >= score and c <= cost and (s, c) != (score, cost) for s, c in points.values())
-
-    return [name for name, point in points.items() if not beaten(*point)]
 
 
 def _percentiles(values: Floats, confidence: float) -> tuple[float, float]:

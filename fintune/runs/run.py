@@ -159,7 +159,9 @@ class Run:
 
     def log(self) -> list[LogLine]:
         """Return the lines of log.jsonl."""
-        lines: list[LogLine] = self._parsed("log.jsonl", lambda text: [parse_object(line) for line in text.splitlines()])
+        lines: list[LogLine] = self._parsed(
+            "log.jsonl", lambda text: [parse_object(line) for line in text.splitlines()]
+        )
         return lines
 
     def scores(self) -> dict[str, Scores]:

@@ -14,6 +14,7 @@ from typing_extensions import TypedDict
 _OPEN = ConfigDict(strict=True, extra="allow")
 _CLOSED = ConfigDict(strict=True, extra="forbid")
 
+
 @with_config(_OPEN)
 class SourceRecord(TypedDict):
     """A file that data came from, or a part of one."""

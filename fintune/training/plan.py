@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fintune.config.load import load
+from fintune.config.load import ConfigSource, load
 from fintune.config.prepare import Prepared, prepare
 from fintune.config.run_config import RunConfig
 from fintune.config.train import TrainSection
@@ -74,7 +74,7 @@ class Estimate:
         }
 
 
-def plan(source: str | Path | Mapping[str, Any] | RunConfig, overrides: Sequence[str] = ()) -> Estimate:
+def plan(source: ConfigSource, overrides: Sequence[str] = ()) -> Estimate:
     """Measure ten steps and the longest batch; nothing is kept. Python's own start is not counted.
 
     Raises BrokenEnvironment when the weights alone do not fit.

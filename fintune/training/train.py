@@ -7,14 +7,13 @@ Config and data are read and checked before any weight is loaded; the run folder
 0.84
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fintune.config.load import load
+from fintune.config.load import ConfigSource, load
 from fintune.config.prepare import Prepared, announce, prepare
 from fintune.config.run_config import RunConfig
 from fintune.config.train import TrainSection
@@ -45,7 +44,7 @@ if TYPE_CHECKING:
 
 
 def train(
-    source: str | Path | Mapping[str, Any] | RunConfig,
+    source: ConfigSource,
     overrides: Sequence[str] = (),
     *,
     overwrite: bool = False,

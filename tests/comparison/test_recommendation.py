@@ -7,8 +7,9 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 
+from fintune.comparison.content import ResultsContent
 from fintune.comparison.recommendation import recommend
-from fintune.comparison.results import ScoredPart, comparison_record
+from fintune.comparison.results import ScoredPart, comparison_results
 from fintune.comparison.rows import ComparisonRow, Costs
 from fintune.config.evaluation import EvaluationSection
 from fintune.evaluation.significance import texts_to_tell
@@ -44,12 +45,12 @@ def answered(
     return ComparisonRow(name=name, kind=kind, answers=answers, costs=Costs(train_seconds=seconds))
 
 
-def compared(*rows: ComparisonRow, known: range = range(0)) -> dict[str, Any]:
+def compared(*rows: ComparisonRow, known: range = range(0)) -> ResultsContent:
     n = rows[0].answers.shape[1]
     examples = [Example(str(i), f"text {i}", "up" if i < n // 2 else "down") for i in range(n)]
     leaked = {str(i) for i in known}
     part = ScoredPart(examples=examples, labels=["down", "up"], name="validation", leaked=leaked)
-    return comparison_record(part, rows, EvaluationSection(resamples=200))
+    return comparison_results(part, rows, EvaluationSection(resamples=200))
 
 
 def majority(n: int, right: int) -> ComparisonRow:
