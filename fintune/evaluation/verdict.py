@@ -5,7 +5,7 @@ correction over the two. MCC is for labels of unequal size: guessing and the maj
 guess above the majority class. Being told apart from nothing is not the same as being equal: where so
 few texts could not show any difference, that is said instead.
 
->>> [statement.text for statement in judge(predictions, {"tfidf": counted}, labels, {"up": 40, "down": 60})]
+>>> [statement.text for statement in judge(predictions, {"tfidf": tfidf}, labels, {"up": 40, "down": 60})]
 ['No better than counting words (tfidf): accuracy 61.2 % to 63.0 % on 452 texts.']
 """
 
@@ -32,19 +32,20 @@ from fintune.tasks.baselines import BASELINES
 from fintune.tasks.metrics import UNPARSED, Ints
 
 MAJORITY = "majority"
-METRICS = ("accuracy", "mcc")
+TESTED_METRICS = ("accuracy", "mcc")
+"""What a paired test compares a model and a baseline by."""
 _SHOWN = {"accuracy": "accuracy", "mcc": "MCC"}
 _ADVICE = " Try another train.learning_rate."
-"""to whoever trained it; of an adapter trained elsewhere nobody knows the train part"""
+"""What is said to whoever trained it; of an adapter trained elsewhere nobody knows the train part."""
 _LEAST = 1e-15
-"""of a probability whose logarithm is taken"""
+"""The least probability whose logarithm is taken."""
 _BY_CHANCE = 0.05
-"""of saying one label where others are right, for a model that finds half of the others: on fewer than five it proves nothing"""
+"""Probability with which a model that finds half of the other labels says one alone: on fewer than five texts that proves nothing."""
 Relation = Literal["ahead", "behind", "no-better", "undecided", "too-few"]
 
 
-@dataclass(frozen=True)
-class Against:
+@dataclass(frozen=True, kw_only=True)
+class BaselineComparison:
     """A model and a baseline on the same `n` texts: `own` and `other` by metric, the paired test of each."""
 
     name: str
@@ -52,9 +53,9 @@ class Against:
     own: Mapping[str, float]
     other: Mapping[str, float]
     tests: Mapping[str, Difference]
-    """p after Holm's correction"""
+    """The tests by metric, p after Holm's correction."""
     discordant: float
-    """share of texts that one of them alone gets right"""
+    """Share of texts that one of them alone gets right."""
     confidence: float
 
     @property
@@ -64,7 +65,7 @@ class Against:
         if signs:
             return "ahead" if True in signs else "behind"
         if (
-            len(METRICS) * 0.5 ** (self.mistakes - 1) >= 1 - self.confidence
+            len(TESTED_METRICS) * 0.5 ** (self.mistakes - 1) >= 1 - self.confidence
         ):  # p were it right on all that the other is not
             return "too-few"
         return "undecided" if self.own["accuracy"] > self.other["accuracy"] else "no-better"
@@ -77,7 +78,9 @@ class Against:
     @property
     def proven(self) -> str:
         """The metric that shows it is ahead."""
-        return next(m for m in METRICS if self.tests[m].p < 1 - self.confidence and self.tests[m].score.value > 0)
+        return next(
+            m for m in TESTED_METRICS if self.tests[m].p < 1 - self.confidence and self.tests[m].score.value > 0
+        )
 
 
 def judge(
@@ -95,11 +98,11 @@ def judge(
     """
     if not predictions:
         return []
-    asked: dict[str, list[str | None]] = {}
+    labels_of: dict[str, list[str | None]] = {}
     if counts:
-        asked[MAJORITY] = [max(counts, key=lambda label: counts[label])] * len(predictions)
-    asked |= {name: _labels_of(found, predictions) for name, found in baselines.items()}
-    against = compare(predictions, asked, labels, confidence=confidence, resamples=resamples)
+        labels_of[MAJORITY] = [max(counts, key=lambda label: counts[label])] * len(predictions)
+    labels_of |= {name: _labels_in_order(answers, predictions) for name, answers in baselines.items()}
+    against = compare(predictions, labels_of, labels, confidence=confidence, resamples=resamples)
     nothing = _nothing_learned(predictions, against.get(MAJORITY), counts)
     if any(statement.level == "severe" for statement in nothing):
         return nothing
@@ -113,32 +116,32 @@ def compare(
     *,
     confidence: float,
     resamples: int,
-) -> dict[str, Against]:
+) -> dict[str, BaselineComparison]:
     """Return the paired tests with each baseline, whose labels stand in the order of the predictions."""
     where: dict[str | None, int] = {label: i for i, label in enumerate(labels)} | {None: UNPARSED}
     gold = np.array([where[p.gold] for p in predictions], dtype=np.int64)
     rows: dict[str, Ints] = {"": np.array([[where[p.label] for p in predictions]])}
-    rows |= {name: np.array([[where[label] for label in found]]) for name, found in baselines.items()}
-    drawn = resample(gold, rows, labels, resamples=enough_resamples(len(METRICS), confidence, resamples))
-    found = {}
+    rows |= {name: np.array([[where[label] for label in answers]]) for name, answers in baselines.items()}
+    drawn = resample(gold, rows, labels, resamples=enough_resamples(len(TESTED_METRICS), confidence, resamples))
+    compared = {}
     for name in baselines:
-        tests = {m: difference(drawn[""], drawn[name], m, n=len(gold), confidence=confidence) for m in METRICS}
+        tests = {m: difference(drawn[""], drawn[name], m, n=len(gold), confidence=confidence) for m in TESTED_METRICS}
         right, other = rows[""] == gold, rows[name] == gold
         adjusted = holm([mcnemar(right, other), tests["mcc"].p])
-        found[name] = Against(
+        compared[name] = BaselineComparison(
             name=name,
             n=len(gold),
-            own={m: float(drawn[""].series[m][0, 0]) for m in METRICS},
-            other={m: float(drawn[name].series[m][0, 0]) for m in METRICS},
-            tests={m: Difference(tests[m].score, p) for m, p in zip(METRICS, adjusted, strict=True)},
+            own={m: float(drawn[""].series[m][0, 0]) for m in TESTED_METRICS},
+            other={m: float(drawn[name].series[m][0, 0]) for m in TESTED_METRICS},
+            tests={m: Difference(tests[m].score, p) for m, p in zip(TESTED_METRICS, adjusted, strict=True)},
             discordant=float((right != other).mean()),
             confidence=confidence,
         )
-    return found
+    return compared
 
 
 def guessing(counts: Mapping[str, int], on: Mapping[str, int] | None = None) -> float:
-    """Loss (nats) of giving each label the share that `counts` say, on texts whose labels occur as `on` says (else alike).
+    """Return the loss (nats) of giving each label the share that `counts` say, on texts whose labels occur as `on` says (else alike).
 
     On texts alike it is the entropy of the shares; giving every label the same share, ln of their number, bounds it.
     """
@@ -163,17 +166,17 @@ def guessing_a_token(labels: Sequence[str], lengths: Sequence[int], train: Train
 
 
 def _nothing_learned(
-    predictions: Sequence[Prediction], majority: Against | None, counts: Mapping[str, int]
+    predictions: Sequence[Prediction], majority: BaselineComparison | None, counts: Mapping[str, int]
 ) -> list[Statement]:
-    n, said = len(predictions), {p.label for p in predictions}
-    other = sum(p.gold not in said for p in predictions)
-    label = next(iter(said)) or "none that can be read"
+    n, answered = len(predictions), {p.label for p in predictions}
+    other = sum(p.gold not in answered for p in predictions)
+    label = next(iter(answered)) or "none that can be read"
     few = []
-    if len(said) == 1 and other and 0.5**other >= _BY_CHANCE:
+    if len(answered) == 1 and other and 0.5**other >= _BY_CHANCE:
         values = {"n": f"{n:,}", "label": label, "other": f"{other:,}"}
         text = f"All {n:,} texts get the label '{label}', and {other:,} bear another: too few to tell whether it learned the others."
         few = [Statement("one-label-few", "warning", text, values)]
-    elif len(said) == 1 and other:
+    elif len(answered) == 1 and other:
         text = f"Learned nothing: all {n:,} texts get the label '{label}'.{_ADVICE if counts else ''}"
         return [Statement("one-label", "severe", text, {"n": f"{n:,}", "label": label})]
     if not counts or not all(p.probabilities for p in predictions):
@@ -193,16 +196,16 @@ def _nothing_learned(
     ]
 
 
-def _beside(against: Mapping[str, Against]) -> list[Statement]:
+def _beside(against: Mapping[str, BaselineComparison]) -> list[Statement]:
     """Return what is better than the model, else the majority class if not beaten, else the strongest not beaten, else the strongest."""
     order = sorted(against.values(), key=lambda a: (a.name == MAJORITY, a.other["accuracy"]), reverse=True)
     ranked = sorted(order, key=lambda a: a.relation != "behind")
     unbeaten = [a for a in ranked if a.relation != "ahead"]
     chosen = unbeaten[:1] or sorted(ranked, key=lambda a: -a.other["accuracy"])[:1]
-    return [_statement(one) for one in chosen]
+    return [_statement(comparison) for comparison in chosen]
 
 
-def _statement(a: Against) -> Statement:
+def _statement(a: BaselineComparison) -> Statement:
     """In words, with both figures and the interval of their difference."""
     name, n = called(a.name), f"{a.n:,}"
     metric = a.proven if a.relation == "ahead" else "accuracy"
@@ -236,11 +239,11 @@ def _figure(metric: str, value: float, sign: str = "") -> str:
 
 def called(name: str) -> str:
     """Return a baseline in a sentence: counting words (tfidf)."""
-    said = BASELINES[name].said if name in BASELINES else ""
-    return f"{said} ({name})" if said else name
+    words = BASELINES[name].said if name in BASELINES else ""
+    return f"{words} ({name})" if words else name
 
 
-def _labels_of(found: Sequence[Prediction], order: Sequence[Prediction]) -> list[str | None]:
+def _labels_in_order(answers: Sequence[Prediction], order: Sequence[Prediction]) -> list[str | None]:
     """Return a baseline's labels in the order of the model's predictions."""
-    labels = {p.id: p.label for p in found}
+    labels = {p.id: p.label for p in answers}
     return [labels.get(p.id) for p in order]

@@ -2,8 +2,7 @@
 
 Config and data are read and checked before any weight is loaded; the run folder appears only then.
 
->>> run = train("examples/quickstart.yaml")
->>> run.scores()["test"]["accuracy"].value
+>>> train("examples/quickstart.yaml").scores()["test"]["accuracy"].value
 0.84
 """
 
@@ -34,7 +33,7 @@ from fintune.runtime.progress import tell
 from fintune.runtime.signals import deferred
 from fintune.runtime.threads import fastest_threads
 from fintune.tasks.metrics import perplexity
-from fintune.training.build import attached, judged_of_train, trunk_cache, try_on, warn_of_bfloat16, work_of_steps
+from fintune.training.build import attached, judged_of_train, trunk_cache, try_method, warn_of_bfloat16, work_of_steps
 from fintune.training.encode import encode, token_lengths
 
 if TYPE_CHECKING:
@@ -86,7 +85,7 @@ def _fit(prepared: Prepared, run: Run, *, resume: bool) -> "LoadedModel":
 
     forget_peak()
     config, method = prepared.config, METHODS[prepared.config.method.name]
-    try_on(config)
+    try_method(config)
     base = load_base(config)
     encoded = encode(prepared, base)
     need_room(prepared, base)
@@ -104,7 +103,7 @@ def _fit(prepared: Prepared, run: Run, *, resume: bool) -> "LoadedModel":
     warn_of_bfloat16(config, base)
     settings = _settings(run, config, tuned, encoded, resume=resume)
     shortcuts = shortcuts_of(config, tuned, trunk_cache(prepared, tuned, encoded))
-    found = {
+    facts = {
         "seed": config.train.seed,
         "batch_size": settings.batch_size,
         "objective": "tokens" if shortcuts.rows is None else "candidates",
@@ -113,7 +112,7 @@ def _fit(prepared: Prepared, run: Run, *, resume: bool) -> "LoadedModel":
         "parameters": total,
         "base_sha256": base.sha256,
     }
-    run.write_environment(describe() | found, resumed=resume)
+    run.write_environment(describe() | facts, resumed=resume)
     with deferred() as stop:
         lengths = [len(e.labels) for e in encoded]
         hooks = replace(
@@ -135,8 +134,8 @@ def _settings(
     """Return the train section with what was automatic as a number: that of the run so far, or one found now."""
     from fintune.training.loop.auto_batch_size import resolved
 
-    known = run.environment().get("batch_size") if resume else None
-    size = known or resolved(tuned, encoded, config.train, config.method.model_dump(), shortcuts_of(config, tuned))
+    recorded = run.environment().get("batch_size") if resume else None
+    size = recorded or resolved(tuned, encoded, config.train, config.method.model_dump(), shortcuts_of(config, tuned))
     return config.with_(train__batch_size=size).train
 
 

@@ -75,14 +75,14 @@ def plan(
 ) -> None:
     """Estimate memory and time of a run from ten of its steps; exit code 1 when the memory will not do."""
     from fintune.training.plan import plan as estimated
-    from fintune.training.table import estimate
+    from fintune.training.table import estimate_table
 
     with working():
         found = estimated(config, overrides or [])
     if as_json:
         print_json(found.record())
     else:
-        out.print(estimate(found))
+        out.print(estimate_table(found))
         out.print(
             Text(f"next: fintune train {typed(config)}" if found.fits else "next: lower train.micro_batch_tokens")
         )

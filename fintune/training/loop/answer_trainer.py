@@ -53,20 +53,26 @@ class AnswerTrainer(Trainer):
         if self._steps is not None:
             self.add_callback(self._steps)
 
+    @property
+    def _module(self) -> torch.nn.Module:
+        """The model that is trained."""
+        assert self.model is not None
+        return self.model
+
     def resume(self, checkpoint: Path) -> None:
         """Restore what the caller sees of a checkpoint, and judge an epoch that was trained but not judged."""
         self.watch.restore(checkpoint)
         self._load_from_checkpoint(str(checkpoint))
         if self._steps is not None:
-            self._steps.restore(self.model, checkpoint, steps(self._settings, len(self._examples)))
-        self.watch.resume(self.model)
+            self._steps.restore(self._module, checkpoint, steps(self._settings, len(self._examples)))
+        self.watch.resume(self._module)
 
     def create_optimizer(self, model: torch.nn.Module | None = None) -> torch.optim.Optimizer:
         """Return the Trainer's, with the method's learning rates."""
         is_new = self.optimizer is None
         optimizer = super().create_optimizer(model)
         if is_new and self._rates:
-            set_rates(optimizer, self.model if model is None else model, self._rates)
+            set_rates(optimizer, self._module if model is None else model, self._rates)
         return optimizer
 
     def get_train_dataloader(self) -> DataLoader[Any]:
@@ -156,7 +162,7 @@ class AnswerTrainer(Trainer):
         super()._save_checkpoint(model, trial)
         self.watch.save(staging)
         if self._steps is not None:
-            self._steps.save(self.model, staging)
+            self._steps.save(self._module, staging)
         own = staging / f"checkpoint-{self.state.global_step}"
         for file in own.iterdir():
             file.rename(staging / file.name)
@@ -166,12 +172,10 @@ class AnswerTrainer(Trainer):
         return str(self._staging)
 
     def _save(self, output_dir: str | None = None, state_dict: Mapping[str, Any] | None = None) -> None:
-        assert self.model is not None
-        save_trainable(self.model, Path(output_dir or self._staging))
+        save_trainable(self._module, Path(output_dir or self._staging))
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: torch.nn.Module | None = None) -> None:
         if self.is_fsdp_enabled:
             super()._load_from_checkpoint(resume_from_checkpoint, model)
             return
-        assert self.model is not None
-        load_trainable(self.model, Path(resume_from_checkpoint))
+        load_trainable(self._module, Path(resume_from_checkpoint))

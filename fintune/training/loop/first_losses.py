@@ -15,11 +15,11 @@ from statistics import fmean
 import torch
 
 _LEAST = 4
-"""losses that tell whether they fall"""
+"""Losses that it takes to tell whether they fall."""
 _ERROR = 0.05
-"""probability of calling a level loss a falling one"""
+"""Probability of calling a level loss a falling one."""
 _STANDS = 0.05
-"""share of the first step's loss that drawing other examples may move it by"""
+"""Share of the first step's loss that drawing other examples may move it by."""
 
 
 class FirstLosses:
@@ -30,7 +30,7 @@ class FirstLosses:
         self.first, self.last = steps_an_epoch // 4 + 1, steps_an_epoch // 2
         self.losses: list[float] = []
         self.start = 0.0
-        """the first step's loss"""
+        """The first step's loss."""
 
     @property
     def wanted(self) -> bool:
