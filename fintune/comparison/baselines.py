@@ -8,11 +8,10 @@ Their rows are those of evaluation.baselines, and the majority class, which ever
 
 import json
 import time
-from collections.abc import Mapping
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from fintune.comparison.planned_runs import digest
 from fintune.comparison.rows import ComparisonRow, Costs, label_indices
@@ -33,6 +32,13 @@ if TYPE_CHECKING:
 
 _IRRELEVANT = ("method", "train")
 """Sections of a config that no baseline depends on, but for train.objective and train.seed."""
+
+
+class _CostRecord(TypedDict):
+    """What a file of costs holds."""
+
+    costs: dict[str, Any]
+    base_sha256: str | None
 
 
 class ComparedBaselines:
@@ -66,18 +72,18 @@ class ComparedBaselines:
         facts = f"{entry.name}, {config.train.objective}, {config.train.seed}, {prepared.splits.fingerprint}"
         folder = self._folder / f"{entry.name}-{digest(config, facts, _IRRELEVANT)}"
         predictions, costs = folder / f"predictions.{part}.jsonl", folder / f"costs.{part}.json"
-        record = json.loads(costs.read_text(encoding="utf-8")) if costs.is_file() else None
+        record: _CostRecord | None = json.loads(costs.read_text(encoding="utf-8")) if costs.is_file() else None
         if record is None or self._has_another_base(entry, record):
             record = self._score(entry, prepared, part, predictions, costs)
         answers = predictions_in(predictions.read_text(encoding="utf-8"))
         indices = label_indices(answers, prepared.splits[part], prepared.task.labels)
         return ComparisonRow(name=entry.name, kind="baseline", answers=indices[None], costs=Costs(**record["costs"]))
 
-    def _has_another_base(self, entry: Baseline, record: Mapping[str, Any]) -> bool:
+    def _has_another_base(self, entry: Baseline, record: _CostRecord) -> bool:
         """Whether other weights stand in the base model's place than those that answered."""
         return entry.needs_model and self._base_sha256 not in (None, record["base_sha256"])
 
-    def _score(self, entry: Baseline, prepared: Prepared, part: str, predictions: Path, costs: Path) -> dict[str, Any]:
+    def _score(self, entry: Baseline, prepared: Prepared, part: str, predictions: Path, costs: Path) -> _CostRecord:
         tell("compare", f"{entry.name} ({len(prepared.splits['train']):,} examples)")
         with deterministic(prepared.config.train.fixed_threads or fastest_threads(), shared=True):
             base = self._base if entry.needs_model else None
@@ -85,7 +91,10 @@ class ComparedBaselines:
             answered = score_baseline(entry, prepared, base, part).predictions
             seconds = time.monotonic() - begun
         write_atomically(predictions, lines_of(answered))
-        record = {"costs": asdict(_costs(entry, seconds, len(answered))), "base_sha256": base and base.sha256}
+        record: _CostRecord = {
+            "costs": asdict(_costs(entry, seconds, len(answered))),
+            "base_sha256": base.sha256 if base else None,
+        }
         write_atomically(costs, json.dumps(record))
         return record
 

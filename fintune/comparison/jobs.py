@@ -105,7 +105,7 @@ class Jobs:
         return run.is_finished() and self._part in run.scores()
 
     def _train(self, planned: PlannedRun) -> None:
-        """In a thread of the pool: start the process and wait for it."""
+        """Start the process and wait for it, in a thread of the pool."""
         if (planned.label, planned.size) in self._failed or self._ended:
             return
         tell("compare", f"{planned.config.name}: begun beside others")
@@ -119,7 +119,7 @@ class Jobs:
         raise error
 
     def _wait(self, config: RunConfig, folder: Path) -> tuple[int, str]:
-        """Exit code and complaints of the process."""
+        """Start the process, and return its exit code and complaints once it has ended."""
         (folder / "config.yaml").write_text(dump(config), encoding="utf-8")
         arguments = [str(folder / "config.yaml"), self._part, str(folder / "error.json"), *plugins.files()]
         # -P: nothing is imported from the folder one works in. A session of its own: a Ctrl-C reaches this process alone,
@@ -148,10 +148,10 @@ class Jobs:
 def _error(name: str, report: Path, complaint: str, code: int) -> errors.FintuneError:
     """Return what a process failed with, as it would have been raised here."""
     if code == 2 and report.is_file():
-        known = json.loads(report.read_text("utf-8"))
-        kind = getattr(errors, known["kind"])
-        problems = known["message"].split("\n") if kind is errors.ConfigError else known["message"]
-        error: errors.FintuneError = kind(problems, hint=known["hint"])
+        failure = json.loads(report.read_text("utf-8"))
+        kind = getattr(errors, failure["kind"])
+        problems = failure["message"].split("\n") if kind is errors.ConfigError else failure["message"]
+        error: errors.FintuneError = kind(problems, hint=failure["hint"])
         return error
     last = complaint.strip().splitlines()[-1:] or ["it said nothing"]
     why = f"was ended by signal {-code}" if code < 0 else f"ended with code {code}: {last[0][:200]}"

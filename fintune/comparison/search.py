@@ -14,12 +14,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from fintune.comparison.compare import folder_of
 from fintune.comparison.jobs import FAILURES, finished_run
 from fintune.comparison.planned_runs import comparison_config, config_for, digest, planned_runs
-from fintune.comparison.space import Range, space
+from fintune.comparison.space import Choice, Range, space
 from fintune.config.compare import MethodEntry
 from fintune.config.load import ConfigSource, dump, load
 from fintune.config.prepare import Prepared, announce, prepare
@@ -29,16 +29,20 @@ from fintune.runtime.files import locked, need_place, write_atomically
 from fintune.runtime.install import with_extra
 from fintune.runtime.progress import tell
 
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.trial import FrozenTrial
+
 _OBJECTIVE = "macro_f1"
 """What is maximized on validation, as when the best epoch is chosen."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Best:
     """The best settings found for a row."""
 
     label: str
-    settings: Mapping[str, Any]
+    settings: Mapping[str, Choice]
     score: float
     trials: int
     flags: str
@@ -52,7 +56,7 @@ class Search:
     config: Path
     best: list[Best]
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> dict[str, object]:
         """Return both as JSON, for programs."""
         return {"config": str(self.config), "best": [asdict(row) for row in self.best]}
 
@@ -90,8 +94,8 @@ def _config(source: ConfigSource, overrides: Sequence[str], methods: Sequence[st
         raise UsageError(
             "--search: settings are chosen on validation, not on test", hint="Leave compare.part as it is."
         )
-    own = None if config.compare.methods else [config.method.name]
-    return comparison_config(source, overrides, methods=methods or own, seeds=1, sizes=[])
+    default = None if config.compare.methods else [config.method.name]
+    return comparison_config(source, overrides, methods=methods or default, seeds=1, sizes=[])
 
 
 def _search(prepared: Prepared, entry: MethodEntry, ranges: Sequence[Range], trials: int, folder: Path) -> Best:
@@ -99,22 +103,23 @@ def _search(prepared: Prepared, entry: MethodEntry, ranges: Sequence[Range], tri
     _resume(study)
     while len(finished := _finished(study)) < trials:
         _try(study, prepared, entry, ranges, folder)
-    scored = [trial for trial in finished if trial.value is not None]
+    scored = {trial.value: trial for trial in reversed(finished) if trial.value is not None}
     if not scored:
         raise TrainingError(
             f"{entry.label}: no trial came to a score", hint="Narrow it: --search learning_rate=1e-5:1e-3"
         )
-    best = max(scored, key=lambda trial: trial.value)
-    settings = best.user_attrs["settings"]
-    return Best(entry.label, settings, best.value, len(finished), _flags(_changed(entry, settings)))
+    score = max(scored)
+    settings = scored[score].user_attrs["settings"]
+    flags = _flags(_changed(entry, settings))
+    return Best(label=entry.label, settings=settings, score=score, trials=len(finished), flags=flags)
 
 
-def _finished(study: Any) -> list[Any]:
+def _finished(study: "Study") -> "list[FrozenTrial]":
     """Return trials with a score, or with the reason why there is none."""
     return [trial for trial in study.trials if trial.value is not None or "reason" in trial.user_attrs]
 
 
-def _resume(study: Any) -> None:
+def _resume(study: "Study") -> None:
     """Propose once more what a killed process was trying: its run is resumed."""
     from optuna.trial import TrialState
 
@@ -123,7 +128,7 @@ def _resume(study: Any) -> None:
         study.enqueue_trial(stale.params)
 
 
-def _try(study: Any, prepared: Prepared, entry: MethodEntry, ranges: Sequence[Range], folder: Path) -> None:
+def _try(study: "Study", prepared: Prepared, entry: MethodEntry, ranges: Sequence[Range], folder: Path) -> None:
     import optuna
 
     study.sampler = optuna.samplers.TPESampler(seed=(prepared.config.train.seed + len(_finished(study))) % 2**32)
@@ -144,7 +149,7 @@ def _try(study: Any, prepared: Prepared, entry: MethodEntry, ranges: Sequence[Ra
     tell("search", f"{entry.label}, trial {trial.number + 1}: {shown}: macro-F1 {score:.1%}")
 
 
-def _changed(entry: MethodEntry, settings: Mapping[str, Any]) -> MethodEntry:
+def _changed(entry: MethodEntry, settings: Mapping[str, Choice]) -> MethodEntry:
     """Return the row with settings such as {"train.learning_rate": 0.001, "method.r": 16}."""
     own = {key.removeprefix("method."): value for key, value in settings.items() if key.startswith("method.")}
     train = {key.removeprefix("train."): value for key, value in settings.items() if key.startswith("train.")}
@@ -159,7 +164,7 @@ def _flags(entry: MethodEntry) -> str:
     return " ".join(f"--set {shlex.quote(f'{key}={value}')}" for key, value in shown.items())
 
 
-def _study(prepared: Prepared, entry: MethodEntry, ranges: Sequence[Range], folder: Path) -> Any:
+def _study(prepared: Prepared, entry: MethodEntry, ranges: Sequence[Range], folder: Path) -> "Study":
     """Return the study of a row: another one when data, ranges or any other setting change."""
     import optuna
     from optuna.storages import JournalStorage

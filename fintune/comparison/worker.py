@@ -1,4 +1,6 @@
-"""One run of a comparison in a process of its own: python -m fintune.comparison.worker CONFIG PART REPORT [CODE...]
+"""One run of a comparison in a process of its own.
+
+python -m fintune.comparison.worker CONFIG PART REPORT [CODE...]
 
 What it fails with is written to the file REPORT, as JSON; the rest of a run's life is in its folder. It ends, saved, when the
 process that started it is gone: that one's end closes standard input.

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -55,38 +55,36 @@ def evaluate(
         if data is not None:
             running = _running(opened, engine)
             with in_options_of(context, file="--data"):
-                found = score_file(opened, data, name=name, encoding=encoding, running=running)
+                evaluation = score_file(opened, data, name=name, encoding=encoding, running=running)
         elif isinstance(opened, Run) and rescore:
             parts = score_anew(opened)
             split = split if split in parts else "validation"
-            found = parts[split]
+            evaluation = parts[split]
         elif isinstance(opened, Run):
-            found = score_part(opened, split, running=_running(opened, engine))
+            evaluation = score_part(opened, split, running=_running(opened, engine))
         else:
             raise RunError(
                 f"{run}: {called(opened)}, and no data in it", hint="Score it on a labeled file: --data FILE."
             )
     if as_json:
-        print_json(_plain(found))
+        print_json(_plain(evaluation))
         return
     from fintune.evaluation.table import scores_table
     from fintune.runs.model_card import named_scores
 
-    part = next(iter(found.claims.verdicts), split)
-    rows = named_scores("", {part: found.scores}, {}, found.claims)
+    part = next(iter(evaluation.claims.verdicts), split)
+    rows = named_scores("", {part: evaluation.scores}, {}, evaluation.claims)
     out.print(scores_table(rows, confidence=opened.config().evaluation.confidence))
-    show_labels(found.scores, list(found.predictions[0].probabilities))
-    show_worth(found.claims)
+    show_labels(evaluation.scores, list(evaluation.predictions[0].probabilities))
+    show_worth(evaluation.claims)
 
 
-def _plain(found: "Evaluation") -> dict[str, Any]:
-    """Scores by metric, those on rows that are new to the model where others are not, and what they are worth."""
-    clean = {name: asdict(score) for scores in found.claims.splits.values() for name, score in scores.items()}
-    worth = [asdict(statement) for of in found.claims.verdicts.values() for statement in of]
-    return {name: asdict(score) for name, score in found.scores.items()} | {
-        "clean": clean or None,
-        "worth": worth,
-    }
+def _plain(evaluation: "Evaluation") -> dict[str, object]:
+    """Return scores by metric, those on rows that are new to the model where others are not, and what they are worth."""
+    clean = {name: asdict(score) for scores in evaluation.claims.splits.values() for name, score in scores.items()}
+    worth = [asdict(statement) for of in evaluation.claims.verdicts.values() for statement in of]
+    scores = {name: asdict(score) for name, score in evaluation.scores.items()}
+    return {**scores, "clean": clean or None, "worth": worth}
 
 
 def _running(source: "Trained", engine: str) -> "Engine | None":

@@ -69,13 +69,10 @@ def merge(
     use = Proof(base=base, task=task, overrides=settings or (), data=data)
     with working():
         if len(runs) == 1:
-            if given := [
-                f
-                for f, there in {"--weights": weights, "--combine": combine, "--density": density}.items()
-                if there is not None
-            ]:
-                raise UsageError(f"{given[0]}: there is one run", hint="Name several runs, or leave it out.")
-            made = make(
+            options = {"--weights": weights, "--combine": combine, "--density": density}
+            if flags := [flag for flag, value in options.items() if value is not None]:
+                raise UsageError(f"{flags[0]}: there is one run", hint="Name several runs, or leave it out.")
+            exported = make(
                 runs[0], "merged", dtype=dtype, output=output, allow_loss=allow_loss, overwrite=overwrite, **use
             )
         elif output is None:
@@ -87,11 +84,11 @@ def merge(
                     hint="Combine runs, or name one.",
                 )
             shares = _numbers(weights) if weights else [1 / len(runs)] * len(runs)
-            made = export_combined(
+            exported = export_combined(
                 runs, shares, combine or "cat", density=0.5 if density is None else density, output=output, dtype=dtype,
                 allow_loss=allow_loss, overwrite=overwrite,
             )  # fmt: skip
-    _show([made], as_json)
+    _show([exported], as_json)
 
 
 def _numbers(text: str) -> list[float]:
@@ -134,9 +131,9 @@ def export(
         raise UsageError("--all: takes neither --format, --dtype nor --output", hint="Leave one or the other out.")
     with working():
         if everything:
-            made = export_all(run, allow_loss=allow_loss, overwrite=overwrite, **use)
+            exports = export_all(run, allow_loss=allow_loss, overwrite=overwrite, **use)
         else:
-            made = [
+            exports = [
                 make(
                     run,
                     format_name or "merged",
@@ -147,7 +144,7 @@ def export(
                     **use,
                 )
             ]
-    _show(made, as_json, table)
+    _show(exports, as_json, table)
 
 
 def convert(
@@ -160,29 +157,30 @@ def convert(
     from fintune.models.convert import convert as make
 
     with working():
-        made = make(source, output=output)
+        converted = make(source, output=output)
     if as_json:
-        print_json(made.record())
+        print_json(converted.record())
         return
-    out.print(Text(f"{made.layout} · {made.parameters:,} parameters · {made.bytes / 1e6:,.0f} MB"))
-    out.print(Text(f"next: fintune train CONFIG --set model.base={typed(Path(made.folder))}"))
+    out.print(Text(f"{converted.layout} · {converted.parameters:,} parameters · {converted.bytes / 1e6:,.0f} MB"))
+    out.print(Text(f"next: fintune train CONFIG --set model.base={typed(Path(converted.folder))}"))
 
 
-def _show(made: "Sequence[Exported | Refused]", as_json: bool, as_markdown: bool = False) -> None:
-    records = [one.record() for one in made]
+def _show(exports: "Sequence[Exported | Refused]", as_json: bool, as_markdown: bool = False) -> None:
+    records = [export.record() for export in exports]
     if as_json:
-        print_json(records[0] if len(made) == 1 else records)
+        print_json(records[0] if len(exports) == 1 else records)
         return
-    from fintune.export.table import exports, markdown
+    from fintune.export.table import exports as exports_table
+    from fintune.export.table import markdown
 
-    table = exports(records)
+    table = exports_table(records)
     out.print(Text(markdown(table)) if as_markdown else table, soft_wrap=as_markdown)
-    for one in records:
-        if "refused" in one:
-            what = f"{one['format']}, {one['dtype']}"
-            told = one["refused"]
-            out.print(Text(told if told.startswith(what) else f"{what}: {told}"), soft_wrap=True)
-    if not any("folder" in one for one in records):
+    for record in records:
+        if "refused" in record:
+            what = f"{record['format']}, {record['dtype']}"
+            reason = record["refused"].removeprefix(f"{what}: ")
+            out.print(Text(f"{what}: {reason}"), soft_wrap=True)
+    if not any("folder" in record for record in records):
         raise typer.Exit(2)
-    if folders := [typed(Path(one["folder"])) for one in records if "folder" in one]:
+    if folders := [typed(Path(record["folder"])) for record in records if "folder" in record]:
         out.print(Text(f"in {', '.join(folders)}"), soft_wrap=True)

@@ -62,9 +62,9 @@ def predict(
         return
     how = reading_like(data, file or "", name=name, encoding=encoding, need_label=False)
     with in_options_of(context, file="--file"):
-        ids, given = read_texts(texts or [], file, _texts_alone(how, text_column))
+        ids, contents = read_texts(texts or [], file, _texts_alone(how, text_column))
     with working():
-        predictions = load(opened, engine_name=engine)(given, ids)
+        predictions = load(opened, engine_name=engine)(contents, ids)
     if output is not None:
         write_predictions(output, predictions)
         err.print(Text(f"predictions written to {output}: {len(predictions):,}"))
@@ -109,18 +109,20 @@ def explain(
     with working():
         opened = open_trained(run, base=base, task=task, overrides=settings or ())
     ids: list[str] = []
-    given: list[str] = []
+    contents: list[str] = []
     if texts or file is not None:
         how = _texts_alone(reading_like(opened.config().data, file or "", need_label=False))
         with in_options_of(context, file="--file"):
-            ids, given = read_texts(texts or [], file, how)
+            ids, contents = read_texts(texts or [], file, how)
     elif not isinstance(opened, Run):
         raise RunError(f"{run}: {called(opened)}, and no answers in it", hint="Give texts, or a --file of them.")
     with working():
-        found = explain_run(opened) if isinstance(opened, Run) and not given else explain_texts(opened, given, ids)
+        words = (
+            explain_run(opened) if isinstance(opened, Run) and not contents else explain_texts(opened, contents, ids)
+        )
     if as_json:
-        print_json([attribution.record() for attribution in found])
+        print_json([attribution.record() for attribution in words])
         return
     from fintune.inference.table import attributions
 
-    out.print(*attributions(found), sep="\n", soft_wrap=True)
+    out.print(*attributions(words), sep="\n", soft_wrap=True)
