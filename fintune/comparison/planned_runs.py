@@ -77,11 +77,12 @@ def comparison_config(
     return config
 
 
-def with_all_baselines(config: RunConfig, written: Mapping[str, Any]) -> RunConfig:
+def with_all_baselines(config: RunConfig, written: Mapping[str, object]) -> RunConfig:
     """Return the config with every installed baseline, and forgetting measured, where what was written does not say otherwise."""
     installed = [b.name for b in BASELINES.values() if b.package is None or find_spec(b.package) is not None]
     everything = {"baselines": installed, "forgetting": True}
-    own = written.get("evaluation") or {}
+    section = written.get("evaluation")
+    own = section if isinstance(section, Mapping) else {}
     return config.with_(**{f"evaluation__{key}": value for key, value in everything.items() if key not in own})
 
 

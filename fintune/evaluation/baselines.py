@@ -46,9 +46,14 @@ def score_baseline(entry: Baseline, prepared: Prepared, base: "LoadedModel | Non
 def baseline_input(prepared: Prepared, part: str) -> BaselineInput:
     """Return what the baselines may see when they answer a part."""
     config, splits = prepared.config, prepared.splits
-    texts = [e.text for e in splits[part]]
-    seed, shots = config.train.seed, config.evaluation.shots
-    return BaselineInput(prepared.task, splits["train"], splits["validation"], texts, seed=seed, shots=shots)
+    return BaselineInput(
+        task=prepared.task,
+        train=splits["train"],
+        validation=splits["validation"],
+        texts=[e.text for e in splits[part]],
+        seed=config.train.seed,
+        shots=config.evaluation.shots,
+    )
 
 
 def applicable(prepared: Prepared) -> list[Baseline]:
@@ -81,7 +86,16 @@ def predictions_from(answers: Answers, task: Task, examples: Sequence[Example]) 
         row = [] if answers.probabilities is None else answers.probabilities[i].tolist()
         by_label = dict(zip(task.labels, row, strict=bool(row)))
         answer = task.answer(label).strip()
-        predictions.append(Prediction(example.id, example.text, answer, label, by_label, example.label))
+        predictions.append(
+            Prediction(
+                id=example.id,
+                text=example.text,
+                answer=answer,
+                label=label,
+                probabilities=by_label,
+                gold=example.label,
+            )
+        )
     return predictions
 
 

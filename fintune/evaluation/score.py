@@ -126,7 +126,7 @@ def _example(task: Task, row: Row) -> Example:
     return parsed
 
 
-def _score(prepared: Prepared, base: "LoadedModel", run: Run) -> None:
+def score_trained(prepared: Prepared, base: "LoadedModel", run: Run) -> None:
     """Score the adapter as it was saved on the clean base model, and the baselines, of which that model alone is one."""
     from fintune.evaluation.forgetting import base_perplexity, general_texts, perplexity_on
     from fintune.methods.adapter import load_adapter
@@ -141,14 +141,14 @@ def _score(prepared: Prepared, base: "LoadedModel", run: Run) -> None:
     before = base_perplexity(base, general_texts()) if measured else None
     tuned = load_adapter(base, run.adapter)
     _forgetting(run, config, before, perplexity_on(tuned, general_texts()) if measured else None)
-    answers, scores = {}, {}
+    answers, scores, seconds = {}, {}, {}
     for part in parts:
         begun = time.monotonic()
         evaluation = _evaluate(config, prepared.task, prepared.splits[part], engine(config, tuned), part)
-        seconds = time.monotonic() - begun
+        seconds[part] = time.monotonic() - begun
         run.write_predictions(part, evaluation.predictions)
         answers[part], scores[part] = evaluation.predictions, evaluation.scores
-    run.write_costs(1000 * seconds / len(prepared.splits[parts[-1]]))
+    run.write_costs(1000 * seconds[parts[-1]] / len(prepared.splits[parts[-1]]))
     model_claims = claims(run, answers, baselines, prepared.leaks)
     run.write_scores(_task_record(prepared.task), scores, baselines, model_claims)
     manifest.write(run, tuned)

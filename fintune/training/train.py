@@ -20,7 +20,7 @@ from fintune.data.prepare import data_record
 from fintune.errors import UsageError
 from fintune.evaluation.baselines import need_room
 from fintune.evaluation.evaluate import evaluate
-from fintune.evaluation.score import _score
+from fintune.evaluation.score import score_trained
 from fintune.evaluation.verdict import guessing_a_token
 from fintune.inference.load import engine, load_base, shortcuts_of
 from fintune.methods import METHODS
@@ -74,7 +74,7 @@ def train(
         if not begun:
             run.write_json("data.json", data_record(prepared))
             run.write_dropped(prepared.dropped)
-        _score(prepared, _fit(prepared, run, resume=begun), run)
+        score_trained(prepared, _fit(prepared, run, resume=begun), run)
     return run
 
 

@@ -75,11 +75,11 @@ class AnswerTrainer(Trainer):
             set_rates(optimizer, self._module if model is None else model, self._rates)
         return optimizer
 
-    def get_train_dataloader(self) -> DataLoader[Any]:
+    def get_train_dataloader(self) -> DataLoader[Encoded]:
         """Return batches from BucketSampler, sharded by accelerate."""
         data: Any = self._examples  # a list is a Dataset by its methods, not by its class
         loader = DataLoader(data, batch_sampler=self._sampler(), collate_fn=self.data_collator)
-        prepared: DataLoader[Any] = self.accelerator.prepare(loader)
+        prepared: DataLoader[Encoded] = self.accelerator.prepare(loader)
         return prepared
 
     def _sampler(self) -> BucketSampler:
@@ -106,11 +106,18 @@ class AnswerTrainer(Trainer):
         self._need_finite(float(loss), "the loss")
         return loss
 
-    def compute_loss(self, model: torch.nn.Module, inputs: Batch, *args: Any, **kwargs: Any) -> Any:
+    def compute_loss(
+        self,
+        model: torch.nn.Module,
+        inputs: Batch,
+        return_outputs: bool = False,
+        num_items_in_batch: torch.Tensor | int | None = None,
+    ) -> torch.Tensor | tuple[torch.Tensor, object]:
         """Return the Trainer's; the weights are kept from the model, which need not keep keys and values either."""
         targets = Targets(inputs.pop("labels"), inputs.pop("weights"))
         with self._shortcuts.taken(self.accelerator.unwrap_model(model), inputs) as shortened:
-            return super().compute_loss(model, shortened | {"labels": targets, "use_cache": False}, *args, **kwargs)
+            batch = shortened | {"labels": targets, "use_cache": False}
+            return super().compute_loss(model, batch, return_outputs, num_items_in_batch)
 
     def _answer_loss(
         self, outputs: Any, targets: Targets, num_items_in_batch: torch.Tensor | int | None = None
