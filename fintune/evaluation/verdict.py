@@ -12,75 +12,20 @@ few texts could not show any difference, that is said instead.
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-
-from fintune.config.train import TrainSection
-from fintune.evaluation.significance import (
-    Difference,
-    difference,
-    enough_resamples,
-    holm,
-    mcnemar,
-    resample,
-    texts_to_tell,
-)
+from fintune.evaluation.baseline_tests import BaselineComparison, compare
+from fintune.evaluation.guessing import LEAST_PROBABILITY, guessing
+from fintune.evaluation.significance import texts_to_tell
 from fintune.records import Prediction, Statement
 from fintune.tasks.baselines import BASELINES
-from fintune.tasks.metrics import UNPARSED, Ints
 
 MAJORITY = "majority"
-TESTED_METRICS = ("accuracy", "mcc")
-"""What a paired test compares a model and a baseline by."""
 _SHOWN = {"accuracy": "accuracy", "mcc": "MCC"}
 _ADVICE = " Try another train.learning_rate."
 """What is said to whoever trained it; of an adapter trained elsewhere nobody knows the train part."""
-_LEAST = 1e-15
-"""The least probability whose logarithm is taken."""
 _BY_CHANCE = 0.05
 """Probability with which a model that finds half of the other labels says one alone: on fewer than five texts that proves nothing."""
-Relation = Literal["ahead", "behind", "no-better", "undecided", "too-few"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class BaselineComparison:
-    """A model and a baseline on the same `n` texts: `own` and `other` by metric, the paired test of each."""
-
-    name: str
-    n: int
-    own: Mapping[str, float]
-    other: Mapping[str, float]
-    tests: Mapping[str, Difference]
-    """The tests by metric, p after Holm's correction."""
-    discordant: float
-    """Share of texts that one of them alone gets right."""
-    confidence: float
-
-    @property
-    def relation(self) -> Relation:
-        """Ahead in one metric is ahead; behind in one and ahead in none is behind."""
-        signs = {test.score.value > 0 for test in self.tests.values() if test.p < 1 - self.confidence}
-        if signs:
-            return "ahead" if True in signs else "behind"
-        if (
-            len(TESTED_METRICS) * 0.5 ** (self.mistakes - 1) >= 1 - self.confidence
-        ):  # p were it right on all that the other is not
-            return "too-few"
-        return "undecided" if self.own["accuracy"] > self.other["accuracy"] else "no-better"
-
-    @property
-    def mistakes(self) -> int:
-        """Texts that the baseline gets wrong."""
-        return round((1 - self.other["accuracy"]) * self.n)
-
-    @property
-    def proven(self) -> str:
-        """The metric that shows it is ahead."""
-        return next(
-            m for m in TESTED_METRICS if self.tests[m].p < 1 - self.confidence and self.tests[m].score.value > 0
-        )
 
 
 def judge(
@@ -109,62 +54,6 @@ def judge(
     return [*nothing, *_beside(against)]
 
 
-def compare(
-    predictions: Sequence[Prediction],
-    baselines: Mapping[str, list[str | None]],
-    labels: Sequence[str],
-    *,
-    confidence: float,
-    resamples: int,
-) -> dict[str, BaselineComparison]:
-    """Return the paired tests with each baseline, whose labels stand in the order of the predictions."""
-    where: dict[str | None, int] = {label: i for i, label in enumerate(labels)} | {None: UNPARSED}
-    gold = np.array([where[p.gold] for p in predictions], dtype=np.int64)
-    rows: dict[str, Ints] = {"": np.array([[where[p.label] for p in predictions]])}
-    rows |= {name: np.array([[where[label] for label in answers]]) for name, answers in baselines.items()}
-    drawn = resample(gold, rows, labels, resamples=enough_resamples(len(TESTED_METRICS), confidence, resamples))
-    compared = {}
-    for name in baselines:
-        tests = {m: difference(drawn[""], drawn[name], m, n=len(gold), confidence=confidence) for m in TESTED_METRICS}
-        right, other = rows[""] == gold, rows[name] == gold
-        adjusted = holm([mcnemar(right, other), tests["mcc"].p])
-        compared[name] = BaselineComparison(
-            name=name,
-            n=len(gold),
-            own={m: float(drawn[""].series[m][0, 0]) for m in TESTED_METRICS},
-            other={m: float(drawn[name].series[m][0, 0]) for m in TESTED_METRICS},
-            tests={m: Difference(tests[m].score, p) for m, p in zip(TESTED_METRICS, adjusted, strict=True)},
-            discordant=float((right != other).mean()),
-            confidence=confidence,
-        )
-    return compared
-
-
-def guessing(counts: Mapping[str, int], on: Mapping[str, int] | None = None) -> float:
-    """Return the loss (nats) of giving each label the share that `counts` say, on texts whose labels occur as `on` says (else alike).
-
-    On texts alike it is the entropy of the shares; giving every label the same share, ln of their number, bounds it.
-    """
-    on, total = on or counts, sum(counts.values())
-    shares = {label: max(counts.get(label, 0) / total, _LEAST) for label in on}
-    loss = -sum(n * math.log(shares[label]) for label, n in on.items()) / sum(on.values())
-    return min(loss, math.log(max(len(counts), 1)))
-
-
-def guessing_a_token(labels: Sequence[str], lengths: Sequence[int], train: TrainSection) -> float:
-    """Return the loss of guessing as training measures it, by answer token (`lengths` of the answers); infinite if smoothed.
-
-    Balanced labels are guessed by ln of their number; texts drawn evenly by label have other lengths on average.
-    """
-    if train.label_smoothing_factor:
-        return math.inf
-    counts = Counter(labels)
-    share = {label: 1 / n if train.sampling == "balanced" else 1.0 for label, n in counts.items()}
-    mean_length = float(np.average(lengths, weights=[share[label] for label in labels]))
-    balanced = "balanced" in (train.class_weights, train.sampling)
-    return (math.log(len(counts)) if balanced else guessing(counts)) / mean_length
-
-
 def _nothing_learned(
     predictions: Sequence[Prediction], majority: BaselineComparison | None, counts: Mapping[str, int]
 ) -> list[Statement]:
@@ -181,7 +70,7 @@ def _nothing_learned(
         return [Statement("one-label", "severe", text, {"n": f"{n:,}", "label": label})]
     if not counts or not all(p.probabilities for p in predictions):
         return few
-    loss = sum(-math.log(max(p.probabilities.get(str(p.gold), 0.0), _LEAST)) for p in predictions) / n
+    loss = sum(-math.log(max(p.probabilities.get(str(p.gold), 0.0), LEAST_PROBABILITY)) for p in predictions) / n
     chance = guessing(counts, Counter(str(p.gold) for p in predictions))
     if loss <= chance:
         return few

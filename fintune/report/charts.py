@@ -9,7 +9,7 @@ from collections.abc import Callable
 from fintune.report.comparison_charts import intervals, learning_curve, pareto
 from fintune.report.confidence_charts import confidence_right, confidence_wrong, reliability
 from fintune.report.data_charts import balance, lengths
-from fintune.report.reading import RunFiles
+from fintune.report.run_files import RunFiles
 from fintune.report.score_charts import against, per_class
 from fintune.report.training_charts import loss, quality
 from fintune.report.vega import Spec

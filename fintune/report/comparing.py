@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from fintune.records import Scores
-from fintune.report.reading import PARTS, RunFiles
+from fintune.report.run_files import PARTS, RunFiles
 from fintune.runs.schema import ComparisonRecord, RowRecord, ScoreRecord
 from fintune.runs.score_record import plain_scores
 from fintune.runs.training_log import logged_peak_memory, train_seconds

@@ -2,7 +2,7 @@
 
 from fintune.inference import confidence
 from fintune.report import vega
-from fintune.report.reading import RunFiles
+from fintune.report.run_files import RunFiles
 from fintune.report.vega import COUNT, PERCENT, Spec
 from fintune.report.words import Translator
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from fintune.report import vega
-from fintune.report.reading import RunFiles
+from fintune.report.run_files import RunFiles
 from fintune.report.vega import COUNT, Spec
 from fintune.report.words import Translator, part_name
 

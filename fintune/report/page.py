@@ -19,7 +19,7 @@ from fintune.errors import BrokenEnvironment
 from fintune.report import comparison_view, words
 from fintune.report.charts import COMPARISON_CHARTS, RUN_CHARTS
 from fintune.report.comparison_view import ComparisonView
-from fintune.report.reading import RunFiles
+from fintune.report.run_files import RunFiles
 from fintune.report.run_view import run_view
 from fintune.report.sources import Sources, read_sources
 from fintune.report.vega import Spec

@@ -10,13 +10,13 @@ from functools import partial
 
 from markupsafe import Markup
 
-from fintune.data.quality.licenses import License
 from fintune.inference import confidence
 from fintune.records import Prediction, Scores, Statement
 from fintune.report import summary
-from fintune.report.reading import RunFiles
-from fintune.report.words import baseline_name, both, count, has_words, in_both, part_name, percent, size, worth
-from fintune.runs.schema import AttributionRecord, FindingRecord, ReportRecord, SourceRecord
+from fintune.report.data_view import counts, environment, finding_view, source_view
+from fintune.report.run_files import RunFiles
+from fintune.report.words import baseline_name, both, count, in_both, part_name, worth
+from fintune.runs.schema import AttributionRecord
 from fintune.runtime.shell import typed
 
 _LONGEST_TEXT = 600
@@ -25,10 +25,6 @@ _MOST_ATTRIBUTED = 12
 """Texts whose words are shown with their effects."""
 _TINT = 0.45
 """Share of color behind the strongest word: ink stays readable on it."""
-_COUNTED = (
-    "rows", "unusable", "exact_duplicates", "conflicting_texts", "near_duplicate_rows", "near_duplicate_clusters",
-    "median_words", "longest_words", "median_characters", "longest_characters",
-)  # fmt: skip
 
 
 def run_view(run: RunFiles, *, key: str, texts: bool, most: int) -> dict[str, object]:
@@ -48,10 +44,10 @@ def run_view(run: RunFiles, *, key: str, texts: bool, most: int) -> dict[str, ob
         "mistakes": [_shown(p, texts) for p in confidence.surest_mistakes(run.judged, most)],
         "unsure": [_shown(p, texts) for p in confidence.least_sure(run.judged, most)],
         "attributions": [_attribution(a) for a in run.attributions[:_MOST_ATTRIBUTED]] if texts else [],
-        "counts": _counts(run.report),
-        "findings": [_finding(f, texts) for f in (run.report.get("findings", []) if run.report else [])],
-        "sources": [_source(source) for source in (run.data.get("sources", []) if run.data else [])],
-        "environment": _environment(run),
+        "counts": counts(run.report),
+        "findings": [finding_view(f, texts) for f in (run.report.get("findings", []) if run.report else [])],
+        "sources": [source_view(source) for source in (run.data.get("sources", []) if run.data else [])],
+        "environment": environment(run),
         "commands": _commands(run),
     }
 
@@ -155,67 +151,6 @@ def _pieces(text: str, words: Sequence[tuple[str, float]]) -> list[dict[str, obj
             pieces.append({"text": word, "effect": effect, "tint": round(100 * _TINT * abs(effect) / top)})
             done = start + len(word)
     return [*pieces, {"text": text[done:], "effect": None}]
-
-
-def _counts(report: ReportRecord | None) -> list[tuple[Markup, str]]:
-    if report is None:
-        return []
-    counts: Mapping[str, object] = report
-    shown = {name: number for name in _COUNTED if isinstance(number := counts.get(name), int | float)}
-    rows = [(both(f"count.{name}"), count(number)) for name, number in shown.items()]
-    if tokens := report.get("tokens"):
-        rows += [(both(f"count.tokens_{name}"), count(tokens.get(name))) for name in ("median", "longest")]
-        rows.append((both("count.tokens_over"), percent(tokens.get("over_limit"), 2)))
-    rows += [(both("count.dropped", reason=reason), count(n)) for reason, n in report.get("dropped", {}).items()]
-    rows += [(_of_part("count.twins", part), count(n)) for part, n in report.get("twins_in_train", {}).items()]
-    rows += [(_of_part("count.dates", part), " – ".join(dates)) for part, dates in report.get("dates", {}).items()]
-    return rows
-
-
-def _of_part(key: str, part: str) -> Markup:
-    return in_both(lambda t: t(key, part=part_name(part, t)))
-
-
-def _finding(finding: FindingRecord, texts: bool) -> dict[str, object]:
-    """Return what is shown of a finding; its message can quote a value of the data, so it goes where texts go."""
-    key, level = f"finding.{finding['kind']}", finding["level"]
-    return {
-        "title": both(key) if has_words(key) else Markup("{}").format(finding["kind"]),
-        "level": level if has_words(f"level.{level}") else "note",
-        "count": finding.get("count", 0),
-        "rows": finding.get("rows", []),
-        "message": finding.get("message", "") if texts else "",
-    }
-
-
-def _source(source: SourceRecord) -> dict[str, str]:
-    shown = {name: source.get(name) for name in ("name", "part", "format", "encoding", "sha256")}
-    license_ = License.parse(source.get("license"))
-    texts = {name: str(value or "") for name, value in shown.items()}
-    return texts | {"rows": count(source.get("rows")), "license": license_.text or "", "commerce": license_.commerce}
-
-
-def _environment(run: RunFiles) -> list[tuple[Markup, str]]:
-    facts: Mapping[str, object] = run.environment
-    packages = (f"{name} {version}" for name, version in (run.environment.get("packages") or {}).items() if version)
-    memory, git = run.environment.get("memory_bytes"), run.environment.get("git") or {}
-    pairs = {
-        "env.base": run.base,
-        "env.base_sha256": facts.get("base_sha256"),
-        "fingerprint": run.fingerprint,
-        "env.seed": facts.get("seed"),
-        "env.batch_size": facts.get("batch_size"),
-        "env.objective": facts.get("objective"),
-        "env.packages": ", ".join(packages),
-        "env.python": facts.get("python"),
-        "env.platform": facts.get("platform"),
-        "env.cpu": " / ".join(str(facts[name]) for name in ("cpu_count", "torch_threads") if facts.get(name)),
-        "env.accelerator": facts.get("accelerator"),
-        "env.memory": size(memory) if memory else None,
-        "env.commit": git.get("commit"),
-        "env.resumed": len(run.environment.get("resumed", [])) or None,
-    }
-    return [(both(name), str(value)) for name, value in pairs.items() if value not in (None, "")]
 
 
 def _commands(run: RunFiles) -> dict[str, str]:

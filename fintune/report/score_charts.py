@@ -4,7 +4,7 @@ from typing import Any
 
 from fintune.records import Score
 from fintune.report import vega
-from fintune.report.reading import RunFiles
+from fintune.report.run_files import RunFiles
 from fintune.report.vega import PERCENT, ROW, Spec
 from fintune.report.words import Translator, baseline_name
 

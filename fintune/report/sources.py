@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fintune.errors import UsageError
-from fintune.report.reading import RunFiles, is_comparison, read_comparison, read_run
+from fintune.report.reading import is_comparison, read_comparison, read_run
+from fintune.report.run_files import RunFiles
 from fintune.runs.schema import ComparisonRecord, RowRecord
 
 MOST_RUNS = 24

@@ -8,7 +8,7 @@ from markupsafe import Markup
 from fintune.inference import confidence
 from fintune.records import Score
 from fintune.report import comparing
-from fintune.report.reading import RunFiles
+from fintune.report.run_files import RunFiles
 from fintune.report.words import Translator, baseline_name, both, count, duration, part_name, percent, size
 from fintune.runs.schema import ComparisonRecord
 

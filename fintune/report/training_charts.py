@@ -7,7 +7,7 @@ from typing import TypedDict
 import numpy as np
 
 from fintune.report import vega
-from fintune.report.reading import RunFiles
+from fintune.report.run_files import RunFiles
 from fintune.report.vega import NUMBER, PERCENT, Spec
 from fintune.report.words import Translator
 

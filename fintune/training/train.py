@@ -20,8 +20,8 @@ from fintune.data.prepare import data_record
 from fintune.errors import UsageError
 from fintune.evaluation.baselines import need_room
 from fintune.evaluation.evaluate import evaluate
+from fintune.evaluation.guessing import guessing_a_token
 from fintune.evaluation.score import score_trained
-from fintune.evaluation.verdict import guessing_a_token
 from fintune.inference.load import engine, load_base, shortcuts_of
 from fintune.methods import METHODS
 from fintune.records import Encoded

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from fintune.evaluation import verdict
+from fintune.evaluation.guessing import guessing
 from fintune.evaluation.significance import mcnemar, texts_to_tell
-from fintune.evaluation.verdict import guessing
 from fintune.records import Prediction, Statement
 from fintune.report.words import Words, worth
 

@@ -10,7 +10,7 @@ import torch
 
 import fintune
 from fintune.config.train import TrainSection
-from fintune.evaluation.verdict import guessing_a_token
+from fintune.evaluation.guessing import guessing_a_token
 from fintune.runtime.progress import Progress, listening
 from fintune.training.loop.first_losses import FirstLosses
 from tests.tiny import config_for
