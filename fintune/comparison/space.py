@@ -64,7 +64,7 @@ def _range(config: RunConfig, setting: str) -> Range:
         lowest, highest = _limits(field)
         if low < lowest or high > highest:
             raise UsageError(f"--search {setting}: beyond what {key} may be", hint="Give a narrower range.")
-        return Range(key, low, high, log=low > 0 and high / low >= AROUND, whole=kind is int)
+        return Range(key=key, low=low, high=high, log=low > 0 and high / low >= AROUND, whole=kind is int)
     if choices := _choices(field):
         return Range(key, choices=choices)
     if kind is None:
@@ -76,12 +76,12 @@ def _around(key: str, value: object, kind: type, lowest: float, highest: float) 
     """All that the setting may be, where that is bounded on both sides; otherwise around the present value."""
     whole = kind is int
     if math.isfinite(lowest) and math.isfinite(highest) and highest <= 1:
-        return Range(key, lowest, highest, whole=whole)
+        return Range(key=key, low=lowest, high=highest, whole=whole)
     if not isinstance(value, int | float) or value <= 0:
         raise UsageError(f"--search {key}: no number to search around ({value})", hint=f"Give a range: {key}=LOW:HIGH")
     factor = AROUND_WHOLE if whole else AROUND
     low, high = max(value / factor, lowest, 1 if whole else 0), min(value * factor, highest)
-    return Range(key, int(low) if whole else low, int(high) if whole else high, log=True, whole=whole)
+    return Range(key=key, low=int(low) if whole else low, high=int(high) if whole else high, log=True, whole=whole)
 
 
 def _field(config: RunConfig, name: str) -> tuple[str, BaseModel, FieldInfo]:

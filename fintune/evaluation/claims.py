@@ -67,7 +67,7 @@ def leak_statements(leaks: Leaks, answered: Sequence[Prediction], clean: Scores 
     statements = [_leaking(leaks, answered, clean)] if leaks.known else []
     if leaks.conflicts:
         text = f"{odd} of its {n} texts bear another label elsewhere in the data: no model is right on all."
-        statements.append(Statement("conflicts", "note", text, {"n": n, "rows": odd}))
+        statements.append(Statement(kind="conflicts", level="note", text=text, values={"n": n, "rows": odd}))
     return statements
 
 
@@ -79,9 +79,9 @@ def _leaking(leaks: Leaks, answered: Sequence[Prediction], clean: Scores | None)
     head = f"Of its {n:,} texts {' and '.join(places)}, word by word or nearly:"
     if clean is None:
         text = f"{head} none is new to the model, and how good it is on new ones is not known."
-        return Statement("all-leak", "severe", text, values)
+        return Statement(kind="all-leak", level="severe", text=text, values=values)
     new, own = f"{clean['accuracy'].n:,}", f"{100 * clean['accuracy'].value:.1f} %"
     whole = f"{100 * sum(p.label == p.gold for p in answered) / n:.1f} %"
     text = f"{head} on the {new} that are new to the model accuracy is {own} (on all {whole})."
     level = share_level(len(leaks.known), n, 0.01)
-    return Statement("leaks", level, text, values | {"new": new, "own": own, "whole": whole})
+    return Statement(kind="leaks", level=level, text=text, values=values | {"new": new, "own": own, "whole": whole})

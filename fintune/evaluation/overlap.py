@@ -29,7 +29,9 @@ def claims_of_file(
         leaks = leaks_into(run := _need_run(source), examples)
     except DataError as error:
         unchecked = Statement(
-            "unchecked", "note", f"Whether its texts stand in train could not be checked: {error.message}."
+            kind="unchecked",
+            level="note",
+            text=f"Whether its texts stand in train could not be checked: {error.message}.",
         )
         others = claims_of_part(name, answered, {}, Leaks(), config, Counter(e.label for e in examples))
         return Claims({name: [unchecked, *others.of(name)]})

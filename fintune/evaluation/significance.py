@@ -85,7 +85,7 @@ def interval(row: Resampled, metric: str, *, n: int, confidence: float = 0.95, s
     """Return the mean over seeds and its percentile interval over seeds and examples (see Resampled.over_seeds)."""
     values = row.over_seeds(metric, seed)
     low, high = _percentiles(np.clip(values, COMPARED_METRICS[metric], 1.0), confidence)
-    return Score(float(values[0]), low, high, n)
+    return Score(value=float(values[0]), low=low, high=high, n=n)
 
 
 def difference(
@@ -101,7 +101,7 @@ def difference(
     smaller = min((resampled <= 0).sum(), (resampled >= 0).sum())
     p = min(1.0, 2 * (1 + int(smaller)) / (1 + len(resampled)))
     low, high = _percentiles(values, confidence)
-    return Difference(Score(float(values[0]), low, high, n), p)
+    return Difference(Score(value=float(values[0]), low=low, high=high, n=n), p)
 
 
 def mcnemar(right_a: Bools, right_b: Bools) -> float:

@@ -64,10 +64,10 @@ def _nothing_learned(
     if len(answered) == 1 and other and 0.5**other >= _BY_CHANCE:
         values = {"n": f"{n:,}", "label": label, "other": f"{other:,}"}
         text = f"All {n:,} texts get the label '{label}', and {other:,} bear another: too few to tell whether it learned the others."
-        few = [Statement("one-label-few", "warning", text, values)]
+        few = [Statement(kind="one-label-few", level="warning", text=text, values=values)]
     elif len(answered) == 1 and other:
         text = f"Learned nothing: all {n:,} texts get the label '{label}'.{_ADVICE if counts else ''}"
-        return [Statement("one-label", "severe", text, {"n": f"{n:,}", "label": label})]
+        return [Statement(kind="one-label", level="severe", text=text, values={"n": f"{n:,}", "label": label})]
     if not counts or not all(p.probabilities for p in predictions):
         return few
     loss = sum(-math.log(max(p.probabilities.get(str(p.gold), 0.0), LEAST_PROBABILITY)) for p in predictions) / n
@@ -81,7 +81,12 @@ def _nothing_learned(
     more = _ADVICE if useless else ""
     return [
         *few,
-        Statement("loss" if useless else "confidence", "severe" if useless else "warning", text + more, figures),
+        Statement(
+            kind="loss" if useless else "confidence",
+            level="severe" if useless else "warning",
+            text=text + more,
+            values=figures,
+        ),
     ]
 
 
@@ -107,19 +112,19 @@ def _statement(a: BaselineComparison) -> Statement:
     values |= {"needed": f"{needed:,}"} if needed else {}
     match a.relation:
         case "ahead":
-            return Statement("ahead", "note", f"Better than {name}: {figures}.", values)
+            return Statement(kind="ahead", level="note", text=f"Better than {name}: {figures}.", values=values)
         case "behind":
-            return Statement("behind", "severe", f"Worse than {name}: {figures}.", values)
+            return Statement(kind="behind", level="severe", text=f"Worse than {name}: {figures}.", values=values)
         case "no-better":
             level: Literal["severe", "warning"] = "severe" if a.name == MAJORITY else "warning"
-            return Statement("no-better", level, f"No better than {name}: {figures}.", values)
+            return Statement(kind="no-better", level=level, text=f"No better than {name}: {figures}.", values=values)
         case "undecided":
             text = (
                 f"Too few texts to tell it from {name}: {figures}; about {needed:,} texts would tell such a difference."
             )
-            return Statement("undecided", "warning", text, values)
+            return Statement(kind="undecided", level="warning", text=text, values=values)
     text = f"Too few texts to tell it from {name}, which is wrong on {a.mistakes} of {n}: {own} to {other}."
-    return Statement("too-few", "note", text, values | {"mistakes": str(a.mistakes)})
+    return Statement(kind="too-few", level="note", text=text, values=values | {"mistakes": str(a.mistakes)})
 
 
 def _figure(metric: str, value: float, sign: str = "") -> str:

@@ -1,5 +1,8 @@
 """Building blocks of Vega-Lite charts: colors are the page's CSS variables, so a chart follows dark and light by itself.
 
+Plain dictionaries, not Altair (6.3, measured): it gives the same JSON in as many lines, for 0.45 s of CPU to import, 18 ms a chart
+instead of 0.4 ms, and five more packages.
+
 >>> chart(rows, {"label": ("Label", ""), "value": ("Accuracy", PERCENT)}, [bars(...)], height=120, about="Accuracy")
 """
 
