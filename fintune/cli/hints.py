@@ -2,10 +2,7 @@
 
 A sentence about a setting that the command has no option for gives way to one about the file.
 
->>> with in_options_of(context, file="--file"):
-...     raise DataError("in.csv:1: no column 'text'", hint="Set data.text_column to the right one.")
-error: in.csv:1: no column 'text'
-next:  Set --text-column to the right one.
+An example: "Set data.text_column to the right one." becomes "Set --text-column to the right one."
 """
 
 import re
@@ -56,8 +53,8 @@ def in_options(hint: str, options: Mapping[str, str]) -> str:
     sentences: list[str] = []
     for sentence in _SENTENCES.split(hint):
         without = [match[1] for match in _settings().finditer(sentence) if match[1] not in options]
-        told = _OF_THE_FILE.get(without[0], "Mend the file.") if without else _typed(sentence, options)
-        sentences += [told] if told not in sentences else []
+        replacement = _OF_THE_FILE.get(without[0], "Mend the file.") if without else _typed(sentence, options)
+        sentences += [replacement] if replacement not in sentences else []
     return " ".join(sentences)
 
 

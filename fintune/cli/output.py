@@ -1,8 +1,6 @@
 """What the commands say on the two streams: results on standard output, progress and errors on standard error.
 
->>> with working():
-...     run = train("run.yaml")
->>> show_scores(run)
+A command does its work inside `with working():`, and then shows what came of it: `show_scores(run)`.
 """
 
 import sys
@@ -10,7 +8,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from logging import getLogger
-from typing import Any
+from typing import TYPE_CHECKING
 
 from fintune.cli import progress
 from fintune.cli.screen import Screen
@@ -20,6 +18,12 @@ from fintune.runtime.layout import Text
 from fintune.runtime.printable import json_text, one_line
 from fintune.runtime.shell import typed
 from fintune.runtime.table import listing
+
+if TYPE_CHECKING:
+    from fintune.comparison.compare import Comparison
+    from fintune.comparison.search import Search
+    from fintune.inference.predict_file import Bulk
+    from fintune.runs.run import Run
 
 out, err = Screen(), Screen(stderr=True)
 _debug = False
@@ -37,7 +41,7 @@ def debugging() -> bool:
 
 
 def say(error: FintuneError) -> None:
-    """The two lines of an error: what and where, then what to type; a line for each problem of a config."""
+    """Print the two lines of an error: what and where, then what to type; a line for each problem of a config."""
     problems = error.problems if isinstance(error, ConfigError) else [error.message]
     err.print(
         Text("\n".join(["error: " + one_line(problems[0]), *map(one_line, problems[1:])]), "bold red"), soft_wrap=True
@@ -64,8 +68,8 @@ def working() -> Iterator[None]:
         yield
 
 
-def say_bulk(done: Any) -> None:
-    """What came of labeling a file; raises DataError when a part of it, or all, was not to be read."""
+def say_bulk(done: "Bulk") -> None:
+    """Print what came of labeling a file; raises DataError when a part of it, or all, was not to be read."""
     err.print(Text(f"predictions written to {done.output}: {done.labeled:,}"), soft_wrap=True)
     if done.errors is not None:
         err.print(Text(f"records without a label, see {done.errors}: {done.unreadable:,}"), soft_wrap=True)
@@ -77,20 +81,20 @@ def say_bulk(done: Any) -> None:
         raise DataError("no record could be labeled", hint=f"See {done.errors}.")
 
 
-def show_scores(run: Any) -> None:
-    """A run's scores beside its baselines'."""
+def show_scores(run: "Run") -> None:
+    """Print a run's scores beside its baselines'."""
     from fintune.evaluation.table import scores_table
     from fintune.runs.model_card import named_scores
 
     config, scores, claims = run.config(), run.scores(), run.claims()
     rows = named_scores(config.method.name, scores, run.baselines(), claims)
     out.print(scores_table(rows, confidence=config.evaluation.confidence))
-    show_labels(list(scores.values())[-1], config.task.labels)
+    show_labels(list(scores.values())[-1], config.build_task().labels)
     show_worth(claims)
 
 
 def show_worth(claims: Claims) -> None:
-    """What scores are worth, a line a statement."""
+    """Print what scores are worth, a line a statement."""
     from fintune.evaluation.table import worth
 
     for line in worth(claims):
@@ -98,27 +102,27 @@ def show_worth(claims: Claims) -> None:
 
 
 def show_labels(scores: Scores, labels: Sequence[str]) -> None:
-    """Scores label by label, and what was taken for what."""
+    """Print scores label by label, and what was taken for what."""
     from fintune.evaluation.table import classes_table, confusion_table, losses
 
     out.print(classes_table(scores, labels), confusion_table(scores, labels), losses(scores))
 
 
-def split_list(given: str | None) -> list[str] | None:
-    """Return the names in `a,b`; None where nothing is given."""
-    return None if given is None else [name.strip() for name in given.split(",") if name.strip()]
+def split_list(text: str | None) -> list[str] | None:
+    """Return the names in `a,b`; None where there is no text."""
+    return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
 
 
-def split_numbers(flag: str, given: str | None) -> list[int] | None:
-    """Return the numbers in `50,200`; None where nothing is given. Raises UsageError."""
+def split_numbers(flag: str, text: str | None) -> list[int] | None:
+    """Return the numbers in `50,200`; None where there is no text. Raises UsageError."""
     try:
-        return None if given is None else [int(number) for number in split_list(given) or []]
+        return None if text is None else [int(number) for number in split_list(text) or []]
     except ValueError:
-        raise UsageError(f"{flag} {given}: not whole numbers", hint=f"Example: {flag} 50,200,1000") from None
+        raise UsageError(f"{flag} {text}: not whole numbers", hint=f"Example: {flag} 50,200,1000") from None
 
 
-def show_comparison(done: Any, as_json: bool) -> None:
-    """A comparison's tables and its sentence, or comparison.json."""
+def show_comparison(done: "Comparison", as_json: bool) -> None:
+    """Print a comparison's tables and its sentence, or comparison.json."""
     if as_json:
         print_json(done.content)
         return
@@ -129,25 +133,25 @@ def show_comparison(done: Any, as_json: bool) -> None:
     out.print(Text(f"comparison: {done.folder / 'comparison.json'}"), soft_wrap=True)
 
 
-def show_search(found: Any, as_json: bool) -> None:
-    """The best settings of each row as flags, and the config that holds them."""
+def show_search(search: "Search", as_json: bool) -> None:
+    """Print the best settings of each row as flags, and the config that holds them."""
     if as_json:
-        print_json(found.record())
+        print_json(search.record())
         return
-    for best in found.best:
+    for best in search.best:
         line = f"{best.label}: macro-F1 {best.score:.1%} on validation, the best of {best.trials} trials: {best.flags}"
         out.print(Text(line), soft_wrap=True)
-    out.print(Text(f"next: fintune compare {typed(found.config)}"), soft_wrap=True)
+    out.print(Text(f"next: fintune compare {typed(search.config)}"), soft_wrap=True)
 
 
 def show_list(rows: list[dict[str, str]], as_json: bool = False) -> None:
-    """Rows as a table, or as JSON for programs."""
+    """Print rows as a table, or as JSON for programs."""
     if as_json:
         print_json(rows)
     else:
         out.print(listing(rows))
 
 
-def print_json(content: Any) -> None:
-    """For programs."""
+def print_json(content: object) -> None:
+    """Print JSON, for programs."""
     sys.stdout.write(json_text(content, indent=1) + "\n")

@@ -1,8 +1,6 @@
 """The two streams, so that nothing from outside steers them: whoever writes, what is not a letter arrives as an escape.
 
->>> guard_streams()
->>> print("paid \\x1b[2J")
-paid \\x1b[2J
+After `guard_streams()`, printing "paid" and the control sequence ESC [2J shows the letters `paid \\x1b[2J`.
 """
 
 import sys
@@ -35,7 +33,7 @@ class GuardedStream:
 
     def __init__(self, stream: TextIO) -> None:
         self.rich_proxied_file = stream
-        """where a console writes its own colors and cursor moves"""
+        """Where a console writes its own colors and cursor moves."""
 
     def write(self, text: str) -> int:
         """Write with escapes for what a terminal would obey."""

@@ -1,10 +1,9 @@
 """What `fintune compare` does: make every run that is not there yet, and write after each what is known so far.
 
-The folder `<output>/<name>-compare` holds `runs/`, `challengers/` and `comparison.json`. Runs are found again by a hash of their
+The folder `<output>/<name>-compare` holds `runs/`, `baselines/` and `comparison.json`. Runs are found again by a hash of their
 settings and data, so a comparison goes on where it was, and a method more costs its own runs only.
 
->>> compare("run.yaml", methods=["lora", "ia3"], seeds=3).content["recommendation"]
-"Use ia3: ..."
+>>> compare("run.yaml", methods=["lora", "ia3"], seeds=3).content["recommendation"]  # "Use ia3: ..."
 """
 
 import json
@@ -12,14 +11,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
-from fintune.comparison.baselines import Challengers
+from fintune.comparison.baselines import ComparedBaselines
+from fintune.comparison.content import ComparisonContent
 from fintune.comparison.jobs import FAILURES, Jobs
-from fintune.comparison.planned_runs import Attempt, asked, attempts, judged_fully, of_size
-from fintune.comparison.results import Scored, curve, record
-from fintune.comparison.rows import Row, method_row
-from fintune.config.load import unchecked
+from fintune.comparison.planned_runs import (
+    PlannedRun,
+    comparison_config,
+    planned_runs,
+    with_all_baselines,
+    with_train_size,
+)
+from fintune.comparison.results import ScoredPart, comparison_results, learning_curve
+from fintune.comparison.rows import ComparisonRow, method_row
+from fintune.config.load import ConfigSource, unchecked
 from fintune.config.prepare import Prepared, announce, prepare
 from fintune.config.run_config import RunConfig
 from fintune.errors import ModelError, RunError
@@ -34,11 +39,11 @@ class Comparison:
     """A comparison's folder and the content of its comparison.json."""
 
     folder: Path
-    content: Mapping[str, Any]
+    content: ComparisonContent
 
 
 def compare(  # noqa: PLR0913
-    source: str | Path | Mapping[str, Any] | RunConfig,
+    source: ConfigSource,
     overrides: Sequence[str] = (),
     *,
     methods: Sequence[str] | None = None,
@@ -52,26 +57,26 @@ def compare(  # noqa: PLR0913
     With `jobs`, so many runs at a time, each in a process of its own. A method that fails is listed with its reason; ModelError
     when all do.
     """
-    config = asked(source, overrides, methods=methods, seeds=seeds, sizes=sizes, part=part)
-    prepared = prepare(judged_fully(config, unchecked(source, overrides)))
+    config = comparison_config(source, overrides, methods=methods, seeds=seeds, sizes=sizes, part=part)
+    prepared = prepare(with_all_baselines(config, unchecked(source, overrides)))
     folder = folder_of(prepared.config)
-    sized = {size: of_size(prepared, size) for size in prepared.config.compare.sizes}
-    planned = attempts(prepared, sized, folder)
+    sized = {size: with_train_size(prepared, size) for size in prepared.config.compare.sizes}
+    planned = planned_runs(prepared, sized, folder)
     need_place(folder / "comparison.json")
     announce(prepared)
     if prepared.config.compare.seeds == 1:
         tell("compare", "warning: with one seed, what is luck of the seed looks like a difference of the methods")
     with locked(folder, hint="Wait until it ends, or choose another name: --set name=..."):
         state = _State(prepared, folder)
-        state.challenge(sized)
-        with Jobs(jobs, planned, state.part) as making:
-            for number, attempt in enumerate(planned, 1):
-                state.take(attempt, making, f"{number} of {len(planned)}")
+        state.score_baselines(sized)
+        with Jobs(jobs, planned, state.part) as running:
+            for number, planned_run in enumerate(planned, 1):
+                state.finish(planned_run, running, f"{number} of {len(planned)}")
         return Comparison(folder, state.write())
 
 
 def folder_of(config: RunConfig) -> Path:
-    """Where the comparison of a config stands."""
+    """Return the folder of a config's comparison."""
     return Path(config.output).expanduser() / f"{config.name}-compare"
 
 
@@ -81,11 +86,11 @@ class _State:
 
     prepared: Prepared
     folder: Path
-    challengers: list[Row] = field(default_factory=list)
+    baselines: list[ComparisonRow] = field(default_factory=list)
     runs: dict[str, list[Run]] = field(default_factory=dict)
     sized: dict[int, dict[str, list[Run]]] = field(default_factory=dict)
-    learning: dict[int, list[Row]] = field(default_factory=dict)
-    """challengers that learn, by size of the train part"""
+    learning: dict[int, list[ComparisonRow]] = field(default_factory=dict)
+    """Rows of the baselines that learn, by size of the train part."""
     failed: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -97,30 +102,30 @@ class _State:
     def _base_sha256(self) -> str | None:
         return sha256_at_hand(self.prepared.config.model.base)
 
-    def challenge(self, sized: Mapping[int, Prepared]) -> None:
-        """Ask the baselines, on each size those that learn."""
-        asked = Challengers(self.prepared, self.folder / "challengers")
-        self.challengers = asked.rows(self.part)
-        self.learning = {size: asked.learning_rows(smaller, self.part) for size, smaller in sized.items()}
+    def score_baselines(self, sized: Mapping[int, Prepared]) -> None:
+        """Score the baselines, on each size those that learn."""
+        compared = ComparedBaselines(self.prepared, self.folder / "baselines")
+        self.baselines = compared.rows(self.part)
+        self.learning = {size: compared.learning_rows(smaller, self.part) for size, smaller in sized.items()}
 
-    def take(self, attempt: Attempt, making: Jobs, number: str) -> None:
-        """Make one run, or find it made, and write what is known then."""
-        if attempt.label in self.failed or _row_of(attempt) in self.failed:
+    def finish(self, planned: PlannedRun, jobs: Jobs, number: str) -> None:
+        """Train one run, or find it finished, and write what is known then."""
+        if planned.label in self.failed or _row_of(planned) in self.failed:
             return
-        tell("compare", f"{attempt.config.name} ({number})")
+        tell("compare", f"{planned.config.name} ({number})")
         try:
-            run = making.run_of(attempt)
+            run = jobs.run_of(planned)
         except FAILURES as error:
-            others = self.runs.get(attempt.label) if attempt.size is None else None
-            where = f"with seed {attempt.config.train.seed}: " if others else ""
-            self.failed[_row_of(attempt)] = f"{where}{error.message}"
-            tell("compare", f"{_row_of(attempt)} is left out: {where}{error.message}")
+            others = self.runs.get(planned.label) if planned.size is None else None
+            where = f"with seed {planned.config.train.seed}: " if others else ""
+            self.failed[_row_of(planned)] = f"{where}{error.message}"
+            tell("compare", f"{_row_of(planned)} is left out: {where}{error.message}")
             return
-        kept = self.runs if attempt.size is None else self.sized.setdefault(attempt.size, {})
-        kept.setdefault(attempt.label, []).append(run)
+        finished = self.runs if planned.size is None else self.sized.setdefault(planned.size, {})
+        finished.setdefault(planned.label, []).append(run)
         self.write()
 
-    def write(self) -> dict[str, Any]:
+    def write(self) -> ComparisonContent:
         """Write comparison.json, and return what it holds. Raises ModelError when every method has failed."""
         if not set(self.runs) - set(self.failed):
             name, reason = next(iter(self.failed.items()))
@@ -130,41 +135,47 @@ class _State:
         write_atomically(self.folder / "comparison.json", json.dumps(content, ensure_ascii=False, indent=1) + "\n")
         return content
 
-    def content(self) -> dict[str, Any]:
+    def content(self) -> ComparisonContent:
         """Return what comparison.json holds."""
         config, splits = self.prepared.config, self.prepared.splits
-        known = self.prepared.leaks[self.part].known
-        scored = Scored(splits[self.part], list(self.prepared.task.labels), self.part, known)
-        rows = [*self._rows(self.runs, scored), *self.challengers]
+        scored = ScoredPart(
+            examples=splits[self.part],
+            labels=list(self.prepared.task.labels),
+            name=self.part,
+            leaked=self.prepared.leaks[self.part].known,
+        )
+        rows = [*self._rows(self.runs, scored), *self.baselines]
         sized = {size: [*self._rows(runs, scored, size), *self.learning[size]] for size, runs in self.sized.items()}
-        learners = {row.name for some in sized.values() for row in some}
+        learners = {row.name for of_size in sized.values() for row in of_size}
         whole = {len(splits["train"]): [row for row in rows if row.name in learners]} if sized else {}
         return {
             "fingerprint": need_same_data([run for runs in self.runs.values() for run in runs]),
             "part": self.part,
-            "labels": scored.labels,
+            "labels": list(scored.labels),
             "n": len(scored.examples),
             "confidence": config.evaluation.confidence,
             "seeds": [(config.train.seed + seed) % 2**32 for seed in range(config.compare.seeds)],
-            **record(scored, rows, config.evaluation),
-            "learning_curve": curve(scored, sized | whole, config.evaluation),
+            **comparison_results(scored, rows, config.evaluation),
+            "learning_curve": learning_curve(scored, sized | whole, config.evaluation),
             "failed": [{"name": name, "reason": reason} for name, reason in self.failed.items()],
         }
 
-    def _rows(self, runs: Mapping[str, Sequence[Run]], scored: Scored, size: int | None = None) -> list[Row]:
+    def _rows(
+        self, runs: Mapping[str, Sequence[Run]], scored: ScoredPart, size: int | None = None
+    ) -> list[ComparisonRow]:
         """Rows of the methods that have not failed, or not on this size."""
-        everything = [run for some in runs.values() for run in some]
-        need_same_data(everything)
-        _need_one_base(everything, self._base_sha256)
+        trained = [run for seeds in runs.values() for run in seeds]
+        need_same_data(trained)
+        _need_one_base(trained, self._base_sha256)
         return [
-            method_row(name, some, scored.examples, scored.labels, part=self.part, folder=self.folder)
-            for name, some in runs.items()
+            method_row(name, seeds, scored.examples, scored.labels, part=self.part, folder=self.folder)
+            for name, seeds in runs.items()
             if name not in self.failed and _row_named(name, size) not in self.failed
         ]
 
 
-def _row_of(attempt: Attempt) -> str:
-    return _row_named(attempt.label, attempt.size)
+def _row_of(planned: PlannedRun) -> str:
+    return _row_named(planned.label, planned.size)
 
 
 def _row_named(label: str, size: int | None) -> str:
@@ -172,7 +183,7 @@ def _row_named(label: str, size: int | None) -> str:
 
 
 def _need_one_base(runs: Sequence[Run], now: str | None) -> None:
-    """Refuse runs of other weights than stand there `now`, or where that is not known, than the first's."""
+    """Refuse runs of other weights than the base model has `now`, or where that is not known, than the first's."""
     digests = {run.folder: run.environment().get("base_sha256") for run in runs}
     for folder, digest in digests.items():
         if digest != (now or digests[runs[0].folder]):

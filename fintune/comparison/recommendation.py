@@ -1,21 +1,20 @@
 """One sentence a person can act on: which row to use and why, or why none, and how many texts would tell.
 
->>> recommend(rows, pairs, "validation", "accuracy", confidence=0.95)
-"Use ia3: its accuracy of 96.2% (validation, n = 226) cannot be told apart from lora's 96.8%, the best, and of these 2 none
-trains faster (1 min 40 s a run)."
+An example: "Use ia3: its accuracy of 96.2% (validation, n = 226) cannot be told apart from lora with 96.8%, the best, and of
+these 2 none trains faster (1 min 40 s a run)."
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+from fintune.comparison.content import PairContent, RowContent
 from fintune.evaluation.significance import texts_to_tell
 from fintune.evaluation.verdict import MAJORITY, called
 from fintune.runtime.units import as_shown, duration
 
-_Row = Mapping[str, Any]
 
-
-def recommend(rows: Sequence[_Row], pairs: Sequence[_Row], part: str, metric: str, *, confidence: float) -> str:
+def recommend(
+    rows: Sequence[RowContent], pairs: Sequence[PairContent], part: str, metric: str, *, confidence: float
+) -> str:
     """Return the quickest to train of group 1 among rows that are proven better than the majority class, if there are any.
 
     `rows` and `pairs` are those of comparison.json, the best first; a tie in time goes to the better score.
@@ -31,13 +30,13 @@ def recommend(rows: Sequence[_Row], pairs: Sequence[_Row], part: str, metric: st
     return f"{claim} {_reason(chosen, usable, rows, metric)}."
 
 
-def training_time(row: _Row) -> float:
-    """Seconds by which rows are compared: as they are shown. One that is not known is the longest."""
+def training_time(row: RowContent) -> float:
+    """Return the seconds by which rows are compared: as they are shown. One that is not known is the longest."""
     seconds = row["train_seconds"]
     return float("inf") if seconds is None else as_shown(seconds)
 
 
-def _reason(chosen: _Row, usable: Sequence[_Row], rows: Sequence[_Row], metric: str) -> str:
+def _reason(chosen: RowContent, usable: Sequence[RowContent], rows: Sequence[RowContent], metric: str) -> str:
     top, rest = [row for row in rows if row["group"] == 1], [row for row in rows if row["group"] > 1]
     if len(top) == 1:
         return f"is better than that of every other row; the next best, {_named(rest[0], metric)}"
@@ -51,7 +50,9 @@ def _reason(chosen: _Row, usable: Sequence[_Row], rows: Sequence[_Row], metric: 
     return f"{standing}, and of {'the' if proven else 'these'} {len(usable)}{proven} none trains faster{_time(chosen)}"
 
 
-def _nothing_proven(rows: Sequence[_Row], pairs: Sequence[_Row], part: str, metric: str, confidence: float) -> str:
+def _nothing_proven(
+    rows: Sequence[RowContent], pairs: Sequence[PairContent], part: str, metric: str, confidence: float
+) -> str:
     """Not having been told apart is no reason to use a row that does no better than one label for all."""
     usual = next(row for row in rows if row["name"] == MAJORITY)["scores"][metric]
     best = max((row for row in rows if row["name"] != MAJORITY), key=lambda row: row["scores"][metric]["value"])
@@ -63,8 +64,8 @@ def _nothing_proven(rows: Sequence[_Row], pairs: Sequence[_Row], part: str, metr
     return f"{head} {so_far}; {_needed(pair, len(pairs), usual['n'], confidence)}."
 
 
-def _needed(pair: _Row, pairs: int, n: int, confidence: float) -> str:
-    """How many texts would tell the pair apart, at the level that Holm's correction asks of the first of all pairs."""
+def _needed(pair: PairContent, pairs: int, n: int, confidence: float) -> str:
+    """Return how many texts would tell the pair apart, at the level that Holm's correction asks of the first of all pairs."""
     if pair["p_holm"] < 1 - confidence:
         return "it is proven worse"
     needed = texts_to_tell(pair["difference"]["value"], pair["discordant"], 1 - (1 - confidence) / pairs)
@@ -75,11 +76,11 @@ def _needed(pair: _Row, pairs: int, n: int, confidence: float) -> str:
     return f"about {needed:,} texts would tell such a difference"
 
 
-def _named(row: _Row, metric: str) -> str:
+def _named(row: RowContent, metric: str) -> str:
     return f"{row['name']} with {row['scores'][metric]['value']:.1%}"
 
 
-def _time(row: _Row) -> str:
+def _time(row: RowContent) -> str:
     seconds = row["train_seconds"]
     if seconds is None:
         return ""

@@ -1,21 +1,22 @@
 """From rows to comparison.json: intervals, pairs, groups, the recommendation, the Pareto frontier, the learning curve.
 
->>> record(Scored(prepared.splits["validation"], labels, "validation"), rows, evaluation, seed=0)["groups"]
+>>> part = ScoredPart(examples=prepared.splits["validation"], labels=labels, name="validation")
+>>> comparison_results(part, rows, evaluation)["groups"]
 [['lora', 'ia3'], ['tfidf'], ['majority']]
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 
+from fintune.comparison.content import MetricScores, PairContent, PointContent, ResultsContent, RowContent
 from fintune.comparison.recommendation import recommend, training_time
-from fintune.comparison.rows import Row
+from fintune.comparison.rows import ComparisonRow
 from fintune.config.evaluation import EvaluationSection
 from fintune.evaluation.significance import (
-    METRICS,
+    COMPARED_METRICS,
     Bools,
     Resampled,
     difference,
@@ -25,25 +26,25 @@ from fintune.evaluation.significance import (
     holm,
     interval,
     mcnemar,
-    pareto,
     resample,
 )
 from fintune.records import Example
-from fintune.tasks.metrics import Ints
+from fintune.runs.score_record import plain_scores
+from fintune.tasks.metrics import Ints, pareto
 
-METRIC = "accuracy"
-"""what rows are sorted and told apart by: the one headline metric an exact test exists for"""
+RANKING_METRIC = "accuracy"
+"""What rows are sorted and told apart by: the one headline metric an exact test exists for."""
 
 
-@dataclass(frozen=True)
-class Scored:
+@dataclass(frozen=True, kw_only=True)
+class ScoredPart:
     """The part that all rows have answered."""
 
     examples: Sequence[Example]
     labels: Sequence[str]
-    part: str
-    known: Collection[str] = frozenset()
-    """ids of texts that are not new to the models: they stand in train or validation too"""
+    name: str
+    leaked: Collection[str] = frozenset()
+    """Ids of texts that are not new to the models: they stand in train or validation too."""
 
     @property
     def gold(self) -> Ints:
@@ -53,77 +54,113 @@ class Scored:
     @property
     def new(self) -> Bools:
         """Whether a text is new to the models, `(n,)`."""
-        return np.array([e.id not in self.known for e in self.examples], dtype=bool)
+        return np.array([e.id not in self.leaked for e in self.examples], dtype=bool)
 
 
-def record(scored: Scored, rows: Sequence[Row], evaluation: EvaluationSection) -> dict[str, Any]:
-    """`leaks`, `rows`, `pairs`, `groups`, `recommendation` and `pareto` of comparison.json."""
+def comparison_results(
+    scored: ScoredPart, rows: Sequence[ComparisonRow], evaluation: EvaluationSection
+) -> ResultsContent:
+    """Return what scored rows show: the best first, in groups that cannot be told apart from their first."""
     size = enough_resamples(len(rows) * (len(rows) - 1) // 2, evaluation.confidence, evaluation.resamples)
     resampled = resample(scored.gold, {row.name: row.answers for row in rows}, scored.labels, resamples=size)
-    scores = {name: scores_of(one, len(scored.examples), evaluation.confidence) for name, one in resampled.items()}
-    best_first = sorted(rows, key=lambda row: -scores[row.name][METRIC]["value"])
+    scores = _scores_by_name(resampled, len(scored.examples), evaluation.confidence)
+    best_first = sorted(rows, key=lambda row: -scores[row.name][RANKING_METRIC]["value"])
     pairs = _pairs(scored.gold, best_first, resampled, evaluation.confidence)
     apart = {frozenset((p["a"], p["b"])): p["p_holm"] < 1 - evaluation.confidence for p in pairs}
     groups = group([row.name for row in best_first], lambda a, b: apart[frozenset((a, b))])
-    place = {name: i + 1 for i, names in enumerate(groups) for name in names}
+    number = {name: i + 1 for i, names in enumerate(groups) for name in names}
     clean = _clean(scored, rows, evaluation.confidence, size)
-    shown = [_shown(row, scores[row.name], clean.get(row.name), place[row.name]) for row in best_first]
-    shown.sort(key=lambda row: row["group"])
-    costs = {row["name"]: (row["scores"][METRIC]["value"], training_time(row)) for row in shown}
+    content = [_row_content(row, scores[row.name], clean.get(row.name), number[row.name]) for row in best_first]
+    content.sort(key=lambda row: row["group"])
+    costs = {row["name"]: (row["scores"][RANKING_METRIC]["value"], training_time(row)) for row in content}
     return {
         "leaks": int((~scored.new).sum()),
-        "rows": shown,
+        "rows": content,
         "pairs": pairs,
         "groups": groups,
-        "recommendation": recommend(shown, pairs, scored.part, METRIC, confidence=evaluation.confidence),
+        "recommendation": recommend(content, pairs, scored.name, RANKING_METRIC, confidence=evaluation.confidence),
         "pareto": pareto(costs),
     }
 
 
-def curve(scored: Scored, sized: Mapping[int, Sequence[Row]], evaluation: EvaluationSection) -> list[dict[str, Any]]:
+def learning_curve(
+    scored: ScoredPart, sized: Mapping[int, Sequence[ComparisonRow]], evaluation: EvaluationSection
+) -> list[PointContent]:
     """Return the learning curve: scores by name and size of the train part, the smallest first."""
-    found = []
+    points: list[PointContent] = []
     for size, rows in sorted(sized.items()):
         answers = {row.name: row.answers for row in rows}
         resampled = resample(scored.gold, answers, scored.labels, resamples=evaluation.resamples)
-        for name, one in resampled.items():
-            scores = scores_of(one, len(scored.examples), evaluation.confidence)
-            found.append({"name": name, "size": size, "scores": scores})
-    return found
+        by_name = _scores_by_name(resampled, len(scored.examples), evaluation.confidence)
+        points += [{"name": name, "size": size, "scores": scores} for name, scores in by_name.items()]
+    return points
 
 
-def scores_of(row: Resampled, n: int, confidence: float) -> dict[str, Any]:
-    """Return the headline metrics with their intervals."""
-    return {metric: asdict(interval(row, metric, n=n, confidence=confidence)) for metric in METRICS}
+def _scores_by_name(resampled: Mapping[str, Resampled], n: int, confidence: float) -> dict[str, MetricScores]:
+    """Return the compared metrics of each row with their intervals."""
+    return {
+        name: plain_scores({m: interval(series, m, n=n, confidence=confidence) for m in COMPARED_METRICS})
+        for name, series in resampled.items()
+    }
 
 
-def _clean(scored: Scored, rows: Sequence[Row], confidence: float, resamples: int) -> dict[str, dict[str, Any]]:
-    """Scores by row on the texts that are new to the models, where some are and some are not."""
+def _clean(
+    scored: ScoredPart, rows: Sequence[ComparisonRow], confidence: float, resamples: int
+) -> dict[str, MetricScores]:
+    """Return scores by row on the texts that are new to the models, where some are and some are not."""
     new = scored.new
     if new.all() or not new.any():
         return {}
     answers = {row.name: row.answers[:, new] for row in rows}
     resampled = resample(scored.gold[new], answers, scored.labels, resamples=resamples)
-    return {name: scores_of(one, int(new.sum()), confidence) for name, one in resampled.items()}
+    return _scores_by_name(resampled, int(new.sum()), confidence)
 
 
 def _pairs(
-    gold: Ints, rows: Sequence[Row], resampled: Mapping[str, Resampled], confidence: float
-) -> list[dict[str, Any]]:
-    """All pairs, the better one as `a`. Holm's correction takes the larger of both tests' p: they must agree that rows differ."""
-    pairs: list[dict[str, Any]] = []
-    for a, b in combinations(rows, 2):
-        found = difference(resampled[a.name], resampled[b.name], METRIC, n=len(gold), confidence=confidence)
-        right_a, right_b = a.answers == gold, b.answers == gold
-        pairs.append(
-            {"a": a.name, "b": b.name, "metric": METRIC, "difference": asdict(found.score)}
-            | {"discordant": discordance(right_a, right_b)}
-            | {"p_bootstrap": found.p, "p_mcnemar": mcnemar(right_a, right_b)}
-        )
+    gold: Ints, rows: Sequence[ComparisonRow], resampled: Mapping[str, Resampled], confidence: float
+) -> list[PairContent]:
+    """Return all pairs. Holm's correction takes the larger of both tests' p: they must agree that rows differ."""
+    pairs = [_pair(gold, (a, b), resampled, confidence) for a, b in combinations(rows, 2)]
     adjusted = holm([max(pair["p_bootstrap"], pair["p_mcnemar"]) for pair in pairs])
-    return [pair | {"p_holm": p} for pair, p in zip(pairs, adjusted, strict=True)]
+    for pair, p in zip(pairs, adjusted, strict=True):
+        pair["p_holm"] = p
+    return pairs
 
 
-def _shown(row: Row, scores: dict[str, Any], clean: dict[str, Any] | None, place: int) -> dict[str, Any]:
-    head = {"name": row.name, "kind": row.kind, "seeds": len(row.answers), "scores": scores, "clean": clean}
-    return head | asdict(row.costs) | {"group": place, "runs": row.runs}
+def _pair(
+    gold: Ints, rows: tuple[ComparisonRow, ComparisonRow], resampled: Mapping[str, Resampled], confidence: float
+) -> PairContent:
+    """Return the tests of two rows, the better one first, before Holm's correction."""
+    a, b = rows
+    test = difference(resampled[a.name], resampled[b.name], RANKING_METRIC, n=len(gold), confidence=confidence)
+    right_a, right_b = a.answers == gold, b.answers == gold
+    p_mcnemar = mcnemar(right_a, right_b)
+    return {
+        "a": a.name,
+        "b": b.name,
+        "metric": RANKING_METRIC,
+        "difference": plain_scores({RANKING_METRIC: test.score})[RANKING_METRIC],
+        "discordant": discordance(right_a, right_b),
+        "p_bootstrap": test.p,
+        "p_mcnemar": p_mcnemar,
+        "p_holm": max(test.p, p_mcnemar),
+    }
+
+
+def _row_content(row: ComparisonRow, scores: MetricScores, clean: MetricScores | None, number: int) -> RowContent:
+    costs = row.costs
+    return {
+        "name": row.name,
+        "kind": row.kind,
+        "seeds": len(row.answers),
+        "scores": scores,
+        "clean": clean,
+        "trainable_parameters": costs.trainable_parameters,
+        "adapter_mb": costs.adapter_mb,
+        "train_seconds": costs.train_seconds,
+        "peak_memory_bytes": costs.peak_memory_bytes,
+        "seconds_per_1000": costs.seconds_per_1000,
+        "forgetting": costs.forgetting,
+        "group": number,
+        "runs": row.runs,
+    }

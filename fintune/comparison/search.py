@@ -11,17 +11,17 @@ trials, goes on as if it had never stopped. The test part is not looked at.
 import json
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from fintune.comparison.compare import folder_of
-from fintune.comparison.jobs import FAILURES, made
-from fintune.comparison.planned_runs import Attempt, asked, attempts, config_for, digest
-from fintune.comparison.space import Range, space
+from fintune.comparison.jobs import FAILURES, finished_run
+from fintune.comparison.planned_runs import comparison_config, config_for, digest, planned_runs
+from fintune.comparison.space import Choice, Range, space
 from fintune.config.compare import MethodEntry
-from fintune.config.load import dump, load, validate
+from fintune.config.load import ConfigSource, dump, load
 from fintune.config.prepare import Prepared, announce, prepare
 from fintune.config.run_config import RunConfig
 from fintune.errors import BrokenEnvironment, ConfigError, TrainingError, UsageError
@@ -29,20 +29,24 @@ from fintune.runtime.files import locked, need_place, write_atomically
 from fintune.runtime.install import with_extra
 from fintune.runtime.progress import tell
 
-OBJECTIVE = "macro_f1"
-"""what is maximized on validation, as when the best epoch is chosen"""
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.trial import FrozenTrial
+
+_OBJECTIVE = "macro_f1"
+"""What is maximized on validation, as when the best epoch is chosen."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Best:
     """The best settings found for a row."""
 
     label: str
-    settings: Mapping[str, Any]
+    settings: Mapping[str, Choice]
     score: float
     trials: int
     flags: str
-    """the row as `--set` flags of fintune train"""
+    """The row as `--set` flags of fintune train."""
 
 
 @dataclass(frozen=True)
@@ -52,13 +56,13 @@ class Search:
     config: Path
     best: list[Best]
 
-    def record(self) -> dict[str, Any]:
-        """For programs."""
-        return {"config": str(self.config), "best": [asdict(one) for one in self.best]}
+    def record(self) -> dict[str, object]:
+        """Return both as JSON, for programs."""
+        return {"config": str(self.config), "best": [asdict(row) for row in self.best]}
 
 
 def search(
-    source: str | Path | Mapping[str, Any] | RunConfig,
+    source: ConfigSource,
     overrides: Sequence[str] = (),
     *,
     settings: Sequence[str],
@@ -73,18 +77,16 @@ def search(
     prepared = prepare(config)
     folder = folder_of(prepared.config)
     spaces = {e.label: space(config_for(prepared.config, e, 0), settings) for e in config.compare.methods}
-    attempts(prepared, {}, folder)
+    planned_runs(prepared, {}, folder)
     need_place(folder / "best.yaml")
     announce(prepared)
     with locked(folder, hint="Wait until it ends, or choose another name: --set name=..."):
         best = [_search(prepared, e, spaces[e.label], trials, folder) for e in prepared.config.compare.methods]
-        write_atomically(folder / "best.yaml", dump(_with(prepared.config, best)))
+        write_atomically(folder / "best.yaml", dump(_with_best(prepared.config, best)))
     return Search(folder / "best.yaml", best)
 
 
-def _config(
-    source: str | Path | Mapping[str, Any] | RunConfig, overrides: Sequence[str], methods: Sequence[str] | None
-) -> RunConfig:
+def _config(source: ConfigSource, overrides: Sequence[str], methods: Sequence[str] | None) -> RunConfig:
     if find_spec("optuna") is None:
         raise BrokenEnvironment("--search needs optuna, which is not installed", hint=with_extra("search"))
     config = load(source, overrides)
@@ -92,32 +94,33 @@ def _config(
         raise UsageError(
             "--search: settings are chosen on validation, not on test", hint="Leave compare.part as it is."
         )
-    own = None if config.compare.methods else [config.method.name]
-    return asked(source, overrides, methods=methods or own, seeds=1, sizes=[])
+    default = None if config.compare.methods else [config.method.name]
+    return comparison_config(source, overrides, methods=methods or default, seeds=1, sizes=[])
 
 
 def _search(prepared: Prepared, entry: MethodEntry, ranges: Sequence[Range], trials: int, folder: Path) -> Best:
     study = _study(prepared, entry, ranges, folder)
-    _take_up(study)
+    _resume(study)
     while len(finished := _finished(study)) < trials:
         _try(study, prepared, entry, ranges, folder)
-    scored = [trial for trial in finished if trial.value is not None]
+    scored = {trial.value: trial for trial in reversed(finished) if trial.value is not None}
     if not scored:
         raise TrainingError(
             f"{entry.label}: no trial came to a score", hint="Narrow it: --search learning_rate=1e-5:1e-3"
         )
-    best = max(scored, key=lambda trial: trial.value)
-    settings = best.user_attrs["settings"]
-    return Best(entry.label, settings, best.value, len(finished), _flags(_changed(entry, settings)))
+    score = max(scored)
+    settings = scored[score].user_attrs["settings"]
+    flags = _flags(_changed(entry, settings))
+    return Best(label=entry.label, settings=settings, score=score, trials=len(finished), flags=flags)
 
 
-def _finished(study: Any) -> list[Any]:
-    """Trials with a score, or with the reason why there is none."""
+def _finished(study: "Study") -> "list[FrozenTrial]":
+    """Return trials with a score, or with the reason why there is none."""
     return [trial for trial in study.trials if trial.value is not None or "reason" in trial.user_attrs]
 
 
-def _take_up(study: Any) -> None:
-    """Propose once more what a killed process was trying: its run is gone on with."""
+def _resume(study: "Study") -> None:
+    """Propose once more what a killed process was trying: its run is resumed."""
     from optuna.trial import TrialState
 
     for stale in study.get_trials(states=(TrialState.RUNNING,)):
@@ -125,44 +128,32 @@ def _take_up(study: Any) -> None:
         study.enqueue_trial(stale.params)
 
 
-def _try(study: Any, prepared: Prepared, entry: MethodEntry, ranges: Sequence[Range], folder: Path) -> None:
+def _try(study: "Study", prepared: Prepared, entry: MethodEntry, ranges: Sequence[Range], folder: Path) -> None:
     import optuna
 
     study.sampler = optuna.samplers.TPESampler(seed=(prepared.config.train.seed + len(_finished(study))) % 2**32)
     trial = study.ask()
-    settings = {one.key: one.suggest(trial) for one in ranges}
+    settings = {each.key: each.suggest(trial) for each in ranges}
     trial.set_user_attr("settings", settings)
     shown = " · ".join(f"{key} {value}" for key, value in settings.items())
     try:
-        run = made(_trial(prepared, entry, settings, folder).config, "validation")
+        planned = planned_runs(prepared, {}, folder, methods=[_changed(entry, settings)])[0]
+        run = finished_run(planned.config, "validation")
     except (*FAILURES, ConfigError) as error:  # values that do not go together
         tell("search", f"{entry.label}, trial {trial.number + 1}: {shown}: {error.message}")
         trial.set_user_attr("reason", error.message)
         study.tell(trial, state=optuna.trial.TrialState.FAIL)
         return
-    score = run.scores()["validation"][OBJECTIVE].value
+    score = run.scores()["validation"][_OBJECTIVE].value
     study.tell(trial, score)
     tell("search", f"{entry.label}, trial {trial.number + 1}: {shown}: macro-F1 {score:.1%}")
 
 
-def _trial(prepared: Prepared, entry: MethodEntry, settings: Mapping[str, Any], folder: Path) -> Attempt:
-    """Return the run of a proposal."""
-    config = prepared.config.model_copy(
-        update={"compare": prepared.config.compare.model_copy(update={"methods": [_changed(entry, settings)]})}
-    )
-    return attempts(replace(prepared, config=config), {}, folder)[0]
-
-
-def _changed(entry: MethodEntry, settings: Mapping[str, Any]) -> MethodEntry:
+def _changed(entry: MethodEntry, settings: Mapping[str, Choice]) -> MethodEntry:
     """Return the row with settings such as {"train.learning_rate": 0.001, "method.r": 16}."""
-    raw = entry.model_dump()
-    for key, value in settings.items():
-        section, name = key.split(".")
-        if section == "train":
-            raw["train"] = raw["train"] | {name: value}
-        else:
-            raw[name] = value
-    return MethodEntry.model_validate(raw)
+    own = {key.removeprefix("method."): value for key, value in settings.items() if key.startswith("method.")}
+    train = {key.removeprefix("train."): value for key, value in settings.items() if key.startswith("train.")}
+    return MethodEntry.model_validate(entry.model_dump() | own | {"train": entry.train | train})
 
 
 def _flags(entry: MethodEntry) -> str:
@@ -173,7 +164,7 @@ def _flags(entry: MethodEntry) -> str:
     return " ".join(f"--set {shlex.quote(f'{key}={value}')}" for key, value in shown.items())
 
 
-def _study(prepared: Prepared, entry: MethodEntry, ranges: Sequence[Range], folder: Path) -> Any:
+def _study(prepared: Prepared, entry: MethodEntry, ranges: Sequence[Range], folder: Path) -> "Study":
     """Return the study of a row: another one when data, ranges or any other setting change."""
     import optuna
     from optuna.storages import JournalStorage
@@ -188,10 +179,8 @@ def _study(prepared: Prepared, entry: MethodEntry, ranges: Sequence[Range], fold
     )
 
 
-def _with(config: RunConfig, best: Sequence[Best]) -> RunConfig:
+def _with_best(config: RunConfig, best: Sequence[Best]) -> RunConfig:
     """Return the config whose section compare holds the rows with their best settings."""
-    found = {one.label: one.settings for one in best}
-    raw = config.model_dump()
-    raw["compare"]["methods"] = [_changed(e, found[e.label]).model_dump() for e in config.compare.methods]
-    raw["compare"]["seeds"] = type(config.compare)().seeds
-    return validate(raw)
+    settings = {row.label: row.settings for row in best}
+    methods = [_changed(entry, settings[entry.label]) for entry in config.compare.methods]
+    return config.with_(compare__methods=methods, compare__seeds=type(config.compare)().seeds)

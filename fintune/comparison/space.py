@@ -1,13 +1,13 @@
 """Where a search looks: for each setting a range, derived from the setting's own type, bounds and present value.
 
->>> space(config, entry, ["learning_rate", "r=4:64"])
-[Range(key='train.learning_rate', low=5e-05, high=0.005, log=True, whole=False), Range(key='method.r', low=4, high=64, ...)]
+>>> space(config, ["r=4:64"])
+[Range(key='method.r', low=4.0, high=64.0, log=True, whole=True, choices=())]
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Literal, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -15,12 +15,17 @@ from pydantic.fields import FieldInfo
 from fintune.config.run_config import RunConfig
 from fintune.errors import UsageError, did_you_mean
 
+if TYPE_CHECKING:
+    from optuna import Trial
+
+Choice = str | float | bool | None
+"""A value of a setting: a name, a number, a truth value or nothing."""
 AROUND = 10.0
-"""factor by which a number without an upper bound is tried below and above its present value, if it is a float"""
+"""Factor by which a float without an upper bound is tried below and above its present value."""
 AROUND_WHOLE = 4
-"""the same of a whole number"""
+"""The same factor for a whole number."""
 _NOT_SEARCHED = ("name", "seed", "epochs")
-"""what would change the budget, or is no setting"""
+"""Names that would change the budget, or are no settings."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +37,9 @@ class Range:
     high: float = 0.0
     log: bool = False
     whole: bool = False
-    choices: tuple[Any, ...] = ()
+    choices: tuple[Choice, ...] = ()
 
-    def suggest(self, trial: Any) -> Any:
+    def suggest(self, trial: "Trial") -> Choice:
         """Return a value of an Optuna trial."""
         if self.choices:
             return trial.suggest_categorical(self.key, list(self.choices))
@@ -51,15 +56,15 @@ def space(config: RunConfig, settings: Sequence[str]) -> list[Range]:
 
 
 def _range(config: RunConfig, setting: str) -> Range:
-    name, given, bounds = setting.partition("=")
+    name, equals, bounds = setting.partition("=")
     key, section, field = _field(config, name.strip())
     kind = _kind(field)
-    if given:
+    if equals:
         low, high = _bounds(setting, bounds)
         lowest, highest = _limits(field)
         if low < lowest or high > highest:
             raise UsageError(f"--search {setting}: beyond what {key} may be", hint="Give a narrower range.")
-        return Range(key, low, high, log=low > 0 and high / low >= AROUND, whole=kind is int)
+        return Range(key=key, low=low, high=high, log=low > 0 and high / low >= AROUND, whole=kind is int)
     if choices := _choices(field):
         return Range(key, choices=choices)
     if kind is None:
@@ -67,32 +72,32 @@ def _range(config: RunConfig, setting: str) -> Range:
     return _around(key, getattr(section, key.split(".")[1]), kind, *_limits(field))
 
 
-def _around(key: str, value: Any, kind: type, lowest: float, highest: float) -> Range:
+def _around(key: str, value: object, kind: type, lowest: float, highest: float) -> Range:
     """All that the setting may be, where that is bounded on both sides; otherwise around the present value."""
     whole = kind is int
     if math.isfinite(lowest) and math.isfinite(highest) and highest <= 1:
-        return Range(key, lowest, highest, whole=whole)
+        return Range(key=key, low=lowest, high=highest, whole=whole)
     if not isinstance(value, int | float) or value <= 0:
         raise UsageError(f"--search {key}: no number to search around ({value})", hint=f"Give a range: {key}=LOW:HIGH")
     factor = AROUND_WHOLE if whole else AROUND
     low, high = max(value / factor, lowest, 1 if whole else 0), min(value * factor, highest)
-    return Range(key, int(low) if whole else low, int(high) if whole else high, log=True, whole=whole)
+    return Range(key=key, low=int(low) if whole else low, high=int(high) if whole else high, log=True, whole=whole)
 
 
 def _field(config: RunConfig, name: str) -> tuple[str, BaseModel, FieldInfo]:
     """Return the whole key, section and field of a setting of the method or of training."""
     sections: dict[str, BaseModel] = {"method": config.method, "train": config.train}
-    known = {
+    searchable = {
         f"{s}.{key}"
         for s, section in sections.items()
         for key in type(section).model_fields
         if key not in _NOT_SEARCHED
     }
     for key in (name, f"method.{name}", f"train.{name}"):
-        if key in known:
+        if key in searchable:
             section = sections[key.split(".")[0]]
             return key, section, type(section).model_fields[key.split(".")[1]]
-    plain = sorted(key.split(".")[1] for key in known)
+    plain = sorted(key.split(".")[1] for key in searchable)
     raise UsageError(f"--search {name}: no setting of train or of {config.method.name}", hint=did_you_mean(name, plain))
 
 
@@ -101,7 +106,7 @@ def _kind(field: FieldInfo) -> type | None:
     return float if float in kinds else int if int in kinds else None
 
 
-def _choices(field: FieldInfo) -> tuple[Any, ...]:
+def _choices(field: FieldInfo) -> tuple[Choice, ...]:
     if field.annotation is bool:
         return (False, True)
     return get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
@@ -109,10 +114,10 @@ def _choices(field: FieldInfo) -> tuple[Any, ...]:
 
 def _limits(field: FieldInfo) -> tuple[float, float]:
     """Return the least and the greatest value; infinite where there is none. Open ends are kept off a little."""
-    found = {"ge": -math.inf, "gt": -math.inf, "le": math.inf, "lt": math.inf}
+    bounds = {"ge": -math.inf, "gt": -math.inf, "le": math.inf, "lt": math.inf}
     for constraint in field.metadata:
-        found |= {name: getattr(constraint, name) for name in found if hasattr(constraint, name)}
-    return max(found["ge"], found["gt"] + 1e-6), min(found["le"], found["lt"] - 1e-6)
+        bounds |= {name: getattr(constraint, name) for name in bounds if hasattr(constraint, name)}
+    return max(bounds["ge"], bounds["gt"] + 1e-6), min(bounds["le"], bounds["lt"] - 1e-6)
 
 
 def _bounds(setting: str, text: str) -> tuple[float, float]:

@@ -5,35 +5,37 @@
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TypeVar
 
-from fintune.evaluation.significance import METRICS
+from fintune.comparison.content import ComparisonContent, MetricScores, PointContent, RowContent
+from fintune.evaluation.significance import COMPARED_METRICS
 from fintune.records import Score
 from fintune.runtime.layout import Table, Text
 from fintune.runtime.units import duration
 from fintune.tasks.metrics import interval
 
 _UNKNOWN = "-"
-_COSTS: Mapping[str, Callable[[Any], str]] = {
-    "seeds": str,
-    "trainable_parameters": "{:,}".format,
-    "adapter_mb": "{:.2f} MB".format,
-    "train_seconds": duration,
-    "peak_memory_bytes": lambda size: f"{size / 1e9:.2f} GB",
-    "seconds_per_1000": "{:.1f} s".format,
-    "forgetting": lambda found: f"{found['before']:.1f} to {found['after']:.1f}",
-}
-_HEADS = {
-    "trainable_parameters": "parameters",
-    "adapter_mb": "adapter",
-    "train_seconds": "training",
-    "peak_memory_bytes": "memory",
-    "seconds_per_1000": "per 1,000",
-}
+_T = TypeVar("_T")
 
 
-def comparison_tables(content: Mapping[str, Any]) -> Iterator[Table | Text]:
-    """Everything of a comparison.json that a person reads, in the order of its use."""
+def _shown(cost: _T | None, write: Callable[[_T], str]) -> str:
+    return _UNKNOWN if cost is None else write(cost)
+
+
+_COSTS: Mapping[str, Callable[[RowContent], str]] = {
+    "seeds": lambda row: str(row["seeds"]),
+    "parameters": lambda row: _shown(row["trainable_parameters"], "{:,}".format),
+    "adapter": lambda row: _shown(row["adapter_mb"], "{:.2f} MB".format),
+    "training": lambda row: _shown(row["train_seconds"], duration),
+    "memory": lambda row: _shown(row["peak_memory_bytes"], lambda size: f"{size / 1e9:.2f} GB"),
+    "per 1,000": lambda row: _shown(row["seconds_per_1000"], "{:.1f} s".format),
+    "forgetting": lambda row: _shown(row["forgetting"], lambda p: f"{p['before']:.1f} to {p['after']:.1f}"),
+}
+"""Columns of the table of costs; one without a figure is left out."""
+
+
+def comparison_tables(content: ComparisonContent) -> Iterator[Table | Text]:
+    """Yield everything of a comparison.json that a person reads, in the order of its use."""
     yield scores(content)
     if content["leaks"]:
         yield Text(leaking(content), style="bold")
@@ -46,15 +48,15 @@ def comparison_tables(content: Mapping[str, Any]) -> Iterator[Table | Text]:
     yield Text(content["recommendation"], style="bold")
 
 
-def scores(content: Mapping[str, Any]) -> Table:
-    """Return a row a method or challenger, a line between groups."""
+def scores(content: ComparisonContent) -> Table:
+    """Return a row a method or baseline, a line between groups."""
     table = Table(
         f"{content['part']}, n = {content['n']:,}; {100 * content['confidence']:g}% intervals over seeds and texts; "
         "rows of one group cannot be told apart from its first"
     )
     table.add_column("", no_wrap=True)
     table.add_column("row", no_wrap=True)
-    for metric in METRICS:
+    for metric in COMPARED_METRICS:
         table.add_column(metric.replace("_", " "), justify="right", no_wrap=True)
     rows = content["rows"]
     for row, after in zip(rows, [*rows[1:], None], strict=True):
@@ -67,8 +69,8 @@ def scores(content: Mapping[str, Any]) -> Table:
     return table
 
 
-def leaking(content: Mapping[str, Any]) -> str:
-    """That models know texts of the part, and where their scores on the others stand."""
+def leaking(content: ComparisonContent) -> str:
+    """Return that models know texts of the part, and where their scores on the others stand."""
     head = (
         f"{content['leaks']:,} of the {content['n']:,} texts stand in train or validation too, word by word or nearly"
     )
@@ -77,38 +79,38 @@ def leaking(content: Mapping[str, Any]) -> str:
     return f"{head}: each row's scores on the new ones stand below it; groups and pairs are of all."
 
 
-def costs(rows: Sequence[Mapping[str, Any]]) -> Table:
+def costs(rows: Sequence[RowContent]) -> Table:
     """Return what each row takes."""
     table = Table("costs of one run: time of the optimizer's steps, peak memory, time to score 1,000 texts")
     table.add_column("row", no_wrap=True)
-    shown = {name: say for name, say in _COSTS.items() if any(row[name] is not None for row in rows)}
-    for name in shown:
-        table.add_column(_HEADS.get(name, name), justify="right", no_wrap=True)
+    shown = {head: write for head, write in _COSTS.items() if any(write(row) != _UNKNOWN for row in rows)}
+    for head in shown:
+        table.add_column(head, justify="right", no_wrap=True)
     for row in rows:
-        table.add_row(_name(row), *(_UNKNOWN if row[name] is None else say(row[name]) for name, say in shown.items()))
+        table.add_row(_name(row), *(write(row) for write in shown.values()))
     return table
 
 
-def learning_curve(points: Sequence[Mapping[str, Any]]) -> Table:
+def learning_curve(points: Sequence[PointContent]) -> Table:
     """Return the first metric by size of the train part."""
-    metric, sizes = next(iter(METRICS)), sorted({point["size"] for point in points})
+    metric, sizes = next(iter(COMPARED_METRICS)), sorted({point["size"] for point in points})
     table = Table(f"{metric.replace('_', ' ')} by examples to learn from")
     table.add_column("row", no_wrap=True)
     for size in sizes:
         table.add_column(f"{size:,}", justify="right", no_wrap=True)
-    found = {(p["name"], p["size"]): interval(metric, Score(**p["scores"][metric])) for p in points}
+    cells = {(p["name"], p["size"]): interval(metric, Score(**p["scores"][metric])) for p in points}
     for name in dict.fromkeys(p["name"] for p in points):
-        table.add_row(Text(name), *(found.get((name, size), _UNKNOWN) for size in sizes))
+        table.add_row(Text(name), *(cells.get((name, size), _UNKNOWN) for size in sizes))
     return table
 
 
-def _intervals(scores: Mapping[str, Any]) -> list[str]:
-    return [interval(metric, Score(**scores[metric])) for metric in METRICS]
+def _intervals(scores: MetricScores) -> list[str]:
+    return [interval(metric, Score(**scores[metric])) for metric in COMPARED_METRICS]
 
 
-def _n(scores: Mapping[str, Any]) -> int:
+def _n(scores: MetricScores) -> int:
     return int(next(iter(scores.values()))["n"])
 
 
-def _name(row: Mapping[str, Any]) -> Text:
+def _name(row: RowContent) -> Text:
     return Text(row["name"], "" if row["kind"] == "method" else "italic")

@@ -1,6 +1,8 @@
-"""One run of a comparison in a process of its own: python -m fintune.comparison.worker CONFIG PART SAID [CODE...]
+"""One run of a comparison in a process of its own.
 
-What it fails with is written to the file SAID, as JSON; the rest of a run's life is in its folder. It ends, saved, when the
+python -m fintune.comparison.worker CONFIG PART REPORT [CODE...]
+
+What it fails with is written to the file REPORT, as JSON; the rest of a run's life is in its folder. It ends, saved, when the
 process that started it is gone: that one's end closes standard input.
 """
 
@@ -13,22 +15,22 @@ import warnings
 from pathlib import Path
 
 from fintune import errors
-from fintune.comparison.jobs import made
+from fintune.comparison.jobs import finished_run
 from fintune.config.load import load
 from fintune.config.plugins import load_code
 from fintune.runtime import signals
 
 
-def main(config: str, part: str, said: str, *code: str) -> None:
+def main(config: str, part: str, report: str, *code: str) -> None:
     """Make the run. Exits with 2 when it fails foreseeably."""
     warnings.filterwarnings("ignore")
     try:
         for path in code:
             load_code(path)
-        made(load(config), part)
+        finished_run(load(config), part)
     except errors.FintuneError as error:
         content = {"kind": type(error).__name__, "message": error.message, "hint": error.hint}
-        Path(said).write_text(json.dumps(content), encoding="utf-8")
+        Path(report).write_text(json.dumps(content), encoding="utf-8")
         sys.exit(2)
 
 

@@ -37,6 +37,8 @@ _BRANCH = re.compile(r"(str|int|float|bool)$|(list|dict|literal)\[")
 _FOLDED = re.compile("[\x85\u2028\u2029\ufeff]")
 
 
+ConfigSource = str | Path | Mapping[str, Any] | RunConfig
+"""What a config is read from: a YAML file, a mapping as YAML has it, or a config."""
 SECTIONS: dict[str, type[BaseModel]] = {
     "model": ModelSection,
     "data": DataSection,
@@ -47,12 +49,12 @@ SECTIONS: dict[str, type[BaseModel]] = {
 REGISTRIES: dict[str, tuple[str, Mapping[str, Any]]] = {"task": ("sentiment", TASKS), "method": ("lora", METHODS)}
 
 
-def load(source: str | Path | Mapping[str, Any] | RunConfig, overrides: Sequence[str] = ()) -> RunConfig:
+def load(source: ConfigSource, overrides: Sequence[str] = ()) -> RunConfig:
     """Return a config from a YAML file, a mapping or a config, with `section.key=value` overrides. Raises ConfigError."""
     return validate(unchecked(source, overrides))
 
 
-def unchecked(source: str | Path | Mapping[str, Any] | RunConfig, overrides: Sequence[str] = ()) -> dict[str, Any]:
+def unchecked(source: ConfigSource, overrides: Sequence[str] = ()) -> dict[str, Any]:
     """Return what was written, nothing filled in and nothing resolved. Raises ConfigError when it cannot be read."""
     if isinstance(source, RunConfig):
         source = source.model_dump()

@@ -17,13 +17,8 @@ def absolute(config: RunConfig) -> RunConfig:
         given = getattr(data, setting)
         if given is not None:
             found = [address(source) for source in expand(given)]
-            paths[setting] = found[0] if isinstance(given, str) and len(found) == 1 else found
+            paths[f"data__{setting}"] = found[0] if isinstance(given, str) and len(found) == 1 else found
     place = local_path(model.base)
     base = model.base if place is None else str(place.resolve())
     output = str(Path(config.output).expanduser().resolve())
-    changed = {
-        "output": output,
-        "data": data.model_copy(update=paths),
-        "model": model.model_copy(update={"base": base}),
-    }
-    return config.model_copy(update=changed)
+    return config.with_(output=output, model__base=base, **paths)

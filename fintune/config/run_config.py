@@ -3,7 +3,11 @@
 To add a setting: a line in its section; `fintune init`, docs/config.md and the error messages follow.
 """
 
-from pydantic import Field, SerializeAsAny, field_validator
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Self, TypeVar
+
+from pydantic import BaseModel, Field, SerializeAsAny, field_validator
 
 from fintune.config.compare import CompareSection, MethodEntry
 from fintune.config.evaluation import EvaluationSection
@@ -25,6 +29,8 @@ __all__ = [
     "SplitSection",
     "TrainSection",
 ]
+
+_Settings = TypeVar("_Settings", bound=BaseModel)
 
 
 class RunConfig(Section):
@@ -51,3 +57,22 @@ class RunConfig(Section):
     def build_task(self) -> Task:
         """Return the task that section `task` names, with its options."""
         return TASKS[self.task.name].build(self.task)
+
+    def with_(self, **settings: object) -> Self:
+        """Return the config with other settings, each section checked: `train__seed=1`, `data__split__train_examples=100`.
+
+        What the registries decide (which settings a method has, a learning rate that is auto) is for `validate`.
+        """
+        return _with(self, settings)
+
+
+def _with(section: _Settings, settings: Mapping[str, object]) -> _Settings:
+    """Return the section with settings whose names lead into it by `__`; those of an inner section are changed together."""
+    inner: defaultdict[str, dict[str, object]] = defaultdict(dict)
+    for path, value in settings.items():
+        name, _, rest = path.partition("__")
+        inner[name][rest] = value
+    changed = {
+        name: values[""] if "" in values else _with(getattr(section, name), values) for name, values in inner.items()
+    }
+    return type(section).model_validate(dict(section) | changed)

@@ -1,44 +1,107 @@
-"""A baseline's answers on a part, scored as a model's are.
+"""The baselines of a config on a part of its data, scored as its model is.
 
->>> found = compete(BASELINES["few-shot"], contest, splits["test"], engine_behind)
->>> found.scores["accuracy"].value
+>>> score_baseline(BASELINES["few-shot"], prepared, base, "test").scores["accuracy"].value
 0.61
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from fintune.evaluation.evaluate import Evaluation, evaluate, score
-from fintune.inference.engines import Engine
-from fintune.records import Example, Prediction, Prompt
-from fintune.tasks.baselines import Answers, Baseline, Contest
+from fintune.config.prepare import Prepared
+from fintune.config.run_config import RunConfig
+from fintune.errors import ModelError
+from fintune.evaluation.evaluate import Evaluation, evaluate, score, scoring_options
+from fintune.inference.candidates import answers_of
+from fintune.inference.load import engine
+from fintune.models.blocks import unwrap
+from fintune.models.prompts import PromptEncoder
+from fintune.records import Example, Prediction, Prompt, TooLong
+from fintune.tasks import Task
+from fintune.tasks.baselines import BASELINES, Answers, Baseline, BaselineInput
 
-
-def compete(
-    entry: Baseline,
-    contest: Contest,
-    scored: Sequence[Example],
-    engine_behind: Callable[[tuple[Prompt, ...]], Engine],
-    **options: Any,
-) -> Evaluation:
-    """Answer and score `scored`, whose texts the contest holds; `options` are those of classification_scores.
-
-    `engine_behind` gives the base model with room for what is shown, which the prompts are then put behind.
-    """
-    if entry.ask is not None:
-        shown = entry.ask(contest)
-        running = engine_behind(shown)
-        return evaluate(running, contest.task, scored, shown=shown, stage=f"score {entry.name}", **options)
-    assert entry.answer is not None
-    predictions = _predictions(entry.answer(contest), contest, scored)
-    return Evaluation(predictions, score(predictions, contest.task, **options), cut=0)
+if TYPE_CHECKING:
+    from fintune.models import LoadedModel
 
 
-def _predictions(answers: Answers, contest: Contest, scored: Sequence[Example]) -> list[Prediction]:
-    found = []
-    for i, (example, label) in enumerate(zip(scored, answers.labels, strict=True)):
+def score_baselines(prepared: Prepared, base: "LoadedModel", part: str) -> dict[str, Evaluation]:
+    """Return what each baseline of the config answered on a part, and its scores, by name; see applicable."""
+    return {entry.name: score_baseline(entry, prepared, base, part) for entry in applicable(prepared)}
+
+
+def score_baseline(entry: Baseline, prepared: Prepared, base: "LoadedModel | None", part: str) -> Evaluation:
+    """Return what one baseline answers on a part, and its scores; `base` is read by those alone that need a model."""
+    config, examples = prepared.config, prepared.splits[part]
+    visible, scoring = baseline_input(prepared, part), scoring_options(config)
+    if entry.ask is None:
+        assert entry.answer is not None
+        predictions = predictions_from(entry.answer(visible), prepared.task, examples)
+        return Evaluation(predictions, score(predictions, prepared.task, **scoring), cut=0)
+    assert base is not None, f"{entry.name} needs the base model"
+    shown = entry.ask(visible)
+    longer = config.with_(model__max_length=_length(config, base, shown))
+    return evaluate(engine(longer, base), prepared.task, examples, shown=shown, stage=f"score {entry.name}", **scoring)
+
+
+def baseline_input(prepared: Prepared, part: str) -> BaselineInput:
+    """Return what the baselines may see when they answer a part."""
+    config, splits = prepared.config, prepared.splits
+    return BaselineInput(
+        task=prepared.task,
+        train=splits["train"],
+        validation=splits["validation"],
+        texts=[e.text for e in splits[part]],
+        seed=config.train.seed,
+        shots=config.evaluation.shots,
+    )
+
+
+def applicable(prepared: Prepared) -> list[Baseline]:
+    """Return the baselines of the config that know the task's labels, each once."""
+    entries = [BASELINES[name] for name in dict.fromkeys(prepared.config.evaluation.baselines)]
+    return [entry for entry in entries if entry.left_out(prepared.task.labels) is None]
+
+
+def need_room(prepared: Prepared, base: "LoadedModel") -> None:
+    """Raise ModelError when what a baseline shows the base model, with a prompt behind it, is more than that can read."""
+    task, visible = prepared.task, baseline_input(prepared, "validation")
+    for entry in applicable(prepared):
+        shown = entry.ask(visible) if entry.ask is not None else ()
+        if not shown:
+            continue
+        encoder = PromptEncoder(base.tokenizer, base.kind, _length(prepared.config, base, shown))
+        reserve = max(map(len, answers_of(encoder, task)))
+        ids = encoder.encode_prompt(replace(task.prompt("?"), shown=shown), reserve=reserve)
+        if isinstance(ids, TooLong):
+            raise ModelError(
+                f"evaluation.baselines: {entry.name} shows {ids.needed} tokens, and the base model reads {ids.limit}",
+                hint="Lower evaluation.shots, or leave it out.",
+            )
+
+
+def predictions_from(answers: Answers, task: Task, examples: Sequence[Example]) -> list[Prediction]:
+    """Return a baseline's answers as a model's predictions are stored."""
+    predictions = []
+    for i, (example, label) in enumerate(zip(examples, answers.labels, strict=True)):
         row = [] if answers.probabilities is None else answers.probabilities[i].tolist()
-        named = dict(zip(contest.task.labels, row, strict=bool(row)))
-        said = contest.task.answer(label).strip()
-        found.append(Prediction(example.id, example.text, said, label, named, example.label))
-    return found
+        by_label = dict(zip(task.labels, row, strict=bool(row)))
+        answer = task.answer(label).strip()
+        predictions.append(
+            Prediction(
+                id=example.id,
+                text=example.text,
+                answer=answer,
+                label=label,
+                probabilities=by_label,
+                gold=example.label,
+            )
+        )
+    return predictions
+
+
+def _length(config: RunConfig, base: "LoadedModel", shown: tuple[Prompt, ...]) -> int:
+    """Return model.max_length and the tokens of `shown`, but no more than the model has positions for."""
+    longer = PromptEncoder(base.tokenizer, base.kind, config.model.max_length).length(shown)
+    most = getattr(unwrap(base.model).config.get_text_config(), "max_position_embeddings", None)
+    wanted = config.model.max_length + longer
+    return wanted if most is None or not longer else max(config.model.max_length, min(wanted, most))

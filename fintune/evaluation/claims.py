@@ -1,23 +1,21 @@
 """What scores.json says beside its figures: what they are worth, and what is left of them on texts that are new to the model.
 
->>> found = claims(run, {"test": predictions}, {"tfidf": ["test"]}, prepared.leaks)
->>> found.splits["test"]["accuracy"].n, found.verdicts["test"][0].text
-(479, 'Of its 496 texts 17 stand in train too, ...')
+>>> claims(run, {"test": predictions}, {"tfidf": ["test"]}, prepared.leaks).verdicts["test"][0].text
+'Of its 496 texts 17 stand in train too, ...'
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
 
 from fintune.config.run_config import RunConfig
 from fintune.data.quality.findings import share_level
 from fintune.data.quality.leaks import Leaks
-from fintune.evaluation.evaluate import score
+from fintune.evaluation.evaluate import score, scoring_options
 from fintune.evaluation.verdict import judge
 from fintune.records import Claims, Prediction, Scores, Statement
 from fintune.runs.run import Run
 
 _OWN = ""
-"""the model among the baselines' names"""
+"""The name of the model among those of the baselines."""
 
 
 def claims(
@@ -27,61 +25,63 @@ def claims(
     leaks: Mapping[str, Leaks],
 ) -> Claims:
     """Return what the model's answers to parts are worth, beside those that the run stores of its baselines (name -> parts)."""
-    config, found = run.config(), Claims()
+    config, all_parts = run.config(), Claims()
     counts = run.data()["report"].get("parts", {}).get("train", {})
     for part, answered in answers.items():
         if part != "train":
             beside = {name: run.predictions(part, name) for name, of in baselines.items() if part in of}
-            found = found.with_parts_of(claimed(part, answered, beside, leaks.get(part, Leaks()), config, counts))
-    return found
+            all_parts = all_parts.with_parts_of(
+                claims_of_part(part, answered, beside, leaks.get(part, Leaks()), config, counts)
+            )
+    return all_parts
 
 
-def claimed(
+def claims_of_part(
     part: str,
     answered: Sequence[Prediction],
     beside: Mapping[str, Sequence[Prediction]],
-    known: Leaks,
+    leaks: Leaks,
     config: RunConfig,
     counts: Mapping[str, int],
 ) -> Claims:
-    """Of one part, or of a file; `counts`: how often each label occurs in train. Judged on the rows that are new to the model.
+    """Return what answers to one part, or to a file, are worth, judged on the rows that are new to the model.
 
-    Where none is new, what speaks against the model on known rows does so all the more; what speaks for it is left out.
+    `counts`: how often each label occurs in train. Where no row is new, what speaks against the model on known rows does so all
+    the more; what speaks for it is left out.
     """
     task = config.build_task()
-    options: dict[str, Any] = config.evaluation.model_dump(include={"resamples", "confidence"})
-    new = {name: [p for p in of if p.id not in known.known] for name, of in {**beside, _OWN: answered}.items()}
-    clean = {name: score(of, task, **options) for name, of in new.items() if known.known and of}
+    options = scoring_options(config)
+    new = {name: [p for p in of if p.id not in leaks.known] for name, of in {**beside, _OWN: answered}.items()}
+    clean = {name: score(of, task, **options) for name, of in new.items() if leaks.known and of}
     own = new.pop(_OWN)
     judged = judge(own or answered, new if own else beside, task.labels, counts, **options)
-    worth = [one for one in judged if own or one.kind not in ("ahead", "undecided", "too-few")]
-    said = [*told_of_leaks(known, answered, clean.get(_OWN)), *worth]
+    worth = [s for s in judged if own or s.kind not in ("ahead", "undecided", "too-few")]
+    statements = [*leak_statements(leaks, answered, clean.get(_OWN)), *worth]
     splits = {part: clean.pop(_OWN)} if _OWN in clean else {}
-    return Claims({part: said}, splits, {name: {part: scores} for name, scores in clean.items()})
+    return Claims({part: statements}, splits, {name: {part: scores} for name, scores in clean.items()})
 
 
-def told_of_leaks(known: Leaks, answered: Sequence[Prediction], clean: Scores | None) -> list[Statement]:
+def leak_statements(leaks: Leaks, answered: Sequence[Prediction], clean: Scores | None) -> list[Statement]:
     """Return what rows that are known to the model, or that have two labels, make of a score."""
-    n, odd, found = f"{len(answered):,}", f"{len(known.conflicts):,}", []
-    if known.known:
-        found.append(_leaking(known, answered, clean))
-    if known.conflicts:
+    n, odd = f"{len(answered):,}", f"{len(leaks.conflicts):,}"
+    statements = [_leaking(leaks, answered, clean)] if leaks.known else []
+    if leaks.conflicts:
         text = f"{odd} of its {n} texts bear another label elsewhere in the data: no model is right on all."
-        found.append(Statement("conflicts", "note", text, {"n": n, "rows": odd}))
-    return found
+        statements.append(Statement(kind="conflicts", level="note", text=text, values={"n": n, "rows": odd}))
+    return statements
 
 
-def _leaking(known: Leaks, answered: Sequence[Prediction], clean: Scores | None) -> Statement:
-    n, train, also = len(answered), len(known.train), len(set(known.validation) - set(known.train))
+def _leaking(leaks: Leaks, answered: Sequence[Prediction], clean: Scores | None) -> Statement:
+    n, train, also = len(answered), len(leaks.train), len(set(leaks.validation) - set(leaks.train))
     places = [f"{train:,} stand in train"] if train else []
     places += [f"{also:,} stand in validation, by which the epoch was chosen"] if also else []
     values = {"n": f"{n:,}", "train": f"{train:,}", "validation": f"{also:,}"}
     head = f"Of its {n:,} texts {' and '.join(places)}, word by word or nearly:"
     if clean is None:
         text = f"{head} none is new to the model, and how good it is on new ones is not known."
-        return Statement("all-leak", "severe", text, values)
+        return Statement(kind="all-leak", level="severe", text=text, values=values)
     new, own = f"{clean['accuracy'].n:,}", f"{100 * clean['accuracy'].value:.1f} %"
     whole = f"{100 * sum(p.label == p.gold for p in answered) / n:.1f} %"
     text = f"{head} on the {new} that are new to the model accuracy is {own} (on all {whole})."
-    level = share_level(len(known.known), n, 0.01)
-    return Statement("leaks", level, text, values | {"new": new, "own": own, "whole": whole})
+    level = share_level(len(leaks.known), n, 0.01)
+    return Statement(kind="leaks", level=level, text=text, values=values | {"new": new, "own": own, "whole": whole})

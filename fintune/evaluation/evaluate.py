@@ -7,15 +7,28 @@ Score(value=0.976, low=0.951, high=0.994, n=226)
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TypedDict, Unpack
 
 import numpy as np
 
+from fintune.config.run_config import RunConfig
 from fintune.inference.answer import predict
 from fintune.inference.engines import Engine
 from fintune.records import Claims, Example, Prediction, Prompt, Scores
 from fintune.tasks import Task
-from fintune.tasks.metrics import UNPARSED, classification_scores
+from fintune.tasks.metrics import UNPARSED, Floats, Ints, classification_scores
+
+
+class ScoringOptions(TypedDict, total=False):
+    """How the intervals of scores are made; the defaults are those of classification_scores."""
+
+    resamples: int
+    confidence: float
+
+
+def scoring_options(config: RunConfig) -> ScoringOptions:
+    """Return the options that section `evaluation` sets."""
+    return {"resamples": config.evaluation.resamples, "confidence": config.evaluation.confidence}
 
 
 @dataclass(frozen=True)
@@ -35,28 +48,32 @@ def evaluate(
     *,
     shown: tuple[Prompt, ...] = (),
     stage: str = "score",
-    **options: Any,
+    **options: Unpack[ScoringOptions],
 ) -> Evaluation:
-    """Score `engine` on labeled examples; `options` (resamples, confidence) are those of classification_scores."""
+    """Score `engine` on labeled examples."""
     texts, ids = [e.text for e in examples], [e.id for e in examples]
-    found, ranking = predict(engine, task, texts, ids, shown=shown, stage=stage)
-    predictions = [replace(p, gold=e.label) for p, e in zip(found, examples, strict=True)]
+    answers, ranking = predict(engine, task, texts, ids, shown=shown, stage=stage)
+    predictions = [replace(p, gold=e.label) for p, e in zip(answers, examples, strict=True)]
     gold = _indices(task.labels, [e.label for e in examples])
     loss = -ranking.log_probability[np.arange(len(gold)), gold]
     scores = score(predictions, task, loss=loss, tokens=ranking.tokens[gold], **options)
     return Evaluation(predictions, scores, int((ranking.cut > 0).sum()))
 
 
-def score(predictions: Sequence[Prediction], task: Task, **options: Any) -> Scores:
-    """Scores of predictions whose gold labels are known; `options` are those of classification_scores."""
-    gold, answered = (_indices(task.labels, found) for found in _pairs(predictions))
-    return classification_scores(gold, answered, task.labels, **options)
+def score(
+    predictions: Sequence[Prediction],
+    task: Task,
+    *,
+    loss: Floats | None = None,
+    tokens: Ints | None = None,
+    **options: Unpack[ScoringOptions],
+) -> Scores:
+    """Return scores of predictions whose gold labels are known; `loss` and `tokens` are those of classification_scores."""
+    gold = _indices(task.labels, [p.gold for p in predictions])
+    answered = _indices(task.labels, [p.label for p in predictions])
+    return classification_scores(gold, answered, task.labels, loss=loss, tokens=tokens, **options)
 
 
-def _pairs(predictions: Sequence[Prediction]) -> tuple[list[str | None], list[str | None]]:
-    return [p.gold for p in predictions], [p.label for p in predictions]
-
-
-def _indices(labels: Sequence[str], found: Sequence[str | None]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    where = {label: i for i, label in enumerate(labels)}
-    return np.array([UNPARSED if label is None else where[label] for label in found], dtype=np.int64)
+def _indices(labels: Sequence[str], answers: Sequence[str | None]) -> Ints:
+    index = {label: i for i, label in enumerate(labels)}
+    return np.array([UNPARSED if label is None else index[label] for label in answers], dtype=np.int64)

@@ -3,9 +3,8 @@
 The text is our own (general.txt: everyday English and Chinese, no finance). Causal models alone: an encoder-decoder was
 taught to fill gaps, or to answer, not to write such text on, so a perplexity of it would measure what it never could.
 
->>> before = perplexity_on(load_base(config), general_texts())
->>> before.value, before.tokens
-(54.8, 3539)
+>>> perplexity_on(load_base(config), general_texts())
+Perplexity(value=54.8, tokens=3539)
 """
 
 from collections.abc import Sequence
@@ -26,14 +25,14 @@ if TYPE_CHECKING:
     from fintune.models import LoadedModel
 
 _LOGITS_BUDGET = 64_000_000
-"""logits held at a time (floats), as in scoring; a batch is of one text at least"""
+"""Logits held at a time (floats), as in scoring; a batch is of one text at least."""
 _LONGEST = 256
-"""tokens read of a text"""
+"""Tokens read of a text."""
 
 
 @dataclass(frozen=True)
 class Perplexity:
-    """exp of the mean negative log-likelihood of a token, over so many tokens."""
+    """The exponential of the mean negative log-likelihood of a token, over so many tokens."""
 
     value: float
     tokens: int
@@ -46,7 +45,7 @@ def general_texts() -> list[str]:
 
 
 def perplexity_on(loaded: "LoadedModel", texts: Sequence[str], *, stage: str = "forgetting") -> Perplexity:
-    """Perplexity of the tokens that follow each text's first one, under a causal model."""
+    """Return the perplexity of the tokens that follow each text's first one, under a causal model."""
     import torch
 
     vocabulary = int(loaded.model.get_output_embeddings().weight.shape[0])
@@ -64,20 +63,20 @@ def perplexity_on(loaded: "LoadedModel", texts: Sequence[str], *, stage: str = "
 
 def base_perplexity(loaded: "LoadedModel", texts: Sequence[str]) -> Perplexity:
     """Return the same for a base model as it is: measured once on a machine, and remembered."""
-    kept = getattr(loaded.model.config, "quantization_config", None)
-    facts = [loaded.sha256, str(loaded.model.dtype), kept, list(texts), arithmetic()]
+    quantization = getattr(loaded.model.config, "quantization_config", None)
+    facts = [loaded.sha256, str(loaded.model.dtype), quantization, list(texts), arithmetic()]
     value = remembered("perplexities.json", key_of(facts), lambda: perplexity_on(loaded, texts).value)
     return Perplexity(value, sum(len(_encoded(loaded, text)) - 1 for text in texts))
 
 
 def _encoded(loaded: "LoadedModel", text: str) -> list[int]:
-    """Tokens of a text, without the end token that some tokenizers set."""
+    """Return the tokens of a text, without the end token that some tokenizers set."""
     ids: list[int] = loaded.tokenizer(text)["input_ids"]
     return (ids[:-1] if ids[-1] == loaded.tokenizer.eos_token_id else ids)[:_LONGEST]
 
 
 def _losses(loaded: "LoadedModel", batch: Sequence[list[int]]) -> "torch.Tensor":
-    """Summed negative log-likelihood (nats). Padding stands behind the texts, where no token of theirs sees it."""
+    """Return the summed negative log-likelihood (nats). Padding stands behind the texts, where no token of theirs sees it."""
     from torch.nn.functional import cross_entropy
 
     from fintune.models.virtual_tokens import virtual_ids

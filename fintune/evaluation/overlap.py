@@ -1,47 +1,52 @@
 """Whether the rows of a file that is scored stand in what a run was trained on: its own files are read again, and compared.
 
->>> known_in(run, examples)
+>>> leaks_into(run, examples)
 Leaks(train=['other.csv:7'], validation=[], conflicts=[])
 """
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from fintune.data.load import gather
 from fintune.data.quality.cleanup import conflicts
 from fintune.data.quality.leaks import Leaks, stands_in
 from fintune.data.quality.text import normalized
 from fintune.errors import DataError, FintuneError
-from fintune.evaluation.claims import claimed
+from fintune.evaluation.claims import claims_of_part
+from fintune.inference.foreign import ForeignAdapter
 from fintune.records import Claims, Example, Prediction, Statement
+from fintune.runs.exported import Export
 from fintune.runs.run import Run
 
 
-def claims_of_file(source: Any, path: str, examples: Sequence[Example], answered: Sequence[Prediction]) -> Claims:
+def claims_of_file(
+    source: Run | Export | ForeignAdapter, path: str, examples: Sequence[Example], answered: Sequence[Prediction]
+) -> Claims:
     """Return what the answers of a run, an export or an adapter to a file are worth, as far as can be told."""
     name, config = Path(path).name, source.config()
     try:
-        known = known_in(_run(source), examples)
+        leaks = leaks_into(run := _need_run(source), examples)
     except DataError as error:
-        said = Statement(
-            "unchecked", "note", f"Whether its texts stand in train could not be checked: {error.message}."
+        unchecked = Statement(
+            kind="unchecked",
+            level="note",
+            text=f"Whether its texts stand in train could not be checked: {error.message}.",
         )
-        found = claimed(name, answered, {}, Leaks(), config, Counter(e.label for e in examples))
-        return Claims({name: [said, *found.of(name)]})
-    counts = source.data()["report"].get("parts", {}).get("train", {})
-    return claimed(name, answered, {}, known, config, counts)
+        others = claims_of_part(name, answered, {}, Leaks(), config, Counter(e.label for e in examples))
+        return Claims({name: [unchecked, *others.of(name)]})
+    counts = run.data()["report"].get("parts", {}).get("train", {})
+    return claims_of_part(name, answered, {}, leaks, config, counts)
 
 
-def _run(source: Any) -> Run:
+def _need_run(source: Run | Export | ForeignAdapter) -> Run:
     if not isinstance(source, Run):
         raise DataError("only a run knows its training data")
     return source
 
 
-def known_in(run: Run, examples: Sequence[Example]) -> Leaks:
-    """Rows that the run's model knows. Raises DataError, with the reason, where what it was trained on can no longer be read."""
+def leaks_into(run: Run, examples: Sequence[Example]) -> Leaks:
+    """Return the rows that the run's model knows. Raises DataError, with the reason, where what it was trained on can no longer be read."""
     parts = trained_on(run)
     keys = [normalized(e.text) for e in examples]
     several = conflicts(examples, keys)

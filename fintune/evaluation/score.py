@@ -12,9 +12,9 @@ from fintune.config.run_config import RunConfig
 from fintune.data.load import reading_like
 from fintune.data.readers.read import read
 from fintune.errors import DataError
-from fintune.evaluation.challenge import challenge
+from fintune.evaluation.baselines import score_baselines
 from fintune.evaluation.claims import claims
-from fintune.evaluation.evaluate import Evaluation, evaluate
+from fintune.evaluation.evaluate import Evaluation, evaluate, scoring_options
 from fintune.evaluation.overlap import claims_of_file
 from fintune.inference.engines import Engine
 from fintune.inference.foreign import ForeignAdapter
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 
 _STORING = Lock()
-"""of two parts that are scored side by side, neither loses the other's scores"""
+"""Held while scores are stored: of two parts that are scored side by side, neither loses the other's."""
 
 
 def score_part(run: Run, part: str, running: Engine | None = None) -> Evaluation:
@@ -70,8 +70,8 @@ def _prepared_again(run: Run) -> Prepared:
 
 def _judged(run: Run, prepared: Prepared, part: str, running: Engine) -> Evaluation:
     """Return the scores of a part, and what can be said of them."""
-    found = _evaluate(prepared.config, prepared.task, prepared.splits[part], running, part)
-    return replace(found, claims=claims(run, {part: found.predictions}, run.baselines(), prepared.leaks))
+    evaluation = _evaluate(prepared.config, prepared.task, prepared.splits[part], running, part)
+    return replace(evaluation, claims=claims(run, {part: evaluation.predictions}, run.baselines(), prepared.leaks))
 
 
 def _scored_again(run: Run, prepared: Prepared, parts: Sequence[str], *, anew: bool) -> dict[str, Evaluation]:
@@ -80,21 +80,21 @@ def _scored_again(run: Run, prepared: Prepared, parts: Sequence[str], *, anew: b
     with deterministic(threads_of(run, prepared.config) or fastest_threads(), shared=True):
         tuned = load_tuned(run, anew=anew)
         running = engine(prepared.config, tuned)
-        found = {part: _judged(run, prepared, part, running) for part in parts}
+        evaluations = {part: _judged(run, prepared, part, running) for part in parts}
     with _STORING:
         run.forget("scores.json", "environment.json")
         if anew:
             run.add_to_environment({"base_sha256": tuned.sha256})
             manifest.write(run, tuned)
         for part in parts:
-            _store(run, prepared.task, part, found[part])
-    return found
+            _store(run, prepared.task, part, evaluations[part])
+    return evaluations
 
 
-def _store(run: Run, task: Task, part: str, found: Evaluation) -> None:
-    run.write_predictions(part, found.predictions)
-    said = run.claims().with_parts_of(found.claims)
-    run.write_scores(_task_record(task), run.scores() | {part: found.scores}, run.baselines(), said)
+def _store(run: Run, task: Task, part: str, evaluation: Evaluation) -> None:
+    run.write_predictions(part, evaluation.predictions)
+    all_claims = run.claims().with_parts_of(evaluation.claims)
+    run.write_scores(_task_record(task), run.scores() | {part: evaluation.scores}, run.baselines(), all_claims)
     run.write_text("README.md", model_card(run))
 
 
@@ -115,8 +115,8 @@ def score_file(
         raise DataError(f"{path}: no labeled texts", hint="Give it at least one row.")
     if running is None:
         running = open_engine(source)
-    found = _evaluate(config, task, examples, running, Path(path).name)
-    return replace(found, claims=claims_of_file(source, path, examples, found.predictions))
+    evaluation = _evaluate(config, task, examples, running, Path(path).name)
+    return replace(evaluation, claims=claims_of_file(source, path, examples, evaluation.predictions))
 
 
 def _example(task: Task, row: Row) -> Example:
@@ -126,7 +126,7 @@ def _example(task: Task, row: Row) -> Example:
     return parsed
 
 
-def _score(prepared: Prepared, base: "LoadedModel", run: Run) -> None:
+def score_trained(prepared: Prepared, base: "LoadedModel", run: Run) -> None:
     """Score the adapter as it was saved on the clean base model, and the baselines, of which that model alone is one."""
     from fintune.evaluation.forgetting import base_perplexity, general_texts, perplexity_on
     from fintune.methods.adapter import load_adapter
@@ -134,23 +134,23 @@ def _score(prepared: Prepared, base: "LoadedModel", run: Run) -> None:
     config = prepared.config
     parts = ["validation", "test"] if config.evaluation.test else ["validation"]
     baselines: dict[str, dict[str, Scores]] = {}
-    for name, answered in challenge(prepared, base, parts[-1]).items():
+    for name, answered in score_baselines(prepared, base, parts[-1]).items():
         run.write_predictions(parts[-1], answered.predictions, name)
         baselines[name] = {parts[-1]: answered.scores}
     measured = config.evaluation.forgetting and base.kind == "causal"
     before = base_perplexity(base, general_texts()) if measured else None
     tuned = load_adapter(base, run.adapter)
     _forgetting(run, config, before, perplexity_on(tuned, general_texts()) if measured else None)
-    answers, scores = {}, {}
+    answers, scores, seconds = {}, {}, {}
     for part in parts:
         begun = time.monotonic()
-        found = _evaluate(config, prepared.task, prepared.splits[part], engine(config, tuned), part)
-        seconds = time.monotonic() - begun
-        run.write_predictions(part, found.predictions)
-        answers[part], scores[part] = found.predictions, found.scores
-    run.write_costs(1000 * seconds / len(prepared.splits[parts[-1]]))
-    said = claims(run, answers, baselines, prepared.leaks)
-    run.write_scores(_task_record(prepared.task), scores, baselines, said)
+        evaluation = _evaluate(config, prepared.task, prepared.splits[part], engine(config, tuned), part)
+        seconds[part] = time.monotonic() - begun
+        run.write_predictions(part, evaluation.predictions)
+        answers[part], scores[part] = evaluation.predictions, evaluation.scores
+    run.write_costs(1000 * seconds[parts[-1]] / len(prepared.splits[parts[-1]]))
+    model_claims = claims(run, answers, baselines, prepared.leaks)
+    run.write_scores(_task_record(prepared.task), scores, baselines, model_claims)
     manifest.write(run, tuned)
     run.write_text("README.md", model_card(run))
 
@@ -165,14 +165,13 @@ def _forgetting(run: Run, config: RunConfig, before: "Perplexity | None", after:
 
 
 def _evaluate(config: RunConfig, task: Task, examples: Sequence[Example], running: Engine, part: str) -> Evaluation:
-    resamples, confidence = config.evaluation.resamples, config.evaluation.confidence
-    found = evaluate(running, task, examples, stage=f"score {part}", resamples=resamples, confidence=confidence)
-    if found.cut:
+    evaluation = evaluate(running, task, examples, stage=f"score {part}", **scoring_options(config))
+    if evaluation.cut:
         tell(
             "data",
-            f"{part}: {found.cut} of {len(examples)} texts exceed {config.model.max_length} tokens and lost their middle",
+            f"{part}: {evaluation.cut} of {len(examples)} texts exceed {config.model.max_length} tokens and lost their middle",
         )
-    return found
+    return evaluation
 
 
 def _task_record(task: Task) -> TaskRecord:

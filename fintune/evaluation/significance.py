@@ -20,8 +20,8 @@ from fintune.tasks.metrics import UNPARSED, Floats, Ints, metrics_of
 
 Bools = NDArray[np.bool_]
 
-METRICS: Mapping[str, float] = {"accuracy": 0.0, "macro_f1": 0.0, "mcc": -1.0}
-"""what a comparison shows, each with the smallest value it can take; the largest is 1"""
+COMPARED_METRICS: Mapping[str, float] = {"accuracy": 0.0, "macro_f1": 0.0, "mcc": -1.0}
+"""What a comparison shows, each with the smallest value it can take; the largest is 1."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Difference:
 def resample(
     gold: Ints, rows: Mapping[str, Ints], labels: Sequence[str], *, resamples: int, seed: int = 0
 ) -> dict[str, Resampled]:
-    """All rows on the same resamples of the examples; `gold` `(n,)`, each row `(seeds, n)`.
+    """Return all rows on the same resamples of the examples; `gold` `(n,)`, each row `(seeds, n)`.
 
     Examples that every run answers alike are one kind, and a resample is a draw of how often each kind occurs (multinomial): the
     same distribution as drawing example by example, at a cost that hardly grows with n.
@@ -73,19 +73,19 @@ def resample(
 
 def _resampled(gold: Ints, answers: Sequence[Ints], labels: Sequence[str], weights: Floats) -> Resampled:
     k = len(labels)
-    found = []
+    metrics = []
     for answer in answers:
         cells = np.eye(k * (k + 1))[gold * (k + 1) + np.where(answer == UNPARSED, k, answer)]
         counts = np.rint(weights @ cells).astype(np.int64).reshape(len(weights), k, k + 1)
-        found.append(metrics_of(counts, labels))
-    return Resampled({metric: np.array([one[metric] for one in found]) for metric in METRICS})
+        metrics.append(metrics_of(counts, labels))
+    return Resampled({metric: np.array([of_seed[metric] for of_seed in metrics]) for metric in COMPARED_METRICS})
 
 
 def interval(row: Resampled, metric: str, *, n: int, confidence: float = 0.95, seed: int = 1) -> Score:
-    """Mean over seeds and its percentile interval over seeds and examples (see Resampled.over_seeds)."""
+    """Return the mean over seeds and its percentile interval over seeds and examples (see Resampled.over_seeds)."""
     values = row.over_seeds(metric, seed)
-    low, high = _percentiles(np.clip(values, METRICS[metric], 1.0), confidence)
-    return Score(float(values[0]), low, high, n)
+    low, high = _percentiles(np.clip(values, COMPARED_METRICS[metric], 1.0), confidence)
+    return Score(value=float(values[0]), low=low, high=high, n=n)
 
 
 def difference(
@@ -101,7 +101,7 @@ def difference(
     smaller = min((resampled <= 0).sum(), (resampled >= 0).sum())
     p = min(1.0, 2 * (1 + int(smaller)) / (1 + len(resampled)))
     low, high = _percentiles(values, confidence)
-    return Difference(Score(float(values[0]), low, high, n), p)
+    return Difference(Score(value=float(values[0]), low=low, high=high, n=n), p)
 
 
 def mcnemar(right_a: Bools, right_b: Bools) -> float:
@@ -115,23 +115,23 @@ def mcnemar(right_a: Bools, right_b: Bools) -> float:
     from scipy.stats import binomtest
 
     seeds = max(len(right_a), len(right_b))
-    found = []
+    p_values = []
     for i in range(seeds):
-        one, other = right_a[i % len(right_a)], right_b[i % len(right_b)]
-        only_one, only_other = int((one & ~other).sum()), int((other & ~one).sum())
-        apart = only_one + only_other
-        found.append(float(binomtest(only_one, apart).pvalue) if apart else 1.0)
+        a, b = right_a[i % len(right_a)], right_b[i % len(right_b)]
+        only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
+        apart = only_a + only_b
+        p_values.append(float(binomtest(only_a, apart).pvalue) if apart else 1.0)
     k = seeds // 2 + 1
-    return min(1.0, seeds / k * sorted(found)[k - 1])
+    return min(1.0, seeds / k * sorted(p_values)[k - 1])
 
 
 def discordance(right_a: Bools, right_b: Bools) -> float:
-    """Share of texts that one of two rows alone gets right, mean over all pairs of their seeds; `(seeds, n)` each."""
+    """Return the share of texts that one of two rows alone gets right, mean over all pairs of their seeds; `(seeds, n)` each."""
     return float((right_a[:, None] != right_b[None]).mean())
 
 
 def texts_to_tell(difference: float, discordant: float, confidence: float = 0.95, power: float = 0.8) -> int | None:
-    """How many texts McNemar's test needs to tell two rows apart whose accuracies differ by so much; None where they do not differ.
+    """Return how many texts McNemar's test needs to tell two rows apart whose accuracies differ by so much; None where they do not differ.
 
     `discordant`: share of texts that one of them alone gets right. n = (z_a sqrt(D) + z_b sqrt(D - d^2))^2 / d^2, with z_a for
     the two-sided level and z_b for the power: Miettinen 1968 (Biometrics 24), as in Connor 1987 (Biometrics 43), equation 3.
@@ -146,7 +146,7 @@ def texts_to_tell(difference: float, discordant: float, confidence: float = 0.95
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """p-values adjusted for their number, in the same order: the chance of even one false difference stays bounded (Holm 1979)."""
+    """Return p-values adjusted for their number, in the same order: the chance of even one false difference stays bounded (Holm 1979)."""
     order = np.argsort(p, kind="stable")
     scaled = np.asarray(p, dtype=float)[order] * np.arange(len(p), 0, -1)
     adjusted = np.empty(len(p))
@@ -155,27 +155,18 @@ def holm(p: Sequence[float]) -> list[float]:
 
 
 def enough_resamples(pairs: int, confidence: float, least: int) -> int:
-    """Resamples with which the bootstrap's smallest p, 2 / (1 + resamples), is half of what Holm asks of the first of `pairs`."""
+    """Return so many resamples that the bootstrap's smallest p, 2 / (1 + resamples), is half of what Holm asks of the first of `pairs`."""
     return max(least, int(np.ceil(4 * pairs / (1 - confidence))))
 
 
 def group(names: Sequence[str], apart: Callable[[str, str], bool]) -> list[list[str]]:
-    """Names, the best first, in groups: the best that is left opens a group, and all that are not apart from it join."""
+    """Return names, the best first, in groups: the best that is left opens a group, and all that are not apart from it join."""
     left, groups = list(names), []
     while left:
         joined = [name for name in left if name == left[0] or not apart(left[0], name)]
         groups.append(joined)
         left = [name for name in left if name not in joined]
     return groups
-
-
-def pareto(points: Mapping[str, tuple[float, float]]) -> list[str]:
-    """Names of `(score, cost)` that no other beats: none scores as high at less cost, or higher at no more."""
-
-    def beaten(score: float, cost: float) -> bool:
-        return any(s >= score and c <= cost and (s, c) != (score, cost) for s, c in points.values())
-
-    return [name for name, point in points.items() if not beaten(*point)]
 
 
 def _percentiles(values: Floats, confidence: float) -> tuple[float, float]:

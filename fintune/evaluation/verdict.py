@@ -5,79 +5,27 @@ correction over the two. MCC is for labels of unequal size: guessing and the maj
 guess above the majority class. Being told apart from nothing is not the same as being equal: where so
 few texts could not show any difference, that is said instead.
 
->>> [statement.text for statement in judge(predictions, {"tfidf": counted}, labels, {"up": 40, "down": 60})]
+>>> [statement.text for statement in judge(predictions, {"tfidf": tfidf}, labels, {"up": 40, "down": 60})]
 ['No better than counting words (tfidf): accuracy 61.2 % to 63.0 % on 452 texts.']
 """
 
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-
-from fintune.config.train import TrainSection
-from fintune.evaluation.significance import (
-    Difference,
-    difference,
-    enough_resamples,
-    holm,
-    mcnemar,
-    resample,
-    texts_to_tell,
-)
+from fintune.evaluation.baseline_tests import BaselineComparison, compare
+from fintune.evaluation.guessing import LEAST_PROBABILITY, guessing
+from fintune.evaluation.significance import texts_to_tell
 from fintune.records import Prediction, Statement
 from fintune.tasks.baselines import BASELINES
-from fintune.tasks.metrics import UNPARSED, Ints
 
 MAJORITY = "majority"
-METRICS = ("accuracy", "mcc")
 _SHOWN = {"accuracy": "accuracy", "mcc": "MCC"}
 _ADVICE = " Try another train.learning_rate."
-"""to whoever trained it; of an adapter trained elsewhere nobody knows the train part"""
-_LEAST = 1e-15
-"""of a probability whose logarithm is taken"""
+"""What is said to whoever trained it; of an adapter trained elsewhere nobody knows the train part."""
 _BY_CHANCE = 0.05
-"""of saying one label where others are right, for a model that finds half of the others: on fewer than five it proves nothing"""
-Relation = Literal["ahead", "behind", "no-better", "undecided", "too-few"]
-
-
-@dataclass(frozen=True)
-class Against:
-    """A model and a baseline on the same `n` texts: `own` and `other` by metric, the paired test of each."""
-
-    name: str
-    n: int
-    own: Mapping[str, float]
-    other: Mapping[str, float]
-    tests: Mapping[str, Difference]
-    """p after Holm's correction"""
-    discordant: float
-    """share of texts that one of them alone gets right"""
-    confidence: float
-
-    @property
-    def relation(self) -> Relation:
-        """Ahead in one metric is ahead; behind in one and ahead in none is behind."""
-        signs = {test.score.value > 0 for test in self.tests.values() if test.p < 1 - self.confidence}
-        if signs:
-            return "ahead" if True in signs else "behind"
-        if (
-            len(METRICS) * 0.5 ** (self.mistakes - 1) >= 1 - self.confidence
-        ):  # p were it right on all that the other is not
-            return "too-few"
-        return "undecided" if self.own["accuracy"] > self.other["accuracy"] else "no-better"
-
-    @property
-    def mistakes(self) -> int:
-        """Texts that the baseline gets wrong."""
-        return round((1 - self.other["accuracy"]) * self.n)
-
-    @property
-    def proven(self) -> str:
-        """The metric that shows it is ahead."""
-        return next(m for m in METRICS if self.tests[m].p < 1 - self.confidence and self.tests[m].score.value > 0)
+"""Probability with which a model that finds half of the other labels says one alone: on fewer than five texts that proves nothing."""
 
 
 def judge(
@@ -95,90 +43,34 @@ def judge(
     """
     if not predictions:
         return []
-    asked: dict[str, list[str | None]] = {}
+    labels_of: dict[str, list[str | None]] = {}
     if counts:
-        asked[MAJORITY] = [max(counts, key=lambda label: counts[label])] * len(predictions)
-    asked |= {name: _labels_of(found, predictions) for name, found in baselines.items()}
-    against = compare(predictions, asked, labels, confidence=confidence, resamples=resamples)
+        labels_of[MAJORITY] = [max(counts, key=lambda label: counts[label])] * len(predictions)
+    labels_of |= {name: _labels_in_order(answers, predictions) for name, answers in baselines.items()}
+    against = compare(predictions, labels_of, labels, confidence=confidence, resamples=resamples)
     nothing = _nothing_learned(predictions, against.get(MAJORITY), counts)
     if any(statement.level == "severe" for statement in nothing):
         return nothing
     return [*nothing, *_beside(against)]
 
 
-def compare(
-    predictions: Sequence[Prediction],
-    baselines: Mapping[str, list[str | None]],
-    labels: Sequence[str],
-    *,
-    confidence: float,
-    resamples: int,
-) -> dict[str, Against]:
-    """Return the paired tests with each baseline, whose labels stand in the order of the predictions."""
-    where: dict[str | None, int] = {label: i for i, label in enumerate(labels)} | {None: UNPARSED}
-    gold = np.array([where[p.gold] for p in predictions], dtype=np.int64)
-    rows: dict[str, Ints] = {"": np.array([[where[p.label] for p in predictions]])}
-    rows |= {name: np.array([[where[label] for label in found]]) for name, found in baselines.items()}
-    drawn = resample(gold, rows, labels, resamples=enough_resamples(len(METRICS), confidence, resamples))
-    found = {}
-    for name in baselines:
-        tests = {m: difference(drawn[""], drawn[name], m, n=len(gold), confidence=confidence) for m in METRICS}
-        right, other = rows[""] == gold, rows[name] == gold
-        adjusted = holm([mcnemar(right, other), tests["mcc"].p])
-        found[name] = Against(
-            name=name,
-            n=len(gold),
-            own={m: float(drawn[""].series[m][0, 0]) for m in METRICS},
-            other={m: float(drawn[name].series[m][0, 0]) for m in METRICS},
-            tests={m: Difference(tests[m].score, p) for m, p in zip(METRICS, adjusted, strict=True)},
-            discordant=float((right != other).mean()),
-            confidence=confidence,
-        )
-    return found
-
-
-def guessing(counts: Mapping[str, int], on: Mapping[str, int] | None = None) -> float:
-    """Loss (nats) of giving each label the share that `counts` say, on texts whose labels occur as `on` says (else alike).
-
-    On texts alike it is the entropy of the shares; giving every label the same share, ln of their number, bounds it.
-    """
-    on, total = on or counts, sum(counts.values())
-    shares = {label: max(counts.get(label, 0) / total, _LEAST) for label in on}
-    loss = -sum(n * math.log(shares[label]) for label, n in on.items()) / sum(on.values())
-    return min(loss, math.log(max(len(counts), 1)))
-
-
-def guessing_a_token(labels: Sequence[str], lengths: Sequence[int], train: TrainSection) -> float:
-    """Return the loss of guessing as training measures it, by answer token (`lengths` of the answers); infinite if smoothed.
-
-    Balanced labels are guessed by ln of their number; texts drawn evenly by label have other lengths on average.
-    """
-    if train.label_smoothing_factor:
-        return math.inf
-    counts = Counter(labels)
-    share = {label: 1 / n if train.sampling == "balanced" else 1.0 for label, n in counts.items()}
-    mean_length = float(np.average(lengths, weights=[share[label] for label in labels]))
-    balanced = "balanced" in (train.class_weights, train.sampling)
-    return (math.log(len(counts)) if balanced else guessing(counts)) / mean_length
-
-
 def _nothing_learned(
-    predictions: Sequence[Prediction], majority: Against | None, counts: Mapping[str, int]
+    predictions: Sequence[Prediction], majority: BaselineComparison | None, counts: Mapping[str, int]
 ) -> list[Statement]:
-    n, said = len(predictions), {p.label for p in predictions}
-    other = sum(p.gold not in said for p in predictions)
-    label = next(iter(said)) or "none that can be read"
+    n, answered = len(predictions), {p.label for p in predictions}
+    other = sum(p.gold not in answered for p in predictions)
+    label = next(iter(answered)) or "none that can be read"
     few = []
-    if len(said) == 1 and other and 0.5**other >= _BY_CHANCE:
+    if len(answered) == 1 and other and 0.5**other >= _BY_CHANCE:
         values = {"n": f"{n:,}", "label": label, "other": f"{other:,}"}
         text = f"All {n:,} texts get the label '{label}', and {other:,} bear another: too few to tell whether it learned the others."
-        few = [Statement("one-label-few", "warning", text, values)]
-    elif len(said) == 1 and other:
+        few = [Statement(kind="one-label-few", level="warning", text=text, values=values)]
+    elif len(answered) == 1 and other:
         text = f"Learned nothing: all {n:,} texts get the label '{label}'.{_ADVICE if counts else ''}"
-        return [Statement("one-label", "severe", text, {"n": f"{n:,}", "label": label})]
+        return [Statement(kind="one-label", level="severe", text=text, values={"n": f"{n:,}", "label": label})]
     if not counts or not all(p.probabilities for p in predictions):
         return few
-    loss = sum(-math.log(max(p.probabilities.get(str(p.gold), 0.0), _LEAST)) for p in predictions) / n
+    loss = sum(-math.log(max(p.probabilities.get(str(p.gold), 0.0), LEAST_PROBABILITY)) for p in predictions) / n
     chance = guessing(counts, Counter(str(p.gold) for p in predictions))
     if loss <= chance:
         return few
@@ -189,20 +81,25 @@ def _nothing_learned(
     more = _ADVICE if useless else ""
     return [
         *few,
-        Statement("loss" if useless else "confidence", "severe" if useless else "warning", text + more, figures),
+        Statement(
+            kind="loss" if useless else "confidence",
+            level="severe" if useless else "warning",
+            text=text + more,
+            values=figures,
+        ),
     ]
 
 
-def _beside(against: Mapping[str, Against]) -> list[Statement]:
+def _beside(against: Mapping[str, BaselineComparison]) -> list[Statement]:
     """Return what is better than the model, else the majority class if not beaten, else the strongest not beaten, else the strongest."""
     order = sorted(against.values(), key=lambda a: (a.name == MAJORITY, a.other["accuracy"]), reverse=True)
     ranked = sorted(order, key=lambda a: a.relation != "behind")
     unbeaten = [a for a in ranked if a.relation != "ahead"]
     chosen = unbeaten[:1] or sorted(ranked, key=lambda a: -a.other["accuracy"])[:1]
-    return [_statement(one) for one in chosen]
+    return [_statement(comparison) for comparison in chosen]
 
 
-def _statement(a: Against) -> Statement:
+def _statement(a: BaselineComparison) -> Statement:
     """In words, with both figures and the interval of their difference."""
     name, n = called(a.name), f"{a.n:,}"
     metric = a.proven if a.relation == "ahead" else "accuracy"
@@ -215,19 +112,19 @@ def _statement(a: Against) -> Statement:
     values |= {"needed": f"{needed:,}"} if needed else {}
     match a.relation:
         case "ahead":
-            return Statement("ahead", "note", f"Better than {name}: {figures}.", values)
+            return Statement(kind="ahead", level="note", text=f"Better than {name}: {figures}.", values=values)
         case "behind":
-            return Statement("behind", "severe", f"Worse than {name}: {figures}.", values)
+            return Statement(kind="behind", level="severe", text=f"Worse than {name}: {figures}.", values=values)
         case "no-better":
             level: Literal["severe", "warning"] = "severe" if a.name == MAJORITY else "warning"
-            return Statement("no-better", level, f"No better than {name}: {figures}.", values)
+            return Statement(kind="no-better", level=level, text=f"No better than {name}: {figures}.", values=values)
         case "undecided":
             text = (
                 f"Too few texts to tell it from {name}: {figures}; about {needed:,} texts would tell such a difference."
             )
-            return Statement("undecided", "warning", text, values)
+            return Statement(kind="undecided", level="warning", text=text, values=values)
     text = f"Too few texts to tell it from {name}, which is wrong on {a.mistakes} of {n}: {own} to {other}."
-    return Statement("too-few", "note", text, values | {"mistakes": str(a.mistakes)})
+    return Statement(kind="too-few", level="note", text=text, values=values | {"mistakes": str(a.mistakes)})
 
 
 def _figure(metric: str, value: float, sign: str = "") -> str:
@@ -236,11 +133,11 @@ def _figure(metric: str, value: float, sign: str = "") -> str:
 
 def called(name: str) -> str:
     """Return a baseline in a sentence: counting words (tfidf)."""
-    said = BASELINES[name].said if name in BASELINES else ""
-    return f"{said} ({name})" if said else name
+    words = BASELINES[name].said if name in BASELINES else ""
+    return f"{words} ({name})" if words else name
 
 
-def _labels_of(found: Sequence[Prediction], order: Sequence[Prediction]) -> list[str | None]:
+def _labels_in_order(answers: Sequence[Prediction], order: Sequence[Prediction]) -> list[str | None]:
     """Return a baseline's labels in the order of the model's predictions."""
-    labels = {p.id: p.label for p in found}
+    labels = {p.id: p.label for p in answers}
     return [labels.get(p.id) for p in order]

@@ -21,7 +21,7 @@ from fintune.methods import METHODS
 from fintune.methods.protocol import merge_with_peft
 from fintune.models.folder import loading_errors, read_json
 from fintune.models.load import weight_shapes
-from fintune.models.peft_files import ADAPTER_CONFIG
+from fintune.models.references import ADAPTER_CONFIG
 from fintune.runs.adapter_store import place_of as place_of_kept
 from fintune.runs.run import Run
 

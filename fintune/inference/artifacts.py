@@ -196,8 +196,8 @@ def opened(artifact: Artifact, folder: Path, config: RunConfig, *, base_sha256: 
 
 
 def _clean_base(config: RunConfig, base_sha256: str | None) -> LoadedModel:
-    whole = config.model.model_copy(update={"quantization": "none", "dtype": "float32", "device": "cpu"})
-    base = load_base(config.model_copy(update={"model": whole}))
+    whole = {"quantization": "none", "double_quantization": False, "dtype": "float32", "device": "cpu"}
+    base = load_base(config.with_(**{f"model__{name}": value for name, value in whole.items()}))
     if base.sha256 != base_sha256:
         raise ModelError(
             f"{config.model.base}: not the model the adapter was trained on (sha256 differs)",

@@ -65,7 +65,7 @@ class ForeignAdapter:
         if method["name"] == "peft":
             need_fit(place, read_json(place / ADAPTER_CONFIG), config.model.base)
         base = config.model.base if local is None else str(local.resolve())
-        return cls(place, config.model_copy(update={"model": config.model.model_copy(update={"base": base})}))
+        return cls(place, config.with_(model__base=base))
 
     @property
     def adapter(self) -> Path:

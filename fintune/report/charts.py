@@ -6,19 +6,20 @@ To add one: write a function, list it here, put its words (`fig.<name>.title`, `
 
 from collections.abc import Callable
 
-from fintune.report.comparison_charts import Comparison, intervals, learning_curve, pareto
+from fintune.report.comparison_charts import intervals, learning_curve, pareto
 from fintune.report.confidence_charts import confidence_right, confidence_wrong, reliability
 from fintune.report.data_charts import balance, lengths
-from fintune.report.reading import RunFiles
+from fintune.report.run_files import RunFiles
 from fintune.report.score_charts import against, per_class
 from fintune.report.training_charts import loss, quality
 from fintune.report.vega import Spec
-from fintune.report.words import Words
+from fintune.report.words import Translator
+from fintune.runs.schema import ComparisonRecord
 
-RUN_CHARTS: dict[str, Callable[[RunFiles, Words], Spec | None]] = {
+RUN_CHARTS: dict[str, Callable[[RunFiles, Translator], Spec | None]] = {
     chart.__name__: chart
     for chart in (against, per_class, confidence_right, confidence_wrong, reliability, loss, quality, balance, lengths)
 }
-COMPARISON_CHARTS: dict[str, Callable[[Comparison, Words], Spec | None]] = {
+COMPARISON_CHARTS: dict[str, Callable[[ComparisonRecord, Translator], Spec | None]] = {
     chart.__name__: chart for chart in (intervals, pareto, learning_curve)
 }

@@ -1,39 +1,39 @@
 """The charts of a comparison, each a function from its figures (the form of comparison.json) to a Vega-Lite spec."""
 
 import math
-from collections.abc import Mapping
 from typing import Any
 
 from fintune.report import comparing, vega
-from fintune.report.comparing import METRIC
+from fintune.report.comparing import RANKED_BY
 from fintune.report.vega import NUMBER, PERCENT, ROW, Spec
-from fintune.report.words import Words, baseline_name
+from fintune.report.words import Translator, baseline_name
+from fintune.runs.schema import ComparisonRecord, PointRecord, RowRecord
 
-Comparison = Mapping[str, Any]
+_Point = dict[str, Any]
 _BESIDE = {name: {"expr": f"datum.{name}"} for name in ("align", "dx", "dy")}
 _LOG = {"type": "log", "padding": 20, "nice": False}
 _CHEAPEST = 1.0
-"""a cost of less (a row that needs no training) is drawn there: a logarithmic axis has no zero"""
+"""A cost of less (a row that needs no training) is drawn there: a logarithmic axis has no zero."""
 _HEIGHT, _WIDTH = 300, 420
-"""pixels of the Pareto plot, the width as a guess"""
+"""Pixels of the Pareto plot, the width as a guess."""
 _SIDES = [("left", 7, -8), ("left", 7, 9), ("right", -7, -8), ("right", -7, 9)]
-"""where a name can stand beside its point"""
+"""Where a name can stand beside its point."""
 
 
-def intervals(found: Comparison, t: Words) -> Spec | None:
+def intervals(record: ComparisonRecord, t: Translator) -> Spec | None:
     """Accuracy and macro-F1 of every row with intervals, best first."""
-    scored = [row for row in found["rows"] if METRIC in row["scores"]]
-    scored.sort(key=lambda row: -row["scores"][METRIC]["value"])
-    rows: list[dict[str, Any]] = [
+    scored = [row for row in record["rows"] if RANKED_BY in row["scores"]]
+    scored.sort(key=lambda row: -row["scores"][RANKED_BY]["value"])
+    rows: list[_Point] = [
         {"name": baseline_name(row["name"], t), "metric": t(metric), **_bounds_of(row, metric)}
         for row in scored
-        for metric in (METRIC, "macro_f1")
+        for metric in (RANKED_BY, "macro_f1")
         if metric in row["scores"]
     ]
     if not rows:
         return None
     y = vega.name("name", list(dict.fromkeys(row["name"] for row in rows)), axis={"labelLimit": 190})
-    metrics = [t(METRIC), t("macro_f1")]
+    metrics = [t(RANKED_BY), t("macro_f1")]
     shared: Spec = {"y": y, "yOffset": vega.name("metric", metrics), "color": vega.color("metric", metrics)}
     x = vega.share("value", None, rows)
     columns = {"name": (t("method"), ""), "metric": (t("metric"), ""), "value": (t("value"), PERCENT)}
@@ -41,19 +41,22 @@ def intervals(found: Comparison, t: Words) -> Spec | None:
     return vega.chart(rows, columns | vega.bounds(t), layers, height=ROW * len(scored), about=t("fig.intervals.title"))
 
 
-def pareto(found: Comparison, t: Words) -> Spec | None:
+def pareto(record: ComparisonRecord, t: Translator) -> Spec | None:
     """Accuracy against what it costs; the frontier is drawn through."""
-    cost = comparing.cost_of(found["rows"])
-    usable = [row for row in found["rows"] if row.get(cost) is not None and METRIC in row["scores"]]
+    cost = comparing.cost_of(record["rows"])
+    best = record.get("pareto") or comparing.frontier(record["rows"], cost)
+    usable = [
+        (spent, row) for row in record["rows"] if (spent := row.get(cost)) is not None and RANKED_BY in row["scores"]
+    ]
     if len(usable) < 2:
         return None
-    best = found.get("pareto") or comparing.pareto(usable, cost)
-    rows = [
-        {"name": baseline_name(row["name"], t), "cost": max(row[cost], _CHEAPEST), "best": row["name"] in best}
-        | _bounds_of(row, METRIC)
-        for row in sorted(usable, key=lambda row: (row[cost], row["scores"][METRIC]["value"]))
+    usable.sort(key=lambda pair: (pair[0], pair[1]["scores"][RANKED_BY]["value"]))
+    rows: list[_Point] = [
+        {"name": baseline_name(row["name"], t), "cost": max(spent, _CHEAPEST), "best": row["name"] in best}
+        | _bounds_of(row, RANKED_BY)
+        for spent, row in usable
     ]
-    y = vega.share("value", t(METRIC), rows)
+    y = vega.share("value", t(RANKED_BY), rows)
     rows = _named(rows, y["scale"]["domain"])
     x = vega.quantity("cost", t(f"cost.{cost}"), axis={"format": "~s", "tickCount": 5, "grid": False}, scale=_LOG)
     tint: Spec = {"condition": {"test": "datum.best", "value": vega.SERIES[0]}, "value": vega.MUTED}
@@ -62,39 +65,39 @@ def pareto(found: Comparison, t: Words) -> Spec | None:
         "mark": {"type": "line", "interpolate": "step-after", "color": vega.SERIES[0], "opacity": 0.5},
         "encoding": {"x": x, "y": y, "tooltip": {"value": None}},
     }
-    named: Spec = {
+    names: Spec = {
         "mark": {"type": "text", "fontSize": 11, "limit": 110, **_BESIDE},
         "encoding": {"x": x, "y": y, "text": {"field": "name"}, "color": tint, "tooltip": {"value": None}},
     }
-    layers = [front, vega.interval("y", y, x=x, color=tint), vega.points(x=x, y=y, color=tint), named]
-    columns = {"name": (t("method"), ""), "cost": (t(f"cost.{cost}"), NUMBER), "value": (t(METRIC), PERCENT)}
+    layers = [front, vega.interval("y", y, x=x, color=tint), vega.points(x=x, y=y, color=tint), names]
+    columns = {"name": (t("method"), ""), "cost": (t(f"cost.{cost}"), NUMBER), "value": (t(RANKED_BY), PERCENT)}
     return vega.chart(rows, columns | vega.bounds(t), layers, height=_HEIGHT, about=t("fig.pareto.title"))
 
 
-def learning_curve(found: Comparison, t: Words) -> Spec | None:
+def learning_curve(record: ComparisonRecord, t: Translator) -> Spec | None:
     """Accuracy by the number of training texts."""
-    rows = [
-        {"name": baseline_name(point["name"], t), "size": point["size"]} | _bounds_of(point, METRIC)
-        for point in found.get("learning_curve") or []
-        if METRIC in point["scores"]
+    rows: list[_Point] = [
+        {"name": baseline_name(point["name"], t), "size": point["size"]} | _bounds_of(point, RANKED_BY)
+        for point in record.get("learning_curve", [])
+        if RANKED_BY in point["scores"]
     ]
     if not rows:
         return None
     tint = vega.color("name", list(dict.fromkeys(row["name"] for row in rows)))
     sizes = sorted({row["size"] for row in rows})
     x = vega.quantity("size", t("train_texts"), axis={"values": sizes, "format": ",d", "grid": False}, scale=_LOG)
-    y = vega.share("value", t(METRIC), rows)
+    y = vega.share("value", t(RANKED_BY), rows)
     shared: Spec = {"x": x, "y": y, "color": tint}
     layers = [vega.interval("y", y, x=x, color=tint), vega.line(**shared), vega.points(**shared)]
-    columns = {"name": (t("method"), ""), "size": (t("train_texts"), ",d"), "value": (t(METRIC), PERCENT)}
+    columns = {"name": (t("method"), ""), "size": (t("train_texts"), ",d"), "value": (t(RANKED_BY), PERCENT)}
     return vega.chart(rows, columns | vega.bounds(t), layers, height=280, about=t("fig.learning_curve.title"))
 
 
-def _named(rows: list[dict[str, Any]], domain: list[float]) -> list[dict[str, Any]]:
-    """Gives every row a place for its name that meets no other name, as far as there is one."""
+def _named(rows: list[_Point], domain: list[float]) -> list[_Point]:
+    """Return rows, each with a place for its name that meets no other name, as far as there is one."""
     low, high = math.log(min(row["cost"] for row in rows)), math.log(max(row["cost"] for row in rows))
     taken: list[tuple[float, float, float]] = []
-    found = []
+    placed = []
     for row in rows:
         x = _WIDTH * (math.log(row["cost"]) - low) / ((high - low) or 1)
         y = _HEIGHT * (domain[1] - row["value"]) / (domain[1] - domain[0])
@@ -104,14 +107,15 @@ def _named(rows: list[dict[str, Any]], domain: list[float]) -> list[dict[str, An
         inside = [i for i in free if boxes[i][0] + wide < _WIDTH + 20]
         best = (inside or free or [0])[0]
         taken.append(boxes[best])
-        found.append(row | dict(zip(("align", "dx", "dy"), _SIDES[best], strict=True)))
-    return found
+        placed.append(row | dict(zip(("align", "dx", "dy"), _SIDES[best], strict=True)))
+    return placed
 
 
-def _meet(one: tuple[float, float, float], other: tuple[float, float, float]) -> bool:
+def _meet(a: tuple[float, float, float], b: tuple[float, float, float]) -> bool:
     """Whether two names (left, middle, width) overlap."""
-    return abs(one[1] - other[1]) < 13 and one[0] < other[0] + other[2] and other[0] < one[0] + one[2]
+    return abs(a[1] - b[1]) < 13 and a[0] < b[0] + b[2] and b[0] < a[0] + a[2]
 
 
-def _bounds_of(row: Mapping[str, Any], metric: str) -> dict[str, float]:
-    return {side: row["scores"][metric][side] for side in ("value", "low", "high")}
+def _bounds_of(row: RowRecord | PointRecord, metric: str) -> _Point:
+    score = row["scores"][metric]
+    return {"value": score["value"], "low": score["low"], "high": score["high"]}

@@ -1,64 +1,78 @@
 """What the page shows of a comparison beside its charts: the table, paired tests, who is ahead.
 
->>> [view["key"] for view in views(sources, run_views)]
+>>> [view["key"] for view in views(sources, ["run1"])]
 ['comparison1']
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypedDict
 
 from markupsafe import Markup
 
 from fintune.report import comparing, summary
 from fintune.report.sources import MOST_RUNS, Sources
-from fintune.report.words import baseline_name, both, count, duration, in_both, known, percent, size
+from fintune.report.words import baseline_name, both, count, duration, has_words, in_both, percent, size
+from fintune.runs.schema import ComparisonRecord, ForgettingRecord, PairRecord, RowRecord
 from fintune.tasks.metrics import HEADLINE
 
+Cell = tuple[str, float]
+"""What a cell of the table shows, and by what it sorts."""
 
-def views(sources: Sources, runs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """One for each comparison folder, and one for runs that were named beside each other."""
-    found: list[dict[str, Any]] = []
+
+class ComparisonView(TypedDict):
+    """Everything that the template of a comparison shows."""
+
+    key: str
+    name: str
+    record: ComparisonRecord
+    lead: Markup
+    recommendation: str
+    level: float
+    rows: list[dict[str, object]]
+    costs: list[str]
+    pairs: list[dict[str, object]]
+    notes: list[Markup]
+
+
+def views(sources: Sources, keys: Sequence[str]) -> list[ComparisonView]:
+    """Return a view for each comparison folder, and one for runs that were named beside each other; `keys` are those of the runs."""
+    views: list[ComparisonView] = []
     for compared in sources.comparisons:
-        keys = {name: runs[i]["key"] for name, i in compared.runs.items() if i < len(runs)}
-        found.append(
-            compared_view(compared.found, f"comparison{len(found) + 1}", keys, str(compared.folder.resolve().name))
-        )
-        found[-1]["notes"] += [*_notes(sources, compared.gone), *_failed(compared.found)]
-    if sources.given > 1:
-        named = sources.runs[: sources.given]
-        together = comparing.of_runs(named)
-        keys = {name: view["key"] for name, view in zip(comparing.names_of(named), runs, strict=False)}
-        found.append(compared_view(together, f"comparison{len(found) + 1}", keys, ""))
-        if len(prints := together["fingerprints"]) > 1:
-            found[-1]["notes"].append(both("compared.differ", prints=", ".join(prints)))
-    return found
+        places = {name: keys[i] for name, i in compared.runs.items() if i < len(keys)}
+        name = compared.folder.resolve().name
+        views.append(comparison_view(compared.record, f"comparison{len(views) + 1}", places, name))
+        views[-1]["notes"] += [*_notes(sources, compared.gone), *_failed(compared.record)]
+    if sources.named > 1:
+        named = sources.runs[: sources.named]
+        record = comparing.of_runs(named)
+        places = dict(zip(comparing.names_of(named), keys, strict=False))
+        views.append(comparison_view(record, f"comparison{len(views) + 1}", places, ""))
+        if len(prints := record["fingerprints"]) > 1:
+            views[-1]["notes"].append(both("compared.differ", prints=", ".join(prints)))
+    return views
 
 
-def compared_view(found: Mapping[str, Any], key: str, runs: Mapping[str, str], name: str) -> dict[str, Any]:
-    """Everything the template of a comparison asks for; `runs`: name of a row -> its section on the page."""
-    rows = [_row(row, runs) for row in found["rows"]]
+def comparison_view(record: ComparisonRecord, key: str, places: Mapping[str, str], name: str) -> ComparisonView:
+    """Return what the page shows of a comparison; `places`: name of a row -> its run's section on the page."""
+    costs = [_costs(row) for row in record["rows"]]
     return {
         "key": key,
         "name": name,
-        "found": found,
-        "lead": in_both(lambda t: summary.compared(found, t)),
-        "recommendation": str(found.get("recommendation") or ""),
-        "level": float(found.get("confidence") or 0.95),
-        "rows": rows,
-        "costs": [cost for cost in _COSTS if any(row["costs"][cost] for row in rows)],
-        "pairs": [_pair(pair) for pair in found.get("pairs") or []],
-        "notes": _leaks(found),
+        "record": record,
+        "lead": in_both(lambda t: summary.compared(record, t)),
+        "recommendation": record.get("recommendation") or "",
+        "level": record.get("confidence") or 0.95,
+        "rows": [_row(row, cells, places) for row, cells in zip(record["rows"], costs, strict=True)],
+        "costs": [cost for cost in costs[0] if any(cells[cost] for cells in costs)] if costs else [],
+        "pairs": [_pair(pair) for pair in record.get("pairs", [])],
+        "notes": _leaks(record),
     }
 
 
-_COSTS = ("seeds", "trainable", "adapter", "training_time", "peak_memory", "per_1000", "forgetting", "group")
-"""columns beside the scores; those without a figure are left out"""
-
-
-def _row(row: Mapping[str, Any], runs: Mapping[str, str]) -> dict[str, Any]:
-    """Cells as (what is shown, by what they sort)."""
+def _costs(row: RowRecord) -> dict[str, Cell | None]:
+    """Return the columns beside the scores; those in which no row has a figure are left out."""
     adapter = row.get("adapter_mb")
-    costs = {
+    return {
         "seeds": _cell(row.get("seeds"), count),
         "trainable": _cell(row.get("trainable_parameters"), count),
         "adapter": _cell(None if adapter is None else adapter * 1e6, size),
@@ -68,58 +82,60 @@ def _row(row: Mapping[str, Any], runs: Mapping[str, str]) -> dict[str, Any]:
         "forgetting": _cell(_rise(row.get("forgetting")), lambda share: f"{100 * share:+.1f}\u202f%"),
         "group": _cell(row.get("group"), count),
     }
+
+
+def _row(row: RowRecord, costs: Mapping[str, Cell | None], places: Mapping[str, str]) -> dict[str, object]:
     return {
-        "name": in_both(lambda t: baseline_name(str(row["name"]), t)),
-        "sort": str(row["name"]),
-        "challenger": row.get("kind") == "challenger",
-        "run": runs.get(str(row["name"])),
+        "name": in_both(lambda t: baseline_name(row["name"], t)),
+        "sort": row["name"],
+        "baseline": row.get("kind") == "baseline",
+        "run": places.get(row["name"]),
         "scores": [(metric, row["scores"].get(metric)) for metric in HEADLINE],
         "costs": costs,
     }
 
 
-def _cell(value: Any, write: Any) -> tuple[str, float] | None:
+def _cell(value: float | None, write: Callable[[float], str]) -> Cell | None:
     return None if value is None else (write(value), float(value))
 
 
-def _rise(forgetting: Mapping[str, float] | None) -> float | None:
+def _rise(forgetting: ForgettingRecord | None) -> float | None:
     return forgetting["after"] / forgetting["before"] - 1 if forgetting else None
 
 
-def _pair(pair: Mapping[str, Any]) -> dict[str, Any]:
-    metric = str(pair.get("metric", ""))
+def _pair(pair: PairRecord) -> dict[str, object]:
+    metric = pair.get("metric", "")
     return {
-        "names": in_both(lambda t: f"{baseline_name(str(pair['a']), t)} – {baseline_name(str(pair['b']), t)}"),
-        "metric": in_both(lambda t: t(metric) if known(metric) else metric),
+        "names": in_both(lambda t: f"{baseline_name(pair['a'], t)} – {baseline_name(pair['b'], t)}"),
+        "metric": in_both(lambda t: t(metric) if has_words(metric) else metric),
         "difference": pair.get("difference"),
-        **{name: pair.get(name) for name in ("p_bootstrap", "p_mcnemar", "p_holm")},
+        "p_bootstrap": pair.get("p_bootstrap"),
+        "p_mcnemar": pair.get("p_mcnemar"),
+        "p_holm": pair.get("p_holm"),
     }
 
 
-def _leaks(found: Mapping[str, Any]) -> list[Markup]:
-    """That models know texts of the part, with each row's accuracy on the others."""
-    if not (known_texts := found.get("leaks")):
+def _leaks(record: ComparisonRecord) -> list[Markup]:
+    """Return that models know texts of the part, with each row's accuracy on the others."""
+    if not (leaked := record.get("leaks")):
         return []
-    clean = [
-        (str(row["name"]), row["clean"][comparing.METRIC])
-        for row in found["rows"]
-        if comparing.METRIC in (row.get("clean") or {})
-    ]
-    values = {"rows": count(known_texts), "n": count(found.get("n"))}
-    if not clean:
+    clean = {row["name"]: row.get("clean") or {} for row in record["rows"]}
+    scores = {name: on_new[comparing.RANKED_BY] for name, on_new in clean.items() if comparing.RANKED_BY in on_new}
+    values = {"rows": count(leaked), "n": count(record.get("n"))}
+    if not scores:
         return [both("compared.all_leak", **values)]
-    rows = ", ".join(f"{name} {percent(score['value'])}" for name, score in clean)
-    return [both("compared.leaks", **values, new=count(clean[0][1]["n"]), scores=rows)]
+    rows = ", ".join(f"{name} {percent(score['value'])}" for name, score in scores.items())
+    return [both("compared.leaks", **values, new=count(next(iter(scores.values()))["n"]), scores=rows)]
 
 
-def _failed(found: Mapping[str, Any]) -> list[Markup]:
-    return [both("compared.failed", **{k: row.get(k) for k in ("name", "reason")}) for row in found.get("failed") or []]
+def _failed(record: ComparisonRecord) -> list[Markup]:
+    return [both("compared.failed", name=row.get("name"), reason=row.get("reason")) for row in record.get("failed", [])]
 
 
 def _notes(sources: Sources, gone: Sequence[str]) -> list[Markup]:
-    found = [both("compared.first")]
+    notes = [both("compared.first")]
     if gone:
-        found.append(both("compared.gone", names=", ".join(gone)))
+        notes.append(both("compared.gone", names=", ".join(gone)))
     if sources.left_out:
-        found.append(both("compared.most", n=MOST_RUNS, all=MOST_RUNS + sources.left_out))
-    return found
+        notes.append(both("compared.most", n=MOST_RUNS, all=MOST_RUNS + sources.left_out))
+    return notes

@@ -2,12 +2,12 @@
 
 from fintune.inference import confidence
 from fintune.report import vega
-from fintune.report.reading import RunFiles
+from fintune.report.run_files import RunFiles
 from fintune.report.vega import COUNT, PERCENT, Spec
-from fintune.report.words import Words
+from fintune.report.words import Translator
 
 
-def _confidences(run: RunFiles, t: Words, which: str, tint: str) -> Spec | None:
+def _confidences(run: RunFiles, t: Translator, which: str, tint: str) -> Spec | None:
     rows = confidence.histogram(run.judged) if run.judged else []
     if not any(row[which] for row in rows):
         return None
@@ -17,17 +17,17 @@ def _confidences(run: RunFiles, t: Words, which: str, tint: str) -> Spec | None:
     return vega.chart(rows, columns, [bars], height=150, about=t(f"fig.confidence_{which}.title"))
 
 
-def confidence_right(run: RunFiles, t: Words) -> Spec | None:
+def confidence_right(run: RunFiles, t: Translator) -> Spec | None:
     """Confidence of right answers."""
     return _confidences(run, t, "right", "var(--good)")
 
 
-def confidence_wrong(run: RunFiles, t: Words) -> Spec | None:
+def confidence_wrong(run: RunFiles, t: Translator) -> Spec | None:
     """Confidence of wrong answers."""
     return _confidences(run, t, "wrong", "var(--bad)")
 
 
-def reliability(run: RunFiles, t: Words) -> Spec | None:
+def reliability(run: RunFiles, t: Translator) -> Spec | None:
     """Stated confidence against the share that is right."""
     if not run.judged:
         return None

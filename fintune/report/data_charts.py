@@ -3,20 +3,20 @@
 import numpy as np
 
 from fintune.report import vega
-from fintune.report.reading import RunFiles
+from fintune.report.run_files import RunFiles
 from fintune.report.vega import COUNT, Spec
-from fintune.report.words import Words, part_name
+from fintune.report.words import Translator, part_name
 
 
-def balance(run: RunFiles, t: Words) -> Spec | None:
+def balance(run: RunFiles, t: Translator) -> Spec | None:
     """Rows of each label in each part."""
-    parts = run.report.get("parts") or {}
+    parts = run.report.get("parts", {}) if run.report else {}
     rows = [
         {"label": label, "part": part_name(part, t), "rows": n} for part, of in parts.items() for label, n in of.items()
     ]
     if not rows:
         return None
-    labels = run.labels or list(run.report.get("labels", {}))
+    labels = run.labels
     order = [part_name(part, t) for part in parts]
     x, y, tint = vega.quantity("rows", t("rows")), vega.name("label", labels), vega.color("part", order)
     bars: Spec = {"mark": "bar", "encoding": {"x": x, "y": y, "color": tint}}
@@ -24,7 +24,7 @@ def balance(run: RunFiles, t: Words) -> Spec | None:
     return vega.chart(rows, columns, [bars], height=36 * len(labels), about=t("fig.balance.title"))
 
 
-def lengths(run: RunFiles, t: Words) -> Spec | None:
+def lengths(run: RunFiles, t: Translator) -> Spec | None:
     """Characters of the texts that were scored."""
     sizes = [len(p.text) for part in run.predictions.values() for p in part]
     if not sizes:

@@ -8,20 +8,22 @@ A policy in the page names the checksums of its own scripts: no other script run
 import base64
 import hashlib
 import importlib.metadata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fintune.errors import BrokenEnvironment
 from fintune.report import comparison_view, words
 from fintune.report.charts import COMPARISON_CHARTS, RUN_CHARTS
-from fintune.report.reading import RunFiles
+from fintune.report.comparison_view import ComparisonView
+from fintune.report.run_files import RunFiles
 from fintune.report.run_view import run_view
-from fintune.report.sources import Sources, gather
-from fintune.report.words import LANGUAGES, Words
+from fintune.report.sources import Sources, read_sources
+from fintune.report.vega import Spec
+from fintune.report.words import LANGUAGES, Translator
 from fintune.runtime.files import need_place, write_atomically
 from fintune.runtime.install import with_extra
 from fintune.runtime.printable import printable, printable_content
@@ -32,11 +34,11 @@ if TYPE_CHECKING:
 
     from jinja2 import Environment
 
-FILE = "report.html"
+REPORT_FILE = "report.html"
 _TEXTS, _FEWEST = 160, 10
-"""rows of a table of texts: so many over all runs, and so few at least; 40 in a report of up to four runs"""
-Charts = dict[str, dict[str, Any]]
-"""language -> place on the page -> Vega-Lite spec"""
+"""Rows of a table of texts: so many over all runs, and so few at least; 40 in a report of up to four runs."""
+Charts = dict[str, dict[str, Spec]]
+"""For each language and place on the page, a Vega-Lite spec."""
 
 
 def write_report(paths: Sequence[str | Path], output: Path | None = None, *, texts: bool = True) -> Path:
@@ -45,27 +47,27 @@ def write_report(paths: Sequence[str | Path], output: Path | None = None, *, tex
     `output`: left out, it lies in the folder when there is one, else here. Raises RunError where a path is neither.
     """
     library = _charts_library()
-    found = gather([Path(path) for path in paths])
-    place = output or (Path(paths[0]) / FILE if len(paths) == 1 else Path(FILE))
+    sources = read_sources([Path(path) for path in paths])
+    place = output or (Path(paths[0]) / REPORT_FILE if len(paths) == 1 else Path(REPORT_FILE))
     need_place(place)
-    page = render(found, library, texts=texts)
+    page = render(sources, library, texts=texts)
     write_atomically(place, page)
-    tell("report", f"{len(found.runs)} runs · {place.stat().st_size / 1e6:.1f} MB")
+    tell("report", f"{len(sources.runs)} runs · {place.stat().st_size / 1e6:.1f} MB")
     return place
 
 
-def render(found: Sources, library: "ModuleType", *, texts: bool) -> str:
+def render(sources: Sources, library: "ModuleType", *, texts: bool) -> str:
     """Return the page."""
-    most = min(40, max(_FEWEST, _TEXTS // max(len(found.runs), 1)))
-    views = [run_view(run, key=f"run{i}", texts=texts, most=most) for i, run in enumerate(found.runs, 1)]
-    comparisons = comparison_view.views(found, views)
+    most = min(40, max(_FEWEST, _TEXTS // max(len(sources.runs), 1)))
+    views = {f"run{i}": run_view(run, key=f"run{i}", texts=texts, most=most) for i, run in enumerate(sources.runs, 1)}
+    comparisons = comparison_view.views(sources, list(views))
     scripts = {"library": printable(_code(library)), "page": _asset("page.js")}
     return printable(
         _templates().get_template("report.html").render(
-            runs=views,
+            runs=list(views.values()),
             comparisons=comparisons,
             texts=texts,
-            charts=printable_content(_charts(found.runs, comparisons)),
+            charts=printable_content(_charts(sources.runs, comparisons)),
             style=_asset("style.css"),
             scripts=scripts,
             policy=_policy(scripts.values()),
@@ -74,34 +76,34 @@ def render(found: Sources, library: "ModuleType", *, texts: bool) -> str:
     )  # fmt: skip
 
 
-def _charts(runs: Sequence[RunFiles], comparisons: Sequence[Mapping[str, Any]]) -> Charts:
-    """Those that the files hold."""
-    found: Charts = {}
+def _charts(runs: Sequence[RunFiles], comparisons: Sequence[ComparisonView]) -> Charts:
+    """Return the charts that the files hold figures for."""
+    charts: Charts = {}
     for language in LANGUAGES:
-        t = Words(language)
-        made = {f"run{i}.{name}": make(run, t) for i, run in enumerate(runs, 1) for name, make in RUN_CHARTS.items()}
+        t = Translator(language)
+        specs = {f"run{i}.{name}": make(run, t) for i, run in enumerate(runs, 1) for name, make in RUN_CHARTS.items()}
         for view in comparisons:
-            made |= {f"{view['key']}.{name}": make(view["found"], t) for name, make in COMPARISON_CHARTS.items()}
-        found[language] = {place: spec for place, spec in made.items() if spec is not None}
-    return found
+            specs |= {f"{view['key']}.{name}": make(view["record"], t) for name, make in COMPARISON_CHARTS.items()}
+        charts[language] = {place: spec for place, spec in specs.items() if spec is not None}
+    return charts
 
 
 def _templates() -> "Environment":
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    made = Environment(
+    environment = Environment(
         loader=PackageLoader("fintune.report", "page"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.globals["t"] = words.both
-    made.filters |= {name: getattr(words, name) for name in ("percent", "count", "duration", "size")}
-    return made
+    environment.globals["t"] = words.both
+    environment.filters |= {name: getattr(words, name) for name in ("percent", "count", "duration", "size")}
+    return environment
 
 
-def _policy(scripts: Any) -> str:
+def _policy(scripts: Iterable[str]) -> str:
     """Return a content security policy: nothing is fetched, and no script runs but these."""
     sums = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
     allowed = " ".join(f"'sha256-{checksum}'" for checksum in sums)

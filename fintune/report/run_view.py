@@ -1,38 +1,34 @@
 """What the page shows of one run beside its charts: tables, notes, the commands that make it again.
 
->>> view = run_view(run, key="run1", texts=True, most=40)
->>> view["mistakes"][0]["gold"], view["mistakes"][0]["answer"]
-('positive', 'neutral')
+>>> run_view(run, key="run1", texts=True, most=40)["mistakes"][0]["gold"]
+'positive'
 """
 
 import shlex
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
 
 from markupsafe import Markup
 
-from fintune.data.quality.licenses import License
 from fintune.inference import confidence
 from fintune.records import Prediction, Scores, Statement
 from fintune.report import summary
-from fintune.report.reading import RunFiles
-from fintune.report.words import baseline_name, both, count, in_both, known, part_name, percent, size, worth
+from fintune.report.data_view import counts, environment, finding_view, source_view
+from fintune.report.run_files import RunFiles
+from fintune.report.words import baseline_name, both, count, in_both, part_name, worth
+from fintune.runs.schema import AttributionRecord
 from fintune.runtime.shell import typed
 
-LONGEST = 600
-"""characters of a text that are shown"""
+_LONGEST_TEXT = 600
+"""Characters of a text that are shown."""
 _MOST_ATTRIBUTED = 12
+"""Texts whose words are shown with their effects."""
 _TINT = 0.45
-"""share of color behind the strongest word: ink stays readable on it"""
-_COUNTED = (
-    "rows", "unusable", "exact_duplicates", "conflicting_texts", "near_duplicate_rows", "near_duplicate_clusters",
-    "median_words", "longest_words", "median_characters", "longest_characters",
-)  # fmt: skip
+"""Share of color behind the strongest word: ink stays readable on it."""
 
 
-def run_view(run: RunFiles, *, key: str, texts: bool, most: int) -> dict[str, Any]:
-    """Everything the template of a run asks for."""
+def run_view(run: RunFiles, *, key: str, texts: bool, most: int) -> dict[str, object]:
+    """Return everything that the template of a run shows."""
     wrong = sum(p.label != p.gold for p in run.judged)
     return {
         "key": key,
@@ -48,26 +44,26 @@ def run_view(run: RunFiles, *, key: str, texts: bool, most: int) -> dict[str, An
         "mistakes": [_shown(p, texts) for p in confidence.surest_mistakes(run.judged, most)],
         "unsure": [_shown(p, texts) for p in confidence.least_sure(run.judged, most)],
         "attributions": [_attribution(a) for a in run.attributions[:_MOST_ATTRIBUTED]] if texts else [],
-        "counts": _counts(run.report),
-        "findings": [_finding(f, texts) for f in run.report.get("findings", [])],
-        "sources": [_source(source) for source in run.data.get("sources") or []],
-        "environment": _environment(run),
+        "counts": counts(run.report),
+        "findings": [finding_view(f, texts) for f in (run.report.get("findings", []) if run.report else [])],
+        "sources": [source_view(source) for source in (run.data.get("sources", []) if run.data else [])],
+        "environment": environment(run),
         "commands": _commands(run),
     }
 
 
 def notes(run: RunFiles) -> list[Markup]:
     """Return what the reader must know before the figures."""
-    found = []
+    remarks = []
     if run.unfinished:
-        found.append(both("note.unfinished", mark=run.unfinished))
+        remarks.append(both("note.unfinished", mark=run.unfinished))
     if run.missing:
-        found.append(both("note.missing", names=", ".join(run.missing)))
+        remarks.append(both("note.missing", names=", ".join(run.missing)))
     if not run.part:
-        found.append(both("note.nothing"))
+        remarks.append(both("note.nothing"))
     if run.part == "validation":
-        found.append(both("note.validation"))
-    return found + [_worth(part, statement) for part, statement in run.claims.shown()]
+        remarks.append(both("note.validation"))
+    return remarks + [_worth(part, statement) for part, statement in run.claims.shown()]
 
 
 def _worth(part: str, statement: Statement) -> Markup:
@@ -75,16 +71,16 @@ def _worth(part: str, statement: Statement) -> Markup:
     return level + in_both(lambda t: f"{part_name(part, t)}{t('colon')}{worth(statement, t)}")
 
 
-def _scores(run: RunFiles) -> list[dict[str, Any]]:
-    """Rows of the table; those on texts that are new to the model stand under those on all."""
-    named = [(Markup("{}").format(run.name), run.scores, run.claims.splits)]
-    named += [
+def _scores(run: RunFiles) -> list[dict[str, object]]:
+    """Return rows of the table; those on texts that are new to the model stand under those on all."""
+    models = [(Markup("{}").format(run.name), run.scores, run.claims.splits)]
+    models += [
         (in_both(partial(baseline_name, name)), parts, run.claims.baselines.get(name, {}))
         for name, parts in run.baselines.items()
     ]
     return [
         {"name": name, "part": in_both(partial(part_name, part)) + also, "scores": scores}
-        for name, parts, clean in named
+        for name, parts, clean in models
         for part, whole in parts.items()
         for scores, also in _both_ways(whole, clean.get(part, {}))
     ]
@@ -101,7 +97,7 @@ def _both_ways(whole: Scores, clean: Scores) -> list[tuple[Scores, Markup]]:
     return list(zip((whole, clean), names, strict=True))
 
 
-def _confusion(run: RunFiles) -> list[dict[str, Any]]:
+def _confusion(run: RunFiles) -> list[dict[str, object]]:
     """Return a row for each label: counts and shares; the column of unreadable answers only where there are any."""
     if not run.judged:
         return []
@@ -113,7 +109,7 @@ def _confusion(run: RunFiles) -> list[dict[str, Any]]:
     ]
 
 
-def _shown(p: Prediction, texts: bool) -> dict[str, Any]:
+def _shown(p: Prediction, texts: bool) -> dict[str, object]:
     ranked = sorted(p.probabilities.items(), key=lambda item: -item[1])
     others = [(label, share) for label, share in ranked if label != p.label]
     return {
@@ -129,25 +125,25 @@ def _shown(p: Prediction, texts: bool) -> dict[str, Any]:
 
 def cut(text: str) -> str:
     """Return a text short enough for a table."""
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]} …"
+    return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]} …"
 
 
-def _attribution(found: Mapping[str, Any]) -> dict[str, Any]:
-    words = [(str(w.get("text", "")), float(w.get("effect") or 0)) for w in found["words"]]
+def _attribution(record: AttributionRecord) -> dict[str, object]:
+    words = [(word["text"], word["effect"]) for word in record["words"]]
     strongest = sorted(words, key=lambda word: -abs(word[1]))[:3]
     return {
-        "id": found.get("id", ""),
-        "label": found.get("label") or both("unreadable"),
-        "probability": found.get("probability"),
-        "pieces": _pieces(str(found.get("text", "")), words),
+        "id": record.get("id", ""),
+        "label": record.get("label") or both("unreadable"),
+        "probability": record.get("probability"),
+        "pieces": _pieces(record.get("text", ""), words),
         "strongest": [(text, f"{effect:+.2f}") for text, effect in strongest],
     }
 
 
-def _pieces(text: str, words: Sequence[tuple[str, float]]) -> list[dict[str, Any]]:
+def _pieces(text: str, words: Sequence[tuple[str, float]]) -> list[dict[str, object]]:
     """Return the text in order: its words with their effects, and what stands between them without one."""
     top = max((abs(effect) for _, effect in words), default=0) or 1.0
-    pieces: list[dict[str, Any]] = []
+    pieces: list[dict[str, object]] = []
     done = 0
     for word, effect in words:
         if (start := text.find(word, done)) >= 0:
@@ -157,70 +153,13 @@ def _pieces(text: str, words: Sequence[tuple[str, float]]) -> list[dict[str, Any
     return [*pieces, {"text": text[done:], "effect": None}]
 
 
-def _counts(report: Mapping[str, Any]) -> list[tuple[Markup, str]]:
-    found = [(both(f"count.{name}"), count(report[name])) for name in _COUNTED if report.get(name) is not None]
-    if tokens := report.get("tokens"):
-        found += [(both(f"count.tokens_{name}"), count(tokens.get(name))) for name in ("median", "longest")]
-        found.append((both("count.tokens_over"), percent(tokens.get("over_limit"), 2)))
-    found += [(both("count.dropped", reason=reason), count(n)) for reason, n in (report.get("dropped") or {}).items()]
-    for part, n in (report.get("twins_in_train") or {}).items():
-        found.append((_of_part("count.twins", part), count(n)))
-    for part, dates in (report.get("dates") or {}).items():
-        found.append((_of_part("count.dates", part), " – ".join(dates)))
-    return found
-
-
-def _of_part(key: str, part: str) -> Markup:
-    return in_both(lambda t: t(key, part=part_name(part, t)))
-
-
-def _finding(found: Mapping[str, Any], texts: bool) -> dict[str, Any]:
-    """Its message can quote a value of the data, so it goes where texts go."""
-    key = f"finding.{found.get('kind')}"
-    title = both(key) if known(key) else Markup("{}").format(found.get("kind", ""))
-    level = found.get("level") if known(f"level.{found.get('level')}") else "note"
-    return {"title": title, "level": level, "count": found.get("count", 0), "rows": found.get("rows", []),
-            "message": found.get("message", "") if texts else ""}  # fmt: skip
-
-
-def _source(found: Mapping[str, Any]) -> dict[str, str]:
-    names = ("name", "part", "format", "encoding", "sha256")
-    said = License.parse(found.get("license"))
-    told = {"rows": count(found.get("rows")), "license": said.text or "", "commerce": said.commerce}
-    return {name: str(found.get(name) or "") for name in names} | told
-
-
-def _environment(run: RunFiles) -> list[tuple[Markup, str]]:
-    known_of = run.environment
-    git = known_of.get("git") or {}
-    cores = " / ".join(str(known_of[name]) for name in ("cpu_count", "torch_threads") if known_of.get(name))
-    packages = (f"{name} {version}" for name, version in (known_of.get("packages") or {}).items() if version)
-    pairs = [
-        ("env.base", run.section("model").get("base")),
-        ("env.base_sha256", known_of.get("base_sha256")),
-        ("fingerprint", run.data.get("fingerprint")),
-        ("env.seed", known_of.get("seed")),
-        ("env.batch_size", known_of.get("batch_size")),
-        ("env.objective", known_of.get("objective")),
-        ("env.packages", ", ".join(packages)),
-        ("env.python", known_of.get("python")),
-        ("env.platform", known_of.get("platform")),
-        ("env.cpu", cores),
-        ("env.accelerator", known_of.get("accelerator")),
-        ("env.memory", size(known_of["memory_bytes"]) if known_of.get("memory_bytes") else None),
-        ("env.commit", git.get("commit")),
-        ("env.resumed", len(known_of.get("resumed", [])) or None),
-    ]
-    return [(both(name), str(value)) for name, value in pairs if value not in (None, "")]
-
-
 def _commands(run: RunFiles) -> dict[str, str]:
-    """To make the run again, as it was made, and the versions to install for it."""
+    """Return what makes the run again, as it was made, and the versions to install for it."""
     again = f"fintune train {typed(run.folder / 'config.yaml')} --set name={shlex.quote(run.name + '-again')}"
-    made = [str(word) for word in run.environment.get("command") or []]
+    command = run.environment.get("command", [])
     return {
         "again": "\n".join(filter(None, [_pins(run.environment.get("packages") or {}), again])),
-        "made": shlex.join(["fintune", *made[1:]]) if made else "",
+        "made": shlex.join(["fintune", *command[1:]]) if command else "",
     }
 
 

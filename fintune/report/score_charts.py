@@ -4,27 +4,27 @@ from typing import Any
 
 from fintune.records import Score
 from fintune.report import vega
-from fintune.report.reading import RunFiles
+from fintune.report.run_files import RunFiles
 from fintune.report.vega import PERCENT, ROW, Spec
-from fintune.report.words import Words, baseline_name
+from fintune.report.words import Translator, baseline_name
 
 
-def against(run: RunFiles, t: Words) -> Spec | None:
+def against(run: RunFiles, t: Translator) -> Spec | None:
     """Return the model and its baselines on one axis."""
-    named = {run.name: run.headline} | {
+    scores_of = {run.name: run.headline} | {
         baseline_name(n, t): parts.get(run.part, {}) for n, parts in run.baselines.items()
     }
     if run.clean:
         new = t("model.new", name=run.name)
-        named = {run.name: run.headline, new: run.clean} | named
+        scores_of = {run.name: run.headline, new: run.clean} | scores_of
     rows = [
         {"name": name, "own": name in (run.name, t("model.new", name=run.name)), **_score(scores["accuracy"])}
-        for name, scores in named.items()
+        for name, scores in scores_of.items()
         if "accuracy" in scores
     ]
     if len(rows) < 2:
         return None
-    y = vega.name("name", list(named), axis={"labelLimit": 200})
+    y = vega.name("name", list(scores_of), axis={"labelLimit": 200})
     tint: Spec = {"condition": {"test": "datum.own", "value": vega.SERIES[0]}, "value": vega.MUTED}
     x = vega.share("value", t("accuracy"), rows)
     layers = [vega.interval("x", x, y=y, color=tint), vega.points(x=x, y=y, color=tint)]
@@ -32,7 +32,7 @@ def against(run: RunFiles, t: Words) -> Spec | None:
     return vega.chart(rows, columns, layers, height=ROW * len(rows), about=t("fig.against.title"))
 
 
-def per_class(run: RunFiles, t: Words) -> Spec | None:
+def per_class(run: RunFiles, t: Translator) -> Spec | None:
     """Precision, recall and F1 of every label."""
     rows = [
         {"label": label, "metric": t(metric), **_score(run.headline[f"{metric}/{label}"])}

@@ -1,33 +1,41 @@
 """How training went: loss and quality by epoch, from log.jsonl."""
 
-from collections.abc import Sequence
-from typing import Any
+import math
+from collections.abc import Mapping, Sequence
+from typing import TypedDict
 
 import numpy as np
 
 from fintune.report import vega
-from fintune.report.reading import RunFiles
+from fintune.report.run_files import RunFiles
 from fintune.report.vega import NUMBER, PERCENT, Spec
-from fintune.report.words import Words
+from fintune.report.words import Translator
 
-STEPS_SHOWN = 80
-"""points of a training curve; more are averaged"""
+_STEPS_SHOWN = 80
+"""Points of a training curve; more are averaged."""
 _LEAST = 1e-6
-"""the smallest loss that a logarithmic axis shows"""
+"""The smallest loss that a logarithmic axis shows."""
 
 
-def loss(run: RunFiles, t: Words) -> Spec | None:
+class _Point(TypedDict):
+    epoch: float
+    value: float
+    series: str
+
+
+def loss(run: RunFiles, t: Translator) -> Spec | None:
     """Loss by epoch: each logging step, and both parts after each epoch."""
-    steps = [line for line in run.log if "step" in line and _number(line.get("loss")) and "epoch" in line]
-    rows: list[dict[str, Any]] = [
-        {"epoch": e, "value": v, "series": t("loss.steps")}
-        for e, v in _thinned([(s["epoch"], s["loss"]) for s in steps])
+    steps = [
+        (line["epoch"], value)
+        for line in run.log
+        if "step" in line and "epoch" in line and (value := _finite(line, "loss")) is not None
     ]
+    rows: list[_Point] = [{"epoch": e, "value": v, "series": t("loss.steps")} for e, v in _thinned(steps)]
     rows += _by_epoch(run, {"train_loss": t("loss.train"), "validation_loss": t("loss.validation")})
     if not rows:
         return None
     order = [t("loss.steps"), t("loss.train"), t("loss.validation")]
-    rows = [row | {"value": max(row["value"], _LEAST)} for row in rows]
+    rows = [{**row, "value": max(row["value"], _LEAST)} for row in rows]
     marks = vega.decades([row["value"] for row in rows])
     axis, scale = {"format": "~g", "values": marks}, {"type": "log", "nice": False}
     y = vega.quantity("value", t("loss.axis"), axis=axis, scale=scale)
@@ -36,7 +44,7 @@ def loss(run: RunFiles, t: Words) -> Spec | None:
     return vega.chart(rows, columns, _curves(rows, y, tint, t, bare=order[0]), height=220, about=t("fig.loss.title"))
 
 
-def quality(run: RunFiles, t: Words) -> Spec | None:
+def quality(run: RunFiles, t: Translator) -> Spec | None:
     """Accuracy and macro-F1 on validation and on as many training examples, by epoch."""
     series = {
         f"{p}_{m}": f"{t(m)}, {t('part.' + p)}" for p in ("validation", "train") for m in ("accuracy", "macro_f1")
@@ -55,28 +63,28 @@ def quality(run: RunFiles, t: Words) -> Spec | None:
     return vega.chart(rows, _columns(PERCENT, t), layers, height=220, about=t("fig.quality.title"))
 
 
-def _by_epoch(run: RunFiles, series: dict[str, str]) -> list[dict[str, Any]]:
+def _by_epoch(run: RunFiles, series: dict[str, str]) -> list[_Point]:
     lines = [line for line in run.log if "step" not in line and "epoch" in line]
     return [
-        {"epoch": line["epoch"], "value": line[name], "series": title}
+        {"epoch": line["epoch"], "value": value, "series": title}
         for name, title in series.items()
         for line in lines
-        if _number(line.get(name))
+        if (value := _finite(line, name)) is not None
     ]
 
 
-def _curves(rows: list[dict[str, Any]], y: Spec, tint: Spec, t: Words, *, bare: str = "") -> list[Spec]:
+def _curves(rows: list[_Point], y: Spec, tint: Spec, t: Translator, *, bare: str = "") -> list[Spec]:
     """Lines with points over epochs; the series `bare` has too many for points."""
     x = _epochs(rows, t)
     marked = vega.points(x=x, y=y, color=tint)
     return [vega.line(x=x, y=y, color=tint), marked | {"transform": [{"filter": f"datum.series !== {bare!r}"}]}]
 
 
-def _columns(form: str, t: Words) -> vega.Columns:
+def _columns(form: str, t: Translator) -> vega.Columns:
     return {"series": (t("series"), ""), "epoch": (t("epoch"), ".3~f"), "value": (t("value"), form)}
 
 
-def _epochs(rows: Sequence[dict[str, Any]], t: Words) -> Spec:
+def _epochs(rows: Sequence[_Point], t: Translator) -> Spec:
     last = max(row["epoch"] for row in rows)
     whole = list(range(int(last) + 1)) if last <= 12 else None
     axis = {"format": "d", "grid": False} | ({"values": whole} if whole else {})
@@ -84,12 +92,14 @@ def _epochs(rows: Sequence[dict[str, Any]], t: Words) -> Spec:
 
 
 def _thinned(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """At most STEPS_SHOWN points, each the mean of its neighbors."""
+    """Return at most _STEPS_SHOWN points, each the mean of its neighbors."""
     if not points:
         return []
-    blocks = np.array_split(np.asarray(points, dtype=float), min(STEPS_SHOWN, len(points)))
+    blocks = np.array_split(np.asarray(points, dtype=float), min(_STEPS_SHOWN, len(points)))
     return [(round(float(b[-1, 0]), 4), float(b[:, 1].mean())) for b in blocks]
 
 
-def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and bool(np.isfinite(value))
+def _finite(line: Mapping[str, object], name: str) -> float | None:
+    """Return a figure of a line of the log; None where there is none, or none that can be drawn."""
+    value = line.get(name)
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None

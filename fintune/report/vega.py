@@ -1,5 +1,8 @@
 """Building blocks of Vega-Lite charts: colors are the page's CSS variables, so a chart follows dark and light by itself.
 
+Plain dictionaries, not Altair (6.3, measured): it gives the same JSON in as many lines, for 0.45 s of CPU to import, 18 ms a chart
+instead of 0.4 ms, and five more packages.
+
 >>> chart(rows, {"label": ("Label", ""), "value": ("Accuracy", PERCENT)}, [bars(...)], height=120, about="Accuracy")
 """
 
@@ -8,24 +11,26 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 Spec = dict[str, Any]
+ChartRow = Mapping[str, Any]
+"""What a chart draws one mark from."""
 Columns = Mapping[str, tuple[str, str]]
-"""field -> title, d3 format: what a tooltip and the table under a chart show"""
+"""For each field its title and d3 format: what a tooltip and the table under a chart show."""
 
 PERCENT, COUNT, NUMBER = ".1%", ",d", ".4~g"
 INK, MUTED, RULE = "var(--ink)", "var(--muted)", "var(--rule)"
 ROW = 30
-"""pixels of a bar and its gap"""
+"""Pixels of a bar and its gap."""
 SERIES = ["var(--c1)", "var(--c2)", "var(--c3)", "var(--c4)", "var(--c5)", "var(--c6)"]
 
 
 def chart(
-    rows: Sequence[Mapping[str, Any]],
+    rows: Sequence[ChartRow],
     columns: Columns,
     layers: Sequence[Spec],
     *,
     height: int | Spec,
     about: str,
-    **more: Any,
+    **more: object,
 ) -> Spec:
     """Return a chart as wide as its place; `about` is what a screen reader says."""
     values = [{name: _finite(value) for name, value in row.items()} for row in rows]
@@ -43,29 +48,31 @@ def chart(
     }
 
 
-def quantity(field: str, title: str | None, form: str = "", **more: Any) -> Spec:
+def quantity(
+    field: str, title: str | None, form: str = "", *, axis: Mapping[str, object] | None = None, **more: object
+) -> Spec:
     """Return a number along an axis."""
-    axis = {"tickCount": 6} | ({"format": form.replace(".1%", ".3~%")} if form else {})
-    return {"field": field, "type": "quantitative", "title": title, "axis": axis | more.pop("axis", {}), **more}
+    usual = {"tickCount": 6} | ({"format": form.replace(".1%", ".3~%")} if form else {})
+    return {"field": field, "type": "quantitative", "title": title, "axis": {**usual, **(axis or {})}, **more}
 
 
-def share(field: str, title: str | None, rows: Sequence[Mapping[str, Any]]) -> Spec:
+def share(field: str, title: str | None, rows: Sequence[ChartRow]) -> Spec:
     """Return a share with its interval: the axis begins and ends where the intervals of the rows do."""
     domain = around([row[side] for row in rows for side in ("low", "high")])
     return quantity(field, title, PERCENT, scale={"domain": domain, "nice": False})
 
 
-def name(field: str, order: Sequence[str], **more: Any) -> Spec:
+def name(field: str, order: Sequence[str], **more: object) -> Spec:
     """Return a name along an axis, in a given order."""
     return {"field": field, "type": "nominal", "title": None, "sort": list(order), **more}
 
 
 def bounds(t: Callable[[str], str]) -> dict[str, tuple[str, str]]:
-    """Columns of an interval."""
+    """Return the columns of an interval."""
     return {"low": (t("low"), PERCENT), "high": (t("high"), PERCENT)}
 
 
-def color(field: str, order: Sequence[str], colors: Sequence[str] = (), **more: Any) -> Spec:
+def color(field: str, order: Sequence[str], colors: Sequence[str] = (), **more: object) -> Spec:
     """Return a color for each of a few names."""
     chosen = list(colors) or [SERIES[i % len(SERIES)] for i in range(len(order))]
     return {
@@ -84,24 +91,24 @@ def bar_of_range(count: Spec, x: Spec, tint: str) -> Spec:
     return {"mark": {"type": "bar", "color": tint}, "encoding": {"x": along, "x2": {"field": "to"}, "y": count}}
 
 
-def texts(field: str, title: str, rows: Sequence[Mapping[str, Any]]) -> Spec:
-    """How many texts, in whole numbers."""
+def texts(field: str, title: str, rows: Sequence[ChartRow]) -> Spec:
+    """Return an axis of how many texts, in whole numbers."""
     most = max(row[field] for row in rows)
     few = {"values": list(range(most + 1))} if most < 6 else {}
-    return quantity(field, title, axis={"format": ",d"} | few)
+    return quantity(field, title, axis={"format": ",d", **few})
 
 
-def points(**encoding: Any) -> Spec:
-    """Filled points."""
+def points(**encoding: object) -> Spec:
+    """Return filled points."""
     return {"mark": {"type": "point", "filled": True, "size": 60, "opacity": 1}, "encoding": encoding}
 
 
-def line(**encoding: Any) -> Spec:
+def line(**encoding: object) -> Spec:
     """Return a line through points."""
     return {"mark": {"type": "line", "strokeWidth": 1.75}, "encoding": encoding}
 
 
-def interval(along: str, axis: Spec, *, tint: str | None = None, **encoding: Any) -> Spec:
+def interval(along: str, axis: Spec, *, tint: str | None = None, **encoding: object) -> Spec:
     """Return a rule from `low` to `high`, on an axis as the points beside it have it (else their scales would be merged)."""
     mark: Spec = {"type": "rule", "strokeWidth": 1.5} | ({"color": tint} if tint else {})
     return {"mark": mark, "encoding": {along: axis | {"field": "low"}, f"{along}2": {"field": "high"}} | encoding}
@@ -116,11 +123,11 @@ def around(values: Sequence[float], *, most: float = 1.0, least: float = 0.0) ->
 
 
 def decades(values: Sequence[float]) -> list[float]:
-    """Where a logarithmic axis is marked: powers of ten, with 2 and 5 times them where they are few."""
+    """Return where a logarithmic axis is marked: powers of ten, with 2 and 5 times them where they are few."""
     low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
     steps = (1, 2, 5) if high - low < 3 else (1,)
     return [step * 10.0**power for power in range(low, high + 1) for step in steps]
 
 
-def _finite(value: Any) -> Any:
+def _finite(value: object) -> object:
     return None if isinstance(value, float) and not math.isfinite(value) else value

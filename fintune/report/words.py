@@ -1,6 +1,6 @@
 """The words of the page in two languages, and how figures are written.
 
->>> Words("zh")("accuracy")
+>>> Translator("zh")("accuracy")
 '准确率'
 """
 
@@ -8,7 +8,6 @@ import json
 from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
-from typing import Any
 
 from markupsafe import Markup
 
@@ -20,56 +19,56 @@ _THIN = "\u202f"
 
 @cache
 def table() -> dict[str, dict[str, str]]:
-    """Every string of the page: key -> language -> words, with {places} for figures."""
-    found: dict[str, dict[str, str]] = json.loads((files(__package__) / "page" / "strings.json").read_text("utf-8"))
-    return found
+    """Return every string of the page: key -> language -> words, with {places} for figures."""
+    strings: dict[str, dict[str, str]] = json.loads((files(__package__) / "page" / "strings.json").read_text("utf-8"))
+    return strings
 
 
 @cache
 def _worth() -> dict[str, str]:
     """Return what a statement says in Chinese: kind -> words; in English it says it itself."""
-    found: dict[str, str] = json.loads((files(__package__) / "page" / "worth.zh.json").read_text("utf-8"))
-    return found
+    words: dict[str, str] = json.loads((files(__package__) / "page" / "worth.zh.json").read_text("utf-8"))
+    return words
 
 
-class Words:
-    """Strings of one language."""
+class Translator:
+    """Give the page's strings in one language."""
 
     def __init__(self, language: str) -> None:
         self.language = language
 
-    def __call__(self, key: str, **values: Any) -> str:
+    def __call__(self, key: str, **values: object) -> str:
         """Return the words for a key, its places filled."""
         return table()[key][self.language].format(**values)
 
 
-def both(key: str, **values: Any) -> Markup:
+def both(key: str, **values: object) -> Markup:
     """Return a string in every language, of which the page shows one."""
     return in_both(lambda t: t(key, **values))
 
 
-def in_both(said: Callable[[Words], str]) -> Markup:
-    """Return what is said in every language, escaped; the page shows one."""
+def in_both(text: Callable[[Translator], str]) -> Markup:
+    """Return a text in every language, escaped; the page shows one."""
     span = Markup('<span class="t" lang="{}">{}</span>')
-    return Markup("").join(span.format(language, said(Words(language))) for language in LANGUAGES)
+    return Markup("").join(span.format(language, text(Translator(language))) for language in LANGUAGES)
 
 
-def known(key: str) -> bool:
+def has_words(key: str) -> bool:
     """Whether the table has a key."""
     return key in table()
 
 
-def baseline_name(name: str, t: Words) -> str:
+def baseline_name(name: str, t: Translator) -> str:
     """Return what a baseline is called on the page."""
-    return t(f"baseline.{name}") if known(f"baseline.{name}") else name
+    return t(f"baseline.{name}") if has_words(f"baseline.{name}") else name
 
 
-def part_name(part: str, t: Words) -> str:
+def part_name(part: str, t: Translator) -> str:
     """Return what a part of the data is called on the page."""
-    return t(f"part.{part}") if known(f"part.{part}") else part
+    return t(f"part.{part}") if has_words(f"part.{part}") else part
 
 
-def worth(statement: Statement, t: Words) -> str:
+def worth(statement: Statement, t: Translator) -> str:
     """Return a statement of what scores are worth."""
     if t.language == "en" or statement.kind not in _worth():
         return statement.text
@@ -79,17 +78,17 @@ def worth(statement: Statement, t: Words) -> str:
 
 
 def percent(share: float | None, digits: int = 1) -> str:
-    """0.9671 -> 96.7 %."""
+    """Return a share in per cent: 0.9671 as 96.7 %."""
     return "–" if share is None else f"{100 * share:.{digits}f}{_THIN}%"
 
 
 def count(number: float | None) -> str:
-    """1898496 -> 1,898,496."""
+    """Return a count with its thousands apart: 1898496 as 1,898,496."""
     return "–" if number is None else f"{number:,.0f}"
 
 
 def duration(seconds: float | None) -> str:
-    """Seconds -> 4.2 s, 42 s, 12 min, 3 h 05 min."""
+    """Return seconds as 4.2 s, 42 s, 12 min, 3 h 05 min: rounded more than on a terminal, narrow blanks between."""
     if seconds is None:
         return "–"
     if seconds < 100:
@@ -99,7 +98,7 @@ def duration(seconds: float | None) -> str:
 
 
 def size(number: float | None) -> str:
-    """Bytes -> 34.4 kB, 7.6 MB, 3.1 GB."""
+    """Return bytes as 34.4 kB, 7.6 MB, 3.1 GB."""
     if number is None:
         return "–"
     unit, factor = next((u, f) for u, f in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)) if number >= f or u == "kB")

@@ -35,6 +35,7 @@ from fintune.runs.schema import (
     TaskRecord,
 )
 from fintune.runs.score_record import claims_in, content_of, scores_in
+from fintune.runs.training_log import logged_peak_memory, train_seconds
 from fintune.runtime.files import disk_errors
 from fintune.runtime.shell import typed
 from fintune.runtime.untrusted import LARGEST_LIST, need_name, parse_object, read_bytes, read_text
@@ -215,12 +216,11 @@ class Run:
 
     def train_seconds(self) -> float:
         """Return the time the optimizer's steps took, judging and loading apart; of an interrupted run, all its parts."""
-        lines = [line for line in self.log() if "examples_per_second" in line]
-        return float(sum(line["examples"] / max(line["examples_per_second"], 1e-3) for line in lines))
+        return train_seconds(self.log())
 
     def write_costs(self, seconds_per_1000: float) -> None:
         """Add to environment.json what the run cost, as a comparison shows it."""
-        peak = max((line.get("peak_memory_bytes", 0) for line in self.log()), default=0)
+        peak = logged_peak_memory(self.log())
         costs = {"train_seconds": self.train_seconds(), "peak_memory_bytes": peak, "seconds_per_1000": seconds_per_1000}
         self.add_to_environment(costs)
 

@@ -157,6 +157,7 @@ class LogLine(TypedDict, total=False):
     learning_rate: float | None
     examples: int
     examples_per_second: float
+    tokens_per_second: float
     peak_memory_bytes: int
 
 

@@ -38,14 +38,15 @@ def claims_in(content: ScoresRecord) -> Claims:
 
 def _figures(splits: Mapping[str, Scores], baselines: Mapping[str, Mapping[str, Scores]]) -> FiguresRecord:
     return {
-        "splits": {part: _plain_scores(scores) for part, scores in splits.items()},
+        "splits": {part: plain_scores(scores) for part, scores in splits.items()},
         "baselines": {
-            name: {part: _plain_scores(scores) for part, scores in parts.items()} for name, parts in baselines.items()
+            name: {part: plain_scores(scores) for part, scores in parts.items()} for name, parts in baselines.items()
         },
     }
 
 
-def _plain_scores(scores: Scores) -> dict[str, ScoreRecord]:
+def plain_scores(scores: Scores) -> dict[str, ScoreRecord]:
+    """Return scores as JSON holds them."""
     return {name: {"value": s.value, "low": s.low, "high": s.high, "n": s.n} for name, s in scores.items()}
 
 

@@ -8,7 +8,7 @@ Everything is computed from confusion counts, so a thousand resamples cost one v
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -128,3 +128,12 @@ def interval(metric: str, score: Score) -> str:
     factor, digits = _SHOWN.get(metric, (100, 1))
     value, low, high = (f"{factor * number:.{digits}f}" for number in (score.value, score.low, score.high))
     return f"{value} [{low}, {high}]"
+
+
+def pareto(points: Mapping[str, tuple[float, float]]) -> list[str]:
+    """Return names of `(score, cost)` that no other beats: none scores as high at less cost, or higher at no more."""
+
+    def beaten(score: float, cost: float) -> bool:
+        return any(s >= score and c <= cost and (s, c) != (score, cost) for s, c in points.values())
+
+    return [name for name, point in points.items() if not beaten(*point)]

@@ -3,10 +3,10 @@
 >>> tuned = attached(config, load_base(config), encoded)
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 from fintune.config.prepare import Prepared, need_fit, need_positions
 from fintune.config.run_config import RunConfig
@@ -14,6 +14,7 @@ from fintune.errors import ModelError
 from fintune.inference.candidates import first_tokens
 from fintune.inference.load import shortcuts_of
 from fintune.methods import METHODS
+from fintune.methods.protocol import Steps
 from fintune.records import Encoded
 from fintune.runtime.progress import tell
 from fintune.runtime.threads import multiplies_bfloat16
@@ -25,10 +26,10 @@ if TYPE_CHECKING:
 
 
 _JUDGED = 100
-"""training examples judged after an epoch, at most"""
+"""Training examples judged after an epoch, at most."""
 
 
-def try_on(config: RunConfig) -> None:
+def try_method(config: RunConfig) -> None:
     """Refuse what `attached` would refuse, before any weight is loaded: the method is put on a model without weights.
 
     Nothing is said of a model that is not at hand, and of what depends on the weights' values. Raises ModelError.
@@ -65,23 +66,30 @@ def attached(config: RunConfig, base: "LoadedModel", encoded: Sequence[Encoded])
 
 def warn_of_bfloat16(config: RunConfig, base: "LoadedModel") -> None:
     """Say so where bfloat16 is asked of a CPU that does not have it."""
-    asked = {
+    uses = {
         "train.bf16": config.train.bf16 is True,
         "train.trunk_cache_dtype": config.train.trunk_cache_dtype == "bfloat16",
         "model.dtype": config.model.dtype == "bfloat16",
     }
-    names = ", ".join(name for name, there in asked.items() if there)
+    names = ", ".join(name for name, is_used in uses.items() if is_used)
     if names and base.device.type == "cpu" and not multiplies_bfloat16():
         tell("model", f"warning: this CPU has no bfloat16 products; {names}: many times slower here than float32")
 
 
 def judged_of_train(train: int, validation: int) -> int:
-    """How many training examples are judged beside validation after an epoch: enough to see a gap, and not half of the work."""
+    """Return how many training examples are judged beside validation after an epoch: enough to see a gap, and not half of the work."""
     return min(train, validation, _JUDGED)
 
 
-def work_of_steps(config: RunConfig, tuned: "LoadedModel") -> dict[str, Any]:
-    """Return what the method asks of the optimizer and of every step, as fields of training's Hooks."""
+class StepWork(TypedDict):
+    """What a method asks of the optimizer and of every step: fields of training's Hooks."""
+
+    rates: Mapping[str, float]
+    steps: Steps | None
+
+
+def work_of_steps(config: RunConfig, tuned: "LoadedModel") -> StepWork:
+    """Return what the method of a config asks."""
     method = METHODS[config.method.name]
     return {"rates": method.rates(tuned.model, config.method) if method.rates else {}, "steps": method.steps}
 
@@ -89,7 +97,7 @@ def work_of_steps(config: RunConfig, tuned: "LoadedModel") -> dict[str, Any]:
 def trunk_cache(
     prepared: Prepared, tuned: "LoadedModel", encoded: Sequence[Encoded], root: Path | None = None
 ) -> "TrunkCache | None":
-    """States of the texts to train and validate on below the lowest adapter, computed where a file lacks them.
+    """Return states of the texts to train and validate on below the lowest adapter, computed where a file lacks them.
 
     Texts of both parts are in one file where judging can use it, so that folds, seeds and methods share it. None where there is
     nothing to cache, the reason said if blocks were chosen; ModelError when train.trunk_cache: true asks for what cannot be.

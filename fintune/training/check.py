@@ -1,12 +1,11 @@
 """What `fintune check` does: says all that is wrong with a run's data and what its model would make of them, before it is trained.
 
->>> found = examine(load("run.yaml"), against="other.csv")  # or the config of the other data
->>> found.severe
+>>> examine(load("run.yaml"), against="other.csv").severe  # or the config of the other data
 False
 """
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 from fintune.config.load import load
 from fintune.config.run_config import RunConfig
@@ -19,6 +18,9 @@ from fintune.models.embedding_rows import fit_rows
 from fintune.models.load import load_tokenizer
 from fintune.models.references import vocabulary_at_hand
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
 
 def examine(
     config: RunConfig,
@@ -30,7 +32,7 @@ def examine(
 ) -> Examination:
     """Read and check all data of a config; raises only when there is nothing to read."""
     tokenizer, task = load_tokenizer(config.model.base), config.build_task()
-    found = check(
+    examination = check(
         config.data,
         task,
         count=None if tokenizer is None else lambda examples: count_tokens(config, task, examples, tokenizer),
@@ -40,11 +42,11 @@ def examine(
         near_duplicates=near_duplicates,
         doubt=doubt,
     )
-    findings = [*found.report.findings, *_wrong_with_the_model(config, tokenizer)]
-    return replace(found, report=replace(found.report, findings=by_weight(findings)))
+    findings = [*examination.report.findings, *_model_findings(config, tokenizer)]
+    return replace(examination, report=replace(examination.report, findings=by_weight(findings)))
 
 
-def _wrong_with_the_model(config: RunConfig, tokenizer: Any) -> list[Finding]:
+def _model_findings(config: RunConfig, tokenizer: "PreTrainedTokenizerBase | None") -> list[Finding]:
     try:
         check_reference(config.model.base, config.model.device)
         if tokenizer is not None:

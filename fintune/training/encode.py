@@ -16,7 +16,7 @@ from fintune.tasks import Task
 
 
 def encode(prepared: Prepared, loaded: LoadedModel) -> list[Encoded]:
-    """Token ids of the training part; says how many texts were cut, refuses what cannot fit."""
+    """Return token ids of the training part; says how many texts were cut, refuses what cannot fit."""
     encoder = _encoder(prepared, loaded)
     task, encoded, train = prepared.task, [], prepared.splits["train"]
     _need_known(encoder, task, loaded)
@@ -38,9 +38,9 @@ def encode(prepared: Prepared, loaded: LoadedModel) -> list[Encoded]:
 
 
 def token_lengths(prepared: Prepared, encoded: Sequence[Encoded]) -> dict[str, float]:
-    """How long the training texts are in tokens, template and answer included, as the report of the data has it."""
-    found = [len(e.input_ids) + len(e.labels) + e.cut for e in encoded]
-    return summary(found, prepared.config.model.max_length)
+    """Return how long the training texts are in tokens, template and answer included, as the report of the data has it."""
+    lengths = [len(e.input_ids) + len(e.labels) + e.cut for e in encoded]
+    return summary(lengths, prepared.config.model.max_length)
 
 
 def _need_known(encoder: PromptEncoder, task: Task, loaded: LoadedModel) -> None:
@@ -58,16 +58,16 @@ def _need_known(encoder: PromptEncoder, task: Task, loaded: LoadedModel) -> None
 
 
 def prompts_of(prepared: Prepared, loaded: LoadedModel, part: str) -> list[list[int]]:
-    """Token ids of the prompts of a part, as an engine reads them (those that fit)."""
+    """Return token ids of the prompts of a part, as an engine reads them (those that fit)."""
     encoder = _encoder(prepared, loaded)
     task, first = prepared.task, first_tokens(prepared.config, prepared.task, loaded)
     reserve = 1 if first else max(map(len, answers_of(encoder, task)))
-    found = [encoder.encode_prompt(task.prompt(e.text), reserve=reserve) for e in prepared.splits[part]]
-    return [ids.input_ids for ids in found if not isinstance(ids, TooLong)]
+    prompts = [encoder.encode_prompt(task.prompt(e.text), reserve=reserve) for e in prepared.splits[part]]
+    return [ids.input_ids for ids in prompts if not isinstance(ids, TooLong)]
 
 
 def _encoder(prepared: Prepared, loaded: LoadedModel) -> PromptEncoder:
-    """Of the run's model, its virtual tokens in front, whether they have been put in yet or not."""
+    """Return the encoder of the run's model, its virtual tokens in front, whether they have been put in yet or not."""
     from fintune.models.virtual_tokens import ids_behind
 
     count = prepared.config.method.tokens_before()

@@ -3,10 +3,10 @@
 import math
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -14,19 +14,20 @@ from fintune.config.prepare import Prepared
 from fintune.config.train import TrainSection
 from fintune.inference.load import engine, shortcuts_of
 from fintune.records import Encoded
-from fintune.training.build import trunk_cache, work_of_steps
+from fintune.runs.schema import LogLine
+from fintune.training.build import StepWork, trunk_cache, work_of_steps
 
 if TYPE_CHECKING:
     from fintune.models import LoadedModel
     from fintune.models.shortcuts.shortcuts import Shortcuts
     from fintune.training.loop.hooks import Hooks
 
-STEPS = 10
+MEASURED_STEPS = 10
 _SCORED = 64
-"""texts scored to learn how long a text takes"""
+"""Texts scored to learn how long a text takes."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Measured:
     """Seconds: of a step, of a text when an epoch is judged, of a text scored at the end, of all states of the trunk."""
 
@@ -40,22 +41,22 @@ class Measured:
 def measure(prepared: Prepared, tuned: "LoadedModel", encoded: Sequence[Encoded], folder: Path) -> Measured:
     """Run a little of everything: some texts' trunk states, the longest batch, ten steps, some texts to score."""
     config = prepared.config
-    some = _few_to_judge(prepared)
-    chosen = np.random.default_rng(0).permutation(len(encoded))[: (STEPS + 1) * config.train.examples_a_step]
+    few = _few_to_judge(prepared)
+    chosen = np.random.default_rng(0).permutation(len(encoded))[: (MEASURED_STEPS + 1) * config.train.examples_a_step]
     longest, usual = _longest(encoded, config.train), [encoded[i] for i in chosen]
     begun = time.monotonic()
-    cache = trunk_cache(some, tuned, [*longest, *usual], folder)
+    cache = trunk_cache(few, tuned, [*longest, *usual], folder)
     trunk = (time.monotonic() - begun) / (len(usual) + len(longest)) * len(encoded) if cache else 0.0
     shortcuts, whole = shortcuts_of(config, tuned, cache), shortcuts_of(config, tuned)
-    also = {"shortcuts": shortcuts, **work_of_steps(config, tuned)}
-    _train_on(tuned, longest, config.train, also, steps=1)
-    lines = _train_on(tuned, usual, config.train, also, steps=STEPS + 1)
+    work = work_of_steps(config, tuned)
+    _train_on(tuned, longest, config.train, work, shortcuts, steps=1)
+    lines = _train_on(tuned, usual, config.train, work, shortcuts, steps=MEASURED_STEPS + 1)
     return Measured(
-        max(1, len(lines) - 1),
-        _step_seconds(lines, encoded, config.train),
-        _seconds_a_text(some, tuned, shortcuts),
-        _seconds_a_text(some, tuned, whole) if cache else 0.0,
-        trunk,
+        steps=max(1, len(lines) - 1),
+        step=_step_seconds(lines, encoded, config.train),
+        judge=_seconds_a_text(few, tuned, shortcuts),
+        score=_seconds_a_text(few, tuned, whole) if cache else 0.0,
+        trunk=trunk,
     )
 
 
@@ -66,7 +67,7 @@ def _few_to_judge(prepared: Prepared) -> Prepared:
     return replace(prepared, splits=replace(prepared.splits, parts=parts))
 
 
-def _step_seconds(lines: Sequence[Mapping[str, Any]], encoded: Sequence[Encoded], settings: TrainSection) -> float:
+def _step_seconds(lines: Sequence[LogLine], encoded: Sequence[Encoded], settings: TrainSection) -> float:
     """Return what a step of the whole training takes on average, the first one measured left out."""
     tokens = [line["tokens_per_second"] / line["examples_per_second"] * line["examples"] for line in lines]
     seconds = [line["examples"] / line["examples_per_second"] for line in lines]
@@ -78,20 +79,26 @@ def _step_seconds(lines: Sequence[Mapping[str, Any]], encoded: Sequence[Encoded]
 
 
 def _train_on(
-    tuned: "LoadedModel", examples: Sequence[Encoded], settings: TrainSection, also: Mapping[str, Any], *, steps: int
-) -> list[dict[str, Any]]:
-    """Log lines of the first steps of a training on these examples; `also` are more fields of its hooks."""
+    tuned: "LoadedModel",
+    examples: Sequence[Encoded],
+    settings: TrainSection,
+    work: StepWork,
+    shortcuts: "Shortcuts",
+    *,
+    steps: int,
+) -> list[LogLine]:
+    """Return log lines of the first steps of a training on these examples."""
     from fintune.training.loop.trainer import train
 
-    lines: list[dict[str, Any]] = []
+    lines: list[LogLine] = []
     once = settings.model_copy(update={"save_steps": 0, "logging_steps": 1, "report_to": []})
     with tempfile.TemporaryDirectory() as folder:
-        hooks = replace(_hooks(lines, steps), **also)
+        hooks = replace(_hooks(lines, steps), shortcuts=shortcuts, **work)
         train(tuned, examples, once, hooks, folder=Path(folder) / "checkpoints")
     return [line for line in lines if "step" in line]
 
 
-def _hooks(lines: list[dict[str, Any]], steps: int) -> "Hooks":
+def _hooks(lines: list[LogLine], steps: int) -> "Hooks":
     from fintune.training.loop.hooks import Hooks, Judgment
 
     def stop() -> bool:
@@ -102,7 +109,7 @@ def _hooks(lines: list[dict[str, Any]], steps: int) -> "Hooks":
     return Hooks(
         judge=lambda epoch: Judgment(0.0, 0.0, {}),
         keep=lambda: None,
-        log=lambda line: lines.append(dict(line)),
+        log=lambda line: lines.append(cast("LogLine", line)),
         should_stop=stop,
     )
 
@@ -122,7 +129,7 @@ def _largest_part(batch: Sequence[Encoded], settings: TrainSection) -> int:
 
 
 def _seconds_a_text(prepared: Prepared, tuned: "LoadedModel", shortcuts: "Shortcuts") -> float:
-    """Time to score a text of the validation part."""
+    """Return the time to score a text of the validation part."""
     texts = [example.text for example in prepared.splits["validation"]]
     running, prompts = engine(prepared.config, tuned, shortcuts), [prepared.task.prompt(text) for text in texts]
     tuned.model.eval()

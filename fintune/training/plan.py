@@ -1,7 +1,7 @@
 """What a run would take, before it is made: memory and time, from ten steps on the user's own data and machine.
 
->>> found = plan("run.yaml")
->>> round(found.seconds / 60), round(found.peak / 1e9, 1)
+>>> estimate = plan("run.yaml")
+>>> round(estimate.seconds / 60), round(estimate.peak / 1e9, 1)
 (12, 3.6)
 """
 
@@ -10,9 +10,9 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from fintune.config.load import load
+from fintune.config.load import ConfigSource, load
 from fintune.config.prepare import Prepared, prepare
 from fintune.config.run_config import RunConfig
 from fintune.config.train import TrainSection
@@ -22,15 +22,15 @@ from fintune.runtime.environment import deterministic
 from fintune.runtime.progress import tell
 from fintune.runtime.threads import fastest_threads
 from fintune.tasks.baselines import BASELINES
-from fintune.training.build import attached, judged_of_train, try_on
+from fintune.training.build import attached, judged_of_train, try_method
 from fintune.training.encode import encode
-from fintune.training.measure import STEPS, Measured, measure
+from fintune.training.measure import MEASURED_STEPS, Measured, measure
 
 if TYPE_CHECKING:
     from fintune.models import LoadedModel
 
 _BESIDE = 3 * 4
-"""bytes a trainable parameter needs beside itself: its gradient and AdamW's two moments, in float32"""
+"""Bytes a trainable parameter needs beside itself: its gradient and AdamW's two moments, in float32."""
 
 
 @dataclass(frozen=True)
@@ -38,19 +38,19 @@ class Estimate:
     """Bytes and seconds; `memory` adds up to `peak`."""
 
     steps: int
-    """of the whole training"""
+    """Steps of the whole training."""
     measured: int
-    """steps it was measured on"""
+    """Steps it was measured on."""
     step_seconds: float
     memory: Mapping[str, int]
     machine: int
-    """memory there is"""
+    """Bytes of memory the machine has."""
     times: Mapping[str, float]
-    """reading data and loading weights, states of the trunk, training, judging after every epoch, scoring at the end"""
+    """Seconds by stage: reading data and loading weights, states of the trunk, training, judging after every epoch, scoring at the end."""
 
     @property
     def peak(self) -> int:
-        """Largest need of memory."""
+        """The largest need of memory, in bytes."""
         return sum(self.memory.values())
 
     @property
@@ -60,11 +60,11 @@ class Estimate:
 
     @property
     def seconds(self) -> float:
-        """From the command to the scores."""
+        """The time from the command to the scores."""
         return sum(self.times.values())
 
-    def record(self) -> dict[str, Any]:
-        """For programs."""
+    def record(self) -> dict[str, object]:
+        """Return the estimate as JSON, for programs."""
         return {
             "steps": self.steps,
             "measured_steps": self.measured,
@@ -74,7 +74,7 @@ class Estimate:
         }
 
 
-def plan(source: str | Path | Mapping[str, Any] | RunConfig, overrides: Sequence[str] = ()) -> Estimate:
+def plan(source: ConfigSource, overrides: Sequence[str] = ()) -> Estimate:
     """Measure ten steps and the longest batch; nothing is kept. Python's own start is not counted.
 
     Raises BrokenEnvironment when the weights alone do not fit.
@@ -88,24 +88,24 @@ def plan(source: str | Path | Mapping[str, Any] | RunConfig, overrides: Sequence
     with deterministic(config.train.fixed_threads or fastest_threads()):
         program = resident_memory()
         _need_room(config)
-        try_on(config)
+        try_method(config)
         base = load_base(config)
         encoded = encode(prepared, base)
         loaded = time.monotonic() - begun
         tuned = attached(config, base, encoded)
         size = resolved(tuned, encoded, config.train, config.method.model_dump(), shortcuts_of(config, tuned))
-        config = config.model_copy(update={"train": config.train.model_copy(update={"batch_size": size})})
+        config = config.with_(train__batch_size=size)
         prepared = replace(prepared, config=config)
-        tell("plan", f"measuring {STEPS} steps, and the batch that needs most memory")
+        tell("plan", f"measuring {MEASURED_STEPS} steps, and the batch that needs most memory")
         with tempfile.TemporaryDirectory() as folder:
-            found = measure(prepared, tuned, encoded, Path(folder))
+            measured = measure(prepared, tuned, encoded, Path(folder))
     return Estimate(
         steps=_steps(config.train, len(encoded)),
-        measured=found.steps,
-        step_seconds=found.step,
+        measured=measured.steps,
+        step_seconds=measured.step,
         memory=_memory(tuned, program),
         machine=machine_memory(),
-        times=_times(prepared, loaded, found, len(encoded)),
+        times=_times(prepared, loaded, measured, len(encoded)),
     )
 
 
@@ -118,28 +118,28 @@ def _need_room(config: RunConfig) -> None:
 
     dtype = find_dtype(config.model.dtype, find_device(config.model.device))
     each = bytes_a_weight(config.model.quantization, dtype)
-    needed, there = (weight_count(config.model.base) or 0) * each, machine_memory()
-    if needed > there:
+    needed, available = (weight_count(config.model.base) or 0) * each, machine_memory()
+    if needed > available:
         raise BrokenEnvironment(
-            f"model.base: the weights take {needed / 1e9:.1f} GB, and there are {there / 1e9:.1f} GB",
+            f"model.base: the weights take {needed / 1e9:.1f} GB, and there are {available / 1e9:.1f} GB",
             hint="Use model.dtype: bfloat16, a smaller model, or a larger machine.",
         )
 
 
-def _times(prepared: Prepared, loaded: float, found: Measured, examples: int) -> dict[str, float]:
+def _times(prepared: Prepared, loaded: float, measured: Measured, examples: int) -> dict[str, float]:
     settings, evaluation = prepared.config.train, prepared.config.evaluation
     validation, test = len(prepared.splits["validation"]), len(prepared.splits["test"])
     judged = validation + judged_of_train(len(prepared.splits["train"]), validation)
     scored = validation + (test if evaluation.test else 0)
     asking = sum(BASELINES[name].needs_model for name in evaluation.baselines)
     scored += asking * (test if evaluation.test else validation)
-    once = {"trunk": found.trunk * (examples + validation) / examples} if found.trunk else {}
+    once = {"trunk": measured.trunk * (examples + validation) / examples} if measured.trunk else {}
     return {
         "start": loaded,
         **once,
-        "train": found.step * _steps(settings, examples),
-        "judge epochs": found.judge * judged * settings.epochs,
-        "score": (found.score or found.judge) * scored,
+        "train": measured.step * _steps(settings, examples),
+        "judge epochs": measured.judge * judged * settings.epochs,
+        "score": (measured.score or measured.judge) * scored,
     }
 
 

@@ -9,17 +9,19 @@ if TYPE_CHECKING:
     from fintune.training.plan import Estimate
 
 
-def estimate(found: "Estimate") -> Table:
-    """Return what a run would take."""
-    table = Table(f"from {found.measured} steps of {found.steps:,}, {found.step_seconds:.1f} s each", show_header=False)
-    for part, size in found.memory.items():
+def estimate_table(estimate: "Estimate") -> Table:
+    """Return what a run would take, part by part."""
+    table = Table(
+        f"from {estimate.measured} steps of {estimate.steps:,}, {estimate.step_seconds:.1f} s each", show_header=False
+    )
+    for part, size in estimate.memory.items():
         table.add_row(part, Text(f"{size / 1e9:.2f} GB", justify="right"))
-    fits = "" if found.fits else ": too much"
+    fits = "" if estimate.fits else ": too much"
     table.add_row(
-        "memory at most", Text(f"{found.peak / 1e9:.2f} GB of {found.machine / 1e9:.1f}{fits}", justify="right")
+        "memory at most", Text(f"{estimate.peak / 1e9:.2f} GB of {estimate.machine / 1e9:.1f}{fits}", justify="right")
     )
     table.add_section()
-    for stage, seconds in found.times.items():
+    for stage, seconds in estimate.times.items():
         table.add_row(stage, Text(duration(seconds), justify="right"))
-    table.add_row("time in all", Text(duration(found.seconds), justify="right"))
+    table.add_row("time in all", Text(duration(estimate.seconds), justify="right"))
     return table

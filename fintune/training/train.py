@@ -2,28 +2,26 @@
 
 Config and data are read and checked before any weight is loaded; the run folder appears only then.
 
->>> run = train("examples/quickstart.yaml")
->>> run.scores()["test"]["accuracy"].value
+>>> train("examples/quickstart.yaml").scores()["test"]["accuracy"].value
 0.84
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fintune.config.load import load
+from fintune.config.load import ConfigSource, load
 from fintune.config.prepare import Prepared, announce, prepare
 from fintune.config.run_config import RunConfig
 from fintune.config.train import TrainSection
 from fintune.data.prepare import data_record
 from fintune.errors import UsageError
-from fintune.evaluation.challenge import need_room
+from fintune.evaluation.baselines import need_room
 from fintune.evaluation.evaluate import evaluate
-from fintune.evaluation.score import _score
-from fintune.evaluation.verdict import guessing_a_token
+from fintune.evaluation.guessing import guessing_a_token
+from fintune.evaluation.score import score_trained
 from fintune.inference.load import engine, load_base, shortcuts_of
 from fintune.methods import METHODS
 from fintune.records import Encoded
@@ -35,7 +33,7 @@ from fintune.runtime.progress import tell
 from fintune.runtime.signals import deferred
 from fintune.runtime.threads import fastest_threads
 from fintune.tasks.metrics import perplexity
-from fintune.training.build import attached, judged_of_train, trunk_cache, try_on, warn_of_bfloat16, work_of_steps
+from fintune.training.build import attached, judged_of_train, trunk_cache, try_method, warn_of_bfloat16, work_of_steps
 from fintune.training.encode import encode, token_lengths
 
 if TYPE_CHECKING:
@@ -45,7 +43,7 @@ if TYPE_CHECKING:
 
 
 def train(
-    source: str | Path | Mapping[str, Any] | RunConfig,
+    source: ConfigSource,
     overrides: Sequence[str] = (),
     *,
     overwrite: bool = False,
@@ -76,7 +74,7 @@ def train(
         if not begun:
             run.write_json("data.json", data_record(prepared))
             run.write_dropped(prepared.dropped)
-        _score(prepared, _fit(prepared, run, resume=begun), run)
+        score_trained(prepared, _fit(prepared, run, resume=begun), run)
     return run
 
 
@@ -87,7 +85,7 @@ def _fit(prepared: Prepared, run: Run, *, resume: bool) -> "LoadedModel":
 
     forget_peak()
     config, method = prepared.config, METHODS[prepared.config.method.name]
-    try_on(config)
+    try_method(config)
     base = load_base(config)
     encoded = encode(prepared, base)
     need_room(prepared, base)
@@ -105,7 +103,7 @@ def _fit(prepared: Prepared, run: Run, *, resume: bool) -> "LoadedModel":
     warn_of_bfloat16(config, base)
     settings = _settings(run, config, tuned, encoded, resume=resume)
     shortcuts = shortcuts_of(config, tuned, trunk_cache(prepared, tuned, encoded))
-    found = {
+    facts = {
         "seed": config.train.seed,
         "batch_size": settings.batch_size,
         "objective": "tokens" if shortcuts.rows is None else "candidates",
@@ -114,7 +112,7 @@ def _fit(prepared: Prepared, run: Run, *, resume: bool) -> "LoadedModel":
         "parameters": total,
         "base_sha256": base.sha256,
     }
-    run.write_environment(describe() | found, resumed=resume)
+    run.write_environment(describe() | facts, resumed=resume)
     with deferred() as stop:
         lengths = [len(e.labels) for e in encoded]
         hooks = replace(
@@ -136,9 +134,9 @@ def _settings(
     """Return the train section with what was automatic as a number: that of the run so far, or one found now."""
     from fintune.training.loop.auto_batch_size import resolved
 
-    known = run.environment().get("batch_size") if resume else None
-    size = known or resolved(tuned, encoded, config.train, config.method.model_dump(), shortcuts_of(config, tuned))
-    return config.train.model_copy(update={"batch_size": size})
+    recorded = run.environment().get("batch_size") if resume else None
+    size = recorded or resolved(tuned, encoded, config.train, config.method.model_dump(), shortcuts_of(config, tuned))
+    return config.with_(train__batch_size=size).train
 
 
 def _hooks(prepared: Prepared, tuned: "LoadedModel", run: Run, shortcuts: "Shortcuts") -> "Hooks":

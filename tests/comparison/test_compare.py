@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 import fintune
 from fintune.comparison.compare import Comparison, compare
-from fintune.comparison.planned_runs import asked, attempts, judged_fully
+from fintune.comparison.planned_runs import comparison_config, planned_runs, with_all_baselines
 from fintune.config.prepare import prepare
 from fintune.errors import ConfigError, DataError, ModelError, RunError, TrainingError, UsageError
 from fintune.methods import METHODS
@@ -76,7 +76,7 @@ def test_the_record_holds_all_that_is_read_from_it(compared: Comparison) -> None
     assert content["labels"] == ["negative", "neutral", "positive"]
     rows = {row["name"]: row for row in content["rows"]}
     assert {name: (row["kind"], row["seeds"]) for name, row in rows.items()} == {
-        "firm": ("method", 2), "still": ("method", 2), "majority": ("challenger", 1), "zero-shot": ("challenger", 1),
+        "firm": ("method", 2), "still": ("method", 2), "majority": ("baseline", 1), "zero-shot": ("baseline", 1),
     }  # fmt: skip
     assert set(rows["firm"]) == {
         "name", "kind", "seeds", "scores", "trainable_parameters", "adapter_mb", "train_seconds", "peak_memory_bytes",
@@ -282,7 +282,7 @@ def test_a_part_that_train_knows_is_marked_with_the_scores_on_the_rest_beside(
     (tmp_path / "rest.jsonl").write_text("".join(lines[9:]))
     (tmp_path / "mine.jsonl").write_text("".join(lines[:9]))
     quick["data"] |= {"path": str(tmp_path / "rest.jsonl"), "validation": str(tmp_path / "mine.jsonl")}
-    found = prepare(asked(quick)).splits["train"][:3]
+    found = prepare(comparison_config(quick)).splits["train"][:3]
     repeated = "".join(json.dumps({"text": e.text, "label": e.label}) + "\n" for e in found)
     (tmp_path / "mine.jsonl").write_text("".join(lines[:9]) + repeated)
     (tmp_path / "run.yaml").write_text(json.dumps(quick))
@@ -309,9 +309,7 @@ def test_other_weights_in_the_bases_place_are_noticed(quick: dict[str, Any], tmp
         compare(quick, methods=["firm"])
     shutil.rmtree(first.folder / "runs")
     again = compare(quick, methods=["firm"])
-    asked = [
-        json.loads(file.read_text()) for file in again.folder.glob("challengers/zero-shot-*/costs.validation.json")
-    ]
+    asked = [json.loads(file.read_text()) for file in again.folder.glob("baselines/zero-shot-*/costs.validation.json")]
     runs = [Run(run).environment() for run in (again.folder / "runs").iterdir() if run.is_dir()]
     assert {one["base_sha256"] for one in (*asked, *runs)} == {folder_sha256(base)}
 
@@ -356,14 +354,14 @@ def test_what_fails_on_a_smaller_part_alone_stays_in_the_table(
     assert {p["name"] for p in done.content["learning_curve"] if p["size"] == 12} == {"still", "majority"}
 
 
-def test_every_challenger_is_asked_and_forgetting_measured_unless_the_config_says_otherwise(
+def test_every_baseline_is_scored_and_forgetting_measured_unless_the_config_says_otherwise(
     quick: dict[str, Any],
 ) -> None:
-    config = asked(quick)
-    assert judged_fully(config, quick) == config
-    whole = judged_fully(config, {}).evaluation
+    config = comparison_config(quick)
+    assert with_all_baselines(config, quick) == config
+    whole = with_all_baselines(config, {}).evaluation
     assert (set(whole.baselines), whole.forgetting) == (set(BASELINES), True)
-    assert judged_fully(config, {"evaluation": {"forgetting": False}}).evaluation.baselines == whole.baselines
+    assert with_all_baselines(config, {"evaluation": {"forgetting": False}}).evaluation.baselines == whole.baselines
 
 
 def test_the_majority_class_is_a_row_of_every_comparison(quick: dict[str, Any]) -> None:
@@ -377,8 +375,8 @@ def test_each_method_has_its_own_learning_rate_unless_one_is_set(quick: dict[str
     del quick["train"]["learning_rate"]
 
     def planned(*overrides: str) -> dict[str, float]:
-        prepared = prepare(asked(quick, overrides, methods=["lora", "ia3"], seeds=1))
-        return {one.label: one.config.train.peak_learning_rate for one in attempts(prepared, {}, tmp_path)}
+        prepared = prepare(comparison_config(quick, overrides, methods=["lora", "ia3"], seeds=1))
+        return {one.label: one.config.train.peak_learning_rate for one in planned_runs(prepared, {}, tmp_path)}
 
     assert planned() == planned("train.learning_rate=auto") == rates
     assert planned("train.learning_rate=0.002") == {"lora": 0.002, "ia3": 0.002}
@@ -386,8 +384,8 @@ def test_each_method_has_its_own_learning_rate_unless_one_is_set(quick: dict[str
 
 def test_a_row_may_hold_the_base_in_fewer_bits(quick: dict[str, Any], tmp_path: Path) -> None:
     rows = [{"name": "lora", "label": name, "model": {"quantization": name}} for name in ("none", "nf4")]
-    prepared = prepare(asked(quick | {"compare": {"methods": rows, "seeds": 1}}))
-    found = {one.label: one.config.model.quantization for one in attempts(prepared, {}, tmp_path)}
+    prepared = prepare(comparison_config(quick | {"compare": {"methods": rows, "seeds": 1}}))
+    found = {one.label: one.config.model.quantization for one in planned_runs(prepared, {}, tmp_path)}
     assert found == {"none": "none", "nf4": "nf4"}
 
 
@@ -428,10 +426,10 @@ REFUSED: dict[str, tuple[Mapping[str, Any], type[Exception], str]] = {
         "compare.methods, firm: model.base: is the same for all rows",
     ),
     "one name twice": ({"methods": ["lora", "lora"]}, ConfigError, "two rows are called 'lora'"),
-    "a challenger's name": (
+    "a baseline's name": (
         {"methods": [FIRM | {"label": "majority"}]},
         ConfigError,
-        "'majority' is what a challenger is called",
+        "'majority' is what a baseline is called",
     ),
     "too large a size": (
         {"methods": [FIRM], "sizes": [20, 500]},

@@ -2,14 +2,15 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 
+from fintune.comparison.content import ResultsContent
 from fintune.comparison.recommendation import recommend
-from fintune.comparison.results import Scored, record
-from fintune.comparison.rows import Costs, Row
+from fintune.comparison.results import ScoredPart, comparison_results
+from fintune.comparison.rows import ComparisonRow, Costs
 from fintune.config.evaluation import EvaluationSection
 from fintune.evaluation.significance import texts_to_tell
 from fintune.records import Example
@@ -29,23 +30,31 @@ def advice(*rows: Mapping[str, Any], unproven: str = "", part: str = "validation
     return recommend([*rows, usual], pairs, part, "accuracy", confidence=0.95)
 
 
-def answered(name: str, right: list[range], *, n: int, kind: str = "method", seconds: float | None = 9.0) -> Row:
+def answered(
+    name: str,
+    right: list[range],
+    *,
+    n: int,
+    kind: Literal["method", "baseline"] = "method",
+    seconds: float | None = 9.0,
+) -> ComparisonRow:
     """A row that has right what stands in these ranges, one a seed: label 1 is the true one in the first half."""
     gold = (np.arange(n) < n // 2).astype(np.int64)
     hits = np.array([np.isin(np.arange(n), list(of)) for of in right])
-    return Row(name, kind, np.where(hits, gold, 1 - gold), Costs(train_seconds=seconds))
+    answers = np.where(hits, gold, 1 - gold)
+    return ComparisonRow(name=name, kind=kind, answers=answers, costs=Costs(train_seconds=seconds))
 
 
-def compared(*rows: Row, known: range = range(0)) -> dict[str, Any]:
+def compared(*rows: ComparisonRow, known: range = range(0)) -> ResultsContent:
     n = rows[0].answers.shape[1]
     examples = [Example(str(i), f"text {i}", "up" if i < n // 2 else "down") for i in range(n)]
-    return record(
-        Scored(examples, ["down", "up"], "validation", {str(i) for i in known}), rows, EvaluationSection(resamples=200)
-    )
+    leaked = {str(i) for i in known}
+    part = ScoredPart(examples=examples, labels=["down", "up"], name="validation", leaked=leaked)
+    return comparison_results(part, rows, EvaluationSection(resamples=200))
 
 
-def majority(n: int, right: int) -> Row:
-    return answered("majority", [range(right)], n=n, kind="challenger", seconds=0.0)
+def majority(n: int, right: int) -> ComparisonRow:
+    return answered("majority", [range(right)], n=n, kind="baseline", seconds=0.0)
 
 
 def test_the_cheapest_of_the_top_group() -> None:
@@ -93,7 +102,7 @@ def test_a_cheap_row_that_is_not_proven_better_than_one_label_for_all_is_passed_
 def test_no_row_is_recommended_because_too_few_texts_tell_it_from_the_majority_class() -> None:
     """26 texts: the word list is far below the majority class, trains in no time, and nothing is told apart."""
     usual, lora = majority(26, 18), answered("lora", [range(4, 24)], n=26)
-    lexicon = answered("lexicon", [range(14, 26)], n=26, kind="challenger", seconds=0.0)
+    lexicon = answered("lexicon", [range(14, 26)], n=26, kind="baseline", seconds=0.0)
     content = compared(lora, lexicon, usual)
     assert content["groups"] == [["lora", "majority", "lexicon"]]
     needed = texts_to_tell(2 / 26, 10 / 26, 1 - 0.05 / 3)
@@ -143,7 +152,7 @@ def test_a_row_that_another_beats_at_the_same_shown_cost_is_not_on_the_frontier(
     seconds: float, front: list[str]
 ) -> None:
     """0.4 s reads "0 s", as what needs no training does; 0.6 s reads "1 s"."""
-    tfidf = answered("tfidf", [range(24)], n=26, kind="challenger", seconds=seconds)
+    tfidf = answered("tfidf", [range(24)], n=26, kind="baseline", seconds=seconds)
     lora = answered("lora", [range(23)], n=26, seconds=3_630.0)
     assert compared(tfidf, lora, majority(26, 18))["pareto"] == front
 

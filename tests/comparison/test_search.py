@@ -38,7 +38,7 @@ def rates(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, int]]:
         asked.append((config.train.learning_rate, config.method.r))
         return Pretended(config.train.learning_rate)
 
-    monkeypatch.setattr("fintune.comparison.search.made", made)
+    monkeypatch.setattr("fintune.comparison.search.finished_run", made)
     return asked
 
 
@@ -88,7 +88,7 @@ def test_a_killed_trial_is_proposed_again(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("fintune.comparison.search.made", die)
+        patch.setattr("fintune.comparison.search.finished_run", die)
         with pytest.raises(KeyboardInterrupt):
             search(tiny_config, settings=SETTINGS, trials=4)
     found = search(tiny_config, settings=SETTINGS, trials=4)
@@ -108,11 +108,13 @@ def test_what_fails_is_a_trial_too(
             raise TrainingError("the loss is not a number")
         return Pretended(config.train.learning_rate)
 
-    monkeypatch.setattr("fintune.comparison.search.made", diverge)
+    monkeypatch.setattr("fintune.comparison.search.finished_run", diverge)
     found = search(tiny_config, settings=SETTINGS, trials=8)
     assert (tried, found.best[0].trials) == (8, 8)
     assert found.best[0].settings["train.learning_rate"] <= 3e-3
-    monkeypatch.setattr("fintune.comparison.search.made", lambda *_: (_ for _ in ()).throw(ModelError("misfit")))
+    monkeypatch.setattr(
+        "fintune.comparison.search.finished_run", lambda *_: (_ for _ in ()).throw(ModelError("misfit"))
+    )
     with pytest.raises(TrainingError, match="no trial came to a score"):
         search(tiny_config, ["train.seed=7"], settings=SETTINGS, trials=2)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fintune.comparison.planned_runs import asked, attempts
+from fintune.comparison.planned_runs import comparison_config, planned_runs
 from fintune.config.load import load
 from fintune.config.plugins import load_code
 from fintune.config.prepare import prepare
@@ -51,8 +51,8 @@ def test_a_run_is_made_anew_when_the_file_has_changed(tiny_config: dict[str, Any
     for text in (EXAMPLE.read_text(), EXAMPLE.read_text() + "# mended\n"):
         file.write_text(text)
         load_code(file)
-        prepared = prepare(asked(tiny_config, methods=["scaled-blocks", "lora"], seeds=1))
-        names.append([one.config.name for one in attempts(prepared, {}, tmp_path)])
+        prepared = prepare(comparison_config(tiny_config, methods=["scaled-blocks", "lora"], seeds=1))
+        names.append([one.config.name for one in planned_runs(prepared, {}, tmp_path)])
     assert [a == b for a, b in zip(*names, strict=True)] == [False, True]
 
 

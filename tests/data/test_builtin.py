@@ -8,7 +8,7 @@ from fintune.config.load import load
 from fintune.config.prepare import prepare
 from fintune.data.quality.duplicates import clusters
 from fintune.data.readers.read import read
-from fintune.evaluation.challenge import contest_of
+from fintune.evaluation.baselines import baseline_input
 from fintune.tasks.baselines.counts import tfidf
 
 
@@ -23,7 +23,7 @@ def test_balanced_distinct_and_in_two_languages() -> None:
 
 def test_counting_words_does_not_solve_it() -> None:
     prepared = prepare(load({}))
-    found, gold = tfidf(contest_of(prepared, "test")).labels, [e.label for e in prepared.splits["test"]]
+    found, gold = tfidf(baseline_input(prepared, "test")).labels, [e.label for e in prepared.splits["test"]]
     assert sum(a == b for a, b in zip(found, gold, strict=True)) / len(gold) < 0.85
 
 

@@ -10,7 +10,7 @@ import fintune
 from fintune.config.load import load
 from fintune.config.prepare import prepare
 from fintune.errors import ModelError
-from fintune.evaluation.challenge import challenge, need_room
+from fintune.evaluation.baselines import need_room, score_baseline, score_baselines
 from fintune.inference.load import load_base
 from fintune.runtime.progress import listening
 from fintune.tasks.baselines import BASELINES
@@ -41,7 +41,7 @@ def test_texts_keep_their_room_behind_the_examples(
     config = config_for(request.getfixturevalue(f"tiny_{kind}"), rows_file, tmp_path)
     config["model"]["max_length"] = 40  # a text and an answer, no more
     prepared = prepare(load(config, ["evaluation.baselines=[few-shot]", "evaluation.shots=1"]))
-    found = challenge(prepared, load_base(prepared.config), "validation")["few-shot"]
+    found = score_baseline(BASELINES["few-shot"], prepared, load_base(prepared.config), "validation")
     assert found.cut == 0
     assert len(found.predictions) == len(prepared.splits["validation"])
 
@@ -75,5 +75,5 @@ def test_the_lexicon_is_left_out_of_other_labels_and_that_is_said(tiny_config: d
 
 def test_names_given_twice_are_run_once(tiny_config: dict[str, Any]) -> None:
     prepared = prepare(load(tiny_config, ["evaluation.baselines=[majority, majority]"]))
-    assert list(challenge(prepared, None, "validation")) == ["majority"]  # type: ignore[arg-type]
+    assert list(score_baselines(prepared, None, "validation")) == ["majority"]  # type: ignore[arg-type]
     assert set(BASELINES) >= set(OWN)

@@ -11,7 +11,7 @@ import pytest
 import fintune
 from fintune.config.load import load
 from fintune.data.quality.leaks import Leaks
-from fintune.evaluation.claims import claimed
+from fintune.evaluation.claims import claims_of_part
 from fintune.evaluation.evaluate import score
 from fintune.records import Claims, Prediction, Scores
 from fintune.report import write_report
@@ -30,7 +30,7 @@ def _all_known(answers: tuple[str, ...]) -> tuple[Claims, Scores]:
     ]
     config = load({})
     known = Leaks(train=[p.id for p in answered])
-    said = claimed("test", answered, {}, known, config, dict.fromkeys(gold, 30))
+    said = claims_of_part("test", answered, {}, known, config, dict.fromkeys(gold, 30))
     return said, score(answered, config.build_task(), resamples=20, confidence=0.95)
 
 

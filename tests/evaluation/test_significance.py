@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fintune.evaluation.significance import (
-    METRICS,
+    COMPARED_METRICS,
     Resampled,
     difference,
     enough_resamples,
@@ -12,10 +12,9 @@ from fintune.evaluation.significance import (
     holm,
     interval,
     mcnemar,
-    pareto,
     resample,
 )
-from fintune.tasks.metrics import UNPARSED, Ints, classification_scores
+from fintune.tasks.metrics import UNPARSED, Ints, classification_scores, pareto
 
 LABELS = ["down", "same", "up"]
 
@@ -32,7 +31,7 @@ def test_the_value_is_the_mean_of_what_each_run_scored() -> None:
     answers[0, :5] = UNPARSED
     row = resample(gold, {"a": answers}, LABELS, resamples=50)["a"]
     alone = [classification_scores(gold, one, LABELS, resamples=0) for one in answers]
-    for metric in METRICS:
+    for metric in COMPARED_METRICS:
         assert interval(row, metric, n=200).value == pytest.approx(np.mean([one[metric].value for one in alone]))
 
 
@@ -41,7 +40,7 @@ def test_kinds_of_examples_are_drawn_as_examples_are() -> None:
     gold, answers = drawn(150, 1, 0.6)
     row = resample(gold, {"a": answers}, LABELS, resamples=8000)["a"]
     plain = classification_scores(gold, answers[0], LABELS, resamples=8000)
-    for metric in METRICS:
+    for metric in COMPARED_METRICS:
         found = interval(row, metric, n=150)
         assert (found.low, found.high) == pytest.approx((plain[metric].low, plain[metric].high), abs=0.012)
 
@@ -135,7 +134,7 @@ def test_mcnemar_of_several_seeds_follows_rueger() -> None:
     b = np.array([[False] * k + [True] * (40 - k) for k in (5, 10, 6)])
     assert mcnemar(a, b) == pytest.approx(3 / 2 * 2 / 2**6)
     assert mcnemar(a[:2], b[:2]) == pytest.approx(2 / 2**5), "of two, the larger"
-    assert mcnemar(a[:1], b) == mcnemar(a, b), "a challenger of one seed meets each"
+    assert mcnemar(a[:1], b) == mcnemar(a, b), "a baseline of one seed meets each"
 
 
 def test_holm_is_statsmodels() -> None:

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from fintune.evaluation import verdict
+from fintune.evaluation.guessing import guessing
 from fintune.evaluation.significance import mcnemar, texts_to_tell
-from fintune.evaluation.verdict import guessing
 from fintune.records import Prediction, Statement
-from fintune.report.words import Words, worth
+from fintune.report.words import Translator, worth
 
 LABELS = ["down", "same", "up"]
 EVEN = dict.fromkeys(LABELS, 50)
@@ -22,7 +22,7 @@ def judge(*asked: Any) -> list[Statement]:
     """What is said, once it was said in the page's other language too."""
     found = verdict.judge(*asked)
     for statement in found:
-        other = worth(statement, Words("zh"))
+        other = worth(statement, Translator("zh"))
         assert other != statement.text, statement.kind
         figures = {value for name, value in statement.values.items() if name in ("n", "own", "other", "loss", "label")}
         assert all(value in other for value in figures), (other, figures)

@@ -13,7 +13,7 @@ from fintune.errors import BrokenEnvironment, ModelError
 from fintune.methods import METHODS
 from fintune.models.load import load_model
 from fintune.models.references import kind_at_hand
-from fintune.training.build import try_on
+from fintune.training.build import try_method
 from fintune.training.plan import plan
 from fintune.training.train import train
 from tests.families import FAMILIES, save
@@ -125,7 +125,7 @@ def test_a_model_without_weights_is_refused_what_one_with_weights_is(
         config = load(tiny_config | {"method": {"name": name}})
         base = load_model(config.model.base, device="cpu")
         tuned = partial(METHODS[name].attach, base.model, config.method.resolved(base.tokenizer), base.kind)
-        assert refusal(partial(try_on, config)) == refusal(tuned), name
+        assert refusal(partial(try_method, config)) == refusal(tuned), name
 
 
 def refusal(act: Callable[[], object]) -> str | None:

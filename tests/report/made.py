@@ -93,7 +93,7 @@ def environment() -> dict[str, Any]:
 
 
 def made_comparison(folder: Path, runs: dict[str, list[str]]) -> Path:
-    """A comparison of two methods and a challenger."""
+    """A comparison of two methods and a baseline."""
     folder.mkdir(parents=True)
     rows: list[dict[str, Any]] = [
         {"name": name, "kind": "method", "seeds": 2, "scores": _around(0.9 - 0.1 * i), "trainable_parameters": 10 ** (4 - i),
@@ -101,7 +101,7 @@ def made_comparison(folder: Path, runs: dict[str, list[str]]) -> Path:
          "forgetting": {"before": 20.0, "after": 22.0}, "group": i + 1, "runs": paths}
         for i, (name, paths) in enumerate(runs.items())
     ]  # fmt: skip
-    rows.append({"name": "tfidf", "kind": "challenger", "scores": _around(0.6), "train_seconds": None, "runs": []})
+    rows.append({"name": "tfidf", "kind": "baseline", "scores": _around(0.6), "train_seconds": None, "runs": []})
     pair = {
         "a": "lora",
         "b": "ia3",

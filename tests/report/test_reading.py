@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from fintune.errors import RunError
-from fintune.report.comparing import of_runs, pareto
+from fintune.report.comparing import frontier, of_runs
 from fintune.report.reading import read_comparison, read_run
-from fintune.report.sources import gather
+from fintune.report.sources import read_sources
 from fintune.runs.files import MARK
 from tests.report.made import LABELS, made_comparison, made_run
 
@@ -64,7 +64,7 @@ def test_an_unfinished_run_says_so(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_neither_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="not a run folder"):
-        gather([tmp_path])
+        read_sources([tmp_path])
     (tmp_path / "comparison.json").write_text(json.dumps({"rows": [{"name": "lora"}]}))
     with pytest.raises(RunError, match="damaged: no rows of scores"):
         read_comparison(tmp_path)
@@ -74,7 +74,7 @@ def test_the_first_run_of_a_row_stands_for_it_once(tmp_path: Path) -> None:
     for name in ("lora-0", "lora-1"):
         made_run(tmp_path / name)
     folder = made_comparison(tmp_path / "c", {"lora": ["../lora-0", "../lora-1"], "ia3": ["../ia3-0"]})
-    found = gather([folder, tmp_path / "lora-0", tmp_path / "c" / ".." / "lora-0"])
+    found = read_sources([folder, tmp_path / "lora-0", tmp_path / "c" / ".." / "lora-0"])
     assert [run.name for run in found.runs] == ["lora-0"]
     assert (found.comparisons[0].runs, found.comparisons[0].gone) == ({"lora": 0}, ["../ia3-0"])
 
@@ -94,4 +94,4 @@ def test_the_frontier_holds_what_nothing_cheaper_equals() -> None:
         {"name": n, "train_seconds": cost, "scores": {"accuracy": {"value": value}}}
         for n, cost, value in (("a", 1, 0.5), ("b", 2, 0.5), ("c", 3, 0.9), ("d", 4, 0.8), ("e", None, 1.0))
     ]
-    assert pareto(rows, "train_seconds") == ["a", "c"]
+    assert frontier(rows, "train_seconds") == ["a", "c"]

@@ -16,7 +16,7 @@ from fintune.errors import BrokenEnvironment
 from fintune.methods import METHODS
 from fintune.models.batches import collate_causal, micro_batches
 from fintune.records import Encoded
-from fintune.training.measure import STEPS, Measured, _largest_part, _longest
+from fintune.training.measure import MEASURED_STEPS, Measured, _largest_part, _longest
 from fintune.training.plan import Estimate, _times, plan
 from tests.conftest import Command
 
@@ -24,7 +24,7 @@ from tests.conftest import Command
 def test_a_plan_adds_up_and_leaves_nothing_behind(tiny_config: dict[str, Any], tmp_path: Path) -> None:
     found = plan(tiny_config)
     assert found.steps == 5 * math.ceil(63 / 4)
-    assert found.measured == STEPS
+    assert found.measured == MEASURED_STEPS
     assert found.peak == sum(found.memory.values()) > 100_000_000
     assert found.times["train"] == pytest.approx(found.step_seconds * found.steps)
     assert all(seconds > 0 for seconds in found.times.values())

@@ -13,4 +13,4 @@ COMMANDS = (
     *(export.merge, export.export, export.convert),
     *(registries.inspect, registries.tasks, registries.methods, registries.models),
 )
-"""in the order in which --help lists them"""
+"""The commands, in the order in which --help lists them."""

@@ -44,10 +44,11 @@ def list_all(as_json: AsJson = False, debug: Debug = False) -> None:
 
     for path in damaged():
         err.print(Text(f"damaged: {path} (add the adapter again, or delete the folder)"), soft_wrap=True)
-    found = [kept.record() for kept in listed()]
-    if as_json or found:
+    records = [kept.record() for kept in listed()]
+    if as_json or records:
         show_list(
-            found if as_json else [{k: kept[k] for k in ("id", "name", "method", "base")} for kept in found], as_json
+            records if as_json else [{k: kept[k] for k in ("id", "name", "method", "base")} for kept in records],
+            as_json,
         )
     else:
         out.print(Text("none yet; next: fintune adapters add RUN"))

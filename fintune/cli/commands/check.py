@@ -55,18 +55,20 @@ def check(
     from fintune.training.check import examine
 
     with working():
-        found = examine(
+        examination = examine(
             load(config, overrides or []), against=against, pii=pii, near_duplicates=near_duplicates, doubt=doubt
         )
     if as_json:
-        print_json(found.record())
+        print_json(examination.record())
     else:
-        from fintune.data.table import examination
+        from fintune.data.table import examination as tables
 
-        for table in examination(found):
+        for table in tables(examination):
             out.print(table)
-        out.print(Text(f"next: fintune train {typed(config)}" if not found.severe else "next: mend what is severe"))
-    if found.severe:
+        out.print(
+            Text(f"next: fintune train {typed(config)}" if not examination.severe else "next: mend what is severe")
+        )
+    if examination.severe:
         sys.exit(1)
 
 
@@ -75,16 +77,16 @@ def plan(
 ) -> None:
     """Estimate memory and time of a run from ten of its steps; exit code 1 when the memory will not do."""
     from fintune.training.plan import plan as estimated
-    from fintune.training.table import estimate
+    from fintune.training.table import estimate_table
 
     with working():
-        found = estimated(config, overrides or [])
+        estimate = estimated(config, overrides or [])
     if as_json:
-        print_json(found.record())
+        print_json(estimate.record())
     else:
-        out.print(estimate(found))
+        out.print(estimate_table(estimate))
         out.print(
-            Text(f"next: fintune train {typed(config)}" if found.fits else "next: lower train.micro_batch_tokens")
+            Text(f"next: fintune train {typed(config)}" if estimate.fits else "next: lower train.micro_batch_tokens")
         )
-    if not found.fits:
+    if not estimate.fits:
         sys.exit(1)

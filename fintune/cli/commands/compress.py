@@ -30,8 +30,8 @@ def trim(
     from fintune.compression.trim import trim as make
 
     with working():
-        found = make(config, overrides or [], output=output, corpus=corpus or [], overwrite=overwrite)
-    _show_smaller(found, typed(config), as_json)
+        smaller = make(config, overrides or [], output=output, corpus=corpus or [], overwrite=overwrite)
+    _show_smaller(smaller, typed(config), as_json)
 
 
 def prune(
@@ -47,15 +47,15 @@ def prune(
     from fintune.compression.prune import prune as make
 
     with working():
-        found = make(model, layers=layers, output=output, overwrite=overwrite)
-    _show_smaller(found, "CONFIG", as_json)
+        smaller = make(model, layers=layers, output=output, overwrite=overwrite)
+    _show_smaller(smaller, "CONFIG", as_json)
 
 
-def _show_smaller(found: "Trimmed", config: str, as_json: bool) -> None:
+def _show_smaller(smaller: "Trimmed", config: str, as_json: bool) -> None:
     if as_json:
-        print_json(found.record())
+        print_json(smaller.record())
         return
     from fintune.compression.table import trimmed
 
-    out.print(trimmed(found))
-    out.print(Text(f"next: fintune train {config} --set model.base={typed(Path(found.folder))}"))
+    out.print(trimmed(smaller))
+    out.print(Text(f"next: fintune train {config} --set model.base={typed(Path(smaller.folder))}"))

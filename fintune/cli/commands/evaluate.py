@@ -80,13 +80,11 @@ def evaluate(
 
 
 def _plain(evaluation: "Evaluation") -> dict[str, object]:
-    """Scores by metric, those on rows that are new to the model where others are not, and what they are worth."""
+    """Return scores by metric, those on rows that are new to the model where others are not, and what they are worth."""
     clean = {name: asdict(score) for scores in evaluation.claims.splits.values() for name, score in scores.items()}
     worth = [asdict(statement) for of in evaluation.claims.verdicts.values() for statement in of]
-    return {name: asdict(score) for name, score in evaluation.scores.items()} | {
-        "clean": clean or None,
-        "worth": worth,
-    }
+    scores = {name: asdict(score) for name, score in evaluation.scores.items()}
+    return {**scores, "clean": clean or None, "worth": worth}
 
 
 def _running(source: "Trained", engine: str) -> "Engine | None":

@@ -69,10 +69,10 @@ def merge(
     use = Proof(base=base, task=task, overrides=settings or (), data=data)
     with working():
         if len(runs) == 1:
-            of_several = {"--weights": weights, "--combine": combine, "--density": density}
-            if flags := [flag for flag, value in of_several.items() if value is not None]:
+            options = {"--weights": weights, "--combine": combine, "--density": density}
+            if flags := [flag for flag, value in options.items() if value is not None]:
                 raise UsageError(f"{flags[0]}: there is one run", hint="Name several runs, or leave it out.")
-            made = make(
+            exported = make(
                 runs[0], "merged", dtype=dtype, output=output, allow_loss=allow_loss, overwrite=overwrite, **use
             )
         elif output is None:
@@ -84,11 +84,11 @@ def merge(
                     hint="Combine runs, or name one.",
                 )
             shares = _numbers(weights) if weights else [1 / len(runs)] * len(runs)
-            made = export_combined(
+            exported = export_combined(
                 runs, shares, combine or "cat", density=0.5 if density is None else density, output=output, dtype=dtype,
                 allow_loss=allow_loss, overwrite=overwrite,
             )  # fmt: skip
-    _show([made], as_json)
+    _show([exported], as_json)
 
 
 def _numbers(text: str) -> list[float]:
@@ -131,9 +131,9 @@ def export(
         raise UsageError("--all: takes neither --format, --dtype nor --output", hint="Leave one or the other out.")
     with working():
         if everything:
-            made = export_all(run, allow_loss=allow_loss, overwrite=overwrite, **use)
+            exports = export_all(run, allow_loss=allow_loss, overwrite=overwrite, **use)
         else:
-            made = [
+            exports = [
                 make(
                     run,
                     format_name or "merged",
@@ -144,7 +144,7 @@ def export(
                     **use,
                 )
             ]
-    _show(made, as_json, table)
+    _show(exports, as_json, table)
 
 
 def convert(
@@ -157,29 +157,30 @@ def convert(
     from fintune.models.convert import convert as make
 
     with working():
-        made = make(source, output=output)
+        converted = make(source, output=output)
     if as_json:
-        print_json(made.record())
+        print_json(converted.record())
         return
-    out.print(Text(f"{made.layout} · {made.parameters:,} parameters · {made.bytes / 1e6:,.0f} MB"))
-    out.print(Text(f"next: fintune train CONFIG --set model.base={typed(Path(made.folder))}"))
+    out.print(Text(f"{converted.layout} · {converted.parameters:,} parameters · {converted.bytes / 1e6:,.0f} MB"))
+    out.print(Text(f"next: fintune train CONFIG --set model.base={typed(Path(converted.folder))}"))
 
 
-def _show(made: "Sequence[Exported | Refused]", as_json: bool, as_markdown: bool = False) -> None:
-    records = [one.record() for one in made]
+def _show(exports: "Sequence[Exported | Refused]", as_json: bool, as_markdown: bool = False) -> None:
     if as_json:
-        print_json(records[0] if len(made) == 1 else records)
+        records = [export.record() for export in exports]
+        print_json(records[0] if len(exports) == 1 else records)
         return
     from fintune.export.export import Exported, Refused
-    from fintune.export.table import exports, markdown
+    from fintune.export.table import exports as exports_table
+    from fintune.export.table import markdown
 
-    table = exports(made)
+    table = exports_table(exports)
     out.print(Text(markdown(table)) if as_markdown else table, soft_wrap=as_markdown)
-    for refused in (one for one in made if isinstance(one, Refused)):
+    for refused in (export for export in exports if isinstance(export, Refused)):
         what = f"{refused.format}, {refused.dtype}"
         reason = refused.reason.removeprefix(f"{what}: ")
         out.print(Text(f"{what}: {reason}"), soft_wrap=True)
-    folders = [typed(one.folder) for one in made if isinstance(one, Exported)]
+    folders = [typed(export.folder) for export in exports if isinstance(export, Exported)]
     if not folders:
         raise typer.Exit(2)
     out.print(Text(f"in {', '.join(folders)}"), soft_wrap=True)

@@ -61,9 +61,9 @@ def predict(
         check_output(output)
     how = reading_like(opened.config().data, file or "", name=name, encoding=encoding, need_label=False)
     with in_options_of(context, file="--file"):
-        ids, lines = read_texts(texts or [], file, _texts_alone(how, text_column))
+        ids, contents = read_texts(texts or [], file, _texts_alone(how, text_column))
     with working():
-        predictions = predictor_of(chosen)(lines, ids)
+        predictions = predictor_of(chosen)(contents, ids)
     if output is not None:
         write_predictions(output, predictions)
         err.print(Text(f"predictions written to {output}: {len(predictions):,}"))
@@ -108,18 +108,20 @@ def explain(
     with working():
         opened = open_trained(run, base=base, task=task, overrides=settings or ())
     ids: list[str] = []
-    lines: list[str] = []
+    contents: list[str] = []
     if texts or file is not None:
         how = _texts_alone(reading_like(opened.config().data, file or "", need_label=False))
         with in_options_of(context, file="--file"):
-            ids, lines = read_texts(texts or [], file, how)
+            ids, contents = read_texts(texts or [], file, how)
     elif not isinstance(opened, Run):
         raise RunError(f"{run}: {kind_in_words(opened)}, and no answers in it", hint="Give texts, or a --file of them.")
     with working():
-        explained = explain_run(opened) if isinstance(opened, Run) and not lines else explain_texts(opened, lines, ids)
+        words = (
+            explain_run(opened) if isinstance(opened, Run) and not contents else explain_texts(opened, contents, ids)
+        )
     if as_json:
-        print_json([attribution.record() for attribution in explained])
+        print_json([attribution.record() for attribution in words])
         return
     from fintune.inference.table import attributions
 
-    out.print(*attributions(explained), sep="\n", soft_wrap=True)
+    out.print(*attributions(words), sep="\n", soft_wrap=True)

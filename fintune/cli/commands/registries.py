@@ -76,5 +76,5 @@ def inspect(
     from fintune.runs.inspect_path import lines
 
     with working():
-        found = read(place_of(path), base=base, verify=verify)
-    show_list([{"": name, " ": value} for name, value in lines(found)]) if not as_json else print_json(found)
+        facts = read(place_of(path), base=base, verify=verify)
+    show_list([{"": name, " ": value} for name, value in lines(facts)]) if not as_json else print_json(facts)

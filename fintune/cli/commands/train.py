@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from fintune.runs.run import Run
 
 _LOOKED_AT, _LONGEST = 20, 60
-"""validation texts looked at for the next command, and characters of one"""
+"""Validation texts looked at for the next command, and characters of one."""
 
 
 def train(
@@ -89,8 +89,8 @@ def compare(
 
     chosen = output.split_list(methods)
     if search is not None:
-        given = {"--seeds": seeds, "--sizes": sizes, "--part": part, "--jobs": None if jobs == 1 else jobs}
-        if extra := [flag for flag, value in given.items() if value is not None]:
+        flags = {"--seeds": seeds, "--sizes": sizes, "--part": part, "--jobs": None if jobs == 1 else jobs}
+        if extra := [flag for flag, value in flags.items() if value is not None]:
             raise UsageError(f"{extra[0]} does not go with --search", hint=f"Leave {extra[0]} out.")
         with working():
             tried = try_out(

@@ -2,12 +2,12 @@
 
 Config checks, scoring, `fintune train`'s table and the docs follow from the entries; to add one: a function and a line here.
 
->>> BASELINES["majority"].answer(Contest(task, train, validation, ["Profit rose."])).labels
+>>> BASELINES["majority"].answer(BaselineInput(task, train, validation, ["Profit rose."])).labels
 ['neutral']
 """
 
 from fintune.tasks.baselines import counts, encoder, lexicon, prompting
-from fintune.tasks.baselines.protocol import Answers, Baseline, Contest
+from fintune.tasks.baselines.protocol import Answers, Baseline, BaselineInput
 
 BASELINES: dict[str, Baseline] = {
     entry.name: entry
@@ -61,4 +61,4 @@ BASELINES: dict[str, Baseline] = {
 }
 DEFAULT = ("majority", "tfidf", "zero-shot")
 
-__all__ = ["BASELINES", "DEFAULT", "Answers", "Baseline", "Contest"]
+__all__ = ["BASELINES", "DEFAULT", "Answers", "Baseline", "BaselineInput"]

@@ -12,24 +12,24 @@ import numpy as np
 
 from fintune.records import Example
 from fintune.tasks.baselines.linear import answers, best, regression
-from fintune.tasks.baselines.protocol import Answers, Contest
+from fintune.tasks.baselines.protocol import Answers, BaselineInput
 
 _WORD = r"\w+"
 
 
-def majority(contest: Contest) -> Answers:
+def majority(visible: BaselineInput) -> Answers:
     """Always the most frequent training label; its probabilities are the labels' shares there."""
-    counts = Counter(e.label for e in contest.train)
-    shares = np.array([counts[label] for label in contest.task.labels]) / len(contest.train)
-    n = len(contest.texts)
+    counts = Counter(e.label for e in visible.train)
+    shares = np.array([counts[label] for label in visible.task.labels]) / len(visible.train)
+    n = len(visible.texts)
     return Answers([counts.most_common(1)[0][0]] * n, np.tile(shares, (n, 1)))
 
 
-def tfidf(contest: Contest) -> Answers:
+def tfidf(visible: BaselineInput) -> Answers:
     """TF-IDF of words (1-2) and characters (2-5) into logistic regression."""
-    gold = [e.label for e in contest.validation]
-    model = best(lambda c: _fit(contest.train, c), [e.text for e in contest.validation], gold)
-    return answers(model, list(contest.texts), contest)
+    gold = [e.label for e in visible.validation]
+    model = best(lambda c: _fit(visible.train, c), [e.text for e in visible.validation], gold)
+    return answers(model, list(visible.texts), visible)
 
 
 def _fit(train: Sequence[Example], c: float) -> Any:

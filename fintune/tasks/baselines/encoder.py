@@ -18,23 +18,23 @@ from fintune.runtime.install import with_extra
 from fintune.runtime.progress import advance
 from fintune.runtime.turns import loading
 from fintune.tasks.baselines.linear import answers, best, regression
-from fintune.tasks.baselines.protocol import Answers, Contest
+from fintune.tasks.baselines.protocol import Answers, BaselineInput
 
 _LENGTH = 256
 """tokens it reads of a text, as it was trained (sentence_bert_config.json)"""
 _BATCH = 64
 
 
-def answer(contest: Contest) -> Answers:
+def answer(visible: BaselineInput) -> Answers:
     """Embeddings of all texts into logistic regression, its C chosen on the validation part."""
     from threadpoolctl import threadpool_limits
 
-    parts = [[e.text for e in contest.train], [e.text for e in contest.validation], list(contest.texts)]
+    parts = [[e.text for e in visible.train], [e.text for e in visible.validation], list(visible.texts)]
     learnt, checked, asked = np.split(embed([text for part in parts for text in part]), _ends(parts))
-    labels = [e.label for e in contest.train]
+    labels = [e.label for e in visible.train]
     with threadpool_limits(1):
-        model = best(lambda c: regression(c).fit(learnt, labels), checked, [e.label for e in contest.validation])
-    return answers(model, asked, contest)
+        model = best(lambda c: regression(c).fit(learnt, labels), checked, [e.label for e in visible.validation])
+    return answers(model, asked, visible)
 
 
 def embed(texts: Sequence[str]) -> NDArray[np.float32]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-from fintune.tasks.baselines.protocol import Answers, Contest
+from fintune.tasks.baselines.protocol import Answers, BaselineInput
 
 LABELS = ("negative", "neutral", "positive")
 """the label set it knows"""
@@ -35,9 +35,9 @@ class _Hit:
     """where it ends, in characters"""
 
 
-def answer(contest: Contest) -> Answers:
+def answer(visible: BaselineInput) -> Answers:
     """Return the label of each text by the sign of its verdict."""
-    found = [verdict(text) for text in contest.texts]
+    found = [verdict(text) for text in visible.texts]
     return Answers(["neutral" if not v else "positive" if v > 0 else "negative" for v in found])
 
 

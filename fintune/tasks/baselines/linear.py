@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fintune.tasks.baselines.protocol import Answers, Contest
+from fintune.tasks.baselines.protocol import Answers, BaselineInput
 
 REGULARISATION = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 """values of C tried (scikit-learn's LogisticRegression)"""
@@ -30,11 +30,11 @@ def best(fit: Callable[[float], Any], inputs: Any, gold: Sequence[str]) -> Any:
     return models[int(np.argmax(quality))]
 
 
-def answers(model: Any, inputs: Any, contest: Contest) -> Answers:
+def answers(model: Any, inputs: Any, visible: BaselineInput) -> Answers:
     """Its most probable labels, and the probabilities in the order of the task's labels (0 for one it never saw)."""
     found, column = model.predict_proba(inputs), {label: i for i, label in enumerate(model.classes_)}
-    ordered = np.zeros((len(found), len(contest.task.labels)))
-    for i, label in enumerate(contest.task.labels):
+    ordered = np.zeros((len(found), len(visible.task.labels)))
+    for i, label in enumerate(visible.task.labels):
         if label in column:
             ordered[:, i] = found[:, column[label]]
     return Answers([str(label) for label in model.predict(inputs)], ordered)

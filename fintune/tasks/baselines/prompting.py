@@ -1,27 +1,27 @@
 """Baselines that put the task to the base model, without training: as it is, or behind examples from the training part.
 
->>> "".join(map(str, few_shot(contest)))
+>>> "".join(map(str, few_shot(visible)))
 'Sales rose.\\nSentiment: positive\\n\\nThe meeting is on 4 May.\\nSentiment: neutral\\n\\n'
 """
 
 import numpy as np
 
 from fintune.records import Prompt
-from fintune.tasks.baselines.protocol import Contest
+from fintune.tasks.baselines.protocol import BaselineInput
 
 
-def zero_shot(contest: Contest) -> tuple[Prompt, ...]:
+def zero_shot(visible: BaselineInput) -> tuple[Prompt, ...]:
     """Nothing before the prompt."""
     return ()
 
 
-def few_shot(contest: Contest) -> tuple[Prompt, ...]:
+def few_shot(visible: BaselineInput) -> tuple[Prompt, ...]:
     """`shots` training examples of each label (all there are, if fewer), drawn and shuffled by the seed, as prompt and answer."""
-    random = np.random.default_rng(contest.seed)
+    random = np.random.default_rng(visible.seed)
     chosen = []
-    for label in contest.task.labels:
-        own = [e for e in contest.train if e.label == label]
-        chosen += [own[i] for i in random.permutation(len(own))[: contest.shots]]
+    for label in visible.task.labels:
+        own = [e for e in visible.train if e.label == label]
+        chosen += [own[i] for i in random.permutation(len(own))[: visible.shots]]
     shown = [chosen[i] for i in random.permutation(len(chosen))]
-    task = contest.task
+    task = visible.task
     return tuple(one for e in shown for one in (task.prompt(e.text), Prompt("", task.answer(e.label), "\n\n")))

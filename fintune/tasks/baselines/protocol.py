@@ -14,7 +14,7 @@ from fintune.tasks import Task
 
 
 @dataclass(frozen=True)
-class Contest:
+class BaselineInput:
     """What a baseline may see: two labeled parts, and of the part that is scored the texts alone."""
 
     task: Task
@@ -44,8 +44,8 @@ class Baseline:
     """whether it looks at the training part"""
     said: str = ""
     """what it does, as a sentence names it: no better than ..."""
-    answer: Callable[[Contest], Answers] | None = None
-    ask: Callable[[Contest], tuple[Prompt, ...]] | None = None
+    answer: Callable[[BaselineInput], Answers] | None = None
+    ask: Callable[[BaselineInput], tuple[Prompt, ...]] | None = None
     """what the base model reads before every prompt (Prompt.shown)"""
     labels: tuple[str, ...] = ()
     """the only label set it knows; empty: any"""

@@ -7,7 +7,7 @@ model, adapter and machine, so that runs agree; a run keeps it in environment.js
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -23,17 +23,21 @@ from fintune.runtime.cache import key_of, remembered
 from fintune.runtime.environment import arithmetic
 from fintune.runtime.progress import tell
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
 SIZES = (8, 16, 32)
 _SECONDS = 5.0
-"""for all sizes"""
+"""Time to measure all sizes."""
 _NEARLY = 0.95
+"""Share of the fastest size's rate that a smaller one must have."""
 
 
 def resolved(
     loaded: LoadedModel,
     examples: Sequence[Encoded],
     settings: TrainSection,
-    method: Mapping[str, Any],
+    method: Mapping[str, object],
     shortcuts: Shortcuts | None = None,
 ) -> int:
     """Return the batch size of these settings: theirs, or the measured one (with the shortcuts; all blocks are computed)."""
@@ -69,26 +73,26 @@ def _measured(loaded: LoadedModel, examples: Sequence[Encoded], settings: TrainS
 
 
 @contextmanager
-def _checkpointing(model: Any, wanted: bool) -> Iterator[None]:
-    """Activations computed again, as the training will."""
+def _checkpointing(model: "PreTrainedModel", wanted: bool) -> Iterator[None]:
+    """Compute activations again, as the training will."""
     if wanted:
         model.activation_checkpointing_enable({"use_reentrant": False})
     yield
     if wanted:
-        model.activation_checkpointing_disable()
+        model.activation_checkpointing_disable()  # type: ignore[no-untyped-call]
 
 
 def _rate(
     loaded: LoadedModel, batch: Sequence[Encoded], settings: TrainSection, shortcuts: Shortcuts, seconds: float
 ) -> float:
-    """Examples a second through forward and backward; parameters and random numbers are left as they were."""
-    given = {name: tensor.to(loaded.device) for name, tensor in collator(loaded)(batch).items()}
+    """Return examples a second through forward and backward; parameters and random numbers are left as they were."""
+    inputs = {name: tensor.to(loaded.device) for name, tensor in collator(loaded)(batch).items()}
     with torch.random.fork_rng():
         loaded.model.train()
-        _gradients(loaded, given, settings, shortcuts)
+        _gradients(loaded, inputs, settings, shortcuts)
         begun, count = time.perf_counter(), 0
         while count == 0 or time.perf_counter() - begun < seconds:
-            _gradients(loaded, given, settings, shortcuts)
+            _gradients(loaded, inputs, settings, shortcuts)
             count += len(batch)
         rate = count / (time.perf_counter() - begun)
     loaded.model.zero_grad()
@@ -97,10 +101,10 @@ def _rate(
 
 
 def _gradients(
-    loaded: LoadedModel, given: Mapping[str, torch.Tensor], settings: TrainSection, shortcuts: Shortcuts
+    loaded: LoadedModel, inputs: Mapping[str, torch.Tensor], settings: TrainSection, shortcuts: Shortcuts
 ) -> None:
     on, kind = settings.bf16 is True, loaded.device.type
-    for part in micro_batches(given, settings.micro_batch_tokens):
+    for part in micro_batches(inputs, settings.micro_batch_tokens):
         labels, _ = part.pop("labels"), part.pop("weights")
         with torch.autocast(kind, dtype=torch.bfloat16, enabled=on), shortcuts.taken(loaded.model, part) as wanted:
             loss = answer_loss(loaded.model(**wanted, use_cache=False), labels, rows=shortcuts.rows)

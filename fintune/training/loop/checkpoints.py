@@ -14,11 +14,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+from safetensors.torch import load_file, save_file
+
+from fintune.errors import RunError
 from fintune.runtime.files import disk_errors, sha256, write_atomically
 from fintune.runtime.progress import tell
 
 _NAME = re.compile(r"checkpoint-(\d+)")
 _MANIFEST = "manifest.json"
+_WEIGHTS = "trainable.safetensors"
 _KEPT = 2
 
 
@@ -63,6 +68,27 @@ class Checkpoints:
     def _newest_first(self) -> list[Path]:
         numbered = [(int(m[1]), path) for path in self.folder.glob("checkpoint-*") if (m := _NAME.fullmatch(path.name))]
         return [path for _, path in sorted(numbered, reverse=True)]
+
+
+def save_trainable(model: torch.nn.Module, folder: Path) -> None:
+    """Write the trainable parameters, and nothing else of the model."""
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file({name: p.detach().cpu().contiguous() for name, p in _trainable(model).items()}, folder / _WEIGHTS)
+
+
+def load_trainable(model: torch.nn.Module, checkpoint: Path) -> None:
+    """Put a checkpoint's parameters into the model. Raises RunError when they are those of another one."""
+    saved, own = load_file(checkpoint / _WEIGHTS), _trainable(model)
+    if saved.keys() != own.keys():
+        other = min(saved.keys() ^ own.keys())
+        raise RunError(f"{checkpoint}: of another model ({other})", hint="Train again with --overwrite.")
+    with torch.no_grad():
+        for name, parameter in own.items():
+            parameter.copy_(saved[name])
+
+
+def _trainable(model: torch.nn.Module) -> dict[str, torch.nn.Parameter]:
+    return {name: p for name, p in model.named_parameters() if p.requires_grad}
 
 
 def step_of(checkpoint: Path) -> int:

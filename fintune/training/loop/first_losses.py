@@ -4,7 +4,7 @@ The first steps are always high, so the second quarter of the epoch counts. A lo
 
 >>> first = FirstLosses(steps_an_epoch=400, guessing=0.55)
 >>> for step in range(1, 201):
-...     first.hear(step, loss_of(step))
+...     first.note(step, loss_of(step))
 >>> first.nothing_learned()
 True
 """
@@ -15,11 +15,11 @@ from statistics import fmean
 import torch
 
 _LEAST = 4
-"""losses that tell whether they fall"""
+"""Losses that it takes to tell whether they fall."""
 _ERROR = 0.05
-"""probability of calling a level loss a falling one"""
+"""Probability of calling a level loss a falling one."""
 _STANDS = 0.05
-"""share of the first step's loss that drawing other examples may move it by"""
+"""Share of the first step's loss that drawing other examples may move it by."""
 
 
 class FirstLosses:
@@ -30,7 +30,7 @@ class FirstLosses:
         self.first, self.last = steps_an_epoch // 4 + 1, steps_an_epoch // 2
         self.losses: list[float] = []
         self.start = 0.0
-        """the first step's loss"""
+        """The first step's loss."""
 
     @property
     def wanted(self) -> bool:
@@ -39,11 +39,11 @@ class FirstLosses:
 
     @property
     def mean(self) -> float:
-        """Of what was heard."""
+        """Return the mean of the losses noted."""
         return fmean(self.losses)
 
-    def hear(self, step: int, loss: torch.Tensor) -> None:
-        """A step's loss, or a share of it: those of one step are added up."""
+    def note(self, step: int, loss: torch.Tensor) -> None:
+        """Note a step's loss, or a share of it: those of one step are added up."""
         if step == 1:
             self.start += float(loss)
         if not self.wanted or not self.first <= step <= self.last:

@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any
 
 from fintune.methods.protocol import Steps
 from fintune.models.shortcuts.shortcuts import Shortcuts
@@ -17,10 +16,10 @@ class Judgment:
     macro_f1: float
     loss: float
     figures: Mapping[str, float]
-    """what log.jsonl and the screen show"""
+    """What log.jsonl and the screen show."""
 
     def better_than(self, other: "Judgment | None") -> bool:
-        """Strictly better, or first."""
+        """Return whether it is strictly better, or the first."""
         return other is None or (self.macro_f1, -self.loss) > (other.macro_f1, -other.loss)
 
 
@@ -35,14 +34,14 @@ class Hooks:
 
     judge: Callable[[int], Judgment]
     keep: Callable[[], None]
-    log: Callable[[Mapping[str, Any]], None]
+    log: Callable[[Mapping[str, object]], None]
     rewind: Callable[[int], None] = lambda lines: None
     should_stop: Callable[[], bool] = lambda: False
     interruptible: Callable[[], AbstractContextManager[None]] = nullcontext
     shortcuts: Shortcuts = field(default_factory=Shortcuts)
     rates: Mapping[str, float] = field(default_factory=dict)
-    """for parameters whose name holds the key, a factor on the learning rate"""
+    """A factor on the learning rate of parameters whose name holds the key."""
     steps: Steps | None = None
-    """what the method does at every step"""
+    """What the method does at every step."""
     guessing: float = math.inf
-    """loss an answer token of knowing how often each label occurs and nothing else"""
+    """Loss an answer token of knowing how often each label occurs and nothing else."""

@@ -5,17 +5,17 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+import torch
 from safetensors.torch import load_file, save_file
-from transformers import TrainerCallback
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from fintune.methods.protocol import Steps
 
 _FILE = "method.safetensors"
 
 
-def set_rates(optimizer: Any, model: Any, rates: Mapping[str, float]) -> None:
+def set_rates(optimizer: torch.optim.Optimizer, model: torch.nn.Module, rates: Mapping[str, float]) -> None:
     """Multiply the learning rate of parameters whose name holds a key by its factor; call before a schedule is made."""
     factors = {
         id(p): factor for name, p in model.named_parameters() for key, factor in rates.items() if f".{key}." in name
@@ -23,8 +23,8 @@ def set_rates(optimizer: Any, model: Any, rates: Mapping[str, float]) -> None:
     groups = []
     for group in optimizer.param_groups:
         for factor in sorted({factors.get(id(p), 1.0) for p in group["params"]}):
-            some = [p for p in group["params"] if factors.get(id(p), 1.0) == factor]
-            groups.append(group | {"params": some, "lr": group["lr"] * factor})
+            parameters = [p for p in group["params"] if factors.get(id(p), 1.0) == factor]
+            groups.append(group | {"params": parameters, "lr": group["lr"] * factor})
     optimizer.param_groups = groups
 
 
@@ -35,21 +35,35 @@ class StepsCallback(TrainerCallback):
         self.steps = steps
         self._resumed = False
 
-    def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
+    def on_train_begin(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        model: torch.nn.Module | None = None,
+        **_: object,
+    ) -> None:
         """Tell the method how many steps there will be."""
         if not self._resumed:
             self.steps.begin(model, state.max_steps)
 
-    def on_optimizer_step(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
-        """After the optimizer has stepped, while gradients are there."""
+    def on_optimizer_step(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        model: torch.nn.Module | None = None,
+        **_: object,
+    ) -> None:
+        """Let the method work after the optimizer has stepped, while gradients are there."""
         self.steps.stepped(model, state.global_step + 1)
 
-    def save(self, model: Any, folder: Path) -> None:
+    def save(self, model: torch.nn.Module, folder: Path) -> None:
         """Write the method's state into a checkpoint."""
         save_file({name: t.contiguous() for name, t in self.steps.state(model).items()}, folder / _FILE)
 
-    def restore(self, model: Any, folder: Path, steps: int) -> None:
-        """Take the method's state up again from a checkpoint of a training of so many steps."""
+    def restore(self, model: torch.nn.Module, folder: Path, steps: int) -> None:
+        """Read the method's state from a checkpoint of a training of so many steps."""
         self.steps.begin(model, steps)
         self.steps.restore(model, load_file(folder / _FILE))
         self._resumed = True

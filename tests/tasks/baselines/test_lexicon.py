@@ -8,7 +8,7 @@ import pytest
 
 from fintune.config.load import load
 from fintune.config.prepare import prepare
-from fintune.evaluation.challenge import contest_of
+from fintune.evaluation.baselines import baseline_input
 from fintune.tasks.baselines import BASELINES
 from fintune.tasks.baselines.lexicon import verdict
 
@@ -71,6 +71,6 @@ def test_it_beats_the_majority_on_real_rows(phrasebank: Path) -> None:
     prepared = prepare(load({"data": {"path": str(phrasebank), "format": "phrasebank"}}))
     answer = BASELINES["lexicon"].answer
     assert answer is not None
-    found = answer(contest_of(prepared, "validation")).labels
+    found = answer(baseline_input(prepared, "validation")).labels
     gold = [e.label for e in prepared.splits["validation"]]
     assert sum(a == b for a, b in zip(found, gold, strict=True)) / len(gold) > 0.8

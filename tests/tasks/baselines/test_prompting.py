@@ -2,7 +2,7 @@
 
 from fintune.records import Prompt
 from fintune.tasks.baselines.prompting import few_shot, zero_shot
-from tests.tasks.baselines.contests import WORDS, contest, rows
+from tests.tasks.baselines.inputs import WORDS, baseline_input, rows
 
 
 def said_by(shown: tuple[Prompt, ...]) -> str:
@@ -11,7 +11,7 @@ def said_by(shown: tuple[Prompt, ...]) -> str:
 
 def test_examples_are_prompts_with_their_answers_of_every_label() -> None:
     train = rows("a", 5)
-    shown = said_by(few_shot(contest(train, rows("v", 2), rows("s", 2)))).split("\n\n")
+    shown = said_by(few_shot(baseline_input(train, rows("v", 2), rows("s", 2)))).split("\n\n")
     assert shown.pop() == ""
     assert len(shown) == 6
     said = {f"{e.text} ->{e.label}" for e in train}
@@ -22,13 +22,13 @@ def test_examples_are_prompts_with_their_answers_of_every_label() -> None:
 
 def test_the_seed_decides_which_and_in_what_order() -> None:
     parts = rows("a", 20), [], rows("s", 1)
-    assert few_shot(contest(*parts, seed=1)) == few_shot(contest(*parts, seed=1))
-    assert few_shot(contest(*parts, seed=1)) != few_shot(contest(*parts, seed=2))
+    assert few_shot(baseline_input(*parts, seed=1)) == few_shot(baseline_input(*parts, seed=1))
+    assert few_shot(baseline_input(*parts, seed=1)) != few_shot(baseline_input(*parts, seed=2))
 
 
 def test_all_there_are_where_a_label_has_fewer() -> None:
-    assert said_by(few_shot(contest(rows("a", 1), [], rows("s", 1), shots=4))).count("->") == 3
+    assert said_by(few_shot(baseline_input(rows("a", 1), [], rows("s", 1), shots=4))).count("->") == 3
 
 
 def test_zero_shot_shows_nothing() -> None:
-    assert zero_shot(contest(rows("a", 1), [], [])) == ()
+    assert zero_shot(baseline_input(rows("a", 1), [], [])) == ()

@@ -10,7 +10,7 @@ import torch
 
 import fintune
 from fintune.config.train import TrainSection
-from fintune.evaluation.verdict import guessing_a_token
+from fintune.evaluation.guessing import guessing_a_token
 from fintune.runtime.progress import Progress, listening
 from fintune.training.loop.first_losses import FirstLosses
 from tests.tiny import config_for
@@ -24,7 +24,7 @@ BARE = ["evaluation.baselines=[majority]", "train.epochs=1", "evaluation.test=fa
 def heard(losses: list[float], guessing: float) -> FirstLosses:
     first = FirstLosses(len(losses) * 2, guessing)
     for step, loss in enumerate(losses, start=1):
-        first.hear(step, torch.tensor(loss))
+        first.note(step, torch.tensor(loss))
     return first
 
 
@@ -51,7 +51,7 @@ def test_a_loss_that_stands_where_it_began_may_have_too_low_a_rate(start: float,
 def test_parts_of_an_accumulated_step_are_one_loss() -> None:
     first = FirstLosses(16, 0.5)
     for step in (4, 5, 5, 6, 6, 7, 7, 8, 8, 9):
-        first.hear(step, torch.tensor(0.5))
+        first.note(step, torch.tensor(0.5))
     assert first.losses == [1.0] * 4
 
 

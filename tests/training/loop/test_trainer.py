@@ -16,10 +16,11 @@ from fintune.methods.lora.lora import LoraOptions
 from fintune.models import LoadedModel, load_model
 from fintune.models.batches import collate_causal
 from fintune.models.blocks import unwrap
+from fintune.models.loss import answer_loss
 from fintune.models.prompts import PromptEncoder
 from fintune.models.virtual_tokens import virtual_ids
 from fintune.records import Encoded, Prompt
-from fintune.training.loop.trainer import Hooks, Judgment, answer_loss, train
+from fintune.training.loop.trainer import Hooks, Judgment, train
 from tests.tiny import tiny_rows
 
 

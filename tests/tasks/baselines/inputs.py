@@ -1,9 +1,9 @@
-"""Rows whose label one word gives away, and contests over them."""
+"""Rows whose label one word gives away, and what baselines see of them."""
 
 from collections.abc import Sequence
 
 from fintune.records import Example
-from fintune.tasks.baselines import Contest
+from fintune.tasks.baselines import BaselineInput
 from fintune.tasks.classification import Classification, ClassificationOptions
 
 LABELS = ["up", "down", "flat"]
@@ -14,8 +14,8 @@ def rows(prefix: str, n: int) -> list[Example]:
     return [Example(f"{prefix}{i}", f"{prefix} {WORDS[label]} {i}", label) for i in range(n) for label in WORDS]
 
 
-def contest(
+def baseline_input(
     train: Sequence[Example], validation: Sequence[Example], scored: Sequence[Example], *, seed: int = 0, shots: int = 2
-) -> Contest:
+) -> BaselineInput:
     task = Classification(ClassificationOptions(labels=LABELS, prompt="{text} ->{answer}"))
-    return Contest(task, train, validation, [e.text for e in scored], seed=seed, shots=shots)
+    return BaselineInput(task, train, validation, [e.text for e in scored], seed=seed, shots=shots)

@@ -1,0 +1,41 @@
+"""The loss of a model that has learned how often each label occurs, and nothing else.
+
+>>> round(guessing({"up": 40, "down": 60}), 3)
+0.673
+"""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from fintune.config.train import TrainSection
+
+LEAST_PROBABILITY = 1e-15
+"""The least probability whose logarithm is taken."""
+
+
+def guessing(counts: Mapping[str, int], on: Mapping[str, int] | None = None) -> float:
+    """Return the loss (nats) of giving each label the share that `counts` say, on texts whose labels occur as `on` says (else alike).
+
+    On texts alike it is the entropy of the shares; giving every label the same share, ln of their number, bounds it.
+    """
+    on, total = on or counts, sum(counts.values())
+    shares = {label: max(counts.get(label, 0) / total, LEAST_PROBABILITY) for label in on}
+    loss = -sum(n * math.log(shares[label]) for label, n in on.items()) / sum(on.values())
+    return min(loss, math.log(max(len(counts), 1)))
+
+
+def guessing_a_token(labels: Sequence[str], lengths: Sequence[int], train: TrainSection) -> float:
+    """Return the loss of guessing as training measures it, by answer token (`lengths` of the answers); infinite if smoothed.
+
+    Balanced labels are guessed by ln of their number; texts drawn evenly by label have other lengths on average.
+    """
+    if train.label_smoothing_factor:
+        return math.inf
+    counts = Counter(labels)
+    share = {label: 1 / n if train.sampling == "balanced" else 1.0 for label, n in counts.items()}
+    mean_length = float(np.average(lengths, weights=[share[label] for label in labels]))
+    balanced = "balanced" in (train.class_weights, train.sampling)
+    return (math.log(len(counts)) if balanced else guessing(counts)) / mean_length

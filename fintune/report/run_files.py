@@ -1,0 +1,96 @@
+"""The files of a run as a report reads them, and what they say of it: name, part, labels, scores."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fintune.records import Claims, Prediction, Scores
+from fintune.runs.schema import AttributionRecord, DataRecord, EnvironmentRecord, LogLine, ReportRecord
+
+PARTS = ("test", "validation")
+"""The part that is reported is the first of these that was scored."""
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """The files of a run; what is absent is empty, and named in `missing`."""
+
+    folder: Path
+    config: dict[str, Any] = field(default_factory=dict)
+    config_text: str = ""
+    data: DataRecord | None = None
+    environment: EnvironmentRecord = field(default_factory=EnvironmentRecord)
+    log: list[LogLine] = field(default_factory=list)
+    scores: dict[str, Scores] = field(default_factory=dict)
+    baselines: dict[str, dict[str, Scores]] = field(default_factory=dict)
+    claims: Claims = field(default_factory=Claims)
+    predictions: dict[str, list[Prediction]] = field(default_factory=dict)
+    calibration: Mapping[str, object] = field(default_factory=dict)
+    attributions: list[AttributionRecord] = field(default_factory=list)
+    adapter_bytes: int = 0
+    unfinished: str = ""
+    """What the mark of an unfinished run says."""
+    missing: list[str] = field(default_factory=list)
+    """Names of files that are absent or damaged."""
+
+    @property
+    def name(self) -> str:
+        """The name that the config has, or the folder."""
+        return str(self.config.get("name") or self.folder.resolve().name)
+
+    @property
+    def method(self) -> str:
+        """Name of the fine-tuning method."""
+        return str(self._section("method").get("name", ""))
+
+    @property
+    def part(self) -> str:
+        """The part that is reported; empty when none was scored."""
+        return next((part for part in PARTS if part in self.scores or part in self.predictions), "")
+
+    @property
+    def judged(self) -> list[Prediction]:
+        """Predictions of that part whose true label is one of the task's."""
+        return [p for p in self.predictions.get(self.part, []) if p.gold in p.probabilities]
+
+    @property
+    def headline(self) -> Scores:
+        """Scores of that part."""
+        return self.scores.get(self.part, {})
+
+    @property
+    def clean(self) -> Scores:
+        """Scores of that part on the rows that are new to the model, where others are not."""
+        return self.claims.splits.get(self.part, {})
+
+    @property
+    def report(self) -> ReportRecord | None:
+        """What data.json says of the data."""
+        return self.data.get("report") if self.data else None
+
+    @property
+    def fingerprint(self) -> str:
+        """The fingerprint of the data, where it is known."""
+        return self.data["fingerprint"] if self.data else ""
+
+    @property
+    def base(self) -> str:
+        """The base model as the config names it."""
+        return str(self._section("model").get("base") or "")
+
+    @property
+    def labels(self) -> list[str]:
+        """The labels, in the task's order where it is known."""
+        if self.judged:
+            return list(self.judged[0].probabilities)
+        scored = [name.removeprefix("recall/") for name in self.headline if name.startswith("recall/")]
+        return scored or list(self.report["labels"] if self.report else [])
+
+    @property
+    def level(self) -> float:
+        """Confidence of every interval, such as 0.95."""
+        return float(self._section("evaluation").get("confidence", 0.95))
+
+    def _section(self, name: str) -> dict[str, Any]:
+        return dict(self.config.get(name) or {})
