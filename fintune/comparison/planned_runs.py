@@ -115,7 +115,7 @@ def _need_right(config: RunConfig, entries: Sequence[MethodEntry]) -> None:
         except ConfigError as error:
             problems += [f"compare.methods, {entry.label}: {problem}" for problem in error.problems]
     if problems:
-        raise ConfigError(problems, hint="Settings of each method: docs/methods.md.")
+        raise ConfigError(problems, hint="Settings of each method: docs/reference/methods.md.")
 
 
 def of_size(prepared: Prepared, size: int) -> Prepared:

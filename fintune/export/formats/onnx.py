@@ -21,7 +21,7 @@ from fintune.models.families import beyond_gemma3
 FAMILIES = ("llama", "qwen2", "qwen3", "gemma3_text")
 """decoders whose graph takes texts of every length (tests)"""
 _BLOCK = 128
-"""weights that share a scale: 32 and 64 are slower, 256 rounds more (docs/log.md)"""
+"""weights that share a scale: 32 and 64 are slower, 256 rounds more (docs/log/2026-11.md)"""
 _INTEGERS = 4
 """what onnxruntime's MatMulNBits calls integers on both sides"""
 
