@@ -31,8 +31,9 @@ lint: .venv/.dev  ## style, types, generated docs
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python docs/generate.py --check
 
-docs: .venv/.dev  ## write the generated parts of the docs anew
+docs: .venv/.dev  ## write the generated parts of the docs anew and build the site strictly: site/index.html
 	$(BIN)/python docs/generate.py
+	$(BIN)/zensical build --strict --clean
 
 bench: .venv/.dev  ## measure; run nothing else meanwhile
 	$(PIP) '.[bench]'
@@ -41,7 +42,7 @@ bench: .venv/.dev  ## measure; run nothing else meanwhile
 	$(BIN)/python -m benchmarks.plot train_speed.json docs/benchmarks/train_speed.png
 
 clean:
-	rm -rf .venv .venv-lowest site build *.egg-info .coverage .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-lowest site .cache build *.egg-info .coverage .mypy_cache .pytest_cache .ruff_cache
 
 .venv/.torch: constraints.txt
 	@test -n "$(PYTHON)" || { echo "error: no python3 found"; echo "next:  install Python 3.11 or newer, or: make PYTHON=/path/to/python"; exit 1; }
