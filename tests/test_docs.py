@@ -6,6 +6,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+
 from docs.drawn import GROUPS, VERDICTS, entries, slug
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -98,5 +99,7 @@ def test_hooks_before_a_commit_are_those_of_make_lint() -> None:
     recipe = re.search(r"(?m)^lint:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(encoding="utf-8"))
     assert recipe
     tools = [line.strip().removeprefix("$(BIN)/") for line in recipe[1].splitlines()]
-    hooks = re.findall(r"entry: \.venv/bin/(.+?), language", (ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
+    hooks = re.findall(
+        r"entry: \.venv/bin/(.+?), language", (ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8")
+    )
     assert [tool.removesuffix(" .") for tool in tools] == [hook.replace(" --force-exclude", "") for hook in hooks]

@@ -19,15 +19,17 @@ FENCE = r"(?ms)^```(\w*)\n(.*?)^```$"
 LANGUAGES = {"", "python", "text", "yaml"}
 """Blocks without one show commands, files or output."""
 BLOCKS = [
-    pytest.param(code, id=f"{page.relative_to(ROOT)}:{page.read_text(encoding='utf-8').split(code)[0].count(chr(10)) + 1}")
+    pytest.param(
+        code, id=f"{page.relative_to(ROOT)}:{page.read_text(encoding='utf-8').split(code)[0].count(chr(10)) + 1}"
+    )
     for page in PAGES
     for language, code in re.findall(FENCE, page.read_text(encoding="utf-8"))
     if language == "python"
 ]
 PURE = (
-    "runtime.install", "runtime.printable", "runtime.shell", "runtime.units", "tasks.baselines.lexicon", "tasks.classification",
-    "data.labels", "data.quality.duplicates", "data.quality.licenses", "data.readers.formulas", "data.readers.json_window",
-    "data.readers.quotation", "cli.commands",
+    "cli.commands", "data.labels", "data.quality.duplicates", "data.quality.licenses", "data.quality.minhash", "data.quality.pii",
+    "data.readers.formulas", "data.readers.quotation", "report.words", "runtime.printable", "runtime.shell", "runtime.units",
+    "tasks", "tasks.baselines.lexicon", "tasks.classification", "tasks.metrics",
 )  # fmt: skip
 """Modules whose examples need no model and no file."""
 
