@@ -4,7 +4,7 @@ BIN := .venv/bin
 CORE := tests/config tests/data tests/evaluation tests/models tests/runs tests/runtime tests/tasks tests/methods/lora
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: quickstart test test-all test-lowest smoke lint docs bench clean
+.PHONY: quickstart test coverage test-all test-lowest smoke lint docs bench clean
 
 quickstart: .venv/.installed  ## fine-tune the embedded model on the built-in headlines, score it, ask it
 	$(BIN)/fintune train examples/quickstart.yaml --overwrite
@@ -13,6 +13,9 @@ quickstart: .venv/.installed  ## fine-tune the embedded model on the built-in he
 	  "公司扭亏为盈，并上调全年业绩指引。"
 
 test: .venv/.dev  ## the tests: no network, tiny models
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal
+
+coverage: .venv/.dev  ## the tests again, with what they do not reach; a quarter slower
 	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal --cov=fintune --cov-fail-under=90
 
 test-all: .venv/.dev  ## all tests, those with the embedded model too

@@ -43,12 +43,18 @@ def pytest_runtest_teardown() -> None:
 def no_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
     """Every attempt to connect or to look a name up raises, and fails the test even when somebody swallows that."""
     attempts: list[Any] = []
+    original = socket.socket.connect
 
     def refuse(*arguments: Any, **_: Any) -> None:
         attempts.append(arguments)
         raise OSError(f"a test tried to reach {arguments}")
 
-    monkeypatch.setattr(socket.socket, "connect", refuse)
+    def connect(self: socket.socket, address: Any) -> None:
+        if self.family != getattr(socket, "AF_UNIX", None):  # a process of this machine (processes.py) is no network
+            refuse(self, address)
+        original(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", connect)
     monkeypatch.setattr(socket.socket, "connect_ex", refuse)
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
     yield attempts

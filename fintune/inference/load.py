@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def load_base(config: RunConfig) -> "LoadedModel":
-    """Return the base model of a config, clean. Raises ModelError before weights load where its tokenizer cannot tell the task's answers apart."""
+    """Load the base model of a config, clean. Raises ModelError before weights load when its tokenizer cannot tell answers apart."""
     from fintune.models import load_model
 
     task = config.build_task()

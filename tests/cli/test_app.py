@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from fintune.config.run_config import RunConfig
 from fintune.records import Prediction
 from fintune.runtime.install import with_extra
 from tests.conftest import Command, handlers_kept
+from tests.processes import Process, run
 
 
 def never(*_: Any, **__: Any) -> None:
@@ -333,18 +333,12 @@ def test_a_full_disk_while_the_adapter_is_saved(
     "blocks", [20, 36]
 )  # 1,024 bytes each: the weights pass the first, the optimizer's state the second
 def test_a_limit_on_the_size_of_files_is_named(config_file: Path, blocks: int) -> None:
-    train = f"{sys.executable} -m fintune train {config_file} --set train.epochs=1 --set evaluation.baselines=[]"
-    done = subprocess.run(
-        ["bash", "-c", f"ulimit -f {blocks}; {train}"],
-        capture_output=True,
-        text=True,
-        env=dict(os.environ),
-        check=False,
-    )
-    assert done.returncode == 1
-    assert "a file would be larger than is allowed here" in done.stderr
-    assert "ulimit -f unlimited" in done.stderr
-    assert "permissions" not in done.stderr
+    told = ["train", config_file, "--set", "train.epochs=1", "--set", "evaluation.baselines=[]"]
+    code, _, err = run(*told, largest_file=1024 * blocks)
+    assert code == 1
+    assert "a file would be larger than is allowed here" in err
+    assert "ulimit -f unlimited" in err
+    assert "permissions" not in err
 
 
 def test_a_library_that_does_not_fit_into_memory_is_memory(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -362,27 +356,11 @@ def test_a_signal_ends_in_two_lines_and_the_finished_run_stays(
 ) -> None:
     assert fin("train", config_file, "--set", "train.epochs=1").code == 0
     finished = (tmp_path / "runs" / "tiny" / "scores.json").read_bytes()
-    command = [
-        sys.executable,
-        "-m",
-        "fintune.cli.app",
-        "train",
-        str(config_file),
-        "--overwrite",
-        "--set",
-        "train.epochs=500",
-    ]
-    heed = partial(
-        signal.signal, signal.SIGINT, signal.default_int_handler
-    )  # a background job's children start with SIGINT ignored
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ, preexec_fn=heed) as process:  # noqa: PLW1509
-        assert process.stderr is not None
-        for line in process.stderr:
-            if line.startswith("epoch"):  # the first epoch has been scored
-                process.send_signal(number)
-                break
-        rest = process.stderr.read()
-    assert process.returncode == code
+    process = Process("train", config_file, "--overwrite", "--set", "train.epochs=500")
+    next(line for line in process.lines() if line.startswith("epoch"))  # the first epoch has been scored
+    process.send_signal(number)
+    ended, _, rest = process.end()
+    assert ended == code
     assert "Traceback" not in rest
     assert [line[:6] for line in rest.splitlines()[-2:]] == ["error:", "next: "]
     assert told in rest

@@ -2,10 +2,7 @@
 
 import contextlib
 import json
-import os
 import signal
-import subprocess
-import sys
 import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -22,6 +19,7 @@ from fintune.inference.predict_file import predict_file
 from fintune.records import Prediction
 from fintune.runs.exported import Export
 from fintune.runtime.progress import Progress, listening
+from tests.processes import Process, run
 
 ROWS = 40
 
@@ -213,18 +211,18 @@ def test_two_processes_never_write_one_output(trained: fintune.Run, table: Path)
 def test_kill_9_and_again(trained: fintune.Run, tmp_path: Path) -> None:
     path, output = tmp_path / "in.csv", tmp_path / "out.csv"
     path.write_text("text\n" + "".join(f"Alvex of Oslo {i} {'+-='[i % 3]}\n" for i in range(6 * bulk.CHUNK + 5)))
-    command = [sys.executable, "-m", "fintune.cli.app", "predict", str(trained.folder), "--file", str(path), "--output"]
-    subprocess.run([*command, str(tmp_path / "whole.csv")], check=True, capture_output=True, env=os.environ)
+    command = ["predict", trained.folder, "--file", path, "--output"]
+    assert run(*command, tmp_path / "whole.csv")[0] == 0
     partial = tmp_path / ".out.csv.partial"
-    with subprocess.Popen([*command, str(output)], stderr=subprocess.DEVNULL, env=os.environ) as process:
-        while process.poll() is None:
-            if partial.exists() and partial.read_bytes().count(b"\n") > bulk.CHUNK:  # a chunk is whole
-                process.send_signal(signal.SIGKILL)
-                break
-    assert process.returncode == -signal.SIGKILL
+    process = Process(*command, output)
+    while process.is_running():
+        if partial.exists() and partial.read_bytes().count(b"\n") > bulk.CHUNK:  # a chunk is whole
+            process.send_signal(signal.SIGKILL)
+            break
+    assert process.end()[0] == -signal.SIGKILL
     assert not output.exists()
-    done = subprocess.run([*command, str(output)], check=True, capture_output=True, text=True, env=os.environ)
-    assert "records that an interrupted job has left" in done.stderr
+    code, _, told = run(*command, output)
+    assert (code, "records that an interrupted job has left" in told) == (0, True)
     assert output.read_bytes() == (tmp_path / "whole.csv").read_bytes()
 
 

@@ -4,9 +4,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,26 +14,19 @@ from fintune.errors import ConfigError, DataError, ModelError, RunError, UsageEr
 from fintune.runs.run import Run
 from fintune.runtime.progress import Progress, listening
 from tests.conftest import Command
+from tests.processes import Process
 
 OVERRIDES = ["train.epochs=4", "train.save_steps=3", "method.lora_dropout=0.2", "train.batch_size=8"]
 
 
-def start(config: Path, *more: str) -> "subprocess.Popen[str]":
+def end_in_epoch(config: Path, epoch: int, number: int) -> tuple[int, str]:
+    """Train, and send a signal when an epoch has been judged; returns the exit code, and what is told after it."""
     sets = [word for override in OVERRIDES for word in ("--set", override)]
-    command = [sys.executable, "-m", "fintune.cli.app", "train", str(config), *sets, *more]
-    heed = partial(signal.signal, signal.SIGINT, signal.default_int_handler)
-    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ, preexec_fn=heed)  # noqa: PLW1509
-
-
-def end_in_epoch(process: "subprocess.Popen[str]", epoch: int, number: int) -> str:
-    """Send a signal when an epoch has been judged; returns what is told after it."""
-    assert process.stderr is not None
-    with process:
-        for line in process.stderr:
-            if line.startswith(f"epoch {epoch}"):
-                process.send_signal(number)
-                break
-        return process.stderr.read()
+    process = Process("train", config, *sets)
+    next(line for line in process.lines() if line.startswith(f"epoch {epoch}"))
+    process.send_signal(number)
+    code, _, rest = process.end()
+    return code, rest
 
 
 def adapter_bytes(folder: Path) -> list[bytes]:
@@ -58,9 +48,8 @@ def test_a_run_that_was_ended_goes_on_to_the_same_bytes(
     config_file: Path, tmp_path: Path, whole: Run, fin: Command, number: int, code: int
 ) -> None:
     folder = tmp_path / "runs" / "tiny"
-    process = start(config_file)
-    rest = end_in_epoch(process, 2, number)
-    assert process.returncode == code
+    ended, rest = end_in_epoch(config_file, 2, number)
+    assert ended == code
     assert "Traceback" not in rest
     if number != signal.SIGKILL:
         assert f"to go on: fintune train {folder}/config.yaml --resume" in rest

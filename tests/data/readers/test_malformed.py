@@ -9,6 +9,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,7 @@ def as_xlsx() -> bytes:
     return stream.getvalue()
 
 
+@cache
 def bomb() -> bytes:
     stream = io.BytesIO()
     with (
