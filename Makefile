@@ -1,9 +1,10 @@
 # Everything FinTune needs goes into .venv; nothing outside it is changed (but the model cache, see docs/quickstart.md).
 PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.13 python3,$(shell command -v $(p) 2>/dev/null)))
 BIN := .venv/bin
+CORE := tests/config tests/data tests/evaluation tests/models tests/runs tests/runtime tests/tasks tests/methods/lora
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: quickstart test coverage test-all smoke lint docs bench clean
+.PHONY: quickstart test coverage test-all test-lowest smoke lint docs bench clean
 
 quickstart: .venv/.installed  ## fine-tune the embedded model on the built-in headlines, score it, ask it
 	$(BIN)/fintune train examples/quickstart.yaml --overwrite
@@ -20,6 +21,9 @@ coverage: .venv/.dev  ## the tests again, with what they do not reach; a quarter
 test-all: .venv/.dev  ## all tests, those with the embedded model too
 	$(BIN)/pytest -m "slow or not slow"
 
+test-lowest: .venv-lowest/.installed  ## the core of the tests with the lowest versions of pyproject.toml (torch excepted)
+	.venv-lowest/bin/python -m pytest --numprocesses 2 --dist worksteal $(CORE)
+
 smoke: .venv/.dev  ## the few slow tests that CI runs
 	$(BIN)/pytest -m smoke
 
@@ -30,17 +34,18 @@ lint: .venv/.dev  ## style, types, generated docs
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python docs/generate.py --check
 
-docs: .venv/.dev  ## write the generated parts of the docs anew
+docs: .venv/.dev  ## write the generated parts of the docs anew and build the site strictly: site/index.html
 	$(BIN)/python docs/generate.py
+	$(BIN)/zensical build --strict --clean
 
 bench: .venv/.dev  ## measure; run nothing else meanwhile
 	$(PIP) '.[bench]'
 	$(BIN)/python -m benchmarks.limit
 	$(BIN)/python -m benchmarks.train_speed --json train_speed.json
-	$(BIN)/python -m benchmarks.plot train_speed.json docs/train_speed.png
+	$(BIN)/python -m benchmarks.plot train_speed.json docs/benchmarks/train_speed.png
 
 clean:
-	rm -rf .venv build *.egg-info .coverage .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-lowest site .cache build *.egg-info .coverage .mypy_cache .pytest_cache .ruff_cache
 
 .venv/.torch: constraints.txt
 	@test -n "$(PYTHON)" || { echo "error: no python3 found"; echo "next:  install Python 3.11 or newer, or: make PYTHON=/path/to/python"; exit 1; }
@@ -55,4 +60,13 @@ clean:
 
 .venv/.dev: .venv/.installed
 	$(PIP) --editable '.[embedded,dev]'
+	@touch $@
+
+# An older torch would be a CUDA build of gigabytes, so it stays at the version of constraints.txt.
+.venv-lowest/.installed: constraints.txt pyproject.toml
+	$(PYTHON) -m venv --clear .venv-lowest
+	.venv-lowest/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt torch uv
+	.venv-lowest/bin/python -c 'import torch; print("torch==" + torch.__version__)' > .venv-lowest/torch.txt
+	.venv-lowest/bin/uv pip install --quiet --python .venv-lowest/bin/python $(addprefix --find-links ,$(PIP_FIND_LINKS)) \
+	  --resolution lowest-direct --override .venv-lowest/torch.txt --editable '.[embedded,dev]'
 	@touch $@

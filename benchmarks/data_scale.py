@@ -1,7 +1,7 @@
 """`fintune check` and `fintune predict` on up to a million synthetic rows: seconds, time a row, peak memory, each in its own process.
 
 python benchmarks/data_scale.py check --rows 1000000
-python benchmarks/data_scale.py predict --rows 1000 10000 100000 1000000 --plot docs/predict_scale.png
+python benchmarks/data_scale.py predict --rows 1000 10000 100000 1000000 --plot docs/benchmarks/predict_scale.png
 """
 
 import argparse

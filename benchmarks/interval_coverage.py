@@ -1,4 +1,4 @@
-"""How often a comparison's intervals hold the truth and its tests call equal methods different, on drawn data: docs/compare.md.
+"""How often a comparison's intervals hold the truth and its tests call equal methods different, on drawn data: docs/guides/compare.md.
 
 python -m benchmarks.interval_coverage
 """

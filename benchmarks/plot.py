@@ -1,6 +1,6 @@
 """A bar for each side of a benchmark's JSON: examples or texts a second, with the least and the most of its rounds.
 
-python -m benchmarks.plot train_speed.json docs/train_speed.png
+python -m benchmarks.plot train_speed.json docs/benchmarks/train_speed.png
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""How many test rows have a near-duplicate in train, by way of splitting: the table of docs/data-formats.md.
+"""How many test rows have a near-duplicate in train, by way of splitting: the table of docs/guides/data.md.
 
 python benchmarks/split_leaks.py --data ../shared/data/financial_phrasebank/Sentences_AllAgree.txt
 """

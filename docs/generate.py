@@ -1,4 +1,4 @@
-"""Writes what the docs derive from the code: docs/cli.md, docs/methods.md, docs/formats.md, docs/config.md and the tree in the README.
+"""Writes what the docs derive from elsewhere: the reference from the code, the packages in the README, and what docs/drawn.py draws.
 
 python docs/generate.py            writes them
 python docs/generate.py --check    exits 1 when one is out of date
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import typer.main
+from drawn import decision_list, log_table, result_tables
 
 from fintune.cli.app import app
 from fintune.config.template import template
@@ -24,8 +25,8 @@ from fintune.tasks.baselines import BASELINES
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTE = "<!-- written by docs/generate.py; do not edit -->\n\n"
+BEGIN, END = "<!-- generated -->", "<!-- /generated -->"
 BRACKET = "\\["  # as rich wants it in a terminal
-BEGIN, END = "<!-- packages -->", "<!-- /packages -->"
 
 
 def cli() -> str:
@@ -53,12 +54,17 @@ def cli() -> str:
 
 
 def methods() -> str:
-    """The registries of methods, tasks and baselines as tables, and each one's settings."""
-    entries = [method.describe() for method in METHODS.values()]
-    parts = [f"# Methods and tasks\n\n{NOTE}## Methods\n", _table(entries)]
+    """The registry of methods as a table, and each one's settings."""
+    parts = [f"# Methods\n\n{NOTE}", _table([method.describe() for method in METHODS.values()])]
     for method in METHODS.values():
-        parts.append(f"### Settings of `{method.name}`\n\n{_settings(method.options)}")
-    parts.append("## Tasks\n\n" + _table([{"name": t.name, "summary": t.summary} for t in TASKS.values()]))
+        parts.append(f"## Settings of `{method.name}`\n\n{_settings(method.options)}")
+    return "\n".join(parts)
+
+
+def tasks() -> str:
+    """The registries of tasks and baselines as tables, and the settings of each task."""
+    parts = [f"# Tasks and baselines\n\n{NOTE}## Tasks\n"]
+    parts.append(_table([{"name": task.name, "summary": task.summary} for task in TASKS.values()]))
     for task in TASKS.values():
         parts.append(f"### Settings of `{task.name}`\n\n{_settings(task.options)}")
     parts.append("## Baselines (`evaluation.baselines`)\n\n" + _table([b.describe() for b in BASELINES.values()]))
@@ -69,7 +75,7 @@ def formats() -> str:
     """The registries of export formats, engines and model families as tables."""
     return "\n".join(
         [
-            f"# Export formats and engines\n\n{NOTE}What they are for and how they are proved: [export.md](export.md).\n",
+            f"# Export formats and engines\n\n{NOTE}What they are for and how they are proved: [guide to exports](../guides/export.md).\n",
             "## Formats (`fintune export --format`)\n\n" + _table([form.describe() for form in FORMATS.values()]),
             "## Engines (`--engine`), beside a run's exports\n\n" + _table([e.describe() for e in ENGINES.values()]),
             "## Model families that are tried out (`fintune models`)\n\n" + _table([f.describe() for f in FAMILIES]),
@@ -94,18 +100,26 @@ def packages() -> str:
     return "\n".join(f"- `{name}`: {_purpose(name)}" for name in names)
 
 
-def main(check: bool) -> int:
-    """Write or compare; returns the exit code."""
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    before, _, rest = readme.partition(BEGIN)
-    after = rest.partition(END)[2]
-    wanted = {
-        "docs/cli.md": cli(),
-        "docs/formats.md": formats(),
-        "docs/methods.md": methods(),
-        "docs/config.md": config(),
-        "README.md": f"{before}{BEGIN}\n{packages()}\n{END}{after}",
+def pages() -> dict[str, str]:
+    """Every file with what it should hold."""
+    return {
+        "docs/reference/cli.md": cli(),
+        "docs/reference/config.md": config(),
+        "docs/reference/formats.md": formats(),
+        "docs/reference/methods.md": methods(),
+        "docs/reference/tasks.md": tasks(),
+        "docs/benchmarks/results.md": _filled("docs/benchmarks/results.md", result_tables(ROOT / "benchmarks/results")),
+        "docs/design/decisions/index.md": _filled(
+            "docs/design/decisions/index.md", decision_list(ROOT / "docs/design/decisions")
+        ),
+        "docs/log/index.md": _filled("docs/log/index.md", log_table(ROOT / "docs/log")),
+        "README.md": _filled("README.md", packages()),
     }
+
+
+def main(check: bool) -> int:
+    """Write what is out of date, or name it; return the exit code."""
+    wanted = pages()
     stale = [
         n for n, text in wanted.items() if not (ROOT / n).is_file() or (ROOT / n).read_text(encoding="utf-8") != text
     ]
@@ -115,6 +129,12 @@ def main(check: bool) -> int:
         else:
             (ROOT / name).write_text(wanted[name], encoding="utf-8")
     return int(check and bool(stale))
+
+
+def _filled(name: str, content: str) -> str:
+    """A page by hand with the part between its two marks written anew."""
+    before, _, rest = (ROOT / name).read_text(encoding="utf-8").partition(BEGIN)
+    return f"{before}{BEGIN}\n\n{content}\n\n{END}{rest.partition(END)[2]}"
 
 
 def _purpose(name: str) -> str:

@@ -125,7 +125,7 @@ def _check_rows(config: RunConfig, entries: Sequence[MethodEntry]) -> None:
         except ConfigError as error:
             problems += [f"compare.methods, {entry.label}: {problem}" for problem in error.problems]
     if problems:
-        raise ConfigError(problems, hint="Settings of each method: docs/methods.md.")
+        raise ConfigError(problems, hint="Settings of each method: docs/reference/methods.md.")
 
 
 def with_train_size(prepared: Prepared, size: int) -> Prepared:

@@ -29,7 +29,7 @@ def load_code(path: str | Path) -> list[str]:
     found = [value for value in _run(place).values() if isinstance(value, Method | TaskEntry)]
     made = [entry for entry in found if id(entry) not in there]  # others are imported, to build on
     if not made:
-        raise UsageError(f"--code {path}: makes no method and no task", hint="Give it a Method: docs/add-a-method.md.")
+        raise UsageError(f"--code {path}: makes no method and no task", hint="Give it a Method: docs/extend.md.")
     for entry in made:
         registry = next(registry for kind, registry in _REGISTRIES if isinstance(entry, kind))
         if entry.name in registry and _loaded.get(entry.name) != place:

@@ -1,6 +1,6 @@
 """The sections of a config as classes: every setting with its type, bounds, default and meaning.
 
-To add a setting: a line in its section; `fintune init`, docs/config.md and the error messages follow.
+To add a setting: a line in its section; `fintune init`, docs/reference/config.md and the error messages follow.
 """
 
 from collections import defaultdict

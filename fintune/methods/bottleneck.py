@@ -220,7 +220,7 @@ HOULSBY = Method(
     paper="Houlsby et al. 2019, arXiv:1902.00751",
     options=HoulsbyOptions,
     attach=behind_both,
-    learning_rate_source="best of three on AllAgree's validation part, docs/log.md; arXiv:1902.00751: 3e-5 to 3e-3",
+    learning_rate_source="best of three on AllAgree's validation part, docs/log/2026-11.md; arXiv:1902.00751: 3e-5 to 3e-3",
     **_SHARED,
 )
 PFEIFFER = Method(

@@ -50,5 +50,5 @@ LINEAR_PROBE = Method(
     saved_format="fintune",
     save=save,
     learning_rate=1e-3,
-    learning_rate_source="better of two on AllAgree's validation part, docs/log.md",
+    learning_rate_source="better of two on AllAgree's validation part, docs/log/2026-11.md",
 )

@@ -213,7 +213,7 @@ IA3 = Method(
     options=IA3Options,
     attach=_ia3,
     learning_rate=1e-2,
-    learning_rate_source="between arXiv:2205.05638's 3e-3 and the best of three on AllAgree's validation part, docs/log.md",
+    learning_rate_source="between arXiv:2205.05638's 3e-3 and the best of three on AllAgree's validation part, docs/log/2026-11.md",
 )
 NORMS = Method(
     name="norms",

@@ -111,7 +111,7 @@ PREFIX = Method(
     paper="Li and Liang 2021, arXiv:2101.00190",
     options=PrefixOptions,
     learning_rate=3e-3,
-    learning_rate_source="best of three on AllAgree's validation part, docs/log.md",
+    learning_rate_source="best of three on AllAgree's validation part, docs/log/2026-11.md",
     **_SHARED,
 )
 P_TUNING_V2 = Method(
@@ -120,6 +120,6 @@ P_TUNING_V2 = Method(
     paper="Liu et al. 2022, arXiv:2110.07602",
     options=DeepPromptOptions,
     learning_rate=2e-2,
-    learning_rate_source="between arXiv:2110.07602's order and the best of three on AllAgree's validation part, docs/log.md",
+    learning_rate_source="between arXiv:2110.07602's order and the best of three on AllAgree's validation part, docs/log/2026-11.md",
     **_SHARED,
 )

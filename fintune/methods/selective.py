@@ -119,7 +119,7 @@ FREEZE = Method(
     options=FreezeOptions,
     attach=freeze,
     learning_rate=1e-4,
-    learning_rate_source="better of two on AllAgree's validation part, docs/log.md",
+    learning_rate_source="better of two on AllAgree's validation part, docs/log/2026-11.md",
     **_SAME,
 )
 FULL = Method(

@@ -169,7 +169,7 @@ PROMPT = Method(
     options=PromptOptions,
     attach=prompt_tuning,
     learning_rate=3e-2,
-    learning_rate_source="better of two on AllAgree's validation part, docs/log.md; arXiv:2104.08691's 0.3 is Adafactor's",
+    learning_rate_source="better of two on AllAgree's validation part, docs/log/2026-11.md; arXiv:2104.08691's 0.3 is Adafactor's",
     **_SHARED,
 )
 P_TUNING = Method(

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 _BLOCK = 128
-"""Number of weights that share a scale: 32 and 64 are slower, 256 rounds more (docs/log.md)."""
+"""Number of weights that share a scale: 32 and 64 are slower, 256 rounds more (docs/log/2026-11.md)."""
 _INTEGERS = 4
 """What onnxruntime's MatMulNBits calls integers on both sides."""
 

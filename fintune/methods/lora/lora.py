@@ -150,5 +150,5 @@ LORA = Method(
     attach=attach,
     initialize=initialize,
     learning_rate=5e-4,
-    learning_rate_source="chosen on AllAgree's validation part, docs/log.md",
+    learning_rate_source="chosen on AllAgree's validation part, docs/log/2026-11.md",
 )

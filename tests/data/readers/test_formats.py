@@ -1,4 +1,4 @@
-"""Every sample of docs/data-formats.md is read as the page says."""
+"""Every sample of docs/guides/data.md is read as the page says."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from fintune.data.readers.formats import FORMATS
 from fintune.data.readers.read import Reading, read
 from fintune.records import Fault
 
-PAGE = (Path(__file__).resolve().parents[3] / "docs" / "data-formats.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).resolve().parents[3] / "docs" / "guides" / "data.md").read_text(encoding="utf-8")
 SAMPLES = {
     name: (json.loads(settings or "{}"), content)
     for name, settings, content in re.findall(

@@ -1,0 +1,69 @@
+"""Every Python block of README and docs runs, on a tiny model; so do the examples in docstrings that need no model."""
+
+import csv
+import doctest
+import re
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import fintune
+from tests.tiny import tiny_rows
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [*ROOT.glob("*.md"), *sorted(ROOT.glob("docs/**/*.md"))]
+FENCE = r"(?ms)^```(\w*)\n(.*?)^```$"
+LANGUAGES = {"", "python", "text", "yaml"}
+"""Blocks without one show commands, files or output."""
+BLOCKS = [
+    pytest.param(
+        code, id=f"{page.relative_to(ROOT)}:{page.read_text(encoding='utf-8').split(code)[0].count(chr(10)) + 1}"
+    )
+    for page in PAGES
+    for language, code in re.findall(FENCE, page.read_text(encoding="utf-8"))
+    if language == "python"
+]
+PURE = (
+    "cli.commands", "data.labels", "data.quality.duplicates", "data.quality.licenses", "data.quality.minhash", "data.quality.pii",
+    "data.readers.formulas", "data.readers.quotation", "report.words", "runtime.printable", "runtime.shell", "runtime.units",
+    "tasks", "tasks.baselines.lexicon", "tasks.classification", "tasks.metrics",
+)  # fmt: skip
+"""Modules whose examples need no model and no file."""
+
+
+@pytest.fixture
+def tiny_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_causal: Path) -> Path:
+    """A folder with a news.csv, in which `fintune.train` takes a tiny model where none is named."""
+    with (tmp_path / "news.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, ["text", "label"])
+        writer.writeheader()
+        writer.writerows(tiny_rows())
+    monkeypatch.chdir(tmp_path)
+    train: Callable[..., Any] = fintune.train
+    settings = [f"model.base={tiny_causal}", "train.epochs=1", "evaluation.baselines=[majority]"]
+    monkeypatch.setattr(fintune, "train", lambda config: train(config, settings))
+    return tmp_path
+
+
+@pytest.mark.parametrize("code", BLOCKS)
+def test_a_python_block_of_the_docs_runs(code: str, tiny_place: Path) -> None:
+    if '"runs/run"' in code and "fintune.train" not in code:
+        fintune.train({"data": {"path": "news.csv"}})
+    exec(compile(code, "block", "exec"), {"__name__": "block"})
+
+
+def test_blocks_say_what_they_are() -> None:
+    for page in PAGES:
+        assert {language for language, _ in re.findall(FENCE, page.read_text(encoding="utf-8"))} <= LANGUAGES, page
+    assert len(BLOCKS) > 5
+
+
+@pytest.mark.parametrize("name", PURE)
+def test_an_example_of_a_docstring_gives_what_it_says(name: str) -> None:
+    module = import_module(f"fintune.{name}")
+    failed, tried = doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS)
+    assert tried
+    assert not failed
