@@ -14,7 +14,7 @@ from typing import Any, Unpack
 
 from fintune.config.load import dump
 from fintune.data.readers.sources import expand
-from fintune.errors import BrokenEnvironment, FintuneError, ModelError, RunError, is_out_of_memory
+from fintune.errors import BrokenEnvironment, FintuneError, ModelError, RunError
 from fintune.export.card import export_card
 from fintune.export.foreign_card import foreign_card
 from fintune.export.merge import Whole, adapted, merged
@@ -34,6 +34,7 @@ from fintune.runs.exported import RECORD, SETTINGS, VERSION, digests, read_recor
 from fintune.runs.run import Run
 from fintune.runtime.files import disk_errors, need_place, replacing_folder, sha256
 from fintune.runtime.install import not_installed
+from fintune.runtime.library_messages import is_out_of_memory
 from fintune.runtime.progress import tell
 from fintune.runtime.shell import typed
 

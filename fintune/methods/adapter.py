@@ -9,15 +9,10 @@ from fintune.models import peft_files
 from fintune.models.folder import loading_errors, read_json
 from fintune.models.load import LoadedModel, weight_shapes
 from fintune.models.peft_files import misfit_error
+from fintune.runtime.library_messages import FAN_IN, INVALID_SHAPE, RANK_PATTERN, TIED_MODEL, UNKNOWN_LAYER
 from fintune.runtime.turns import loading
 
-_SAID_IN_VAIN = (
-    "Model has `tie_word_embeddings=True`",  # methods refuse what it would break
-    "Unsupported layer type",  # norms work
-    "The following rank_pattern keys",  # AdaLoRA's own
-    "Adapter .* have invalid shape",
-    "fan_in_fan_out is set to",  # and it is put right
-)
+_IRRELEVANT_WARNINGS = "|".join((TIED_MODEL, UNKNOWN_LAYER, RANK_PATTERN, INVALID_SHAPE, FAN_IN))
 
 
 @loading()
@@ -69,7 +64,7 @@ def _load_peft(base: LoadedModel, folder: Path) -> LoadedModel:
         loading_errors(str(folder)),
         catch_warnings(),
     ):  # PEFT initializes, then loads
-        filterwarnings("ignore", message="|".join(_SAID_IN_VAIN))
+        filterwarnings("ignore", message=_IRRELEVANT_WARNINGS)
         try:
             model = PeftModel.from_pretrained(base.model, folder, config=config)
         except (RuntimeError, ValueError) as error:

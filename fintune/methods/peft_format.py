@@ -10,6 +10,8 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from fintune.runtime.library_messages import INVALID_SHAPE
+
 _ADAPTER = "default"
 _STARTS = "fintune_starts"
 
@@ -31,7 +33,7 @@ def save(model: Any, folder: Path) -> None:
         for name, config in configs.items():
             model.peft_config[name] = _doubled(_in_order(config)) if starts else _in_order(config)
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Adapter .* have invalid shape")  # AdaLoRA's layers of rank 0
+            warnings.filterwarnings("ignore", message=INVALID_SHAPE)
             given = {"state_dict": _differences(model, starts)} if starts else {}
             model.save_pretrained(
                 folder, save_embedding_layers=False, **given

@@ -12,9 +12,9 @@ from fintune.errors import ModelError
 from fintune.methods import adalora
 from fintune.methods.protocol import Method, MethodOptions
 from fintune.methods.targets import TargetOptions, chosen_layers
+from fintune.runtime.library_messages import FAN_IN, TIED_MODEL, UNKNOWN_LAYER
 
-_SAID_IN_VAIN = "Model has `tie_word_embeddings=True`|Unsupported layer type|fan_in_fan_out is set to"
-"""warnings of PEFT: what is tied is not adapted here, norms it does not know work, and the last it puts right itself"""
+_IRRELEVANT_WARNINGS = "|".join((TIED_MODEL, UNKNOWN_LAYER, FAN_IN))
 TASK_TYPES = {"causal": "CAUSAL_LM", "seq2seq": "SEQ_2_SEQ_LM"}
 """what PEFT calls our kinds"""
 
@@ -80,7 +80,7 @@ def _peft(model: Any, config: Any) -> Any:
 
     try:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=_SAID_IN_VAIN)
+            warnings.filterwarnings("ignore", message=_IRRELEVANT_WARNINGS)
             return get_peft_model(model, config)
     except (ValueError, RuntimeError, TypeError) as error:
         reason = str(error).strip().splitlines()[0]

@@ -15,9 +15,7 @@ from fintune.errors import ModelError
 from fintune.methods import peft_format
 from fintune.models.blocks import bare
 from fintune.models.quantization import is_quantized
-
-_SAID_IN_VAIN = "Input and output embeddings are no longer tied|Model with `tie_word_embeddings=True`"
-"""warnings of PEFT at merging: what was tied has been untied by then"""
+from fintune.runtime.library_messages import UNTIED
 
 
 class MethodOptions(BaseModel):
@@ -60,7 +58,7 @@ def merge_with_peft(model: Any) -> Any:
     """Return the base model with a PeftModel's update in its weights; what was tied to one that is updated keeps its own."""
     _untie(model)
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=_SAID_IN_VAIN)
+        warnings.filterwarnings("ignore", message=UNTIED)
         return model.merge_and_unload()
 
 

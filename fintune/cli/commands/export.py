@@ -180,8 +180,8 @@ def _show(made: "Sequence[Exported | Refused]", as_json: bool, as_markdown: bool
     for one in records:
         if "refused" in one:
             what = f"{one['format']}, {one['dtype']}"
-            told = one["refused"]
-            out.print(Text(told if told.startswith(what) else f"{what}: {told}"), soft_wrap=True)
+            reason = one["refused"].removeprefix(f"{what}: ")
+            out.print(Text(f"{what}: {reason}"), soft_wrap=True)
     if not any("folder" in one for one in records):
         raise typer.Exit(2)
     if folders := [typed(Path(one["folder"])) for one in records if "folder" in one]:

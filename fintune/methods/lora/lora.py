@@ -12,6 +12,7 @@ from fintune.methods.lora.initialization import FROM_EXAMPLES, initialize
 from fintune.methods.lora.options import LoraOptions
 from fintune.methods.peft_format import remember_start
 from fintune.methods.protocol import Method
+from fintune.runtime.library_messages import RANK_STABILIZED, TIED
 
 _AS_THEY_ARE = {"r", "lora_alpha", "lora_dropout", "rank_pattern", "alpha_pattern", "bias", "use_rslora", "use_dora"}
 """options that PEFT takes under the same name and meaning"""
@@ -30,8 +31,7 @@ def attach(model: Any, options: LoraOptions, kind: str) -> Any:
     need_names(model, options)
     tied = model.get_output_embeddings() if getattr(model.config, "tie_word_embeddings", False) else None
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*tie_word_embeddings")  # refused below
-        warnings.filterwarnings("ignore", message="Using Rank-Stabilized LoRA")  # saving.py knows better
+        warnings.filterwarnings("ignore", message=f"{TIED}|{RANK_STABILIZED}")
         config = _peft_config(model, options, kind)
         _need_directions(model, options, config)
         try:

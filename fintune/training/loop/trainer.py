@@ -16,13 +16,13 @@ from transformers import Trainer, TrainerCallback
 from transformers.trainer_callback import PrinterCallback
 
 from fintune.config.train import TrainSection
-from fintune.errors import is_out_of_memory
 from fintune.models import LoadedModel
 from fintune.models.batches import Side, collator, micro_batches, read
 from fintune.models.loss import answer_loss
 from fintune.models.quantization import known_as_adapted
 from fintune.models.shortcuts.shortcuts import STATES, Shortcuts
 from fintune.records import Encoded
+from fintune.runtime.library_messages import is_out_of_memory
 from fintune.runtime.progress import tell
 from fintune.training.leanly import leanly
 from fintune.training.loop.arguments import arguments, steps_an_epoch
