@@ -9,7 +9,6 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from logging import getLogger
 from typing import Any
 
 from fintune.cli import progress
@@ -18,6 +17,7 @@ from fintune.errors import ConfigError, DataError, FintuneError, UsageError
 from fintune.records import Claims, Scores
 from fintune.runtime.layout import Text
 from fintune.runtime.printable import json_text, one_line
+from fintune.runtime.quiet import quiet
 from fintune.runtime.shell import typed
 from fintune.runtime.table import listing
 
@@ -49,19 +49,27 @@ def say(error: FintuneError) -> None:
 @contextmanager
 def working() -> Iterator[None]:
     """Show progress; keep the libraries underneath quiet unless --debug."""
-    if not debugging():
-        warnings.filterwarnings("ignore")
-        from transformers.utils import logging
-
-        logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-        getLogger("bitsandbytes").setLevel("ERROR")  # it names kernels it would rather have
-    else:
-        from transformers.utils import logging
-
-        logging.set_verbosity_info()  # type: ignore[no-untyped-call]
-    with progress.progress_bars(err):
+    with progress.progress_bars(err), _outspoken() if debugging() else _silenced():
         yield
+
+
+@contextmanager
+def _silenced() -> Iterator[None]:
+    with quiet(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore")
+        yield
+
+
+@contextmanager
+def _outspoken() -> Iterator[None]:
+    from transformers.utils import logging
+
+    level = logging.get_verbosity()  # type: ignore[no-untyped-call]
+    logging.set_verbosity_info()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)  # type: ignore[no-untyped-call]
 
 
 def say_bulk(done: Any) -> None:

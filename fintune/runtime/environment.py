@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,6 @@ _REPRODUCIBLE = {
 _BRIEFLY = "2000"
 """rounds a thread of GNU OpenMP spins for the others before it sleeps; its 300,000 take the core, beside a busy program, from
 the thread that is waited for (benchmarks/shared_cores.py)"""
-
-_too_late: list[bool] = []
 
 PACKAGES = ("fintune", "torch", "transformers", "peft", "accelerate", "tokenizers", "numpy", "scikit-learn")
 
@@ -45,22 +44,23 @@ _settings = ExitStack()
 """what the last of the blocks undoes"""
 
 
-def settle() -> None:
-    """Before torch first computes: kernels that add in the same order every time, threads that wait briefly. What the user has set stays.
+@cache
+def settle() -> bool:
+    """Set, before torch first computes, kernels that add in one order and threads that wait briefly. What the user has set stays.
 
-    MKL reads its setting once, when it first multiplies: where torch has computed before, it comes too late.
+    Return whether it came in time: MKL reads its setting once, when it first multiplies. Only the first call of a process counts.
     """
-    if "torch" in sys.modules and any(name not in os.environ for name in _REPRODUCIBLE):
-        _too_late.append(True)
+    in_time = "torch" not in sys.modules or all(name in os.environ for name in _REPRODUCIBLE)
     for name, value in _REPRODUCIBLE.items():
         os.environ.setdefault(name, value)
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", _BRIEFLY)
+    return in_time
 
 
 def kernels() -> dict[str, str | None]:
-    """Which kernels torch computes with, as far as the environment decides; runs under the same ones give the same bytes."""
-    late: dict[str, str | None] = {"set": "after torch had been imported"} if _too_late else {}
+    """Return the kernels torch computes with, as far as the environment decides; runs under the same ones give the same bytes."""
+    late: dict[str, str | None] = {} if settle() else {"set": "after torch had been imported"}
     return {name: os.environ.get(name) for name in _REPRODUCIBLE} | late
 
 
@@ -103,6 +103,13 @@ def deterministic(threads: int | None, *, shared: bool = False) -> Iterator[None
             if not _blocks:
                 _settings.close()
             _state.notify_all()
+
+
+@contextmanager
+def between_blocks() -> Iterator[bool]:
+    """Say whether no block of `deterministic` runs in this process; none begins before this one ends."""
+    with _state:
+        yield not _blocks
 
 
 def _need_no_training(shared: bool) -> None:
