@@ -8,9 +8,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Literal
 
-BESIDE = " ~ "
-"""between the ids of two records that are shown as a pair"""
-
 
 @dataclass(frozen=True, slots=True)
 class Row:

@@ -9,17 +9,19 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fintune.cli import progress
 from fintune.cli.screen import Screen
 from fintune.errors import ConfigError, DataError, FintuneError, UsageError
-from fintune.records import Claims, Scores
 from fintune.runtime.layout import Text
 from fintune.runtime.printable import json_text, one_line
 from fintune.runtime.quiet import quiet
 from fintune.runtime.shell import typed
 from fintune.runtime.table import listing
+
+if TYPE_CHECKING:
+    from fintune.records import Claims, Scores
 
 out, err = Screen(), Screen(stderr=True)
 _debug = False
@@ -64,12 +66,12 @@ def _silenced() -> Iterator[None]:
 def _outspoken() -> Iterator[None]:
     from transformers.utils import logging
 
-    level = logging.get_verbosity()  # type: ignore[no-untyped-call]
+    level = logging.get_verbosity()
     logging.set_verbosity_info()  # type: ignore[no-untyped-call]
     try:
         yield
     finally:
-        logging.set_verbosity(level)  # type: ignore[no-untyped-call]
+        logging.set_verbosity(level)
 
 
 def say_bulk(done: Any) -> None:
@@ -97,7 +99,7 @@ def show_scores(run: Any) -> None:
     show_worth(claims)
 
 
-def show_worth(claims: Claims) -> None:
+def show_worth(claims: "Claims") -> None:
     """What scores are worth, a line a statement."""
     from fintune.evaluation.table import worth
 
@@ -105,7 +107,7 @@ def show_worth(claims: Claims) -> None:
         out.print(line, soft_wrap=True)
 
 
-def show_labels(scores: Scores, labels: Sequence[str]) -> None:
+def show_labels(scores: "Scores", labels: Sequence[str]) -> None:
     """Scores label by label, and what was taken for what."""
     from fintune.evaluation.table import classes_table, confusion_table, losses
 

@@ -1,17 +1,13 @@
 """What a run runs on: settings under which it gives the same bytes twice, and versions, hardware, commit, command line."""
 
 import os
-import platform
-import shutil
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from fintune.errors import UsageError
 
@@ -30,8 +26,7 @@ the thread that is waited for (benchmarks/shared_cores.py)"""
 PACKAGES = ("fintune", "torch", "transformers", "peft", "accelerate", "tokenizers", "numpy", "scikit-learn")
 
 
-@dataclass(frozen=True)
-class _Block:
+class _Block(NamedTuple):
     """One of `deterministic` that runs; `changes` the number of CPU threads."""
 
     shared: bool
@@ -142,6 +137,8 @@ def _set(threads: int | None) -> Iterator[None]:
 
 def describe() -> dict[str, Any]:
     """Return the content of environment.json, as far as it does not depend on the run."""
+    import platform
+
     import torch
 
     accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
@@ -171,6 +168,8 @@ def _version(package: str) -> str | None:
 
 def _git() -> dict[str, Any] | None:
     """Commit of the checkout FinTune runs from; None when it is installed as a package."""
+    import shutil
+
     root = Path(__file__).resolve().parents[2]
     if shutil.which("git") is None or not (root / ".git").exists():
         return None
@@ -179,5 +178,7 @@ def _git() -> dict[str, Any] | None:
 
 
 def _ask_git(root: Path, arguments: Sequence[str]) -> str:
+    import subprocess
+
     done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=False)
     return done.stdout.strip() if done.returncode == 0 else ""

@@ -13,7 +13,8 @@ from fintune.data.quality.findings import SHOWN, Finding, finding, share_level
 from fintune.data.quality.material import Material
 from fintune.data.quality.reaching import cause
 from fintune.data.quality.text import is_dictionary, is_header, is_mojibake, normalized, parses
-from fintune.records import BESIDE, FaultKind
+from fintune.records import FaultKind
+from fintune.runtime.printable import BESIDE
 
 MANY_LINES = 10
 """line breaks in a text from which a stray quote is likelier than a long text"""
