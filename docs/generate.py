@@ -33,10 +33,11 @@ def cli() -> str:
     """Every command with its arguments and options."""
     command: Any = typer.main.get_command(app)
     parts = [f"# Commands\n\n{NOTE}{command.help}\n"]
-    groups = {name: getattr(sub, "commands", None) for name, sub in command.commands.items()}
+    commands = {name: deferred.full for name, deferred in command.commands.items()}
+    groups = {name: getattr(sub, "commands", None) for name, sub in commands.items()}
     flat = {
         full: inner
-        for name, sub in command.commands.items()
+        for name, sub in commands.items()
         for full, inner in (
             {f"{name} {n}": s for n, s in groups[name].items()} if groups[name] else {name: sub}
         ).items()

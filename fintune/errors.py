@@ -19,6 +19,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
+from typing import Literal
 
 _MESSAGE, _HINT = 3_000, 900
 """bytes on a screen"""
@@ -50,8 +51,16 @@ class ConfigError(FintuneError):
         self.problems = self.message.split("\n")
 
 
+DataErrorKind = Literal["unusable", "column"]
+"""Every sort of data error; "column": a column that is wanted is missing, so that other names may be tried."""
+
+
 class DataError(FintuneError):
     """A data file cannot be used as it is."""
+
+    def __init__(self, message: str, *, hint: str = "", kind: DataErrorKind = "unusable") -> None:
+        super().__init__(message, hint=hint)
+        self.kind: DataErrorKind = kind
 
 
 class ModelError(FintuneError):
@@ -97,15 +106,6 @@ def bounded(text: str, most: int) -> str:
 def _width(character: str) -> int:
     """Bytes on a screen; what is not printable is written as an escape there."""
     return len(character.encode()) if character.isprintable() else 10
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory ran out, which torch says in a RuntimeError of its own on CPU and on GPU."""
-    told = isinstance(error, RuntimeError) and re.search("[Cc]an(not|'t) allocate memory|out of memory", str(error))
-    unmapped = isinstance(error, ImportError) and "failed to map segment" in str(
-        error
-    )  # ulimit -v, of a library's own code
-    return isinstance(error, MemoryError) or bool(told) or unmapped
 
 
 def first_line(error: BaseException) -> str:

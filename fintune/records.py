@@ -8,9 +8,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Literal
 
-BESIDE = " ~ "
-"""between the ids of two records that are shown as a pair"""
-
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -26,19 +23,23 @@ class Row:
     """the label as the file has it, where data.label_map was applied"""
 
 
-@dataclass(frozen=True, slots=True)
+FaultKind = Literal["unreadable", "unread", "column", "unknown-label", "non-text", "bad-date"]
+"""Every sort of unusable record; "unread": nothing behind it could be read either, "column": a wanted column is missing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
     """A record that cannot be used."""
 
     where: str
-    """file:line"""
+    """The record as `file:line`."""
     problem: str
-    hint: str
-    kind: str = "unreadable"
+    hint: str = ""
+    kind: FaultKind = "unreadable"
     value: str = ""
-    """the label, where it was read"""
+    """The label, where it was read."""
     text: str = ""
-    """the text, where it was read"""
+    """The text, where it was read."""
 
 
 @dataclass(frozen=True, slots=True)

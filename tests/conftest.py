@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 import pytest
 
 from fintune.cli import app, output
-from fintune.config import plugins
 from fintune.methods import METHODS
 from fintune.tasks import TASKS
 from tests.tiny import byte_tokenizer, config_for, tiny_rows
@@ -192,11 +191,8 @@ def fin(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 @pytest.fixture
 def registries_kept() -> Iterator[None]:
     """What files of one's own have registered is forgotten afterwards."""
-    kept: list[tuple[dict[Any, Any], dict[Any, Any]]] = [(d, dict(d)) for d in (METHODS, TASKS, plugins._loaded)]
-    yield
-    for names, before in kept:
-        names.clear()
-        names.update(before)
+    with METHODS.preserved(), TASKS.preserved():
+        yield
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import sys
 import typer
 
 from fintune.cli import errors, output
-from fintune.cli.commands import COMMANDS, adapters
+from fintune.cli.deferred import DeferringGroup
 from fintune.cli.output import out, say
 from fintune.cli.screen import guard_streams
 from fintune.errors import FintuneError
@@ -17,13 +17,11 @@ from fintune.runtime import signals
 
 app = typer.Typer(
     name="fintune",
+    cls=DeferringGroup,
     help="Fine-tune a language model on labeled financial text, with honest scores.",
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in COMMANDS:
-    app.command()(command)
-app.add_typer(adapters.app)
 INTERRUPTED = 130
 _AGAIN = "Run it again (train: with --resume to go on where it was); nothing finished is lost."
 

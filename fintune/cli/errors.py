@@ -9,7 +9,8 @@ from typing import Any
 
 import typer
 
-from fintune.errors import BrokenEnvironment, FintuneError, RunError, UsageError, is_out_of_memory
+from fintune.errors import BrokenEnvironment, FintuneError, RunError, UsageError
+from fintune.runtime.library_messages import is_out_of_memory
 
 _MISTAKEN_PATHS = (errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EINVAL, errno.ELOOP)
 

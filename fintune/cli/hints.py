@@ -45,7 +45,8 @@ def in_options_of(context: typer.Context, *, file: str) -> Iterator[None]:
     except DataError as error:
         flags = [flag for parameter in context.command.params for flag in parameter.opts if flag.startswith("--")]
         options = {f"data.{flag[2:].replace('-', '_')}": flag for flag in flags} | {"data.path": file}
-        raise DataError(_named(error.message, options), hint=in_options(error.hint, options)) from error
+        hint = in_options(error.hint, options)
+        raise DataError(_named(error.message, options), hint=hint, kind=error.kind) from error
 
 
 def in_options(hint: str, options: Mapping[str, str]) -> str:

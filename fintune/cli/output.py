@@ -7,15 +7,14 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from logging import getLogger
 from typing import TYPE_CHECKING
 
 from fintune.cli import progress
 from fintune.cli.screen import Screen
 from fintune.errors import ConfigError, DataError, FintuneError, UsageError
-from fintune.records import Claims, Scores
 from fintune.runtime.layout import Text
 from fintune.runtime.printable import json_text, one_line
+from fintune.runtime.quiet import quiet
 from fintune.runtime.shell import typed
 from fintune.runtime.table import listing
 
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from fintune.comparison.compare import Comparison
     from fintune.comparison.search import Search
     from fintune.inference.predict_file import Bulk
+    from fintune.records import Claims, Scores
     from fintune.runs.run import Run
 
 out, err = Screen(), Screen(stderr=True)
@@ -53,19 +53,27 @@ def say(error: FintuneError) -> None:
 @contextmanager
 def working() -> Iterator[None]:
     """Show progress; keep the libraries underneath quiet unless --debug."""
-    if not debugging():
-        warnings.filterwarnings("ignore")
-        from transformers.utils import logging
-
-        logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-        getLogger("bitsandbytes").setLevel("ERROR")  # it names kernels it would rather have
-    else:
-        from transformers.utils import logging
-
-        logging.set_verbosity_info()  # type: ignore[no-untyped-call]
-    with progress.progress_bars(err):
+    with progress.progress_bars(err), _outspoken() if debugging() else _silenced():
         yield
+
+
+@contextmanager
+def _silenced() -> Iterator[None]:
+    with quiet(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore")
+        yield
+
+
+@contextmanager
+def _outspoken() -> Iterator[None]:
+    from transformers.utils import logging
+
+    level = logging.get_verbosity()
+    logging.set_verbosity_info()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
 
 
 def say_bulk(done: "Bulk") -> None:
@@ -93,7 +101,7 @@ def show_scores(run: "Run") -> None:
     show_worth(claims)
 
 
-def show_worth(claims: Claims) -> None:
+def show_worth(claims: "Claims") -> None:
     """Print what scores are worth, a line a statement."""
     from fintune.evaluation.table import worth
 
@@ -101,7 +109,7 @@ def show_worth(claims: Claims) -> None:
         out.print(line, soft_wrap=True)
 
 
-def show_labels(scores: Scores, labels: Sequence[str]) -> None:
+def show_labels(scores: "Scores", labels: Sequence[str]) -> None:
     """Print scores label by label, and what was taken for what."""
     from fintune.evaluation.table import classes_table, confusion_table, losses
 

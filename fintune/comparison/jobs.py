@@ -22,10 +22,11 @@ from fintune.comparison.planned_runs import PlannedRun
 from fintune.config import plugins
 from fintune.config.load import dump
 from fintune.config.run_config import RunConfig
-from fintune.errors import BrokenEnvironment, ModelError, TrainingError, is_out_of_memory
+from fintune.errors import BrokenEnvironment, ModelError, TrainingError
 from fintune.evaluation.score import score_part
 from fintune.runs.lifecycle import interrupted
 from fintune.runs.run import Run, run_of
+from fintune.runtime.library_messages import is_out_of_memory
 from fintune.runtime.progress import tell
 from fintune.training.train import train
 

@@ -165,7 +165,7 @@ def digest(config: RunConfig, fingerprint: str, without: Sequence[str] = ()) -> 
     """Return 8 hex digits that change with the data and with every setting that a run's adapter depends on."""
     settings: dict[str, Any] = config.model_dump(exclude={*_PLACE, *without})
     settings["evaluation"] = {key: value for key, value in settings["evaluation"].items() if key not in _SCORING}
-    code = plugins.digest_of(config.method.name, config.task.name)
+    code = plugins.digest_of(method=config.method.name, task=config.task.name)
     content = json.dumps([_sorted(settings), fingerprint, *code], sort_keys=True, ensure_ascii=False, default=str)
     return hashlib.sha256(content.encode()).hexdigest()[:8]
 

@@ -23,11 +23,12 @@ from fintune.runtime import signals
 
 def main(config: str, part: str, report: str, *code: str) -> None:
     """Make the run. Exits with 2 when it fails foreseeably."""
-    warnings.filterwarnings("ignore")
     try:
-        for path in code:
-            load_code(path)
-        finished_run(load(config), part)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore")
+            for path in code:
+                load_code(path)
+            finished_run(load(config), part)
     except errors.FintuneError as error:
         content = {"kind": type(error).__name__, "message": error.message, "hint": error.hint}
         Path(report).write_text(json.dumps(content), encoding="utf-8")

@@ -152,7 +152,7 @@ def _read(path: Path) -> dict[str, Any]:
                 [mistaken[0]], hint=mistaken[1]
             ) from None  # a config in JSON is YAML: these are lines of it
         line = f":{error.line}" if error.line else ""
-        hint = QUOTING if "escape" in str(error) else "Check indentation and quotes there."
+        hint = QUOTING if error.in_escape else "Check indentation and quotes there."
         raise ConfigError([f"{path}{line}: not YAML: {error}"], hint=hint) from None
     except ValueError as error:
         raise ConfigError([f"{path}: {error}"], hint="fintune init writes a good one.") from None

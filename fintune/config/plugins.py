@@ -8,61 +8,69 @@ A run remembers no code: opening somebody's run folder must not run what lies in
 
 import importlib.util
 import sys
+from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from types import ModuleType
 
 from fintune.errors import UsageError, first_line
 from fintune.methods import METHODS, Method
 from fintune.runtime.signals import Stopped
 from fintune.tasks import TASKS, TaskEntry
 
-_REGISTRIES: tuple[tuple[type[Any], dict[str, Any]], ...] = ((Method, METHODS), (TaskEntry, TASKS))
-_loaded: dict[str, Path] = {}
-"""file of each name that came from one"""
-
 
 def load_code(path: str | Path) -> list[str]:
     """Run a file and register every Method and TaskEntry it makes; returns their names. Raises UsageError."""
     place = Path(path).resolve()
-    there = {id(entry) for _, names in _REGISTRIES for name, entry in names.items() if _loaded.get(name) != place}
-    found = [value for value in _run(place).values() if isinstance(value, Method | TaskEntry)]
-    made = [entry for entry in found if id(entry) not in there]  # others are imported, to build on
+    known = {id(entry) for entry, origin in _registered() if origin != place}
+    entries = [value for value in _run(place).values() if isinstance(value, Method | TaskEntry)]
+    made = [entry for entry in entries if id(entry) not in known]  # others are imported, to build on
     if not made:
         raise UsageError(f"--code {path}: makes no method and no task", hint="Give it a Method: docs/extend.md.")
     for entry in made:
-        registry = next(registry for kind, registry in _REGISTRIES if isinstance(entry, kind))
-        if entry.name in registry and _loaded.get(entry.name) != place:
-            raise UsageError(f"--code {path}: there is a '{entry.name}' already", hint="Choose another name.")
-        registry[entry.name] = entry
-        _loaded[entry.name] = place
+        try:
+            if isinstance(entry, Method):
+                METHODS.register(entry, origin=place)
+            else:
+                TASKS.register(entry, origin=place)
+        except ValueError as error:
+            raise UsageError(f"--code {path}: {error}", hint="Choose another name.") from None
     return [entry.name for entry in made]
 
 
-def digest_of(*names: str) -> list[str]:
-    """SHA-256 of the files that made these methods and tasks; none for what is built in."""
-    return [sha256(_loaded[name].read_bytes()).hexdigest() for name in names if name in _loaded]
+def digest_of(*, method: str, task: str) -> list[str]:
+    """Return the SHA-256 of the files that made this method and this task; none for what is built in."""
+    origins = METHODS.origin(method), TASKS.origin(task)
+    return [sha256(origin.read_bytes()).hexdigest() for origin in origins if origin is not None]
 
 
 def files() -> list[str]:
     """Return the files that are loaded, for a process that is to know the same names."""
-    return [str(path) for path in dict.fromkeys(_loaded.values())]
+    return [str(path) for path in dict.fromkeys([*METHODS.origins(), *TASKS.origins()])]
 
 
-def _run(place: Path) -> dict[str, Any]:
+def _registered() -> Iterator[tuple[Method | TaskEntry, Path | None]]:
+    """Every entry, and the file it came from."""
+    yield from ((entry, METHODS.origin(name)) for name, entry in METHODS.items())
+    yield from ((entry, TASKS.origin(name)) for name, entry in TASKS.items())
+
+
+def _run(place: Path) -> dict[str, object]:
+    """Return the names that running a file defines."""
     if place.suffix != ".py" or not place.is_file():
         raise UsageError(f"--code {place}: no such Python file", hint="Check the path.")
-    spec = importlib.util.spec_from_file_location(place.stem, place)
+    name = _module_name(place)
+    spec = importlib.util.spec_from_file_location(name, place)
     assert spec is not None
     assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    if _is_free(place):
-        sys.modules[place.stem] = module  # its classes can be found by name
+    module, before = importlib.util.module_from_spec(spec), sys.modules.get(name)
+    sys.modules[name] = module  # its classes are found by name, by dataclasses and pydantic
     try:
         spec.loader.exec_module(module)
-    except (KeyboardInterrupt, Stopped):  # the user's
-        raise
     except BaseException as error:
+        _put_back(name, before)
+        if isinstance(error, KeyboardInterrupt | Stopped):  # the user's
+            raise
         raise UsageError(
             f"--code {place}: {type(error).__name__}: {first_line(error)}",
             hint="Run it with python to see where.",
@@ -70,9 +78,24 @@ def _run(place: Path) -> dict[str, Any]:
     return vars(module)
 
 
+def _put_back(name: str, module: ModuleType | None) -> None:
+    """Forget a module that could not be run."""
+    if module is None:
+        sys.modules.pop(name, None)
+    else:
+        sys.modules[name] = module
+
+
+def _module_name(place: Path) -> str:
+    """Return the file's own name, by which another file may import it; one nobody else has where that is a library's."""
+    return place.stem if _is_free(place) else f"fintune_code_{sha256(str(place).encode()).hexdigest()[:16]}"
+
+
 def _is_free(place: Path) -> bool:
     """Whether no other module has the file's name, loaded or not: it must not take the place of a library."""
-    if (there := sys.modules.get(place.stem)) is not None:
-        return getattr(there, "__file__", None) == str(place)
-    found = importlib.util.find_spec(place.stem) if place.stem.isidentifier() else None
-    return found is None or found.origin == str(place)
+    if (module := sys.modules.get(place.stem)) is not None:
+        return getattr(module, "__file__", None) == str(place)
+    if not place.stem.isidentifier():
+        return False
+    spec = importlib.util.find_spec(place.stem)
+    return spec is None or spec.origin == str(place)

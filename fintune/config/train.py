@@ -84,7 +84,8 @@ class TrainSection(Section):
     )
     threads: Literal["auto"] | int = Field(
         "auto",
-        description="CPU threads, fixed for the whole run; auto: the fastest number, measured once on a machine.",
+        description="CPU threads, fixed for the whole run; auto: the fastest number, measured on a quiet machine and"
+        " remembered; to measure it again, remove threads.json from the cache folder.",
     )
     seed: int = Field(0, ge=0, lt=2**32, description="Adapter initialization, order of batches, dropout.")
 

@@ -17,7 +17,7 @@ from fintune.data.quality.findings import Finding, by_weight, finding
 from fintune.data.quality.label_errors import LARGEST, Review, Suspicion, review
 from fintune.data.quality.overlap import Against, compare
 from fintune.data.quality.report import DataReport, TokenCounts, report
-from fintune.data.readers.columns import Columns
+from fintune.data.readers.columns import Columns, fault_error
 from fintune.data.readers.read import Reading, read
 from fintune.data.settings import DataSection
 from fintune.data.splits import Parts, fingerprint
@@ -146,7 +146,7 @@ def _other_rows(settings: DataSection, other: str, own: DataSection | None) -> t
         try:
             return _tolerantly([other], replace(how, columns=columns))
         except DataError as error:
-            if "no column" not in error.message:
+            if error.kind != "column":
                 raise
             refused = refused or error
     raise DataError(
@@ -158,7 +158,7 @@ def _tolerantly(paths: list[str], how: Reading) -> tuple[list[Row], int]:
     faults: list[Fault] = []
     rows = list(read(paths, how, faults=faults.append))
     if not rows and faults:
-        raise DataError(f"{faults[0].where}: {faults[0].problem}", hint=faults[0].hint)
+        raise fault_error(faults[0])
     return rows, len(faults)
 
 

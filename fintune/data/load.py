@@ -15,7 +15,7 @@ from fintune.data.dates import moment
 from fintune.data.quality.cleanup import LEAKS, Dropped, clean
 from fintune.data.quality.duplicates import twins
 from fintune.data.quality.licenses import License
-from fintune.data.readers.columns import Columns
+from fintune.data.readers.columns import Columns, fault_error
 from fintune.data.readers.read import Reading, open_source, rows
 from fintune.data.readers.sources import BUILTIN, Source, expand
 from fintune.data.settings import DataSection
@@ -104,7 +104,7 @@ def _dated(parsed: Example | Fault, data: DataSection) -> Example | Fault:
     form = data.date_format or "ISO 8601"
     problem = f"'{parsed.date}' is no date of the form {form}" if parsed.date else "no date"
     hint = "Mend it, or set data.date_format, for example to '%d/%m/%Y', or a list of such."
-    return Fault(parsed.id, problem, hint, "bad-date", parsed.label, parsed.text)
+    return Fault(where=parsed.id, problem=problem, hint=hint, kind="bad-date", value=parsed.label, text=parsed.text)
 
 
 def reading(data: DataSection, *, need_label: bool = True) -> Reading:
@@ -187,7 +187,7 @@ class _Faults:
         elif self._tolerant:
             self._gathered.faults.append(fault)
         else:
-            raise DataError(f"{fault.where}: {fault.problem}", hint=fault.hint)
+            raise fault_error(fault)
 
 
 def _drop_leaks(gathered: Gathered) -> None:

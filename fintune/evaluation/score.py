@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from fintune.config.prepare import Prepared, prepare
 from fintune.config.run_config import RunConfig
 from fintune.data.load import reading_like
+from fintune.data.readers.columns import fault_error
 from fintune.data.readers.read import read
 from fintune.errors import DataError
 from fintune.evaluation.baselines import score_baselines
@@ -122,7 +123,7 @@ def score_file(
 def _example(task: Task, row: Row) -> Example:
     parsed = task.parse(row)
     if isinstance(parsed, Fault):
-        raise DataError(f"{parsed.where}: {parsed.problem}", hint=parsed.hint)
+        raise fault_error(parsed)
     return parsed
 
 

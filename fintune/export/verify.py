@@ -13,7 +13,7 @@ from pathlib import Path
 
 from fintune.config.run_config import RunConfig
 from fintune.data.readers.sources import expand
-from fintune.errors import FintuneError, ModelError, is_out_of_memory
+from fintune.errors import FintuneError, ModelError
 from fintune.export.merge import Expected
 from fintune.export.registry import Format
 from fintune.inference.agreement import Verification, compare, need_equal
@@ -27,6 +27,7 @@ from fintune.runs.exported import EXPORT_VERSION, digests
 from fintune.runs.run import Run
 from fintune.runtime.files import sha256
 from fintune.runtime.install import not_installed
+from fintune.runtime.library_messages import is_out_of_memory
 from fintune.runtime.shell import typed
 
 

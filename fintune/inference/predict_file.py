@@ -21,6 +21,7 @@ from pydantic import JsonValue
 from fintune.config.load import dump
 from fintune.data.load import reading_like
 from fintune.data.quality.checks import MANY_LINES
+from fintune.data.readers.columns import fault_error
 from fintune.data.readers.read import Reading, open_source, records
 from fintune.data.readers.sources import expand
 from fintune.errors import DataError, RunError
@@ -84,7 +85,7 @@ def predict_file(
     if not head:
         raise DataError(f"{first}: no texts", hint="Give it at least one row.")
     if isinstance(head[0], Fault) and head[0].kind == "column":
-        raise DataError(f"{head[0].where}: {head[0].problem}", hint=head[0].hint)
+        raise fault_error(head[0])
     task = opened.config().build_task()
     partial = target.with_name(f".{target.name}.partial")
     with locked(partial, hint="Wait for it, or name another output."), _left_clean(partial):

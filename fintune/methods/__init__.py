@@ -6,10 +6,10 @@ from fintune.methods.linear_probe import LINEAR_PROBE
 from fintune.methods.lora import variants
 from fintune.methods.lora.lora import LORA
 from fintune.methods.protocol import Method, MethodOptions
+from fintune.runtime.registry import Registry
 
-METHODS: dict[str, Method] = {
-    method.name: method
-    for method in (
+METHODS = Registry[Method](
+    [
         LORA,
         variants.RSLORA,
         variants.DORA,
@@ -34,7 +34,7 @@ METHODS: dict[str, Method] = {
         selective.FULL,
         LINEAR_PROBE,
         FOREIGN,
-    )
-}
+    ]
+)
 
 __all__ = ["METHODS", "Method", "MethodOptions"]

@@ -11,15 +11,10 @@ from fintune.models.folder import loading_errors, read_json
 from fintune.models.load import LoadedModel, weight_shapes
 from fintune.models.peft_files import misfit_error
 from fintune.models.references import ADAPTER_CONFIG
+from fintune.runtime.library_messages import FAN_IN, INVALID_SHAPE, RANK_PATTERN, TIED_MODEL, UNKNOWN_LAYER
 from fintune.runtime.turns import loading
 
-_IRRELEVANT_WARNINGS = (
-    "Model has `tie_word_embeddings=True`",  # methods refuse what it would break
-    "Unsupported layer type",  # norms work
-    "The following rank_pattern keys",  # AdaLoRA's own
-    "Adapter .* have invalid shape",
-    "fan_in_fan_out is set to",  # and it is put right
-)
+_IRRELEVANT_WARNINGS = "|".join((TIED_MODEL, UNKNOWN_LAYER, RANK_PATTERN, INVALID_SHAPE, FAN_IN))
 
 
 @loading()
@@ -72,7 +67,7 @@ def _load_peft(base: LoadedModel, folder: Path) -> LoadedModel:
         loading_errors(str(folder)),
         catch_warnings(),
     ):  # PEFT initializes, then loads
-        filterwarnings("ignore", message="|".join(_IRRELEVANT_WARNINGS))
+        filterwarnings("ignore", message=_IRRELEVANT_WARNINGS)
         try:
             tuned = PeftModel.from_pretrained(model, folder, config=config)
         except (RuntimeError, ValueError) as error:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import torch
     from peft import PeftConfig, PeftModel
 
+from fintune.runtime.library_messages import INVALID_SHAPE
+
 _ADAPTER = "default"
 _STARTS = "fintune_starts"
 
@@ -36,7 +38,7 @@ def save(model: "PeftModel", folder: Path) -> None:
         for name, config in configs.items():
             model.peft_config[name] = _doubled(_in_order(config)) if starts else _in_order(config)
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Adapter .* have invalid shape")  # AdaLoRA's layers of rank 0
+            warnings.filterwarnings("ignore", message=INVALID_SHAPE)
             state = _differences(model, starts) if starts else None
             model.save_pretrained(
                 str(folder), save_embedding_layers=False, state_dict=state

@@ -13,14 +13,14 @@ from fintune.methods import adalora
 from fintune.methods.protocol import Method, MethodOptions
 from fintune.methods.targets import TargetOptions, chosen_layers
 from fintune.models.blocks import towers_without_text, unwrap
+from fintune.runtime.library_messages import FAN_IN, TIED_MODEL, UNKNOWN_LAYER
 
 if TYPE_CHECKING:
     from peft import PeftConfig, PeftModel
 
     from fintune.models.annotations import Model
 
-_IRRELEVANT_WARNINGS = "Model has `tie_word_embeddings=True`|Unsupported layer type|fan_in_fan_out is set to"
-"""Warnings of PEFT: what is tied is not adapted here, norms it does not know work, and the last it puts right itself"""
+_IRRELEVANT_WARNINGS = "|".join((TIED_MODEL, UNKNOWN_LAYER, FAN_IN))
 TASK_TYPES = {"causal": "CAUSAL_LM", "seq2seq": "SEQ_2_SEQ_LM"}
 """What PEFT calls our kinds."""
 

@@ -15,6 +15,7 @@ from fintune.errors import ModelError
 from fintune.methods import peft_format
 from fintune.models.blocks import unwrap
 from fintune.models.quantization import is_quantized
+from fintune.runtime.library_messages import UNTIED
 
 if TYPE_CHECKING:
     import torch
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from fintune.models.annotations import Loss, Model
-
-_IRRELEVANT_WARNINGS = "Input and output embeddings are no longer tied|Model with `tie_word_embeddings=True`"
-"""Warnings of PEFT at merging: what was tied has been untied by then"""
 
 
 class MethodOptions(BaseModel):
@@ -67,7 +65,7 @@ def merge_with_peft(model: "PeftModel") -> "PreTrainedModel":
     """Return the base model with a PeftModel's update in its weights; what was tied to one that is updated keeps its own."""
     _untie(model)
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=_IRRELEVANT_WARNINGS)
+        warnings.filterwarnings("ignore", message=UNTIED)
         merged: PreTrainedModel = model.merge_and_unload()
     return merged
 

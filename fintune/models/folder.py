@@ -5,9 +5,10 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from fintune.errors import BrokenEnvironment, FintuneError, ModelError, first_line, is_out_of_memory
+from fintune.errors import BrokenEnvironment, FintuneError, ModelError, first_line
 from fintune.models.annotations import JsonObject
 from fintune.runtime.install import not_installed
+from fintune.runtime.library_messages import is_out_of_memory
 from fintune.runtime.untrusted import LARGEST_LIST, parse_object, read_text
 
 _TEXTS = (".json", ".model", ".txt", ".jinja")

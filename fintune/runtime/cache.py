@@ -19,21 +19,28 @@ from fintune.errors import BrokenEnvironment
 from fintune.runtime.files import write_atomically
 from fintune.runtime.untrusted import parse_json, read_text
 
-N = TypeVar("N", int, float)
+Number = TypeVar("Number", int, float)
 
 
-def remembered(name: str, key: str, measure: Callable[[], N]) -> N:
-    """Return the number of `key` in the cache's file `name`, measured and written where it is not there; a damaged file counts as empty."""
+def remembered(name: str, key: str, measure: Callable[[], Number]) -> Number:
+    """Return the number of `key` in the cache's file `name`, measured and written where it is not there."""
+    number = recall(name, key)
+    return remember(name, key, measure()) if number is None else number
+
+
+def recall(name: str, key: str) -> Any:
+    """Return the number of `key` in the cache's file `name`; None where it is not there. A damaged file counts as empty."""
+    return _numbers(cache_folder() / name).get(key)
+
+
+def remember(name: str, key: str, number: Number) -> Number:
+    """Write a number into the cache's file `name`, and return what stands there: another process may have been quicker."""
     place = cache_folder() / name
-    known: dict[str, N] = _known(place)
-    if key in known:
-        return known[key]
-    found = measure()
-    now: dict[str, N] = _known(place)  # another process may have written meanwhile: what is there stays
+    known: dict[str, Number] = _numbers(place)
     with contextlib.suppress(OSError):  # not to be remembered is no reason to fail
         place.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(place, json.dumps({key: found} | now, indent=1))
-    return now.get(key, found)
+        write_atomically(place, json.dumps({key: number} | known, indent=1))
+    return known.get(key, number)
 
 
 def key_of(facts: Sequence[object]) -> str:
@@ -41,10 +48,10 @@ def key_of(facts: Sequence[object]) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
-def _known(place: Path) -> dict[str, Any]:
+def _numbers(place: Path) -> dict[str, Any]:
     try:
-        found = parse_json(read_text(place))
-        return {key: value for key, value in found.items() if isinstance(value, int | float) and value > 0}
+        content = parse_json(read_text(place))
+        return {key: value for key, value in content.items() if isinstance(value, int | float) and value > 0}
     except (OSError, ValueError, AttributeError):
         return {}
 

@@ -1,16 +1,13 @@
 """What a run runs on: settings under which it gives the same bytes twice, and versions, hardware, commit, command line."""
 
 import os
-import platform
-import shutil
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from fintune.errors import UsageError
 
@@ -26,13 +23,10 @@ _BRIEFLY = "2000"
 """rounds a thread of GNU OpenMP spins for the others before it sleeps; its 300,000 take the core, beside a busy program, from
 the thread that is waited for (benchmarks/shared_cores.py)"""
 
-_too_late: list[bool] = []
-
 PACKAGES = ("fintune", "torch", "transformers", "peft", "accelerate", "tokenizers", "numpy", "scikit-learn")
 
 
-@dataclass(frozen=True)
-class _Block:
+class _Block(NamedTuple):
     """One of `deterministic` that runs; `changes` the number of CPU threads."""
 
     shared: bool
@@ -45,22 +39,23 @@ _settings = ExitStack()
 """what the last of the blocks undoes"""
 
 
-def settle() -> None:
-    """Before torch first computes: kernels that add in the same order every time, threads that wait briefly. What the user has set stays.
+@cache
+def settle() -> bool:
+    """Set, before torch first computes, kernels that add in one order and threads that wait briefly. What the user has set stays.
 
-    MKL reads its setting once, when it first multiplies: where torch has computed before, it comes too late.
+    Return whether it came in time: MKL reads its setting once, when it first multiplies. Only the first call of a process counts.
     """
-    if "torch" in sys.modules and any(name not in os.environ for name in _REPRODUCIBLE):
-        _too_late.append(True)
+    in_time = "torch" not in sys.modules or all(name in os.environ for name in _REPRODUCIBLE)
     for name, value in _REPRODUCIBLE.items():
         os.environ.setdefault(name, value)
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", _BRIEFLY)
+    return in_time
 
 
 def kernels() -> dict[str, str | None]:
-    """Which kernels torch computes with, as far as the environment decides; runs under the same ones give the same bytes."""
-    late: dict[str, str | None] = {"set": "after torch had been imported"} if _too_late else {}
+    """Return the kernels torch computes with, as far as the environment decides; runs under the same ones give the same bytes."""
+    late: dict[str, str | None] = {} if settle() else {"set": "after torch had been imported"}
     return {name: os.environ.get(name) for name in _REPRODUCIBLE} | late
 
 
@@ -105,6 +100,13 @@ def deterministic(threads: int | None, *, shared: bool = False) -> Iterator[None
             _state.notify_all()
 
 
+@contextmanager
+def between_blocks() -> Iterator[bool]:
+    """Say whether no block of `deterministic` runs in this process; none begins before this one ends."""
+    with _state:
+        yield not _blocks
+
+
 def _need_no_training(shared: bool) -> None:
     """Refuse a training beside anything, and anything beside a training."""
     if not _blocks or (shared and all(block.shared for block in _blocks)):
@@ -135,6 +137,8 @@ def _set(threads: int | None) -> Iterator[None]:
 
 def describe() -> dict[str, Any]:
     """Return the content of environment.json, as far as it does not depend on the run."""
+    import platform
+
     import torch
 
     accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
@@ -164,6 +168,8 @@ def _version(package: str) -> str | None:
 
 def _git() -> dict[str, Any] | None:
     """Commit of the checkout FinTune runs from; None when it is installed as a package."""
+    import shutil
+
     root = Path(__file__).resolve().parents[2]
     if shutil.which("git") is None or not (root / ".git").exists():
         return None
@@ -172,5 +178,7 @@ def _git() -> dict[str, Any] | None:
 
 
 def _ask_git(root: Path, arguments: Sequence[str]) -> str:
+    import subprocess
+
     done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=False)
     return done.stdout.strip() if done.returncode == 0 else ""

@@ -6,7 +6,6 @@ import hashlib
 import math
 import os
 import platform
-import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -17,10 +16,10 @@ from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 
 from fintune.errors import RunError
+from fintune.runtime.library_messages import system_error, torch_cannot_write
 from fintune.runtime.untrusted import need_content, need_name, open_plain
 
 _FORMER = "former"
-_OS_ERROR = re.compile(r"\(os error (\d+)\)")
 _NOTHING = 1_000_000
 """bytes: less is a full disk"""
 
@@ -138,9 +137,9 @@ def disk_errors(place: Path) -> Iterator[None]:
         yield
     except Exception as error:
         told = str(error)
-        if not isinstance(error, (SafetensorError, RuntimeError, OSError)) and "(os error" not in told:
+        if not isinstance(error, (SafetensorError, RuntimeError, OSError)) and system_error(told) is None:
             raise
-        foreign = isinstance(error, RuntimeError) and "inline_container" not in told and "iostream" not in told
+        foreign = isinstance(error, RuntimeError) and not torch_cannot_write(error)
         if foreign or getattr(error, "errno", None):
             raise
         raise OSError(_number(told, place), told.splitlines()[0], str(place)) from error
@@ -148,8 +147,8 @@ def disk_errors(place: Path) -> Iterator[None]:
 
 def _number(told: str, place: Path) -> int:
     """Return the errno behind a library's words, which name it (Rust) or not (torch)."""
-    if named := _OS_ERROR.search(told):
-        return int(named[1])
+    if (number := system_error(told)) is not None:
+        return number
     if shutil.disk_usage(place.parent).free < _NOTHING:
         return errno.ENOSPC
     sizes = [path.stat().st_size for path in (place, *place.rglob("*")) if path.is_file()]

@@ -20,8 +20,7 @@ from rich.padding import Padding
 from rich.style import Style
 from rich.text import Text as RichText
 
-from fintune.records import BESIDE
-from fintune.runtime.printable import printable
+from fintune.runtime.printable import BESIDE, printable
 
 Justify = Literal["left", "right"]
 _NARROWEST = 24

@@ -4,7 +4,6 @@
 'paid \\\\x1b[2J\\\\u202e'
 """
 
-import json
 import re
 import unicodedata
 from collections.abc import Mapping
@@ -23,6 +22,8 @@ _FILLING = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
 """letters and marks to Unicode that show nothing: fillers, an empty braille cell, variation selectors"""
+BESIDE = " ~ "
+"""What stands between the ids of two records that are shown as a pair."""
 _BREAKS = {"\n": r"\n", "\t": r"\t"}
 _ACTIVE = re.compile(r"[\\`*\[\]<>&|!#~$]|(?<!\w)_|_(?!\w)|(?<=:)/(?=/)|(?<=www)\.", re.IGNORECASE)
 """what Markdown reads as more than a letter, a bare address among it"""
@@ -55,6 +56,8 @@ def printable_content(content: Any) -> Any:
 
 def json_text(content: Any, indent: int | None = None) -> str:
     """JSON that reads back as it was and steers no screen: such characters as JSON's own escapes, letters as they are."""
+    import json
+
     written = json.dumps(content, ensure_ascii=False, indent=indent)
     return _STEERING.sub(_json_escape, written)
 

@@ -24,6 +24,7 @@ from ruamel.yaml.events import AliasEvent
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
 from fintune.errors import RunError
+from fintune.runtime.library_messages import yaml_problem
 
 LARGEST = 64 * 2**20
 """bytes of a file that is read whole"""
@@ -44,11 +45,11 @@ _SURROGATES = re.compile(r"(?<!\\)\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F
 
 
 class BrokenYaml(ValueError):
-    """What is wrong with a YAML text, and in which line where that is known."""
+    """What is wrong with a YAML text, in which line where that is known, and whether in a backslash between double quotes."""
 
-    def __init__(self, problem: str, line: int | None = None) -> None:
+    def __init__(self, problem: str, line: int | None = None, *, in_escape: bool = False) -> None:
         super().__init__(problem)
-        self.line = line
+        self.line, self.in_escape = line, in_escape
 
 
 def open_plain(path: Path) -> BufferedReader:
@@ -131,7 +132,8 @@ def parse_yaml(text: str) -> Any:
         return yaml.load(_SURROGATES.sub(_joined, text))
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else None
-        raise BrokenYaml((error.problem or str(error)).partition(", if necessary")[0], line) from None
+        problem, in_escape = yaml_problem(error.problem or str(error))
+        raise BrokenYaml(problem, line, in_escape=in_escape) from None
     except (YAMLError, ValueError, ArithmeticError, LookupError, RecursionError) as error:
         raise BrokenYaml((str(error).splitlines() or [type(error).__name__])[0]) from None
 

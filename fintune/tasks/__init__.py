@@ -3,9 +3,10 @@
 >>> task = TASKS["sentiment"].build(TASKS["sentiment"].options(language="zh"))
 """
 
+from fintune.runtime.registry import Registry
 from fintune.tasks.classification import CLASSIFICATION, SENTIMENT
 from fintune.tasks.protocol import Task, TaskEntry, TaskOptions
 
-TASKS: dict[str, TaskEntry] = {entry.name: entry for entry in (CLASSIFICATION, SENTIMENT)}
+TASKS = Registry[TaskEntry]([CLASSIFICATION, SENTIMENT])
 
 __all__ = ["TASKS", "Task", "TaskEntry", "TaskOptions"]

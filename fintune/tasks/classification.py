@@ -160,13 +160,9 @@ class Classification:
             return Example(row.id, row.text, self._own[row.label], row.date, row.group)
         near = did_you_mean(row.label or "", self.labels)
         problem = f"label '{row.label or ''}' is not one of {', '.join(self.labels)}"
+        hint = f"{near} Mend the row, set task.labels, or data.label_map."
         return Fault(
-            row.id,
-            problem,
-            f"{near} Mend the row, set task.labels, or data.label_map.",
-            "unknown-label",
-            row.label or "",
-            row.text,
+            where=row.id, problem=problem, hint=hint, kind="unknown-label", value=row.label or "", text=row.text
         )
 
     def prompt(self, text: str) -> Prompt:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import fintune
-from fintune.cli import app, output
+from fintune.cli import app, deferred, output
 from fintune.cli.commands import train
 from fintune.cli.errors import as_error
 from fintune.config.load import load
@@ -504,8 +504,34 @@ def test_a_cache_that_cannot_be_written_names_the_variable_that_moves_it(
 
 
 def test_help_loads_nothing_that_computes() -> None:
-    """`fintune --help` and shell completion answer at once."""
-    code = "import sys, fintune.cli.app; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert "typer" in loaded
-    assert {"torch", "numpy", "scipy", "sklearn", "transformers", "peft", "pydantic", "ruamel"} & {*loaded} == set()
+    """`fintune --help` answers at once: no library that computes, no room of the package but cli, runtime and the names of formats."""
+    code = (
+        "import atexit, sys; sys.argv = ['fintune', '--help']\n"
+        "atexit.register(lambda: print(*sys.modules, file=sys.stderr))\n"
+        "from fintune.cli.app import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stderr.split())
+    assert {"typer", "rich.console", "fintune.cli.commands.train"} <= loaded
+    heavy = {"torch", "numpy", "scipy", "sklearn", "transformers", "peft", "pydantic", "ruamel"}
+    made_lazy = {
+        "json",
+        "fintune.records",
+        "fintune.config",
+        "fintune.data",
+        "fintune.runs",
+        "fintune.tasks",
+    }
+    assert (heavy | made_lazy) & loaded == set()
+
+
+def test_help_reads_the_signature_of_no_command_but_the_one_that_is_asked(
+    fin: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built: list[str] = []
+    make = deferred.get_command
+    monkeypatch.setattr(deferred, "get_command", lambda app: built.append("one") or make(app))
+    assert fin("--help").out.count("│ train ") == 1
+    assert built == []
+    assert "--resume" in fin("train", "--help").out
+    assert built == ["one"]

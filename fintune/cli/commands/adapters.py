@@ -10,7 +10,10 @@ from fintune.cli.output import err, out, print_json, show_list
 from fintune.runtime.layout import Text
 from fintune.runtime.shell import typed
 
-app = typer.Typer(name="adapters", help="Keep adapters in one place of this machine, by content.", no_args_is_help=True)
+SUMMARY = "Keep adapters in one place of this machine, by content."
+app = typer.Typer(
+    name="adapters", help=SUMMARY, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+)
 
 
 @app.command()

@@ -13,11 +13,12 @@ from fintune.data.quality.findings import SHOWN, Finding, finding, share_level
 from fintune.data.quality.material import Material
 from fintune.data.quality.reaching import cause
 from fintune.data.quality.text import is_dictionary, is_header, is_mojibake, normalized, parses
-from fintune.records import BESIDE
+from fintune.records import FaultKind
+from fintune.runtime.printable import BESIDE
 
 MANY_LINES = 10
 """line breaks in a text from which a stray quote is likelier than a long text"""
-_FAULTS = {
+_FAULTS: dict[FaultKind, str] = {
     "unreadable": "records that cannot be read",
     "unread": "files of which the rest could not be read",
     "unknown-label": "rows with a label that is not the task's",

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 
 from fintune.data.quality.duplicates import clusters
 from fintune.data.quality.text import is_header, is_mojibake, normalized
-from fintune.records import Example
+from fintune.records import Example, FaultKind
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ DROPS: dict[str, Drop] = {
         Drop("near-duplicates", "all but the first of each cluster of near-duplicates", _near_duplicates),
     )
 }
-FAULTS = ("unreadable", "unknown-label", "non-text", "bad-date")
+FAULTS: tuple[FaultKind, ...] = ("unreadable", "unknown-label", "non-text", "bad-date")
 """kinds of Fault that `data.drop` may name as well: rows that cannot become examples"""
 LEAKS = "leaks"
 """rows of train with a near-duplicate in a given validation or test file"""

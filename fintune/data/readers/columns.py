@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fintune.errors import DataError, did_you_mean
+from fintune.errors import DataError, DataErrorKind, did_you_mean
+from fintune.records import Fault, FaultKind
 
 Fields = Mapping[str, object]
 """a record: values by column"""
@@ -20,8 +21,7 @@ class Broken:
 
     problem: str
     hint: str
-    kind: str = "unreadable"
-    """"unread" when nothing behind it could be read either, "column" when a wanted column is missing"""
+    kind: FaultKind = "unreadable"
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,15 @@ def cells(values: Sequence[object]) -> dict[str, object]:
 def need_columns(opening: Opening, line: int, found: Sequence[str]) -> None:
     """Raise DataError when a column that is wanted is missing, or stands there twice."""
     if problem := column_problem(opening.columns, found):
-        raise DataError(f"{opening.name}:{line}: {problem.problem}", hint=problem.hint)
+        raise fault_error(
+            Fault(where=f"{opening.name}:{line}", problem=problem.problem, hint=problem.hint, kind=problem.kind)
+        )
+
+
+def fault_error(fault: Fault) -> DataError:
+    """Return the error that a record which cannot be used comes to, where it is not left out."""
+    kind: DataErrorKind = "column" if fault.kind == "column" else "unusable"
+    return DataError(f"{fault.where}: {fault.problem}", hint=fault.hint, kind=kind)
 
 
 def column_problem(columns: Columns, found: Sequence[str]) -> Broken | None:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import TextIO
 
 from fintune.data.readers.columns import LONGEST
+from fintune.runtime.library_messages import is_open_string
 
 _CHUNK, _DEEPEST = 1 << 16, 500
 _ESCAPE = len(r"\ud83d\ude00")
@@ -171,7 +172,7 @@ class Window:
     def _may_go_on(self, error: ValueError | RecursionError) -> bool:
         """Whether what is no JSON yet may be once more of it is read: it is wrong at its end, or a string is open."""
         at = getattr(error, "pos", 0)
-        return at >= len(self._text) - _ESCAPE or str(error).startswith("Unterminated string")
+        return at >= len(self._text) - _ESCAPE or is_open_string(error)
 
     def _need_short(self, length: int) -> None:
         if length > LONGEST:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 
 from fintune.data.labels import LabelMap
-from fintune.data.readers.columns import Broken, Columns, Fields, Opening, by_position, column_problem
+from fintune.data.readers.columns import Broken, Columns, Fields, Opening, by_position, column_problem, fault_error
 from fintune.data.readers.encodings import check_encoding, find_encoding
 from fintune.data.readers.formats import FORMATS, PACKED, Format
 from fintune.data.readers.sources import Source, expand
@@ -87,7 +87,7 @@ def rows(opened: Opened, reading: Reading, *, faults: Callable[[Fault], None] | 
         if isinstance(found, Row):
             yield found
         elif faults is None:
-            raise DataError(f"{found.where}: {found.problem}", hint=found.hint)
+            raise fault_error(found)
         else:
             faults(found)
 
@@ -125,39 +125,45 @@ class _RowMaker:
     def make(self, where: str, fields: Fields | Broken) -> Row | Fault:
         """Return a Row, or what is wrong with the record."""
         if isinstance(fields, Broken):
-            return Fault(where, fields.problem, fields.hint, fields.kind)
+            return _fault(where, fields)
         if self._width is None:
             self._width = len(fields)
         if len(fields) != self._width != -1:
             problem = f"{len(fields)} fields where the first record has {self._width}"
-            return Fault(where, problem, "Mend the row, or count columns from the first.")
+            return Fault(where=where, problem=problem, hint="Mend the row, or count columns from the first.")
         columns = by_position(self._columns, len(fields)) if self._numbered else self._columns
         if self._numbered or not all(column in fields for column in self._wanted):
             missing = column_problem(columns, list(fields))
             if missing is not None:
-                return Fault(where, missing.problem, missing.hint, "column")
+                return _fault(where, missing)
         text, label = fields[columns.text], _plain(fields.get(columns.label))
         if not isinstance(text, str | None):
             problem = f"'{columns.text}' is {type(text).__name__}, not text"
-            return Fault(where, problem, "Choose the column with data.text_column.", "non-text", label or "", str(text))
+            hint = "Choose the column with data.text_column."
+            return Fault(where=where, problem=problem, hint=hint, kind="non-text", value=label or "", text=str(text))
         return self._row(where, text or "", label, fields, columns)
 
     def _row(self, where: str, text: str, label: str | None, fields: Fields, columns: Columns) -> Row | Fault:
         if (problem := _no_text(text, self._encoding) or _no_text(label or "", self._encoding)) is not None:
             hint = "Mend the file, or set data.encoding, for example to latin-1 or gb18030."
-            return Fault(where, problem, hint, "unreadable", label or "", text)
+            return Fault(where=where, problem=problem, hint=hint, value=label or "", text=text)
         original = None
         if label is not None and (label or self._map.key("") is not None) and self._map:
             original, label = label, self._map.apply(label)
             if label is None and columns.need_label:
                 problem = f"label '{original}' is not in data.label_map ({self._map})"
-                return Fault(where, problem, self._map.hint(original), "unknown-label", original, text)
+                hint = self._map.hint(original)
+                return Fault(where=where, problem=problem, hint=hint, kind="unknown-label", value=original, text=text)
         if self._redact:
             from fintune.data.quality.pii import redact
 
             text = redact(text, self._redact)
         date, group = (_plain(fields.get(column)) if column else None for column in (columns.date, columns.group))
         return Row(where, text.strip() if legible(text) else "", label, date, group, original)
+
+
+def _fault(where: str, broken: Broken) -> Fault:
+    return Fault(where=where, problem=broken.problem, hint=broken.hint, kind=broken.kind)
 
 
 def _plain(value: object) -> str | None:

@@ -11,11 +11,12 @@ from warnings import catch_warnings, filterwarnings
 
 import numpy as np
 
-from fintune.errors import ModelError, is_out_of_memory
+from fintune.errors import ModelError
 from fintune.inference.engines.protocol import Ranking, encode_request
 from fintune.models import LoadedModel
 from fintune.models.prompts import PromptEncoder
 from fintune.records import Prompt
+from fintune.runtime.library_messages import PAST_KEY_VALUES, is_out_of_memory
 from fintune.runtime.progress import advance
 from fintune.runtime.turns import turn
 
@@ -80,7 +81,7 @@ class OneLengthEngine:
             inputs = {"input_ids": ids, "decoder_input_ids": torch.cat([start, beginning], dim=1)}
         mask = torch.ones_like(inputs["input_ids"])
         with catch_warnings(), _in_words():
-            filterwarnings("ignore", message="`past_key_values` is deprecated")  # PEFT's name for a cache
+            filterwarnings("ignore", message=PAST_KEY_VALUES)
             logits: torch.Tensor = self._loaded.model(**inputs, attention_mask=mask).logits
         return logits.float()
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from fintune.methods.lora.statistics import Covariance, Moments, inputs
 from fintune.methods.peft_format import remember_start
+from fintune.runtime.library_messages import PLAIN_START
 from fintune.runtime.progress import track
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def _eva(model: "PeftModel", options: "LoraOptions", losses: "Sequence[Loss]") -
     ranks = _ranks(wanted, directions, options.eva_rho)
     chosen = {name: rows[: ranks[name]].to(layers[name].weight) for name, (_, rows) in directions.items()}
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="the following layers were init")  # embeddings: the plain start
+        warnings.filterwarnings("ignore", message=PLAIN_START)
         config.init_lora_weights, config.eva_config = "eva", EvaConfig()
         initialize_lora_eva_weights(model, eva_state_dict=chosen)
     config.init_lora_weights, config.eva_config = True, None  # what is saved is a plain LoRA of these ranks

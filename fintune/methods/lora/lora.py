@@ -13,6 +13,7 @@ from fintune.methods.lora.options import LoraOptions
 from fintune.methods.peft_format import remember_start
 from fintune.methods.protocol import Method
 from fintune.models.blocks import input_embedding, unwrap
+from fintune.runtime.library_messages import RANK_STABILIZED, TIED
 
 if TYPE_CHECKING:
     from peft import LoraConfig, PeftModel
@@ -37,8 +38,7 @@ def attach(model: "Model", options: LoraOptions, kind: str) -> "PeftModel":
     need_names(model, options)
     tied = model.get_output_embeddings() if getattr(model.config, "tie_word_embeddings", False) else None
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*tie_word_embeddings")  # refused below
-        warnings.filterwarnings("ignore", message="Using Rank-Stabilized LoRA")  # peft_format.py knows better
+        warnings.filterwarnings("ignore", message=f"{TIED}|{RANK_STABILIZED}")
         config = _peft_config(model, options, kind)
         _need_directions(model, options, config)
         try:

@@ -12,10 +12,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fintune.errors import ModelError, is_out_of_memory
+from fintune.errors import ModelError
 from fintune.models.formats import llama_tokenizer
 from fintune.models.formats.llama import FACTOR, SHARDED_BY, STRETCHED, from_original
 from fintune.runtime.files import disk_errors
+from fintune.runtime.library_messages import is_out_of_memory
 from fintune.runtime.progress import advance
 from fintune.runtime.untrusted import parse_json, read_text
 

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from fintune.data.quality.cleanup import Dropped
 from fintune.data.quality.findings import finding
 from fintune.data.quality.material import Material
 from fintune.data.quality.report import label_samples, report
-from fintune.records import Example, Fault
+from fintune.records import Example, Fault, FaultKind
 
 
 def rows(*pairs: tuple[str, str]) -> list[Example]:
@@ -105,9 +105,9 @@ def test_few_conflicts_are_a_warning() -> None:
 
 def test_faults_are_findings_by_kind() -> None:
     faults = [
-        Fault("f:1", "not JSON", ""),
-        Fault("f:2", "label '{}' is not", "", "unknown-label", "{"),
-        Fault("f:3", "", "", "non-text"),
+        Fault(where="f:1", problem="not JSON"),
+        Fault(where="f:2", problem="label '{}' is not", kind="unknown-label", value="{"),
+        Fault(where="f:3", problem="", kind="non-text"),
     ]
     kinds = found(material(rows(("x", "up")), faults=faults))
     assert {kind: kinds[kind] for kind in ("unreadable", "unknown-label", "non-text")} == dict.fromkeys(
@@ -115,9 +115,16 @@ def test_faults_are_findings_by_kind() -> None:
     )
 
 
+@pytest.mark.parametrize("kind", get_args(FaultKind))
+def test_every_kind_of_fault_is_a_finding(kind: FaultKind) -> None:
+    faults = [Fault(where="f:1", problem="something", kind=kind)]
+    assert found(material(rows(("x", "up")), faults=faults))[kind] == ("severe", 1)
+
+
 def test_dictionaries_are_found_among_unknown_labels_too() -> None:
     faults = [
-        Fault("f:1", "", "", "unknown-label", label) for label in ("{'a': 'up'}", '{"a": 1}', "{'L'Oreal': 'up'}")
+        Fault(where="f:1", problem="", kind="unknown-label", value=label)
+        for label in ("{'a': 'up'}", '{"a": 1}', "{'L'Oreal': 'up'}")
     ]
     kinds = found(material([], faults=faults))
     assert (kinds["label-dictionaries"], kinds["label-dictionaries-broken"]) == (("warning", 3), ("severe", 1))

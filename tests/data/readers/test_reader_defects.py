@@ -96,3 +96,19 @@ def test_an_unknown_encoding(tmp_path: Path, encoding: str) -> None:
         rows(tmp_path / "a.csv", encoding=encoding)
     assert caught.value.message == f"data.encoding: unknown encoding '{encoding}'"
     assert caught.value.hint == "Try utf-8, latin-1 or gb18030."
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "kind"),
+    [
+        ("a.csv", "headline,label\nx,y\n", "column"),
+        ("a.jsonl", '{"headline": "x", "label": "y"}\n', "column"),
+        ("a.jsonl", '{"headline": "x"\n', "unusable"),
+        ("no column.csv", "text,text,label\nx,x,y\n", "unusable"),
+    ],
+)
+def test_only_a_missing_column_is_an_error_of_that_kind(tmp_path: Path, name: str, content: str, kind: str) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(DataError) as caught:
+        rows(tmp_path / name)
+    assert caught.value.kind == kind

@@ -1,6 +1,5 @@
-"""`batch_size: auto` and `threads: auto`: measured once, remembered, and nothing else of the model is touched."""
+"""`batch_size: auto`: measured once, remembered, and nothing else of the model is touched."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,6 @@ from fintune.errors import ConfigError
 from fintune.methods.lora.fused import _Asking
 from fintune.models.loss import answer_loss
 from fintune.models.shortcuts.shortcuts import Shortcuts
-from fintune.runtime import threads
 from fintune.training.loop import auto_batch_size
 from tests.training.loop.test_trainer import adapter, encoded_rows, tuned
 
@@ -23,7 +21,6 @@ from tests.training.loop.test_trainer import adapter, encoded_rows, tuned
 def cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("FINTUNE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(auto_batch_size, "_SECONDS", 0.05)
-    monkeypatch.setattr(threads, "_SECONDS", 0.01)
     return tmp_path / "cache"
 
 
@@ -90,18 +87,3 @@ def test_a_run_keeps_what_was_found_and_goes_on_with_it(
     assert [line["step"] for line in run.log() if "step" in line][-1] == 8
     with pytest.raises(ConfigError, match=r"train\.batch_size: must be auto, or 1 to 65,536"):
         fintune.train(tiny_config, ["train.batch_size=0"])
-
-
-def test_threads_are_measured_once(cache_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 4)
-    tried: list[int] = []
-    monkeypatch.setattr(torch, "set_num_threads", tried.append)
-    found = threads.fastest_threads()
-    assert found in (2, 4)
-    assert sorted(tried[:2]) == [2, 4]
-    assert tried[-1] == 4
-    assert threads.fastest_threads() == found
-    assert len(tried) == 3
-    assert list(json.loads((cache_folder / "threads.json").read_text()).values()) == [found]
-    (cache_folder / "threads.json").write_text("[]")
-    assert threads.fastest_threads() in (2, 4)
