@@ -15,10 +15,10 @@ from torch.utils.data import DataLoader
 from transformers import Trainer
 
 from fintune.config.train import TrainSection
-from fintune.errors import is_out_of_memory
 from fintune.models.batches import micro_batches
 from fintune.models.loss import answer_loss
 from fintune.records import Encoded
+from fintune.runtime.library_messages import is_out_of_memory
 from fintune.training.loop.arguments import steps, steps_an_epoch
 from fintune.training.loop.callback import Watch
 from fintune.training.loop.checkpoints import Checkpoints, load_trainable, save_trainable
