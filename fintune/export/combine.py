@@ -130,7 +130,7 @@ def _combined(runs: Sequence[Run], weights: Sequence[float], how: str, density: 
     _need_everywhere(tuned, names)
     tuned.set_adapter("combined")
     expected = answers(runs[0].config(), replace(base, model=tuned.eval()), stored_answers(runs[0]))
-    whole = merge_with_peft(tuned).eval()
+    whole = merge_with_peft(tuned)
     need_change(whole, before, "--weights: together the adapters change")
     about = {"combined": how} | more
     sources = [source(run, weight) | about for run, weight in zip(runs, weights, strict=True)]

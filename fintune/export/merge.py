@@ -41,7 +41,7 @@ def merged(run: Run | ForeignAdapter) -> Whole:
     config, method = run.config(), METHODS[run.config().method.name]
     method.need_mergeable(config.method)
     tuned, before = adapted(run)
-    whole = method.merged(tuned.loaded.model, config.method).eval()
+    whole = method.merged(tuned.loaded.model, config.method)
     need_change(whole, before, f"{run.adapter}: the adapter changes")
     return replace(tuned, loaded=replace(tuned.loaded, model=whole))
 

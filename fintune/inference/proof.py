@@ -49,7 +49,7 @@ def proved(run: Run, tuned: "LoadedModel", *, merge: bool, again: "Callable[[], 
     config = run.config()
     method = METHODS[config.method.name]
     if merge and _agrees(run, tuned, known(run, "merged", tuned)):
-        whole = replace(tuned, model=method.merged(tuned.model, config.method).eval())
+        whole = replace(tuned, model=method.merged(tuned.model, config.method))
         if _agrees(run, whole, _compared(run, "merged", whole)):
             return whole
         tell("model", "merged, the adapter answers otherwise than was stored; it is used as it is")
