@@ -157,7 +157,7 @@ class Method:
             raise self._cannot_be_merged(reason)
 
     def merged(self, model: "Model", options: MethodOptions) -> "PreTrainedModel":
-        """Return the model as a plain one with the same answers, in evaluation mode. Raises ModelError with the reason where there is none."""
+        """Return a plain model with the same answers, in evaluation mode. Raises ModelError with the reason where there is none."""
         if is_quantized(unwrap(model)):
             raise self._cannot_be_merged(
                 "the base model is held in fewer bits, and rounding again would change its answers"
