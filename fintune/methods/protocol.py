@@ -67,6 +67,7 @@ def merge_with_peft(model: "PeftModel") -> "PreTrainedModel":
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=UNTIED)
         merged: PreTrainedModel = model.merge_and_unload()
+    merged.eval()
     return merged
 
 
@@ -154,14 +155,16 @@ class Method:
             raise self._cannot_be_merged(reason)
 
     def merged(self, model: "Model", options: MethodOptions) -> "PreTrainedModel":
-        """Return the model as a plain one with the same answers. Raises ModelError with the reason where there is none."""
+        """Return a plain model with the same answers, in evaluation mode. Raises ModelError with the reason where there is none."""
         if is_quantized(unwrap(model)):
             raise self._cannot_be_merged(
                 "the base model is held in fewer bits, and rounding again would change its answers"
             )
         self.need_mergeable(options)
         assert self.merge is not None
-        return self.merge(model)
+        plain = self.merge(model)
+        plain.eval()
+        return plain
 
     def _cannot_be_merged(self, reason: str) -> ModelError:
         return ModelError(f"method.name: {self.name} cannot be merged: {reason}", hint="Use it as an adapter.")
