@@ -91,7 +91,7 @@ class AnswerTrainer(Trainer):
         self, model: torch.nn.Module, inputs: Batch, num_items_in_batch: torch.Tensor | int | None = None
     ) -> torch.Tensor:
         """Take gradients of a batch, part by part: answer_loss divides by the tokens of the whole, so parts add up to it."""
-        self.watch.count(inputs)
+        self.watch.meter.count(inputs)
         parts = micro_batches(inputs, self._settings.micro_batch_tokens)
         try:
             losses = [super(AnswerTrainer, self).training_step(model, part, num_items_in_batch) for part in parts]

@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -20,24 +20,10 @@ from fintune.tasks.metrics import perplexity
 from fintune.training.loop.failures import need_finite
 from fintune.training.loop.first_losses import FirstLosses
 from fintune.training.loop.hooks import Hooks, Judgment
+from fintune.training.loop.meter import Meter, Stretch
 
 _FILE = "watch.json"
 _MLFLOW_RUN = "MLFLOW_RUN_ID"
-
-
-@dataclass(frozen=True)
-class Stretch:
-    """Training since the last line of the log, summed up."""
-
-    loss: float = 0.0
-    """The steps' losses, added up."""
-    steps: int = 0
-    examples: int = 0
-    tokens: int = 0
-    seconds: float = 0.0
-
-    def __add__(self, other: "Stretch") -> "Stretch":
-        return Stretch(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
 
 
 class Watch(TrainerCallback):
@@ -59,9 +45,8 @@ class Watch(TrainerCallback):
         self._losses: list[tuple[float, int]] = []
         self._lines = 0
         self._stopping = False
-        self._seen = self._logged = self._tokens = 0
-        self._clock = self._begun = time.monotonic()
-        self._first_step = self._last = 0
+        self.meter = Meter()
+        self._begun, self._first_step = time.monotonic(), 0
         self._stretch, self._early = Stretch(), False
         """What an interrupted training had not logged yet, and whether a step is logged only to be saved."""
         self._note = ""
@@ -97,11 +82,6 @@ class Watch(TrainerCallback):
         if state["mlflow_run"] and _MLFLOW_RUN not in os.environ:
             os.environ[_MLFLOW_RUN] = self._resumed_run = state["mlflow_run"]  # the Trainer's callback goes on with it
 
-    def count(self, inputs: Mapping[str, torch.Tensor]) -> None:
-        """Note a batch that is about to be trained on."""
-        self._seen += len(inputs["labels"])
-        self._tokens += int(inputs["attention_mask"].sum())
-
     def note_loss(self, step: int, loss: torch.Tensor) -> None:
         """Note the loss of a batch, without what a method adds to it."""
         self._first.note(step, loss)
@@ -110,8 +90,8 @@ class Watch(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
     ) -> None:
         """Start the clock for the time left, after a resume too."""
-        self._first_step = self._last = state.global_step
-        self._begun = time.monotonic()
+        self._begun, self._first_step = time.monotonic(), state.global_step
+        self.meter.start(state.global_step)
         self._report(args, state, control, self._unreported)
         if self._resumed_run:
             os.environ.pop(_MLFLOW_RUN, None)
@@ -120,7 +100,7 @@ class Watch(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
     ) -> None:
         """Start the pace anew: judging took time that is not training's."""
-        self._clock, self._logged, self._tokens = time.monotonic(), self._seen, 0
+        self.meter.start_epoch()
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
         """Say how far it is; save (and log first, so that no loss is lost) now and then, before an epoch is judged, and to stop."""
@@ -165,17 +145,8 @@ class Watch(TrainerCallback):
         """Write a line of log.jsonl, but where a step is saved to stop at: the line it belongs to is written after the resume."""
         if not logs or "loss" not in logs:
             return
-        steps, seconds = state.global_step - self._last, time.monotonic() - self._clock
-        whole = self._stretch + Stretch(
-            loss=logs["loss"] * steps,
-            steps=steps,
-            examples=self._seen - self._logged,
-            tokens=self._tokens,
-            seconds=max(seconds, 1e-9),
-        )
+        whole = self._stretch + self.meter.read(state.global_step, logs["loss"])
         self._stretch = whole if self._early else Stretch()
-        self._last, self._clock = state.global_step, time.monotonic()
-        self._logged, self._tokens = self._seen, 0
         if not self._early:
             self._log_stretch(whole, state, logs)
 
