@@ -28,15 +28,17 @@ def under_attributes(tree: ast.AST) -> Iterator[tuple[int, str]]:
             continue
         for before, after in zip(node.body, node.body[1:], strict=False):
             value = after.value if isinstance(after, ast.Expr) else None
-            if isinstance(before, ast.Assign | ast.AnnAssign) and isinstance(value, ast.Constant):
-                if isinstance(value.value, str):
-                    yield after.lineno, value.value.strip()
+            text = value.value if isinstance(value, ast.Constant) else None
+            if isinstance(before, ast.Assign | ast.AnnAssign) and isinstance(text, str):
+                yield after.lineno, text.strip()
 
 
 def public(tree: ast.Module) -> Iterator[str]:
     """Classes and constants of a module that have no underscore."""
     for node in tree.body:
-        targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+        targets = (
+            node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+        )
         names = [t.id for t in targets if isinstance(t, ast.Name) and t.id.isupper()]
         yield from (n for n in [*names, *([node.name] if isinstance(node, ast.ClassDef) else [])] if n[0] != "_")
 
@@ -84,5 +86,10 @@ def test_local_names_say_what_they_hold() -> None:
 
 
 def test_public_signatures_have_types() -> None:
-    vague = [f"{path} {name}" for path, tree in TREES.items() for name, types in signatures(tree) if any(map(names_any, types))]
+    vague = [
+        f"{path} {name}"
+        for path, tree in TREES.items()
+        for name, types in signatures(tree)
+        if any(map(names_any, types))
+    ]
     assert vague == []
