@@ -15,7 +15,7 @@ from fintune.export.merge import Expected, ModelToWrite, answers, checksums, nee
 from fintune.export.names import How
 from fintune.export.registry import format_of
 from fintune.inference.foreign import is_adapter
-from fintune.inference.load import load_base_of, switched_to_evaluation
+from fintune.inference.load import load_base_of
 from fintune.inference.proof import stored_answers
 from fintune.methods import METHODS
 from fintune.methods.protocol import merge_with_peft
@@ -133,7 +133,7 @@ def _combined(runs: Sequence[Run], weights: Sequence[float], how: str, density: 
     _need_everywhere(tuned, names)
     tuned.set_adapter("combined")
     expected = answers(runs[0].config(), replace(base, model=tuned.eval()), stored_answers(runs[0]))
-    model = switched_to_evaluation(merge_with_peft(tuned))
+    model = merge_with_peft(tuned)
     need_change(model, before, "--weights: together the adapters change")
     sources = [source(run, weight) for run, weight in zip(runs, weights, strict=True)]
     for one in sources:

@@ -13,7 +13,7 @@ from fintune.config.run_config import RunConfig
 from fintune.errors import ModelError
 from fintune.inference.answer import predict
 from fintune.inference.foreign import ForeignAdapter
-from fintune.inference.load import engine, load_base_of, switched_to_evaluation
+from fintune.inference.load import engine, load_base_of
 from fintune.inference.proof import scored_in_full, stored_answers
 from fintune.methods import METHODS
 from fintune.records import Prediction, Row
@@ -59,7 +59,7 @@ def merged(run: Run | ForeignAdapter) -> ModelToWrite:
     config, method = run.config(), METHODS[run.config().method.name]
     method.need_mergeable(config.method)
     tuned, before = adapted(run)
-    model = switched_to_evaluation(method.merged(tuned.loaded.model, config.method))
+    model = method.merged(tuned.loaded.model, config.method)
     need_change(model, before, f"{run.adapter}: the adapter changes")
     return replace(tuned, loaded=replace(tuned.loaded, model=model))
 

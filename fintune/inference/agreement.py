@@ -19,6 +19,8 @@ from fintune.runs.export_schema import VerificationRecord
 
 EXACT, ROUNDED = 1e-4, 1e-2
 """By how much a probability may differ: of the very weights, and of weights in half precision."""
+ONE_LABEL = 0.1
+"""By how much a probability may differ where weights are rounded and the run gives all texts one label, which any model keeps."""
 AGREEMENT = 0.995
 """Share of the validation texts that must keep their label where weights are rounded."""
 
@@ -36,6 +38,8 @@ class Verification:
     """Accuracy of the rebuilt model; None where no labels are known."""
     accuracy_of_run: float | None
     """Accuracy of the stored answers on the same texts."""
+    one_label: bool = False
+    """Whether the run gives all texts the same label."""
     near_ties: int = 0
     """Texts with another label that the run's own led by no more than a probability may differ: not counted as changed."""
 
@@ -86,6 +90,7 @@ def compare(stored: Sequence[Prediction], answers: Sequence[Prediction], toleran
         largest_difference=float(np.abs(was - now).max()),
         accuracy=_accuracy(answers, stored),
         accuracy_of_run=_accuracy(stored, stored),
+        one_label=len({s.label for s in stored}) == 1,
         near_ties=near,
     )
 
@@ -110,8 +115,7 @@ def need_equal(
     answers stored anew where another machine or version may have given them.
     """
     if tolerance is None:
-        kept = verification.agreement >= AGREEMENT and math.isfinite(verification.largest_difference)
-        lost = "" if kept else f"{AGREEMENT:.1%} of the labels must stay"
+        lost = _lost_by_rounding(verification)
     else:
         close = not verification.changed and verification.largest_difference <= tolerance
         lost = "" if close else f"All labels must stay, and no probability differ by more than {tolerance:g}"
@@ -129,3 +133,13 @@ def need_equal(
         f"{what}: not the model that was evaluated: {difference} (allowed: {tolerance:g})",
         hint=f"Nothing was written. {hint}",
     )
+
+
+def _lost_by_rounding(verification: Verification) -> str:
+    """Return what labels that decide have lost; empty where they stayed and say something."""
+    difference = verification.largest_difference
+    if verification.agreement < AGREEMENT or not math.isfinite(difference):
+        return f"{AGREEMENT:.1%} of the labels must stay"
+    if verification.one_label and difference > ONE_LABEL:
+        return f"The run gives every text one label, which proves nothing: no probability may differ by more than {ONE_LABEL:g}"
+    return ""

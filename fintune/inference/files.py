@@ -16,6 +16,7 @@ from fintune.records import Prediction, Row
 from fintune.runtime.files import replacing
 from fintune.runtime.install import with_extra
 from fintune.runtime.printable import json_text, legible
+from fintune.runtime.progress import tell
 
 _KEYS = ("id", "text", "label", "confidence", "probabilities")
 _ROW_GROUP = 10_000
@@ -42,14 +43,17 @@ def read_texts(texts: Sequence[str], file: str | None, reading: Reading | None =
     if texts and file is not None:
         raise DataError("--file: texts were given as arguments too", hint="Give one or the other.")
     if file is not None:
-        rows = read(file, reading)
-    elif texts:
-        rows = _numbered(texts, "argument ")
+        rows = list(read(file, reading))
     else:
-        rows = _numbered(_piped(), "standard input:")
+        rows = list(_numbered(texts, "argument ") if texts else _numbered(_piped(), "standard input:"))
     texts_in = [row for row in rows if legible(row.text)]
+    left_out = [row for row in rows if not legible(row.text) and (texts or file is not None or row.text)]
+    if texts and left_out:
+        raise DataError(f"argument {left_out[0].id}: nothing to read in it", hint="Give a text of letters or digits.")
     if not texts_in:
         raise DataError(f"{file or 'standard input'}: no texts", hint="Give at least one line of text.")
+    if left_out:
+        tell("predict", f"{left_out[0].id}: nothing to read in it, no label ({len(left_out)} of {len(rows)} such)")
     return [row.id for row in texts_in], [row.text for row in texts_in]
 
 

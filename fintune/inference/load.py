@@ -1,6 +1,6 @@
 """From a config, a run or an adapter trained elsewhere to its model, and the engine around it."""
 
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 from fintune.config.run_config import RunConfig
 from fintune.errors import ModelError
@@ -14,7 +14,7 @@ from fintune.runs.manifest import need_base, need_unchanged
 from fintune.runs.run import Run
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedTokenizerBase
 
     from fintune.inference.engines import Engine
     from fintune.models import LoadedModel
@@ -81,13 +81,6 @@ def load_base_of(
     if record is not None:
         need_base(record, base)
     return base
-
-
-def switched_to_evaluation(model: "PreTrainedModel") -> "PreTrainedModel":
-    """Return a model without what training adds, such as dropout."""
-    untyped: Any = model  # transformers leaves eval without types
-    untyped.eval()
-    return model
 
 
 def _need_own_adapter(run: Run) -> None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, cast
 from fintune.errors import ModelError
 from fintune.inference.agreement import EXACT, Verification, compare
 from fintune.inference.answer import predict
-from fintune.inference.load import engine, switched_to_evaluation
+from fintune.inference.load import engine
 from fintune.methods import METHODS
 from fintune.records import Prediction
 from fintune.runs import manifest
@@ -51,7 +51,7 @@ def proved(run: Run, tuned: "LoadedModel", *, merge: bool, again: "Callable[[], 
     config = run.config()
     method = METHODS[config.method.name]
     if merge and _agrees(run, tuned, known(run, "merged", tuned)):
-        whole = replace(tuned, model=switched_to_evaluation(method.merged(tuned.model, config.method)))
+        whole = replace(tuned, model=method.merged(tuned.model, config.method))
         if _agrees(run, whole, _compared(run, "merged", whole)):
             return whole
         tell("model", "merged, the adapter answers otherwise than was stored; it is used as it is")

@@ -126,6 +126,13 @@ def test_every_sort_of_merge_is_proved(family: str, method: dict[str, Any], rows
     assert (run.folder / "exports" / "merged" / "model.safetensors").is_file()
 
 
+def test_a_t5_without_unigrams_is_no_gguf(rows_file: Path, tmp_path: Path) -> None:
+    run = fintune.train(config_for(save("mt5", tmp_path / "model"), rows_file, tmp_path), ["train.epochs=1"])
+    with pytest.raises(ModelError, match="a T5 has a unigram tokenizer there, and this one is BPE"):
+        export(run, "gguf", dtype="q8_0", output=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize("family", ["gemma3", "mt5"])
 def test_an_embedding_that_is_no_longer_the_head_is_written_apart_or_refused(
     family: str, rows_file: Path, tmp_path: Path

@@ -69,6 +69,19 @@ def test_near_ties_are_no_reason_to_refuse_and_real_changes_are() -> None:
         need_equal(found, None, "int8", allow_loss=False)
 
 
+def test_one_label_for_all_texts_proves_nothing_where_labels_decide() -> None:
+    stored, rebuilt = answers((0.9, 0.1), (0.8, 0.2)), answers((0.6, 0.4), (0.8, 0.2))
+    verification = compare(stored, rebuilt, None)
+    assert (verification.one_label, verification.changed) == (True, 0)
+    with pytest.raises(ModelError) as caught:
+        need_equal(verification, None, "gguf, q8_0", allow_loss=False)
+    assert "one label, which proves nothing" in caught.value.hint
+    need_equal(verification, None, "gguf, q8_0", allow_loss=True)
+    need_equal(compare(stored, answers((0.85, 0.15), (0.8, 0.2)), None), None, "gguf, q8_0", allow_loss=False)
+    two = [*stored, *answers((0.2, 0.8))]
+    need_equal(compare(two, [*rebuilt, *answers((0.4, 0.6))], None), None, "gguf, q8_0", allow_loss=False)
+
+
 def test_labels_are_compared_by_name_not_by_place() -> None:
     stored = answers((0.9, 0.1))
     turned = [replace(stored[0], probabilities={"down": 0.1, "up": 0.9})]
@@ -154,5 +167,5 @@ def test_sums_of_texts(tying: Run) -> None:
     stored: Sequence[Prediction] = tying.predictions("validation")
     assert compare(stored, stored, EXACT) == Verification(
         texts=9, changed=0, largest_difference=0.0, accuracy=tying.scores()["validation"]["accuracy"].value,
-        accuracy_of_run=tying.scores()["validation"]["accuracy"].value,
+        accuracy_of_run=tying.scores()["validation"]["accuracy"].value, one_label=len({p.label for p in stored}) == 1,
     )  # fmt: skip

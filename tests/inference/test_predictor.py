@@ -146,6 +146,17 @@ def test_a_file_of_texts_with_nothing_to_read_says_so(trained: fintune.Run, fin:
     assert [error["kind"] for error in errors] == ["empty"] * len(NOTHING)
 
 
+def test_a_text_with_nothing_to_read_is_refused_as_argument_and_told_in_a_file(
+    trained: fintune.Run, fin: Any, tmp_path: Path
+) -> None:
+    refused = fin("predict", trained.folder, "Alvex +", "\u200b\u200d")
+    assert (refused.code, refused.err.splitlines()[0]) == (2, "error: argument 2: nothing to read in it")
+    file = tmp_path / "texts.jsonl"
+    file.write_text("".join(json.dumps({"text": t}) + "\n" for t in ("Alvex +", "\u200b", " ")))
+    shown = fin("predict", trained.folder, "--file", file)
+    assert (shown.code, "texts.jsonl:2: nothing to read in it, no label (2 of 3 such)" in shown.err) == (0, True)
+
+
 def test_loading_prints_nothing(trained: fintune.Run, tmp_path: Path) -> None:
     merged = export(trained, "merged", output=tmp_path / "merged").folder
     code = f"import fintune\nfor p in {[str(trained.folder), str(merged)]}: fintune.load(p)(['Alvex +'])"

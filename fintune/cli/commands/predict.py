@@ -60,7 +60,7 @@ def predict(
     if output is not None:
         check_output(output)
     how = reading_like(opened.config().data, file or "", name=name, encoding=encoding, need_label=False)
-    with in_options_of(context, file="--file"):
+    with working(), in_options_of(context, file="--file"):
         ids, contents = read_texts(texts or [], file, _texts_alone(how, text_column))
     with working():
         predictions = predictor_of(chosen)(contents, ids)
@@ -111,7 +111,7 @@ def explain(
     contents: list[str] = []
     if texts or file is not None:
         how = _texts_alone(reading_like(opened.config().data, file or "", need_label=False))
-        with in_options_of(context, file="--file"):
+        with working(), in_options_of(context, file="--file"):
             ids, contents = read_texts(texts or [], file, how)
     elif not isinstance(opened, Run):
         raise RunError(f"{run}: {kind_in_words(opened)}, and no answers in it", hint="Give texts, or a --file of them.")

@@ -34,6 +34,8 @@ def write(merged: LoadedModel, folder: Path, dtype: str) -> None:
     config = merged.model.config
     architecture = ARCHITECTURES[config.model_type]
     gguf_settings.need_runnable(architecture.name, config)
+    if architecture.name == "t5":
+        gguf_tokenizer.need_unigrams(merged.tokenizer)
     folder.mkdir()
     with closing(GGUFWriter(folder / GGUF_FILE, architecture.name)) as writer:
         _settings(writer, architecture, merged, dtype)

@@ -42,6 +42,14 @@ def write(writer: "GGUFWriter", tokenizer: "PreTrainedTokenizerBase", rows: int)
     _add_special(writer, tokenizer, rows)
 
 
+def need_unigrams(tokenizer: "PreTrainedTokenizerBase") -> None:
+    """Refuse another tokenizer than T5's: what reads a T5 out of a .gguf takes its tokens for unigrams. Raises ModelError."""
+    if (kind := json.loads(tokenizer.backend_tokenizer.to_str())["model"]["type"]) != "Unigram":
+        raise ModelError(
+            f"--format gguf: a T5 has a unigram tokenizer there, and this one is {kind}", hint="Use --format merged."
+        )
+
+
 def _sort(content: Mapping[str, Any]) -> str:
     model = content["model"]
     if model["type"] == "Unigram":
