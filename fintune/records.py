@@ -5,7 +5,7 @@ Row | Fault (a reader's) -> Example (a task's) -> Encoded | TooLong (the tokeniz
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import KW_ONLY, asdict, dataclass, field
 from typing import Literal
 
 
@@ -14,13 +14,14 @@ class Row:
     """One record of a data file, nothing interpreted; `label` is None where the file has none."""
 
     id: str
-    """file:line, unique within a run"""
+    """The record as `file:line`, unique within a run."""
     text: str
     label: str | None
+    _: KW_ONLY
     date: str | None = None
     group: str | None = None
     original: str | None = None
-    """the label as the file has it, where data.label_map was applied"""
+    """The label as the file has it, where data.label_map was applied."""
 
 
 FaultKind = Literal["unreadable", "unread", "column", "unknown-label", "non-text", "bad-date"]
@@ -49,6 +50,7 @@ class Example:
     id: str
     text: str
     label: str
+    _: KW_ONLY
     date: str | None = None
     group: str | None = None
 

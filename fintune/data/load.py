@@ -109,8 +109,21 @@ def _dated(parsed: Example | Fault, data: DataSection) -> Example | Fault:
 
 def reading(data: DataSection, *, need_label: bool = True) -> Reading:
     """How a config's files are read."""
-    columns = Columns(data.text_column, data.label_column, need_label, data.date_column, data.group_column)
-    return Reading(data.format, data.encoding, data.delimiter, data.header, columns, data.label_map, data.redact)
+    return Reading(
+        format=data.format,
+        encoding=data.encoding,
+        delimiter=data.delimiter,
+        header=data.header,
+        columns=Columns(
+            text=data.text_column,
+            label=data.label_column,
+            need_label=need_label,
+            date=data.date_column,
+            group=data.group_column,
+        ),
+        label_map=data.label_map,
+        redact=data.redact,
+    )
 
 
 def reading_like(

@@ -25,7 +25,7 @@ from fintune.tasks import Task
 _FEWEST = 10
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Dataset:
     """Data that were found sound, in parts."""
 

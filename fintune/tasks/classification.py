@@ -157,7 +157,7 @@ class Classification:
     def parse(self, row: Row) -> Example | Fault:
         """See Task."""
         if row.label is not None and row.label in self._answers:
-            return Example(row.id, row.text, self._own[row.label], row.date, row.group)
+            return Example(row.id, row.text, self._own[row.label], date=row.date, group=row.group)
         near = did_you_mean(row.label or "", self.labels)
         problem = f"label '{row.label or ''}' is not one of {', '.join(self.labels)}"
         hint = f"{near} Mend the row, set task.labels, or data.label_map."

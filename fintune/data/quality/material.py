@@ -19,7 +19,7 @@ from fintune.records import Example, Fault
 Parts = Mapping[str, Sequence[Example]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Material:
     """What the checks look at."""
 

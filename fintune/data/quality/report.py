@@ -15,7 +15,7 @@ from fintune.data.quality.text import lacks_blanks
 from fintune.records import Example
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DataReport:
     """Counts over the sources of a run; stored as `report` in data.json."""
 

@@ -7,10 +7,11 @@ import csv
 import itertools
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from fintune.data.readers.columns import LONGEST, Broken, Fields, Opening, cells, lines, need_columns
+from fintune.data.readers.columns import LONGEST_RECORD, Broken, Fields, Opening, cells, lines, need_columns
 from fintune.data.readers.formulas import restoring
 from fintune.data.readers.quotation import RowShape, are_enclosed, shape_of
 
@@ -23,7 +24,7 @@ _FIRST = 1000
 
 def read_csv(path: Path, opening: Opening) -> Iterator[tuple[int, Fields | Broken]]:
     """Rows with a header line, or without one where columns are numbers (or `header: false`); all of one width."""
-    csv.field_size_limit(LONGEST)
+    csv.field_size_limit(LONGEST_RECORD)
     delimiter = opening.delimiter or find_delimiter(path, opening)
     shape = _shape(path, opening, delimiter)
     records, width, told = restoring(_records_of(path, opening, delimiter, shape)), shape.width, "most rows have"
@@ -49,8 +50,7 @@ def _row(record: list[str], names: list[str] | None, width: int, told: str) -> F
 
 def read_tsv(path: Path, opening: Opening) -> Iterator[tuple[int, Fields | Broken]]:
     """csv whose delimiter is the tab."""
-    known = Opening(opening.name, opening.columns, opening.encoding, "\t", opening.header)
-    return read_csv(path, known)
+    return read_csv(path, replace(opening, delimiter="\t"))
 
 
 def find_delimiter(path: Path, opening: Opening) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from fintune.data.readers.columns import Broken, Fields, Opening, cells, lines, need_columns
-from fintune.data.readers.json_window import Damaged, Repeated, TooLong, Window, as_object
+from fintune.data.readers.json_window import Damaged, OverlongValue, Repeated, Window, as_object
 from fintune.errors import DataError, did_you_mean
 
 Records = Iterator[tuple[int | str, Fields | Broken]]
@@ -122,7 +122,7 @@ def _elements(window: Window, names: Sequence[str] | None = None, *, whole: bool
             place = f"{window.line}[{window.number}]"
             try:
                 record = _record(window.value(), names)
-            except TooLong as error:
+            except OverlongValue as error:
                 window.pass_over()
                 record = Broken(str(error), "The file may be damaged.")
             yield place, record

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TextIO
 
-from fintune.data.readers.columns import LONGEST
+from fintune.data.readers.columns import LONGEST_RECORD
 from fintune.runtime.library_messages import is_open_string
 
 _CHUNK, _DEEPEST = 1 << 16, 500
@@ -31,7 +31,7 @@ class Damaged(Exception):
     """Something that is no JSON: behind it nothing can be told apart any more."""
 
 
-class TooLong(Damaged):
+class OverlongValue(Damaged):
     """A value of more characters than any text has; what stands behind it can be read."""
 
 
@@ -96,7 +96,7 @@ class Window:
         self._skip(1)
 
     def value(self) -> object:
-        """Take the next value. Raises TooLong, standing before it still, when it has more than LONGEST characters."""
+        """Take the next value. Raises OverlongValue, standing before it still, when it has more than LONGEST_RECORD characters."""
         self.first()
         while True:
             try:
@@ -175,8 +175,8 @@ class Window:
         return at >= len(self._text) - _ESCAPE or is_open_string(error)
 
     def _need_short(self, length: int) -> None:
-        if length > LONGEST:
-            raise TooLong(f"longer than {LONGEST:,} characters")
+        if length > LONGEST_RECORD:
+            raise OverlongValue(f"longer than {LONGEST_RECORD:,} characters")
 
     def _skip(self, count: int) -> None:
         self.line += self._text.count("\n", self._at, self._at + count)

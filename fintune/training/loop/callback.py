@@ -16,6 +16,7 @@ from transformers import TrainerCallback
 from fintune.config.train import TrainSection
 from fintune.runtime.memory import peak_memory
 from fintune.runtime.progress import advance, tell
+from fintune.runtime.units import remaining
 from fintune.tasks.metrics import perplexity
 from fintune.training.loop.failures import need_finite
 from fintune.training.loop.first_losses import FirstLosses
@@ -255,6 +256,4 @@ class Watch(TrainerCallback):
     def _left(self, step: int, last: int) -> str:
         """Time that the remaining steps take at the pace so far; judging not counted."""
         pace = (time.monotonic() - self._begun) / max(1, step - self._first_step)
-        seconds = round(pace * (last - step))
-        hours, minutes = divmod(seconds // 60, 60)
-        return f"{hours} h {minutes} min left" if hours else f"{minutes} min left" if minutes else f"{seconds} s left"
+        return f"{remaining(pace * (last - step))} left"
