@@ -13,7 +13,7 @@ from fintune.data.readers.formats import PACKED, READERS
 _DATA = {suffix for reader in READERS.values() for suffix in reader.suffixes} - {".json"}
 _CONFIGS = (".yaml", ".yml")
 _SECTIONS = {"name", "output", "model", "data", "task", "method", "train", "evaluation", "compare"}
-"""of a config; RunConfig has them"""
+"""Sections of a config, as RunConfig has them."""
 
 
 def is_data(path: Path) -> bool:

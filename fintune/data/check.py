@@ -34,11 +34,11 @@ class Examination:
     report: DataReport
     sources: list[dict[str, Any]]
     fingerprint: str | None
-    """None when the data could not be split"""
+    """The digest of the split; None when the data could not be split."""
     suspicious: list[Suspicion] = field(default_factory=list)
     against: Overlap | None = None
     pii: dict[str, int] | None = None
-    """texts with each kind of personal data"""
+    """How many texts hold each kind of personal data; None when they were not looked for."""
 
     @property
     def severe(self) -> bool:

@@ -35,7 +35,7 @@ class Dataset:
     sources: Sequence[Mapping[str, Any]]
     dropped: Sequence[Dropped]
     leaks: Mapping[str, Leaks]
-    """of each part that is scored"""
+    """The known rows of each part that is scored."""
 
 
 def prepare(settings: DataSection, task: Task) -> Dataset:

@@ -16,7 +16,7 @@ _LEVELS = {"severe": "bold red", "warning": "yellow", "note": ""}
 
 _UNCOUNTED = "not counted: the tokenizer is not at hand"
 _LABELS = 40
-"""labels a cell names"""
+"""How many labels one cell names at most."""
 
 
 def examination(found: Examination) -> Iterator[Table]:

@@ -41,7 +41,7 @@ def listening(listener: Listener) -> Iterator[None]:
 
 
 def tell(stage: str, note: str) -> None:
-    """A line for the reader: what a stage found or did."""
+    """Report in a line what a stage found or did."""
     advance(stage, 0, 0, note)
 
 

@@ -15,7 +15,7 @@ from fintune.records import Example
 
 FOLDS = 5
 MOST_REVIEWED = 10_000
-"""rows looked at; of more, a seeded sample"""
+"""Most rows that are looked at; of more, a seeded sample is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,11 +35,11 @@ class Review:
 
     rows: list[Suspicion] = field(default_factory=list)
     recall: float = 0.0
-    """share of each label's rows that counting words gets right, out of fold, averaged over labels"""
+    """Share of each label's rows that counting words gets right, out of fold, averaged over labels."""
     chance: float = 0.0
-    """what guessing gets"""
+    """The same share as guessing gets it."""
     tells: bool = False
-    """whether recall lies two standard errors above chance"""
+    """Whether recall lies two standard errors above chance."""
     looked_at: int = 0
 
 

@@ -14,7 +14,7 @@ from fintune.data.quality.text import normalized
 from fintune.records import Row
 
 _TEMPLATE = 15
-"""characters that all texts must share at an end to count as a prompt"""
+"""Characters that all texts must share at an end to count as a prompt."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,19 +23,19 @@ class Overlap:
 
     other: str
     shared: int
-    """distinct texts of this file that stand in the other"""
+    """Distinct texts of this file that stand in the other."""
     distinct: int
     twins: int
-    """distinct texts of this file with a near-duplicate in the other, the shared ones included"""
+    """Distinct texts of this file with a near-duplicate in the other, the shared ones included."""
     inside: bool
-    """whether the whole of one file stands in the other"""
+    """Whether the whole of one file stands in the other."""
     labels: dict[str, dict[str, int]]
-    """label here -> label there -> shared rows"""
+    """Shared rows by the label here, then by the label there."""
     findings: list[Finding]
     rows: int
-    """of the other file, read"""
+    """Rows of the other file that were read."""
     unread: int = 0
-    """records of the other file that could not be read"""
+    """Records of the other file that could not be read."""
 
 
 def compare(here: Sequence[Row], there: Sequence[Row], other: str) -> Overlap:

@@ -8,9 +8,9 @@ from fintune.errors import DataError, DataErrorKind, did_you_mean
 from fintune.records import Fault, FaultKind
 
 Fields = Mapping[str, object]
-"""a record: values by column"""
+"""A record as values by column."""
 LONGEST_RECORD = 1_000_000
-"""characters of a line or record; more is no text but a damaged file"""
+"""Most characters of a line or record; a longer one is no text but a damaged file."""
 
 _ENDS = ("\n", "\r")
 
@@ -56,13 +56,13 @@ class Opening:
     """How a file is to be read; what was left to us has been found."""
 
     name: str
-    """the file as errors and ids name it"""
+    """The file as errors and ids name it."""
     columns: Columns
     encoding: str = "utf-8"
     delimiter: str | None = None
     header: bool | None = None
     part: str = ""
-    """sheet or split: what follows `#` in the path"""
+    """The sheet or split: what follows `#` in the path."""
 
 
 def lines(path: Path, encoding: str, newline: str | None = None) -> Iterator[tuple[int, str | Broken]]:

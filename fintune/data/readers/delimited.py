@@ -17,9 +17,9 @@ from fintune.data.readers.quotation import RowShape, are_enclosed, shape_of
 
 DELIMITERS = (",", "\t", ";", "|")
 _SAMPLE = 50
-"""lines looked at to find the delimiter"""
+"""Lines looked at to find the delimiter."""
 _FIRST = 1000
-"""lines looked at to find what a row looks like"""
+"""Lines looked at to find what a row looks like."""
 
 
 def read_csv(path: Path, opening: Opening) -> Iterator[tuple[int, Fields | Broken]]:
@@ -49,7 +49,7 @@ def _row(record: list[str], names: list[str] | None, width: int, told: str) -> F
 
 
 def read_tsv(path: Path, opening: Opening) -> Iterator[tuple[int, Fields | Broken]]:
-    """csv whose delimiter is the tab."""
+    """Read csv whose delimiter is the tab."""
     return read_csv(path, replace(opening, delimiter="\t"))
 
 
@@ -96,7 +96,7 @@ class _Feed:
         self._given: deque[tuple[int, str | Broken]] = deque()
         self._again: deque[tuple[int, str | Broken]] = deque()
         self.record: list[str] = []
-        """lines of the record that was read last"""
+        """The lines of the record that was read last."""
 
     def __iter__(self) -> "_Feed":
         return self
@@ -112,7 +112,7 @@ class _Feed:
         return self._given[0]
 
     def forget(self) -> None:
-        """The next record starts with the next line."""
+        """Begin the next record with the next line."""
         self.record = self.lines
         self._given.clear()
 

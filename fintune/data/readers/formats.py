@@ -23,17 +23,17 @@ class Reader:
     suffixes: tuple[str, ...]
     read: Callable[[Path, Opening], Iterator[tuple[int | str, Mapping[str, object] | Broken]]]
     encoding: str | None = "utf-8-sig"
-    """what its files are when neither they nor the config say otherwise; None for files that are not text"""
+    """The encoding when neither the file nor the config says otherwise; None for files that are not text."""
     has_columns: bool = True
-    """whether `data.text_column` and its like choose among several"""
+    """Whether `data.text_column` and its like choose among several."""
     parts: bool = field(default=False, kw_only=True)
-    """whether `file#name` chooses a sheet, a split, a key"""
+    """Whether `file#name` chooses a sheet, a split, a key."""
     need: str = field(default="", kw_only=True)
-    """a package it needs beyond the core, in the extra `formats`"""
+    """A package that reading needs beyond the core, in the extra `formats`."""
 
 
 PACKED = {".gz", ".zip", ".bz2", ".xz"}
-"""endings of files to unpack first"""
+"""Endings of files to unpack first."""
 READERS: dict[str, Reader] = {
     f.name: f
     for f in (

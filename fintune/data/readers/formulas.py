@@ -9,10 +9,11 @@ from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 FIRST, SHARE, LAST = ("id", "label", "confidence"), "p_", "text"
-"""columns of a file of predictions: the first ones, how those of the labels begin, the last one"""
+"""Columns of a file of predictions: the first ones, how those of the labels begin, the last one."""
 RowCells = TypeVar("RowCells")
 _RUN = re.compile(r"'*(?:\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n])")
-"""after https://owasp.org/www-community/attacks/CSV_Injection; apostrophes before it count, so that ours can be told from them"""
+"""Beginnings that spreadsheets run (https://owasp.org/www-community/attacks/CSV_Injection); apostrophes before them count, so that ours can
+be told from them."""
 _NUMBER = re.compile(r"[+-]?(\d[\d.,]*|\.\d+)(e[+-]?\d+)?\s?%?", re.IGNORECASE)
 
 

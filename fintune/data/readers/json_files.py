@@ -23,7 +23,7 @@ _ARRAY = re.compile(r"\[\s*[\[{]")
 _FIRST_KEY = re.compile(r'\{\s*"((?:[^"\\]|\\.)*)"')
 _ONE_A_LINE = "Write one JSON object on each line, or one array of objects in the whole file."
 _MOST, _AHEAD = 100, 4096
-"""members of an object, and characters of each, that are looked at"""
+"""Members of an object, and characters of each, that are looked at."""
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,11 @@ class _Member:
     key: str
     kind: Literal["scalar", "empty", "rows", "values", "object"]
     inner: str = ""
-    """the first key of an object"""
+    """The first key of an object."""
 
 
 def read_json(path: Path, opening: Opening) -> Records:
-    """Records of a file, each named by its line, and by its place where it is one of many values: `12[3]`."""
+    """Yield the records of a file, each named by its line, and by its place where it is one of many values: `12[3]`."""
     with ExitStack() as stack:
         window = _window(stack, path, opening)
         mark = window.first()

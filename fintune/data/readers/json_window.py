@@ -16,7 +16,7 @@ from fintune.runtime.library_messages import is_open_string
 
 _CHUNK, _DEEPEST = 1 << 16, 500
 _ESCAPE = len(r"\ud83d\ude00")
-"""characters of the longest thing that may be cut in two"""
+"""Characters of the longest escape that may be cut in two."""
 _BLANKS = re.compile(r"\s*")
 _DEEPER = {"[": 1, "{": 1, "]": -1, "}": -1}
 _INSIDE = r'[^"\\]*+(?:\\.[^"\\]*+)*+'
@@ -24,7 +24,7 @@ _IN_STRING = re.compile(_INSIDE, re.DOTALL)
 _STRING = rf'"{_INSIDE}"'
 _PLAIN = rf'(?:[^\[\]{{}}"]++|{_STRING})*+'
 _RUN = re.compile(rf'(?:[^\[\]{{}}"]++|{_STRING}|\[{_PLAIN}\]|\{{{_PLAIN}\}})++', re.DOTALL)
-"""what does not change the depth: values, strings, arrays and objects with nothing nested in them"""
+"""Text that does not change the depth: values, strings, arrays and objects with nothing nested in them."""
 
 
 class Damaged(Exception):
@@ -42,7 +42,7 @@ class Repeated(dict[str, object]):
 
 
 def as_object(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """json's object_pairs_hook: a dict, or a Repeated."""
+    """Return a dict, or a Repeated: the object_pairs_hook of json."""
     found = dict(pairs)
     if len(found) == len(pairs):
         return found

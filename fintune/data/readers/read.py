@@ -128,7 +128,7 @@ class _RowMaker:
         self._numbered = self._columns.by_number()
         self._wanted = tuple(self._columns.wanted().values())
         self._width: int | None = None if self._columns.backwards() else -1
-        """fields of the first record, where columns are counted from the end"""
+        """Fields of the first record, where columns are counted from the end."""
 
     def make(self, where: str, fields: Fields | Broken) -> Row | Fault:
         """Return a Row, or what is wrong with the record."""

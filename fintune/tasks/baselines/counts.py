@@ -18,7 +18,7 @@ _WORD = r"\w+"
 
 
 def majority(contest: Contest) -> Answers:
-    """Always the most frequent training label; its probabilities are the labels' shares there."""
+    """Answer with the most frequent training label; its probabilities are the labels' shares there."""
     counts = Counter(e.label for e in contest.train)
     shares = np.array([counts[label] for label in contest.task.labels]) / len(contest.train)
     n = len(contest.texts)
