@@ -22,12 +22,12 @@ from itertools import accumulate
 from typing import Literal
 
 _MESSAGE, _HINT = 3_000, 900
-"""bytes on a screen"""
+"""Most bytes of a message and of a hint on a screen."""
 _LINES = 60
 _LINE, _VALUE = 900, 200
-"""characters"""
+"""Most characters of a line and of a value in it."""
 _UNBROKEN = re.compile(rf"\S{{{_VALUE + 60},}}")
-"""a value, or a long path"""
+"""A value or path too long to be shown whole."""
 
 
 class FintuneError(Exception):

@@ -5,7 +5,7 @@ Row | Fault (a reader's) -> Example (a task's) -> Encoded | TooLong (the tokeniz
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import KW_ONLY, asdict, dataclass, field
 from typing import Literal
 
 
@@ -14,13 +14,14 @@ class Row:
     """One record of a data file, nothing interpreted; `label` is None where the file has none."""
 
     id: str
-    """file:line, unique within a run"""
+    """The record as `file:line`, unique within a run."""
     text: str
     label: str | None
+    _: KW_ONLY
     date: str | None = None
     group: str | None = None
     original: str | None = None
-    """the label as the file has it, where data.label_map was applied"""
+    """The label as the file has it, where data.label_map was applied."""
 
 
 FaultKind = Literal["unreadable", "unread", "column", "unknown-label", "non-text", "bad-date"]
@@ -49,6 +50,7 @@ class Example:
     id: str
     text: str
     label: str
+    _: KW_ONLY
     date: str | None = None
     group: str | None = None
 
@@ -61,7 +63,7 @@ class Prompt:
     text: str
     after: str
     shown: "tuple[Prompt, ...]" = ()
-    """what the model reads before it: prompts, and answers as the text of prompts without a template"""
+    """What the model reads before it: prompts, and answers as the text of prompts without a template."""
 
     def __str__(self) -> str:
         return "".join(map(str, self.shown)) + self.before + self.text + self.after
@@ -75,11 +77,11 @@ class Encoded:
     labels: list[int]
     cut: int = 0
     weight: float = 1.0
-    """of the example in the loss"""
+    """Weight of the example in the loss."""
     stratum: int = 0
-    """number of its label, for sampling that balances labels"""
+    """Number of the example's label, for sampling that balances labels."""
     id: str = ""
-    """of the example, to name it when training fails on it"""
+    """Id of the example, to name it when training fails on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,7 @@ class Prediction:
     id: str
     text: str
     answer: str
-    """the answer as the model gives it, before it is read as a label"""
+    """The answer as the model gives it, before it is read as a label."""
     label: str | None
     probabilities: Mapping[str, float]
     gold: str | None = None
@@ -150,7 +152,7 @@ class Statement:
     level: Literal["severe", "warning", "note"]
     text: str
     values: Mapping[str, str] = field(default_factory=dict)
-    """what the sentence is made of, for a page in another language"""
+    """The parts of the sentence, for a page in another language."""
 
 
 @dataclass(frozen=True)
@@ -180,7 +182,7 @@ class Claims:
         )
 
     def with_parts_of(self, other: "Claims") -> "Claims":
-        """These, and the other's in place of those of the same part."""
+        """Return these, and the other's in place of those of the same part."""
         names = {**self.baselines, **other.baselines}
         both = {name: self.baselines.get(name, {}) | other.baselines.get(name, {}) for name in names}
         return Claims(self.verdicts | other.verdicts, self.splits | other.splits, both)

@@ -33,7 +33,7 @@ from fintune.runtime.untrusted import BrokenYaml, need_name, need_whole_characte
 from fintune.tasks import TASKS
 
 _BRANCH = re.compile(r"(str|int|float|bool)$|(list|dict|literal)\[")
-"""what pydantic adds to a place where a setting may be one thing or another"""
+"""A part that pydantic adds to the place of a setting which may be one thing or another."""
 _FOLDED = re.compile("[\x85\u2028\u2029\ufeff]")
 
 

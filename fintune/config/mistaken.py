@@ -8,12 +8,12 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
-from fintune.data.readers.formats import FORMATS, PACKED
+from fintune.data.readers.formats import PACKED, READERS
 
-_DATA = {suffix for format_ in FORMATS.values() for suffix in format_.suffixes} - {".json"}
+_DATA = {suffix for reader in READERS.values() for suffix in reader.suffixes} - {".json"}
 _CONFIGS = (".yaml", ".yml")
 _SECTIONS = {"name", "output", "model", "data", "task", "method", "train", "evaluation", "compare"}
-"""of a config; RunConfig has them"""
+"""Sections of a config, as RunConfig has them."""
 
 
 def is_data(path: Path) -> bool:

@@ -16,7 +16,7 @@ from fintune.config.load import REGISTRIES, SECTIONS
 from fintune.config.run_config import RunConfig
 
 _PLAIN = re.compile(r"(?!true$|false$|null$)[a-z][a-z0-9-]*")
-"""text that YAML reads as text without quotes"""
+"""Text that YAML reads as text without quotes."""
 
 _OPENING = """\
 # A FinTune run. Every setting stands here with its default; delete what you leave as it is.

@@ -15,7 +15,7 @@ from fintune.runtime.untrusted import LARGEST_CONFIG, read_bytes
 
 _UNICODE = ("utf-8-sig", "utf-16", "utf-32")
 _PATHS = {"model": ("base",), "data": ("path", "validation", "test"), "": ("output",)}
-"""settings that hold paths, by section"""
+"""Settings that hold paths, by section."""
 _WINDOWS = re.compile(r"(?:[A-Za-z]:|\\).*?([\x07-\x0d\x1b])", re.DOTALL)
 QUOTING = "In double quotes YAML reads \\ as the beginning of an escape; write 'C:\\data\\news.csv' in single quotes, or C:/data/news.csv."
 

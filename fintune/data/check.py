@@ -14,8 +14,8 @@ import numpy as np
 from fintune.data.load import Gathered, gather, reading, reading_like
 from fintune.data.prepare import divided, material
 from fintune.data.quality.findings import Finding, by_weight, finding
-from fintune.data.quality.label_errors import LARGEST, Review, Suspicion, review
-from fintune.data.quality.overlap import Against, compare
+from fintune.data.quality.label_errors import MOST_REVIEWED, Review, Suspicion, review
+from fintune.data.quality.overlap import Overlap, compare
 from fintune.data.quality.report import DataReport, TokenCounts, report
 from fintune.data.readers.columns import Columns, fault_error
 from fintune.data.readers.read import Reading, read
@@ -27,18 +27,18 @@ from fintune.runtime.progress import tell
 from fintune.tasks import Task
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Examination:
     """The report of the data, and what only a check looks at."""
 
     report: DataReport
     sources: list[dict[str, Any]]
     fingerprint: str | None
-    """None when the data could not be split"""
+    """The digest of the split; None when the data could not be split."""
     suspicious: list[Suspicion] = field(default_factory=list)
-    against: Against | None = None
+    against: Overlap | None = None
     pii: dict[str, int] | None = None
-    """texts with each kind of personal data"""
+    """How many texts hold each kind of personal data; None when they were not looked for."""
 
     @property
     def severe(self) -> bool:
@@ -86,12 +86,12 @@ def check(  # noqa: PLR0913
     personal = _pii(everything, extra) if pii else None
     extra += _doubts(reviewed, len(everything))
     return Examination(
-        replace(found, tokens=tokens, findings=by_weight([*found.findings, *extra])),
-        gathered.sources,
-        fingerprint(parts) if parts else None,
-        reviewed.rows,
-        beside,
-        personal,
+        report=replace(found, tokens=tokens, findings=by_weight([*found.findings, *extra])),
+        sources=gathered.sources,
+        fingerprint=fingerprint(parts) if parts else None,
+        suspicious=reviewed.rows,
+        against=beside,
+        pii=personal,
     )
 
 
@@ -125,7 +125,7 @@ def _tokens(
 
 def _against(
     settings: DataSection, examples: Sequence[Example], other: str | None, how: DataSection | None, extra: list[Finding]
-) -> Against | None:
+) -> Overlap | None:
     if other is None:
         return None
     here = [Row(e.id, e.text, e.label) for e in examples]
@@ -179,7 +179,7 @@ def _pii(examples: Sequence[Example], extra: list[Finding]) -> dict[str, int]:
 
 
 def _doubts(reviewed: Review, total: int) -> list[Finding]:
-    limit = f" (of {LARGEST:,} rows looked at)" if total > LARGEST else ""
+    limit = f" (of {MOST_REVIEWED:,} rows looked at)" if total > MOST_REVIEWED else ""
     if reviewed.looked_at and not reviewed.tells:
         shares = f"it gets {reviewed.recall:.1%} of a label's rows right, averaged over labels, guessing {reviewed.chance:.1%}"
         message = f"labels were not reviewed: counting words tells nothing of them{limit} ({shares})"

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from fintune.errors import did_you_mean
 
 Applied = dict[str, dict[str, int]]
-"""label in the file -> label of the task -> rows"""
+"""Rows by the label in the file, then by the label of the task."""
 
 
 class LabelMap:

@@ -34,15 +34,15 @@ class Gathered:
 
     task: Task
     parts: dict[str, list[Example]] = field(default_factory=dict)
-    """`train` alone, or with the parts that are given"""
+    """Examples by part: `train` alone, or with the parts that are given."""
     sources: list[dict[str, Any]] = field(default_factory=list)
-    """path, name, sha256, format, encoding, rows, license of each"""
+    """For each file its path, name, SHA-256, format, encoding, rows and license."""
     faults: list[Fault] = field(default_factory=list)
-    """records that could not become examples and that data.drop does not name"""
+    """Records that could not become examples and that data.drop does not name."""
     dropped: list[Dropped] = field(default_factory=list)
     rows: int = 0
     labels: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """rows by their label in the file and what data.label_map made of it"""
+    """Rows by their label in the file and what data.label_map made of it."""
 
 
 def gather(settings: DataSection, task: Task, *, tolerant: bool = False) -> Gathered:
@@ -109,8 +109,21 @@ def _dated(parsed: Example | Fault, data: DataSection) -> Example | Fault:
 
 def reading(data: DataSection, *, need_label: bool = True) -> Reading:
     """How a config's files are read."""
-    columns = Columns(data.text_column, data.label_column, need_label, data.date_column, data.group_column)
-    return Reading(data.format, data.encoding, data.delimiter, data.header, columns, data.label_map, data.redact)
+    return Reading(
+        format=data.format,
+        encoding=data.encoding,
+        delimiter=data.delimiter,
+        header=data.header,
+        columns=Columns(
+            text=data.text_column,
+            label=data.label_column,
+            need_label=need_label,
+            date=data.date_column,
+            group=data.group_column,
+        ),
+        label_map=data.label_map,
+        redact=data.redact,
+    )
 
 
 def reading_like(
@@ -174,7 +187,7 @@ class _Faults:
         self._gathered, self._kinds, self._tolerant = gathered, kinds, tolerant
 
     def unread(self, fault: Fault) -> None:
-        """A fault of a record that never became a row."""
+        """Take the fault of a record that never became a row."""
         self._gathered.rows += 1
         self.take(fault)
 

@@ -25,7 +25,7 @@ from fintune.tasks import Task
 _FEWEST = 10
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Dataset:
     """Data that were found sound, in parts."""
 
@@ -35,7 +35,7 @@ class Dataset:
     sources: Sequence[Mapping[str, Any]]
     dropped: Sequence[Dropped]
     leaks: Mapping[str, Leaks]
-    """of each part that is scored"""
+    """The known rows of each part that is scored."""
 
 
 def prepare(settings: DataSection, task: Task) -> Dataset:

@@ -7,7 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from fintune.data.quality.cleanup import DROPS, FAULTS, LEAKS
-from fintune.data.readers.formats import FORMATS
+from fintune.data.readers.formats import READERS
 from fintune.errors import did_you_mean
 from fintune.runtime.settings import Section
 
@@ -47,7 +47,7 @@ class DataSection(Section):
     )
     validation: str | list[str] | None = Field(None, description="Files of the validation part, if it is given.")
     test: str | list[str] | None = Field(None, description="Files of the test part, if it is given.")
-    format: str = Field("auto", description=f"auto | {' | '.join(FORMATS)}")
+    format: str = Field("auto", description=f"auto | {' | '.join(READERS)}")
     encoding: str = Field("auto", description="auto: utf-8 where the file is, else what is found; phrasebank: latin-1.")
     delimiter: str = Field("auto", description="Of csv files; auto: found.")
     header: bool | None = Field(
@@ -81,8 +81,8 @@ class DataSection(Section):
     @field_validator("format")
     @classmethod
     def _known(cls, name: str) -> str:
-        if name != "auto" and name not in FORMATS:
-            raise ValueError(f"unknown format. {did_you_mean(name, ['auto', *FORMATS])}")
+        if name != "auto" and name not in READERS:
+            raise ValueError(f"unknown format. {did_you_mean(name, ['auto', *READERS])}")
         return name
 
     @field_validator("delimiter")

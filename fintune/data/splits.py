@@ -20,7 +20,7 @@ from fintune.records import Example
 
 Parts = dict[str, list[Example]]
 WAYS = ("near-duplicates", "stratified", "random", "group", "time")
-"""what `data.split.by` may say"""
+"""The ways to split that `data.split.by` may name."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 from fintune.data.check import Examination
 from fintune.data.quality.findings import Finding
 from fintune.data.quality.label_errors import Suspicion
-from fintune.data.quality.overlap import Against
+from fintune.data.quality.overlap import Overlap
 from fintune.data.quality.report import DataReport
 from fintune.errors import shortened
 from fintune.runtime.layout import Table, Text
@@ -16,7 +16,7 @@ _LEVELS = {"severe": "bold red", "warning": "yellow", "note": ""}
 
 _UNCOUNTED = "not counted: the tokenizer is not at hand"
 _LABELS = 40
-"""labels a cell names"""
+"""How many labels one cell names at most."""
 
 
 def examination(found: Examination) -> Iterator[Table]:
@@ -83,7 +83,7 @@ def _tokens(tokens: Mapping[str, float]) -> str:
     return f"median {tokens['median']:g}, longest {tokens['longest']:g} of {tokens['looked_at']:,.0f} texts{share}{unknown}"
 
 
-def _beside(against: Against) -> str:
+def _beside(against: Overlap) -> str:
     inside = "; one lies wholly inside the other" if against.inside else ""
     read = f"{against.rows:,} rows read" + (f", {against.unread:,} not" if against.unread else "")
     shared = f"{against.shared:,} of {against.distinct:,} texts stand there too, {against.twins:,} nearly{inside}"
@@ -120,7 +120,7 @@ def _suspicious(found: Sequence[Suspicion]) -> Table:
     return table
 
 
-def _cross(against: Against) -> Table:
+def _cross(against: Overlap) -> Table:
     columns = sorted({label for counts in against.labels.values() for label in counts})
     table = Table(f"label here (row), in {against.other} (column), on shared texts", zeros="0")
     table.add_column("here", no_wrap=True)

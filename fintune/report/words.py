@@ -12,6 +12,7 @@ from importlib.resources import files
 from markupsafe import Markup
 
 from fintune.records import Statement
+from fintune.runtime import units
 
 LANGUAGES = ("en", "zh")
 _THIN = "\u202f"
@@ -88,18 +89,10 @@ def count(number: float | None) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """Return seconds as 4.2 s, 42 s, 12 min, 3 h 05 min: rounded more than on a terminal, narrow blanks between."""
-    if seconds is None:
-        return "–"
-    if seconds < 100:
-        return f"{seconds:.1f}{_THIN}s" if seconds < 10 else f"{seconds:.0f}{_THIN}s"
-    minutes = round(seconds / 60)
-    return f"{minutes}{_THIN}min" if minutes < 60 else f"{minutes // 60}{_THIN}h {minutes % 60:02d}{_THIN}min"
+    """Return seconds as 4.2 s, 42 s, 12 min, 3 h 05 min, with narrow blanks."""
+    return "–" if seconds is None else units.brief_duration(seconds, space=_THIN)
 
 
 def size(number: float | None) -> str:
-    """Return bytes as 34.4 kB, 7.6 MB, 3.1 GB."""
-    if number is None:
-        return "–"
-    unit, factor = next((u, f) for u, f in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)) if number >= f or u == "kB")
-    return f"{number / factor:.1f}{_THIN}{unit}"
+    """Return bytes as 34.4 kB, 7.6 MB, 3.1 GB, with narrow blanks."""
+    return "–" if number is None else units.size(number, space=_THIN)

@@ -17,11 +17,11 @@ _REPRODUCIBLE = {
     "OMP_DYNAMIC": "FALSE",
     "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
 }
-"""what makes MKL, OpenMP and cuBLAS add numbers in one order (their manuals on reproducibility)"""
+"""Variables that make MKL, OpenMP and cuBLAS add numbers in one order (their manuals on reproducibility)."""
 
 _BRIEFLY = "2000"
-"""rounds a thread of GNU OpenMP spins for the others before it sleeps; its 300,000 take the core, beside a busy program, from
-the thread that is waited for (benchmarks/shared_cores.py)"""
+"""Rounds a thread of GNU OpenMP spins for the others before it sleeps; its 300,000 take the core, beside a busy program, from
+the thread that is waited for (benchmarks/shared_cores.py)."""
 
 PACKAGES = ("fintune", "torch", "transformers", "peft", "accelerate", "tokenizers", "numpy", "scikit-learn")
 
@@ -36,7 +36,7 @@ class _Block(NamedTuple):
 _state = threading.Condition()
 _blocks: list[_Block] = []
 _settings = ExitStack()
-"""what the last of the blocks undoes"""
+"""The settings that the last of the blocks undoes."""
 
 
 @cache

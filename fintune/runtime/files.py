@@ -21,7 +21,7 @@ from fintune.runtime.untrusted import need_content, need_name, open_plain
 
 _FORMER = "former"
 _NOTHING = 1_000_000
-"""bytes: less is a full disk"""
+"""Free bytes below which a disk is full."""
 
 
 def need_place(path: Path) -> None:
@@ -46,7 +46,7 @@ def write_atomically(path: Path, content: str) -> None:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A path beside `path` to write to; it takes its place when the block ends well, and vanishes otherwise."""
+    """Give a path beside `path` to write to; it takes its place when the block ends well, and vanishes otherwise."""
     path.parent.mkdir(parents=True, exist_ok=True)
     staging = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -60,7 +60,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def replacing_folder(folder: Path, *, overwrite: bool = False) -> Iterator[Path]:
-    """A folder yet to be made beside `folder`; it takes its place when the block ends well, and vanishes otherwise.
+    """Give a folder yet to be made beside `folder`; it takes its place when the block ends well, and vanishes otherwise.
 
     Raises RunError when something stands there by then and may not be replaced.
     """
@@ -118,7 +118,7 @@ def _to_disk(place: Path) -> None:
 
 @contextmanager
 def _above(folder: Path) -> Iterator[None]:
-    """The folders above are there; when the block fails, not those that were made for nothing."""
+    """Make the folders above; when the block fails, remove those that were made for nothing."""
     made = [parent for parent in folder.parents if not parent.exists()]
     folder.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -132,7 +132,7 @@ def _above(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def disk_errors(place: Path) -> Iterator[None]:
-    """What libraries raise instead of an OSError when they cannot write (safetensors, tokenizers, torch, numpy) is one, with its errno."""
+    """Raise as an OSError, with its errno, what libraries raise instead when they cannot write (safetensors, tokenizers, torch, numpy)."""
     try:
         yield
     except Exception as error:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 _ONE = threading.Lock()
 _PATIENCE = 1.5
-"""seconds; a name that cannot be looked up takes the system longer"""
+"""Seconds to wait for an answer; a name that cannot be looked up takes the system longer."""
 
 
 def hub_answers() -> bool:

@@ -24,13 +24,13 @@ from fintune.runtime.printable import BESIDE, printable
 
 Justify = Literal["left", "right"]
 _NARROWEST = 24
-"""cells that a text, or a file name with its line, is given at least"""
+"""Cells that a text, or a file name with its line, is given at least."""
 _PROSE = 2 * _NARROWEST
-"""cells from which on a column holds texts, which read badly a word a line"""
+"""Cells from which on a column holds texts, which read badly a word a line."""
 _NUMBER = 7
-"""cells of a value that is written before a long header"""
+"""Cells of a value that is written before a long header."""
 _PLACE = re.compile(r"(.+)(:\d+)")
-"""file:line"""
+"""A file and its line, as in `news.csv:17`."""
 
 
 class Text(RichText):
@@ -96,11 +96,11 @@ class Table:
         self._sections: list[int] = []
 
     def add_column(self, header: str | RichText = "", *, justify: Justify = "left", no_wrap: bool = False) -> None:
-        """A column; what is set to the right, or not to be wrapped, is never broken."""
+        """Add a column; what is set to the right, or not to be wrapped, is never broken."""
         self.columns.append(Column(printable(str(header)), justify, exact=no_wrap or justify == "right"))
 
     def add_row(self, *cells: str | RichText, end_section: bool = False) -> None:
-        """A cell for each column; of a table without headers, columns come with its first row."""
+        """Add a cell for each column; of a table without headers, columns come with its first row."""
         for _ in cells[len(self.columns) :]:
             self.add_column()
         for column, cell in zip(self.columns, cells, strict=True):
@@ -109,7 +109,7 @@ class Table:
             self.add_section()
 
     def add_section(self) -> None:
-        """A line below what is there."""
+        """Draw a line below what is there."""
         self._sections.append(len(self.columns[0].cells))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:

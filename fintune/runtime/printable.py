@@ -17,16 +17,16 @@ _STEERING = re.compile(
     "\ud800-\udfff]"  # half characters: no stream takes them
 )
 _UNREAD = {"Zs", "Zl", "Zp", "Cc", "Cf", "Cs"}
-"""categories of characters that say nothing by themselves"""
+"""Categories of characters that say nothing by themselves."""
 _FILLING = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
-"""letters and marks to Unicode that show nothing: fillers, an empty braille cell, variation selectors"""
+"""Letters and marks to Unicode that show nothing: fillers, an empty braille cell, variation selectors."""
 BESIDE = " ~ "
 """What stands between the ids of two records that are shown as a pair."""
 _BREAKS = {"\n": r"\n", "\t": r"\t"}
 _ACTIVE = re.compile(r"[\\`*\[\]<>&|!#~$]|(?<!\w)_|_(?!\w)|(?<=:)/(?=/)|(?<=www)\.", re.IGNORECASE)
-"""what Markdown reads as more than a letter, a bare address among it"""
+"""What Markdown reads as more than a letter, a bare address among it."""
 _PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~]")
 
 

@@ -13,7 +13,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TypeVar
 
-T = TypeVar("T")
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ def listening(listener: Listener) -> Iterator[None]:
 
 
 def tell(stage: str, note: str) -> None:
-    """A line for the reader: what a stage found or did."""
+    """Report in a line what a stage found or did."""
     advance(stage, 0, 0, note)
 
 
@@ -51,7 +51,7 @@ def advance(stage: str, done: int, total: int, note: str = "") -> None:
         listener(Progress(stage, done, total, note))
 
 
-def track(items: Sequence[T], stage: str) -> Iterator[T]:
+def track(items: Sequence[Item], stage: str) -> Iterator[Item]:
     """Iterate over `items`, reporting each one as done when the next is asked for."""
     for done, item in enumerate(items):
         advance(stage, done, len(items))

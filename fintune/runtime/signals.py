@@ -43,7 +43,7 @@ class Deferral:
     def __init__(self) -> None:
         self.noted = 0
         self.formerly: dict[int, Any] = {}
-        """the handlers that stood before"""
+        """The handlers that stood before."""
         self._at_once = False
 
     def __call__(self) -> bool:
@@ -60,7 +60,7 @@ class Deferral:
             self._at_once = False
 
     def note(self, number: int, frame: FrameType | None) -> None:
-        """The handler: a second signal does what the first would have done."""
+        """Handle a signal: a second one does what the first would have done."""
         if self.noted or self._at_once:
             self.formerly[number](number, frame)
         self.noted = number

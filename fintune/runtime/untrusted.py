@@ -27,21 +27,21 @@ from fintune.errors import RunError
 from fintune.runtime.library_messages import yaml_problem
 
 LARGEST = 64 * 2**20
-"""bytes of a file that is read whole"""
+"""Most bytes of a file that is read whole."""
 LARGEST_LIST = 2**30
-"""bytes of one with a line or an id for each row of the data"""
+"""Most bytes of a file with a line or an id for each row of the data."""
 _MOST_HOLES = 2**32
-"""bytes of a file that were never written; reading them takes some seconds"""
+"""Most bytes of a file that were never written; reading them takes some seconds."""
 LARGEST_CONFIG = 2**20
-"""characters of a YAML file"""
+"""Most characters of a YAML file."""
 DEEPEST = 40
-"""levels of YAML"""
+"""Most levels of a YAML file."""
 MOST_VALUES = 20_000
-"""values of a YAML file, with those that aliases repeat; ruamel reads some ten thousand a second"""
+"""Most values of a YAML file, with those that aliases repeat; ruamel reads some ten thousand a second."""
 _HALF = re.compile(r"\\u[dD][89a-fA-F]")
-"""how JSON escapes half a character"""
+"""How JSON escapes half a character."""
 _SURROGATES = re.compile(r"(?<!\\)\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
-"""and a whole one, in two halves"""
+"""How JSON escapes a whole character in two halves."""
 
 
 class BrokenYaml(ValueError):

@@ -19,7 +19,7 @@ from fintune.tasks.protocol import TaskEntry, TaskOptions
 
 _PLACEHOLDERS = ["text", "answer"]
 _BRACES = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
-"""a brace that is meant (doubled), a placeholder, a lone brace"""
+"""A brace that is meant (doubled), a placeholder, a lone brace."""
 
 _SENTIMENT_PROMPTS = {"en": "{text}\nSentiment: {answer}", "zh": "{text}\n情绪：{answer}"}
 _SENTIMENT_ANSWERS = {
@@ -142,7 +142,7 @@ class Classification:
     """The task behind both registry entries; see Task for what its methods promise."""
 
     version = 2
-    """2: answers have the tokens they have behind their prompt; control tokens in a text are letters; braces are doubled"""
+    """Version 2: answers have the tokens they have behind their prompt, control tokens in a text are letters, braces are doubled."""
 
     def __init__(self, options: ClassificationOptions) -> None:
         self.name: str = options.name
@@ -157,7 +157,7 @@ class Classification:
     def parse(self, row: Row) -> Example | Fault:
         """See Task."""
         if row.label is not None and row.label in self._answers:
-            return Example(row.id, row.text, self._own[row.label], row.date, row.group)
+            return Example(row.id, row.text, self._own[row.label], date=row.date, group=row.group)
         near = did_you_mean(row.label or "", self.labels)
         problem = f"label '{row.label or ''}' is not one of {', '.join(self.labels)}"
         hint = f"{near} Mend the row, set task.labels, or data.label_map."

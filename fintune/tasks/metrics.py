@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 
 UNPARSED = -1
 _LARGEST = 700.0
-"""beyond it exp overflows"""
+"""The largest exponent for which `exp` does not overflow."""
 
 
 def classification_scores(  # noqa: PLR0913
@@ -105,7 +105,7 @@ def _mcc(hits: Floats, support: Ints, answered: Ints) -> Floats:
 
 
 def _ratio(top: Floats, bottom: Floats | Ints) -> Floats:
-    """top / bottom, 0 where the bottom is 0."""
+    """Return top / bottom, 0 where the bottom is 0."""
     safe = np.where(bottom == 0, 1, bottom)
     return np.where(bottom == 0, 0.0, top / safe)
 
@@ -116,11 +116,11 @@ def perplexity(loss: float) -> float:
 
 
 HEADLINE = ("accuracy", "macro_f1", "mcc")
-"""metrics shown first, here and on the screen"""
+"""Metrics shown first, here and on the screen."""
 
 
 _SHOWN = {"mcc": (1, 2), "answer_loss": (1, 3), "perplexity": (1, 3)}
-"""factor and digits of metrics that are not shares"""
+"""Factor and digits of metrics that are not shares."""
 
 
 def interval(metric: str, score: Score) -> str:

@@ -22,7 +22,7 @@ class Task(Protocol):
 
     name: str
     version: int
-    """raised whenever prompts, parsing or scoring change, so that scores of different versions are never compared"""
+    """The number that is raised whenever prompts, parsing or scoring change, so that scores of different versions are never compared."""
     labels: Sequence[str]
 
     def parse(self, row: Row) -> Example | Fault:

@@ -20,7 +20,7 @@ from fintune.compression import table as compression_table
 from fintune.data import table as data_table
 from fintune.data.quality.findings import Finding
 from fintune.data.quality.label_errors import Suspicion
-from fintune.data.quality.overlap import Against
+from fintune.data.quality.overlap import Overlap
 from fintune.evaluation import table as evaluation_table
 from fintune.export import table as export_table
 from fintune.export.export import Exported, Refused
@@ -96,9 +96,12 @@ def examination(labels: Sequence[str]) -> Case:
         near_duplicate_rows=7, near_duplicate_clusters=3, median_words=21.0, longest_words=1_234, tokens={}, parts={"train": counts},
         median_characters=None, twins_in_train={}, dates={}, label_samples={label: [TEXT, TEXT] for label in labels}, findings=findings,
     )  # fmt: skip
-    doubts = [Suspicion(f"{FILE}:{48_100 + i}", label, labels[-1], 0.87, TEXT) for i, label in enumerate(labels[:4])]
+    doubts = [
+        Suspicion(id=f"{FILE}:{48_100 + i}", label=label, rather=labels[-1], probability=0.87, text=TEXT)
+        for i, label in enumerate(labels[:4])
+    ]
     cross = {a: {b: 1_000 + i * j for j, b in enumerate(labels)} for i, a in enumerate(labels)}
-    against = Against(other=FILE, shared=3, distinct=9, twins=4, inside=False, labels=cross, findings=[], rows=12)
+    against = Overlap(other=FILE, shared=3, distinct=9, twins=4, inside=False, labels=cross, findings=[], rows=12)
     found: Any = SimpleNamespace(
         report=report, sources=[{"name": FILE, "format": "csv", "rows": 36_000}], fingerprint="9f2c41d79f2c41d7",
         suspicious=doubts, against=against, pii={"email": 2},

@@ -121,8 +121,8 @@ def test_every_answer_is_read_back_as_its_label(gap: str) -> None:
 
 
 def test_an_unknown_label_is_a_fault_that_names_the_row() -> None:
-    assert task().parse(Row("f.csv:3", "x", "up", "2024-01-01", "g")) == Example(
-        "f.csv:3", "x", "up", "2024-01-01", "g"
+    assert task().parse(Row("f.csv:3", "x", "up", date="2024-01-01", group="g")) == Example(
+        "f.csv:3", "x", "up", date="2024-01-01", group="g"
     )
     hints = {
         "dwn": "Did you mean 'down'?",

@@ -17,7 +17,7 @@ from fintune.records import FaultKind
 from fintune.runtime.printable import BESIDE
 
 MANY_LINES = 10
-"""line breaks in a text from which a stray quote is likelier than a long text"""
+"""Line breaks in a text from which a stray quote is likelier than a long text."""
 _FAULTS: dict[FaultKind, str] = {
     "unreadable": "records that cannot be read",
     "unread": "files of which the rest could not be read",

@@ -76,9 +76,9 @@ DROPS: dict[str, Drop] = {
     )
 }
 FAULTS: tuple[FaultKind, ...] = ("unreadable", "unknown-label", "non-text", "bad-date")
-"""kinds of Fault that `data.drop` may name as well: rows that cannot become examples"""
+"""Kinds of Fault that `data.drop` may name as well: rows that cannot become examples."""
 LEAKS = "leaks"
-"""rows of train with a near-duplicate in a given validation or test file"""
+"""Rows of train with a near-duplicate in a given validation or test file."""
 
 
 def clean(examples: Sequence[Example], kinds: Sequence[str]) -> tuple[list[Example], list[Dropped]]:

@@ -20,9 +20,9 @@ from SetSimilaritySearch import SearchIndex, all_pairs
 from fintune.data.quality.minhash import Flags, Hashes, Longs, Similar, blocks, components, joined, per_set, reached
 
 THRESHOLD = 0.7
-"""Jaccard similarity from which two texts are near-duplicates"""
+"""Jaccard similarity from which two texts are near-duplicates."""
 PREFILTER_FROM = 200_000
-"""distinct sets up to which every pair is found; beyond, a pair at the threshold with probability `minhash.RECALL`"""
+"""Distinct sets up to which every pair is found; beyond, a pair at the threshold is found with probability `minhash.RECALL`."""
 
 _NUMBER = re.compile(r"\d+(?:[.,:/-]\d+)*")
 _IDEOGRAPH = "\u3400-\u9fff\uf900-\ufaff\u3040-\u30ff"

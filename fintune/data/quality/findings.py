@@ -12,9 +12,9 @@ from fintune.errors import shortened
 Level = Literal["severe", "warning", "note"]
 LEVELS: tuple[Level, ...] = ("severe", "warning", "note")
 SHOWN = 5
-"""rows a finding names"""
+"""How many rows a finding names."""
 _LONGEST = 1_500
-"""characters of a message"""
+"""Most characters of a message."""
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,10 @@ class Finding:
     count: int
     message: str
     rows: list[str] = field(default_factory=list)
-    """ids of the first few"""
+    """Ids of the first few rows it is about."""
 
     def __post_init__(self) -> None:
-        """A message may quote what a file holds, of any length."""
+        """Shorten the message, which may quote what a file holds, of any length."""
         object.__setattr__(self, "message", shortened(self.message, _LONGEST))
 
 

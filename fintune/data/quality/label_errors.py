@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from fintune.records import Example
 
 FOLDS = 5
-LARGEST = 10_000
-"""rows looked at; of more, a seeded sample"""
+MOST_REVIEWED = 10_000
+"""Most rows that are looked at; of more, a seeded sample is."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Suspicion:
     """A row whose label the others contradict."""
 
@@ -35,11 +35,11 @@ class Review:
 
     rows: list[Suspicion] = field(default_factory=list)
     recall: float = 0.0
-    """share of each label's rows that counting words gets right, out of fold, averaged over labels"""
+    """Share of each label's rows that counting words gets right, out of fold, averaged over labels."""
     chance: float = 0.0
-    """what guessing gets"""
+    """The same share as guessing gets it."""
     tells: bool = False
-    """whether recall lies two standard errors above chance"""
+    """Whether recall lies two standard errors above chance."""
     looked_at: int = 0
 
 
@@ -70,7 +70,13 @@ def review(examples: Sequence[Example], *, seed: int = 0) -> Review:
     doubt = confident.max(axis=1) - own
     order = [i for i in np.argsort(-doubt) if doubt[i] > 0 and best[i] != given[i]]
     rows = [
-        Suspicion(chosen[i].id, chosen[i].label, str(names[best[i]]), float(probability[i, best[i]]), chosen[i].text)
+        Suspicion(
+            id=chosen[i].id,
+            label=chosen[i].label,
+            rather=str(names[best[i]]),
+            probability=float(probability[i, best[i]]),
+            text=chosen[i].text,
+        )
         for i in order
     ]
     return Review(rows=rows, recall=recall, chance=1 / len(names), tells=True, looked_at=len(chosen))
@@ -84,9 +90,9 @@ def _recall(answers: "NDArray[np.int64]", given: "NDArray[np.int64]", labels: in
 
 
 def _sample(examples: Sequence[Example], seed: int) -> list[Example]:
-    if len(examples) <= LARGEST:
+    if len(examples) <= MOST_REVIEWED:
         return list(examples)
-    chosen = np.random.default_rng(seed).choice(len(examples), LARGEST, replace=False)
+    chosen = np.random.default_rng(seed).choice(len(examples), MOST_REVIEWED, replace=False)
     return [examples[i] for i in np.sort(chosen).tolist()]
 
 

@@ -13,7 +13,7 @@ from fintune.records import Example
 
 Parts = Mapping[str, Sequence[Example]]
 _BEFORE = ("train", "validation")
-"""parts that a model has learned from, or was chosen by; of a part those that stand before it"""
+"""Parts that a model has learned from, or was chosen by; a part is compared with those before it."""
 
 
 @dataclass(frozen=True)
@@ -21,11 +21,11 @@ class Leaks:
     """Ids of a part's rows, in order."""
 
     train: Sequence[str] = field(default_factory=list)
-    """they stand in train, word by word or as near-duplicates"""
+    """Ids of rows that stand in train, word by word or as near-duplicates."""
     validation: Sequence[str] = field(default_factory=list)
-    """they stand in validation"""
+    """Ids of rows that stand in validation."""
     conflicts: Sequence[str] = field(default_factory=list)
-    """their text bears another label elsewhere in the data"""
+    """Ids of rows whose text bears another label elsewhere in the data."""
 
     @property
     def known(self) -> frozenset[str]:

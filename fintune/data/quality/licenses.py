@@ -33,7 +33,8 @@ _ALLOWS = re.compile(
     r"|cc by( sa)?|odc by|odbl|open database|open data commons"
     r"|cdla (permissive|sharing)|openmdw|ogl( uk)?|open government|etalab|dl de (by|zero)|nlod)( |$))+"
 )
-"""a whole name, often twice, once fillers are gone; CC BY-ND is none of them: whether a model is a derivative is not settled"""
+"""A whole name of a license that allows commercial use, often twice, once fillers are gone. CC BY-ND is none of them: whether a model is a
+derivative is not settled."""
 _FILLERS = re.compile(
     r"\b(the|an?|licen[cs]e[sd]?|under|version|v|v?\d+|international|intl|unported|universal|generic|deed|legalcode|only|later|plus"
     r"|https?|www|org|com|net|html?|txt|php|opensource|spdx|i?go|us|uk|de|fr|au|en)\b"
@@ -49,7 +50,7 @@ class License:
     """What is said of data's license, and what that means for commercial use."""
 
     text: str | None
-    """as it was written; None: nothing was said"""
+    """The license as it was written; None where nothing was said."""
     commerce: Commerce
 
     @classmethod

@@ -19,31 +19,31 @@ from fintune.records import Example, Fault
 Parts = Mapping[str, Sequence[Example]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Material:
     """What the checks look at."""
 
     rows: int
     kept: Sequence[Example]
     parts: Parts
-    """empty when the data could not be split"""
+    """Examples by part; empty when the data could not be split."""
     groups: NDArray[np.int64]
-    """near-duplicate clusters of `kept`, shape `(n,)`; all different when they were not looked for"""
+    """Near-duplicate clusters of `kept`, shape `(n,)`; all different when they were not looked for."""
     labels: Sequence[str]
-    """the task's"""
+    """The labels of the task."""
     given: Sequence[str] = ()
-    """parts that came as files of their own"""
+    """Parts that came as files of their own."""
     faults: Sequence[Fault] = ()
     dropped: Sequence[Dropped] = ()
     date_format: str | Sequence[str] | None = None
     by: str = "near-duplicates"
     near_duplicates: bool = True
-    """whether they are looked for"""
+    """Whether near-duplicates are looked for."""
     samples: Mapping[str, list[str]] = field(default_factory=dict)
     label_map: Applied = field(default_factory=dict)
-    """data.label_map with the rows each of its keys was met by"""
+    """How `data.label_map` was applied: rows that met each of its keys."""
     sources: Sequence[Mapping[str, Any]] = ()
-    """as data.json has them"""
+    """The sources as data.json records them."""
 
     @cached_property
     def leaks(self) -> dict[str, Leaks]:

@@ -19,9 +19,9 @@ from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
 
 ROWS = 5
-"""minima in a band: with more of them there are fewer candidates, but more bands are needed"""
+"""Minima in a band: with more of them there are fewer candidates, but more bands are needed."""
 RECALL = 0.999
-"""least probability with which a pair at the threshold is found"""
+"""Least probability with which a pair at the threshold is found."""
 
 Longs = NDArray[np.int64]
 Hashes = NDArray[np.uint64]

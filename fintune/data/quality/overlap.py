@@ -14,31 +14,31 @@ from fintune.data.quality.text import normalized
 from fintune.records import Row
 
 _TEMPLATE = 15
-"""characters that all texts must share at an end to count as a prompt"""
+"""Characters that all texts must share at an end to count as a prompt."""
 
 
-@dataclass(frozen=True)
-class Against:
+@dataclass(frozen=True, kw_only=True)
+class Overlap:
     """What a file shares with another."""
 
     other: str
     shared: int
-    """distinct texts of this file that stand in the other"""
+    """Distinct texts of this file that stand in the other."""
     distinct: int
     twins: int
-    """distinct texts of this file with a near-duplicate in the other, the shared ones included"""
+    """Distinct texts of this file with a near-duplicate in the other, the shared ones included."""
     inside: bool
-    """whether the whole of one file stands in the other"""
+    """Whether the whole of one file stands in the other."""
     labels: dict[str, dict[str, int]]
-    """label here -> label there -> shared rows"""
+    """Shared rows by the label here, then by the label there."""
     findings: list[Finding]
     rows: int
-    """of the other file, read"""
+    """Rows of the other file that were read."""
     unread: int = 0
-    """records of the other file that could not be read"""
+    """Records of the other file that could not be read."""
 
 
-def compare(here: Sequence[Row], there: Sequence[Row], other: str) -> Against:
+def compare(here: Sequence[Row], there: Sequence[Row], other: str) -> Overlap:
     """Compare the rows of two files; labels may be missing."""
     bare, bare_there = (without_template([row.text for row in rows]) for rows in (here, there))
     mine, theirs = [normalized(text) for text in bare], [normalized(text) for text in bare_there]
@@ -57,8 +57,16 @@ def compare(here: Sequence[Row], there: Sequence[Row], other: str) -> Against:
     near = int(twins(list(distinct.values()), bare_there).sum())
     inside = len(texts) in (len(distinct), len(known)) and bool(texts)
     plain = {label: dict(counts.most_common()) for label, counts in sorted(table.items())}
-    found = _overlap(shared, len(texts), len(distinct), other) + swaps(plain, other)
-    return Against(other, len(texts), len(distinct), near, inside, plain, found, len(there))
+    return Overlap(
+        other=other,
+        shared=len(texts),
+        distinct=len(distinct),
+        twins=near,
+        inside=inside,
+        labels=plain,
+        findings=_overlap(shared, len(texts), len(distinct), other) + swaps(plain, other),
+        rows=len(there),
+    )
 
 
 def swaps(table: dict[str, dict[str, int]], other: str) -> list[Finding]:

@@ -18,7 +18,7 @@ from fintune.errors import BrokenEnvironment, ConfigError, did_you_mean
 from fintune.runtime.install import with_extra
 
 KINDS: tuple[str, ...] = ("email", "phone", "iban", "card", "national-id")
-"""what can be looked for; of two overlapping hits of one length the earlier kind stands"""
+"""Kinds of personal data that can be looked for; of two overlapping hits of one length the earlier kind stands."""
 
 # No ideographs or kana: they stand around an address without a blank.
 _LETTER = "A-Za-z\u00c0-\u1fff"

@@ -15,47 +15,47 @@ from fintune.data.quality.text import lacks_blanks
 from fintune.records import Example
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DataReport:
     """Counts over the sources of a run; stored as `report` in data.json."""
 
     rows: int
-    """records read, before anything was dropped"""
+    """Records read, before anything was dropped."""
     unusable: int
-    """records that could not become examples"""
+    """Records that could not become examples."""
     empty_texts: int
     exact_duplicates: int
-    """rows whose text and label stood there before, dropped or not"""
+    """Rows whose text and label stood there before, dropped or not."""
     conflicting_texts: int
-    """texts that carry more than one label"""
+    """Texts that carry more than one label."""
     near_duplicate_rows: int
-    """rows that share a cluster with another row"""
+    """Rows that share a cluster with another row."""
     near_duplicate_clusters: int
     labels: dict[str, int]
-    """kept rows of each label"""
+    """Kept rows of each label."""
     median_words: float | None
-    """words between blanks of a text; None where most of the script has none between words"""
+    """The median of words between blanks; None where most of the script has no blanks between words."""
     longest_words: int | None
     parts: dict[str, dict[str, int]]
-    """kept rows of each label in each part of the split"""
+    """Kept rows of each label in each part of the split."""
     median_characters: float | None = None
-    """characters of a text, where most of the script has no blanks between words"""
+    """The median of characters, where most of the script has no blanks between words."""
     longest_characters: int | None = None
     dropped: dict[str, int] = field(default_factory=dict)
-    """rows left out, by reason"""
+    """Rows left out, by reason."""
     tokens: dict[str, float] = field(default_factory=dict)
-    """lengths of prompt and answer: median, longest, share over model.max_length, texts looked at; of a check the share of tokens that are
-    unknown; empty when not counted"""
+    """Lengths of prompt and answer: median, longest, share over model.max_length, texts looked at; in a check also the share of
+    unknown tokens. Empty when they were not counted."""
     twins_in_train: dict[str, int] = field(default_factory=dict)
-    """rows of each other part with a near-duplicate in train"""
+    """Rows of each other part with a near-duplicate in train."""
     dates: dict[str, list[str]] = field(default_factory=dict)
-    """earliest and latest date of each part"""
+    """Earliest and latest date of each part."""
     label_map: Applied = field(default_factory=dict)
-    """data.label_map as it was applied: label in the file, label of the task, rows read"""
+    """How `data.label_map` was applied: label in the file, label of the task, rows read."""
     label_samples: dict[str, list[str]] = field(default_factory=dict)
-    """where labels are numbers: a few texts of each, to compare with the chosen names"""
+    """Where labels are numbers: a few texts of each, to compare with the chosen names."""
     findings: list[Finding] = field(default_factory=list)
-    """the worst first"""
+    """All that was found wrong, the worst first."""
 
 
 def report(material: Material) -> DataReport:

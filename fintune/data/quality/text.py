@@ -11,7 +11,7 @@ _HEADERS = frozenset(
 )
 _NO_WORD = re.compile(r"\W+")
 _BOX_DRAWING = re.compile(r"[a-zA-Z]\+[\u00c0-\u00ff]")
-"""UTF-8 read as code page 437 or 850, its box-drawing characters turned into `+`, as in PhraseBank's Finnish names"""
+"""UTF-8 read as code page 437 or 850, its box-drawing characters turned into `+`, as in PhraseBank's Finnish names."""
 _UNSPACED = re.compile(
     "[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\U00020000-\U0003ffff]"
 )

@@ -1,16 +1,16 @@
 """What a format function knows of the file it is to read, and the lines of a text file, none longer than memory bears."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
 from fintune.errors import DataError, DataErrorKind, did_you_mean
 from fintune.records import Fault, FaultKind
 
 Fields = Mapping[str, object]
-"""a record: values by column"""
-LONGEST = 1_000_000
-"""characters of a line or record; more is no text but a damaged file"""
+"""A record as values by column."""
+LONGEST_RECORD = 1_000_000
+"""Most characters of a line or record; a longer one is no text but a damaged file."""
 
 _ENDS = ("\n", "\r")
 
@@ -30,6 +30,7 @@ class Columns:
 
     text: str = "text"
     label: str = "label"
+    _: KW_ONLY
     need_label: bool = True
     date: str | None = None
     group: str | None = None
@@ -50,32 +51,32 @@ class Columns:
         return self.by_number() and any(column.startswith("-") for column in self.wanted().values())
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Opening:
     """How a file is to be read; what was left to us has been found."""
 
     name: str
-    """the file as errors and ids name it"""
+    """The file as errors and ids name it."""
     columns: Columns
     encoding: str = "utf-8"
     delimiter: str | None = None
     header: bool | None = None
     part: str = ""
-    """sheet or split: what follows `#` in the path"""
+    """The sheet or split: what follows `#` in the path."""
 
 
 def lines(path: Path, encoding: str, newline: str | None = None) -> Iterator[tuple[int, str | Broken]]:
     """Numbered lines; bytes that do not decode become lone surrogates, which `readers` refuses row by row."""
     with path.open(encoding=encoding, errors="surrogateescape", newline=newline) as file:
         number = 0
-        while content := file.readline(LONGEST):
+        while content := file.readline(LONGEST_RECORD):
             number += 1
-            if len(content) < LONGEST or content.endswith(_ENDS):
+            if len(content) < LONGEST_RECORD or content.endswith(_ENDS):
                 yield number, content
                 continue
-            while (rest := file.readline(LONGEST)) and not rest.endswith(_ENDS):
+            while (rest := file.readline(LONGEST_RECORD)) and not rest.endswith(_ENDS):
                 pass
-            yield number, Broken(f"longer than {LONGEST:,} characters", "The file may be damaged.")
+            yield number, Broken(f"longer than {LONGEST_RECORD:,} characters", "The file may be damaged.")
 
 
 def cells(values: Sequence[object]) -> dict[str, object]:
@@ -117,5 +118,9 @@ def by_position(columns: Columns, width: int) -> Columns:
         return str(width + 1 + int(column)) if column and column.startswith("-") and column[1:].isdigit() else column
 
     return Columns(
-        positive(columns.text) or "", positive(columns.label) or "", columns.need_label, positive(columns.date), positive(columns.group)
-    )  # fmt: skip
+        text=positive(columns.text) or "",
+        label=positive(columns.label) or "",
+        need_label=columns.need_label,
+        date=positive(columns.date),
+        group=positive(columns.group),
+    )

@@ -7,23 +7,24 @@ import csv
 import itertools
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from fintune.data.readers.columns import LONGEST, Broken, Fields, Opening, cells, lines, need_columns
+from fintune.data.readers.columns import LONGEST_RECORD, Broken, Fields, Opening, cells, lines, need_columns
 from fintune.data.readers.formulas import restoring
 from fintune.data.readers.quotation import RowShape, are_enclosed, shape_of
 
 DELIMITERS = (",", "\t", ";", "|")
 _SAMPLE = 50
-"""lines looked at to find the delimiter"""
+"""Lines looked at to find the delimiter."""
 _FIRST = 1000
-"""lines looked at to find what a row looks like"""
+"""Lines looked at to find what a row looks like."""
 
 
 def read_csv(path: Path, opening: Opening) -> Iterator[tuple[int, Fields | Broken]]:
     """Rows with a header line, or without one where columns are numbers (or `header: false`); all of one width."""
-    csv.field_size_limit(LONGEST)
+    csv.field_size_limit(LONGEST_RECORD)
     delimiter = opening.delimiter or find_delimiter(path, opening)
     shape = _shape(path, opening, delimiter)
     records, width, told = restoring(_records_of(path, opening, delimiter, shape)), shape.width, "most rows have"
@@ -48,9 +49,8 @@ def _row(record: list[str], names: list[str] | None, width: int, told: str) -> F
 
 
 def read_tsv(path: Path, opening: Opening) -> Iterator[tuple[int, Fields | Broken]]:
-    """csv whose delimiter is the tab."""
-    known = Opening(opening.name, opening.columns, opening.encoding, "\t", opening.header)
-    return read_csv(path, known)
+    """Read csv whose delimiter is the tab."""
+    return read_csv(path, replace(opening, delimiter="\t"))
 
 
 def find_delimiter(path: Path, opening: Opening) -> str:
@@ -96,7 +96,7 @@ class _Feed:
         self._given: deque[tuple[int, str | Broken]] = deque()
         self._again: deque[tuple[int, str | Broken]] = deque()
         self.record: list[str] = []
-        """lines of the record that was read last"""
+        """The lines of the record that was read last."""
 
     def __iter__(self) -> "_Feed":
         return self
@@ -112,7 +112,7 @@ class _Feed:
         return self._given[0]
 
     def forget(self) -> None:
-        """The next record starts with the next line."""
+        """Begin the next record with the next line."""
         self.record = self.lines
         self._given.clear()
 

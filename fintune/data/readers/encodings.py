@@ -17,9 +17,9 @@ _WESTERN = ["cp1252", "cp1250", "cp1254"]
 _SYMBOL_IN_WORD = re.compile("[a-z][\u00a2-\u00a9\u00ab-\u00b4\u00b6-\u00b9\u00bb-\u00bf\ufffd]+[a-z]")
 _OTHERS = ["gb18030", "big5", "cp932", "euc_kr", "cp1251", "cp1253"]
 _DENSE = 0.25
-"""share of bytes beyond ASCII from which a text is not Latin script with a few accents"""
+"""Share of bytes beyond ASCII from which a text is not Latin script with a few accents."""
 _SAMPLE, _PIECE, _EVIDENCE = 8 << 20, 1 << 20, 256 << 10
-"""bytes looked at in all, at a time, and handed to the library"""
+"""Bytes that are looked at in all, at a time, and handed to the library."""
 
 
 def find_encoding(path: Path, declared: str) -> str:

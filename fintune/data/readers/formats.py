@@ -1,7 +1,7 @@
 """The registry of file formats: what every format function is given and gives back, and which files it is for.
 
 A format function yields `(line, fields)`, or `(line, Broken)` for a record that cannot be read; `readers` makes Rows of them.
-To add a format: write a function, put it into FORMATS; settings, detection and docs follow.
+To add a format: write a function, put it into READERS; settings, detection and docs follow.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -11,11 +11,11 @@ from pathlib import Path
 from fintune.data.readers import delimited, hub_datasets, json_files, plain_text, tables
 from fintune.data.readers.columns import Broken, Columns, Opening
 
-__all__ = ["FORMATS", "Broken", "Columns", "Format", "Opening"]
+__all__ = ["READERS", "Broken", "Columns", "Opening", "Reader"]
 
 
 @dataclass(frozen=True)
-class Format:
+class Reader:
     """How a kind of file is recognized and read."""
 
     name: str
@@ -23,30 +23,30 @@ class Format:
     suffixes: tuple[str, ...]
     read: Callable[[Path, Opening], Iterator[tuple[int | str, Mapping[str, object] | Broken]]]
     encoding: str | None = "utf-8-sig"
-    """what its files are when neither they nor the config say otherwise; None for files that are not text"""
+    """The encoding when neither the file nor the config says otherwise; None for files that are not text."""
     has_columns: bool = True
-    """whether `data.text_column` and its like choose among several"""
+    """Whether `data.text_column` and its like choose among several."""
     parts: bool = field(default=False, kw_only=True)
-    """whether `file#name` chooses a sheet, a split, a key"""
+    """Whether `file#name` chooses a sheet, a split, a key."""
     need: str = field(default="", kw_only=True)
-    """a package it needs beyond the core, in the extra `formats`"""
+    """A package that reading needs beyond the core, in the extra `formats`."""
 
 
 PACKED = {".gz", ".zip", ".bz2", ".xz"}
-"""endings of files to unpack first"""
-FORMATS: dict[str, Format] = {
+"""Endings of files to unpack first."""
+READERS: dict[str, Reader] = {
     f.name: f
     for f in (
-        Format("csv", "a record a row; any delimiter, header or not, quoted line breaks", (".csv",), delimited.read_csv),
-        Format("tsv", "csv with tabs", (".tsv", ".tab"), delimited.read_tsv),
-        Format("jsonl", "a JSON object or list a line", (".jsonl", ".ndjson"), json_files.read_json, parts=True),
-        Format("json", "an array of records, an object that holds one, a table by columns", (".json",), json_files.read_json, parts=True),
-        Format("parquet", "Parquet", (".parquet",), tables.read_parquet, None, need="pyarrow"),
-        Format("xlsx", "Excel; `book.xlsx#Sheet2`, else the first sheet", (".xlsx",), tables.read_xlsx, None, parts=True, need="openpyxl"),
-        Format("phrasebank", "`sentence@label` a line, as Financial PhraseBank has it", (), plain_text.read_phrasebank, "latin-1", False),
-        Format("lines", "one unlabeled text a line (predict only)", (".txt",), plain_text.read_lines, "utf-8-sig", False),
-        Format("saved", "a folder that `datasets` saved; `folder#split`", (), hub_datasets.read_saved, None, parts=True, need="datasets"),
-        Format(
+        Reader("csv", "a record a row; any delimiter, header or not, quoted line breaks", (".csv",), delimited.read_csv),
+        Reader("tsv", "csv with tabs", (".tsv", ".tab"), delimited.read_tsv),
+        Reader("jsonl", "a JSON object or list a line", (".jsonl", ".ndjson"), json_files.read_json, parts=True),
+        Reader("json", "an array of records, an object that holds one, a table by columns", (".json",), json_files.read_json, parts=True),
+        Reader("parquet", "Parquet", (".parquet",), tables.read_parquet, None, need="pyarrow"),
+        Reader("xlsx", "Excel; `book.xlsx#Sheet2`, else the first sheet", (".xlsx",), tables.read_xlsx, None, parts=True, need="openpyxl"),
+        Reader("phrasebank", "`sentence@label` a line, as Financial PhraseBank has it", (), plain_text.read_phrasebank, "latin-1", False),
+        Reader("lines", "one unlabeled text a line (predict only)", (".txt",), plain_text.read_lines, "utf-8-sig", False),
+        Reader("saved", "a folder that `datasets` saved; `folder#split`", (), hub_datasets.read_saved, None, parts=True, need="datasets"),
+        Reader(
             "hub",
             "`hf:owner/name@revision#split`, Parquet revisions only",
             (),

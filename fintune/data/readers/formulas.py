@@ -9,10 +9,11 @@ from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 FIRST, SHARE, LAST = ("id", "label", "confidence"), "p_", "text"
-"""columns of a file of predictions: the first ones, how those of the labels begin, the last one"""
-T = TypeVar("T")
+"""Columns of a file of predictions: the first ones, how those of the labels begin, the last one."""
+RowCells = TypeVar("RowCells")
 _RUN = re.compile(r"'*(?:\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n])")
-"""after https://owasp.org/www-community/attacks/CSV_Injection; apostrophes before it count, so that ours can be told from them"""
+"""Beginnings that spreadsheets run (https://owasp.org/www-community/attacks/CSV_Injection); apostrophes before them count, so that ours can
+be told from them."""
 _NUMBER = re.compile(r"[+-]?(\d[\d.,]*|\.\d+)(e[+-]?\d+)?\s?%?", re.IGNORECASE)
 
 
@@ -37,7 +38,7 @@ def is_predictions(header: Sequence[object]) -> bool:
     )
 
 
-def restoring(rows: Iterator[tuple[int, T]]) -> Iterator[tuple[int, T]]:
+def restoring(rows: Iterator[tuple[int, RowCells]]) -> Iterator[tuple[int, RowCells]]:
     """Numbered rows, the header first; those of a file of predictions as they were before they were neutral."""
     for line, header in rows:
         yield line, header
@@ -45,7 +46,7 @@ def restoring(rows: Iterator[tuple[int, T]]) -> Iterator[tuple[int, T]]:
         yield from ((line, _whole(row)) for line, row in rows) if ours else rows
 
 
-def _whole(row: T) -> T:
+def _whole(row: RowCells) -> RowCells:
     if not isinstance(row, list | tuple):
         return row
     return type(row)(restored(cell) if isinstance(cell, str) else cell for cell in row)

@@ -11,7 +11,7 @@ from fintune.errors import DataError, did_you_mean, first_line
 from fintune.runtime.hub import from_cache, hub_answers
 
 HUB = "hf:"
-"""prefix of `data.path` for a data set of the hub"""
+"""Prefix of `data.path` for a data set of the hub."""
 
 _REFERENCE = re.compile(r"hf:(?P<name>[\w.-]+/[\w.-]+)(?:/(?P<subset>[\w.-]+))?(?:@(?P<revision>[\w./-]+))?")
 

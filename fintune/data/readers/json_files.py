@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from fintune.data.readers.columns import Broken, Fields, Opening, cells, lines, need_columns
-from fintune.data.readers.json_window import Damaged, Repeated, TooLong, Window, as_object
+from fintune.data.readers.json_window import Damaged, OverlongValue, Repeated, Window, as_object
 from fintune.errors import DataError, did_you_mean
 
 Records = Iterator[tuple[int | str, Fields | Broken]]
@@ -23,7 +23,7 @@ _ARRAY = re.compile(r"\[\s*[\[{]")
 _FIRST_KEY = re.compile(r'\{\s*"((?:[^"\\]|\\.)*)"')
 _ONE_A_LINE = "Write one JSON object on each line, or one array of objects in the whole file."
 _MOST, _AHEAD = 100, 4096
-"""members of an object, and characters of each, that are looked at"""
+"""Members of an object, and characters of each, that are looked at."""
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,11 @@ class _Member:
     key: str
     kind: Literal["scalar", "empty", "rows", "values", "object"]
     inner: str = ""
-    """the first key of an object"""
+    """The first key of an object."""
 
 
 def read_json(path: Path, opening: Opening) -> Records:
-    """Records of a file, each named by its line, and by its place where it is one of many values: `12[3]`."""
+    """Yield the records of a file, each named by its line, and by its place where it is one of many values: `12[3]`."""
     with ExitStack() as stack:
         window = _window(stack, path, opening)
         mark = window.first()
@@ -122,7 +122,7 @@ def _elements(window: Window, names: Sequence[str] | None = None, *, whole: bool
             place = f"{window.line}[{window.number}]"
             try:
                 record = _record(window.value(), names)
-            except TooLong as error:
+            except OverlongValue as error:
                 window.pass_over()
                 record = Broken(str(error), "The file may be damaged.")
             yield place, record

@@ -11,12 +11,12 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TextIO
 
-from fintune.data.readers.columns import LONGEST
+from fintune.data.readers.columns import LONGEST_RECORD
 from fintune.runtime.library_messages import is_open_string
 
 _CHUNK, _DEEPEST = 1 << 16, 500
 _ESCAPE = len(r"\ud83d\ude00")
-"""characters of the longest thing that may be cut in two"""
+"""Characters of the longest escape that may be cut in two."""
 _BLANKS = re.compile(r"\s*")
 _DEEPER = {"[": 1, "{": 1, "]": -1, "}": -1}
 _INSIDE = r'[^"\\]*+(?:\\.[^"\\]*+)*+'
@@ -24,14 +24,14 @@ _IN_STRING = re.compile(_INSIDE, re.DOTALL)
 _STRING = rf'"{_INSIDE}"'
 _PLAIN = rf'(?:[^\[\]{{}}"]++|{_STRING})*+'
 _RUN = re.compile(rf'(?:[^\[\]{{}}"]++|{_STRING}|\[{_PLAIN}\]|\{{{_PLAIN}\}})++', re.DOTALL)
-"""what does not change the depth: values, strings, arrays and objects with nothing nested in them"""
+"""Text that does not change the depth: values, strings, arrays and objects with nothing nested in them."""
 
 
 class Damaged(Exception):
     """Something that is no JSON: behind it nothing can be told apart any more."""
 
 
-class TooLong(Damaged):
+class OverlongValue(Damaged):
     """A value of more characters than any text has; what stands behind it can be read."""
 
 
@@ -42,7 +42,7 @@ class Repeated(dict[str, object]):
 
 
 def as_object(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """json's object_pairs_hook: a dict, or a Repeated."""
+    """Return a dict, or a Repeated: the object_pairs_hook of json."""
     found = dict(pairs)
     if len(found) == len(pairs):
         return found
@@ -96,7 +96,7 @@ class Window:
         self._skip(1)
 
     def value(self) -> object:
-        """Take the next value. Raises TooLong, standing before it still, when it has more than LONGEST characters."""
+        """Take the next value. Raises OverlongValue, standing before it still, when it has more than LONGEST_RECORD characters."""
         self.first()
         while True:
             try:
@@ -175,8 +175,8 @@ class Window:
         return at >= len(self._text) - _ESCAPE or is_open_string(error)
 
     def _need_short(self, length: int) -> None:
-        if length > LONGEST:
-            raise TooLong(f"longer than {LONGEST:,} characters")
+        if length > LONGEST_RECORD:
+            raise OverlongValue(f"longer than {LONGEST_RECORD:,} characters")
 
     def _skip(self, count: int) -> None:
         self.line += self._text.count("\n", self._at, self._at + count)

@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from fintune.data.labels import LabelMap
 from fintune.data.readers.columns import Broken, Columns, Fields, Opening, by_position, column_problem, fault_error
 from fintune.data.readers.encodings import check_encoding, find_encoding
-from fintune.data.readers.formats import FORMATS, PACKED, Format
+from fintune.data.readers.formats import PACKED, READERS, Reader
 from fintune.data.readers.sources import Source, expand
 from fintune.errors import BrokenEnvironment, DataError, did_you_mean
 from fintune.records import Fault, Row
@@ -25,7 +25,7 @@ _PHRASEBANK_LINE = re.compile(rb".+@[a-z]+\s*")
 _WIDE = ("utf-16", "utf-32", "utf_16", "utf_32")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Reading:
     """How files are read: section `data` of a config, or what a command was told; "auto" is found for each file."""
 
@@ -43,7 +43,7 @@ class Opened:
     """A source whose format, encoding and delimiter are known."""
 
     source: Source
-    format: Format
+    format: Reader
     opening: Opening
 
 
@@ -58,27 +58,35 @@ def read(
 
 def open_source(source: Source, reading: Reading) -> Opened:
     """Find out what is not said. Raises DataError when a file is empty, binary, or of no known format."""
-    if reading.format != "auto" and reading.format not in FORMATS:
+    if reading.format != "auto" and reading.format not in READERS:
         raise DataError(
             f"{source.reference}: unknown format '{reading.format}'",
-            hint=did_you_mean(reading.format, ["auto", *FORMATS]),
+            hint=did_you_mean(reading.format, ["auto", *READERS]),
         )
-    format_ = _format(source, reading)
-    if format_.need and find_spec(format_.need) is None:
+    reader = _reader_of(source, reading)
+    if reader.need and find_spec(reader.need) is None:
         raise BrokenEnvironment(
-            f"{source.reference}: reading {format_.name} needs {format_.need}", hint=with_extra("formats")
+            f"{source.reference}: reading {reader.name} needs {reader.need}", hint=with_extra("formats")
         )
-    if source.part and not format_.parts:
+    if source.part and not reader.parts:
         raise DataError(
-            f"{source.reference}: {format_.name} has no part '{source.part}'", hint=f"Leave out '#{source.part}'."
+            f"{source.reference}: {reader.name} has no part '{source.part}'", hint=f"Leave out '#{source.part}'."
         )
     encoding = "utf-8"
-    if format_.encoding is not None:
-        encoding = find_encoding(source.path, format_.encoding) if reading.encoding == "auto" else reading.encoding
+    if reader.encoding is not None:
+        encoding = find_encoding(source.path, reader.encoding) if reading.encoding == "auto" else reading.encoding
         check_encoding(encoding)
-    columns = reading.columns if format_.has_columns else Columns(need_label=reading.columns.need_label)
+    columns = reading.columns if reader.has_columns else Columns(need_label=reading.columns.need_label)
     delimiter = None if reading.delimiter == "auto" else reading.delimiter.replace("\\t", "\t")
-    return Opened(source, format_, Opening(source.name, columns, encoding, delimiter, reading.header, source.part))
+    opening = Opening(
+        name=source.name,
+        columns=columns,
+        encoding=encoding,
+        delimiter=delimiter,
+        header=reading.header,
+        part=source.part,
+    )
+    return Opened(source, reader, opening)
 
 
 def rows(opened: Opened, reading: Reading, *, faults: Callable[[Fault], None] | None = None) -> Iterator[Row]:
@@ -120,7 +128,7 @@ class _RowMaker:
         self._numbered = self._columns.by_number()
         self._wanted = tuple(self._columns.wanted().values())
         self._width: int | None = None if self._columns.backwards() else -1
-        """fields of the first record, where columns are counted from the end"""
+        """Fields of the first record, where columns are counted from the end."""
 
     def make(self, where: str, fields: Fields | Broken) -> Row | Fault:
         """Return a Row, or what is wrong with the record."""
@@ -159,7 +167,8 @@ class _RowMaker:
 
             text = redact(text, self._redact)
         date, group = (_plain(fields.get(column)) if column else None for column in (columns.date, columns.group))
-        return Row(where, text.strip() if legible(text) else "", label, date, group, original)
+        readable = text.strip() if legible(text) else ""
+        return Row(where, readable, label, date=date, group=group, original=original)
 
 
 def _fault(where: str, broken: Broken) -> Fault:
@@ -190,20 +199,20 @@ def _no_text(text: str, encoding: str) -> str | None:
     )
 
 
-def _format(source: Source, reading: Reading) -> Format:
+def _reader_of(source: Source, reading: Reading) -> Reader:
     """Return the format that is named, or that of the reference, the suffix, the first lines."""
     if source.hub:
-        return FORMATS["hub"]
+        return READERS["hub"]
     if source.path.is_dir():
-        return FORMATS["saved"]
+        return READERS["saved"]
     with source.path.open("rb") as stream:
         head = stream.read(8192)
     if not head.strip():
         raise DataError(f"{source.reference}: the file is empty", hint="Check data.path.")
-    format_ = FORMATS[reading.format] if reading.format != "auto" else _detect(source, head, reading.columns)
-    if format_.encoding is not None and _is_binary(head, reading.encoding):
-        raise DataError(f"{source.reference}: looks binary, not text", hint=f"Readable formats: {', '.join(FORMATS)}.")
-    return format_
+    reader = READERS[reading.format] if reading.format != "auto" else _detect(source, head, reading.columns)
+    if reader.encoding is not None and _is_binary(head, reading.encoding):
+        raise DataError(f"{source.reference}: looks binary, not text", hint=f"Readable formats: {', '.join(READERS)}.")
+    return reader
 
 
 def _is_binary(head: bytes, encoding: str) -> bool:
@@ -211,19 +220,19 @@ def _is_binary(head: bytes, encoding: str) -> bool:
     return b"\0" in head and not wide
 
 
-def _detect(source: Source, head: bytes, columns: Columns) -> Format:
+def _detect(source: Source, head: bytes, columns: Columns) -> Reader:
     if source.path.suffix.lower() in PACKED:
         raise DataError(f"{source.reference}: a packed file", hint="Unpack it first.")
-    for format_ in FORMATS.values():
-        if source.path.suffix.lower() in format_.suffixes and format_.name != "lines":
-            return format_
+    for reader in READERS.values():
+        if source.path.suffix.lower() in reader.suffixes and reader.name != "lines":
+            return reader
     shown = [line for line in head.splitlines()[:20] if line.strip()]
     if all(_PHRASEBANK_LINE.fullmatch(line) for line in shown[:-1] or shown):  # the last may be cut short
-        return FORMATS["phrasebank"]
+        return READERS["phrasebank"]
     if not columns.need_label:
-        return FORMATS["lines"]
+        return READERS["lines"]
     if source.path.suffix.lower() == ".xls":
         raise DataError(f"{source.reference}: the old Excel format", hint="Save it as .xlsx or csv.")
     raise DataError(
-        f"{source.reference}: cannot tell the format", hint=f"Set data.format to one of {', '.join(FORMATS)}."
+        f"{source.reference}: cannot tell the format", hint=f"Set data.format to one of {', '.join(READERS)}."
     )

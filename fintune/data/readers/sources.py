@@ -16,7 +16,7 @@ from fintune.errors import DataError
 from fintune.runtime.untrusted import need_name
 
 BUILTIN = "builtin:"
-"""prefix of `data.path` for the sets that ship with the package"""
+"""Prefix of `data.path` for the sets that ship with the package."""
 
 _BUILTIN_FOLDER = Path(__file__).parents[1] / "builtin"
 
@@ -26,12 +26,12 @@ class Source:
     """One file, folder or hub reference."""
 
     reference: str
-    """as the config names it"""
+    """The source as the config names it."""
     path: Path
     name: str
-    """short, and unlike that of every other source of the run: ids begin with it"""
+    """A short name unlike that of every other source of the run; ids begin with it."""
     part: str = ""
-    """sheet or split"""
+    """The sheet or split that is read."""
     hub: bool = False
 
 

@@ -12,9 +12,9 @@ from fintune.errors import DataError, did_you_mean, first_line
 
 _BATCH = 1000
 _ERRORS = ("#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NULL!", "#NUM!")
-"""what Excel shows where a formula fails; no text"""
+"""Values that Excel shows where a formula fails; they are no text."""
 _LARGEST_MEMBER, _LARGEST_SHEET, _STEEPEST = 50 << 20, 1 << 30, 100
-"""bytes from which an unpacked member is looked at, bytes never unpacked, ratio of a zip bomb"""
+"""Bytes from which an unpacked member is looked at, bytes that are never unpacked, and the ratio of a zip bomb."""
 
 
 def read_parquet(path: Path, opening: Opening) -> Iterator[tuple[int, Fields | Broken]]:

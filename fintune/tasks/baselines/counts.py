@@ -18,7 +18,7 @@ _WORD = r"\w+"
 
 
 def majority(visible: BaselineInput) -> Answers:
-    """Always the most frequent training label; its probabilities are the labels' shares there."""
+    """Answer with the most frequent training label; its probabilities are the labels' shares there."""
     counts = Counter(e.label for e in visible.train)
     shares = np.array([counts[label] for label in visible.task.labels]) / len(visible.train)
     n = len(visible.texts)

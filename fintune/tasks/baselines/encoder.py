@@ -21,7 +21,7 @@ from fintune.tasks.baselines.linear import answers, best, regression
 from fintune.tasks.baselines.protocol import Answers, BaselineInput
 
 _LENGTH = 256
-"""tokens it reads of a text, as it was trained (sentence_bert_config.json)"""
+"""Tokens the encoder reads of a text, as it was trained (sentence_bert_config.json)."""
 _BATCH = 64
 
 

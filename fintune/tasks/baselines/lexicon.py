@@ -15,24 +15,24 @@ from importlib.resources import files
 from fintune.tasks.baselines.protocol import Answers, BaselineInput
 
 LABELS = ("negative", "neutral", "positive")
-"""the label set it knows"""
+"""The label set that the word list knows."""
 
 _SIGN = {"up": 1, "down": -1, "good": 1, "bad": -1, "positive": 1, "negative": -1}
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[^\d\s])|[;；。！？\n]")
 _TOKEN = re.compile(r"[a-z]+(?:[-'][a-z]+)*|\d[\d.,]*|[\u3400-\u9fff]")
 _AMOUNT = re.compile(r"\d[\d,]*(?:\s?\.\d+)?")
 _REACH = 3
-"""words within which a negation acts"""
+"""Words within which a negation acts."""
 
 
 @dataclass(frozen=True)
 class _Hit:
     kind: str
     place: int
-    """number of its first word in the sentence"""
+    """Number of the hit's first word in the sentence."""
     words: int
     end: int
-    """where it ends, in characters"""
+    """Where the hit ends, in characters."""
 
 
 def answer(visible: BaselineInput) -> Answers:

@@ -10,8 +10,8 @@ import numpy as np
 
 from fintune.tasks.baselines.protocol import Answers, BaselineInput
 
-REGULARISATION = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
-"""values of C tried (scikit-learn's LogisticRegression)"""
+REGULARIZATION = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
+"""Values of C that are tried (scikit-learn's LogisticRegression)."""
 
 
 def regression(c: float) -> Any:
@@ -25,7 +25,7 @@ def best(fit: Callable[[float], Any], inputs: Any, gold: Sequence[str]) -> Any:
     """Return the model of the highest macro-F1 on what it was not fitted to; of equals the most regularised."""
     from sklearn.metrics import f1_score
 
-    models = [fit(c) for c in REGULARISATION]
+    models = [fit(c) for c in REGULARIZATION]
     quality = [f1_score(gold, m.predict(inputs), average="macro", zero_division=0) for m in models]
     return models[int(np.argmax(quality))]
 

@@ -23,7 +23,7 @@ class BaselineInput:
     texts: Sequence[str]
     seed: int = 0
     shots: int = 2
-    """examples of each label that few-shot shows"""
+    """Examples of each label that few-shot shows."""
 
 
 @dataclass(frozen=True)
@@ -41,18 +41,18 @@ class Baseline:
     name: str
     summary: str
     learns: bool
-    """whether it looks at the training part"""
+    """Whether the baseline looks at the training part."""
     said: str = ""
-    """what it does, as a sentence names it: no better than ..."""
+    """What the baseline does, as the sentence "no better than ..." names it."""
     answer: Callable[[BaselineInput], Answers] | None = None
     ask: Callable[[BaselineInput], tuple[Prompt, ...]] | None = None
-    """what the base model reads before every prompt (Prompt.shown)"""
+    """Returns what the base model reads before every prompt (Prompt.shown)."""
     labels: tuple[str, ...] = ()
-    """the only label set it knows; empty: any"""
+    """The only label set the baseline knows; empty for any."""
     package: str | None = None
-    """module it needs"""
+    """A module that the baseline needs."""
     extra: str | None = None
-    """of fintune, which installs that"""
+    """The extra of fintune that installs that module."""
 
     @property
     def needs_model(self) -> bool:

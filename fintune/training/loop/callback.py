@@ -15,7 +15,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from fintune.config.train import TrainSection
 from fintune.runtime.memory import peak_memory
 from fintune.runtime.progress import advance, tell
-from fintune.runtime.units import duration
+from fintune.runtime.units import remaining
 from fintune.tasks.metrics import perplexity
 from fintune.training.loop.failures import need_finite
 from fintune.training.loop.first_losses import FirstLosses
@@ -246,4 +246,4 @@ class Watch(TrainerCallback):
     def _left(self, step: int, last: int) -> str:
         """Return the time that the remaining steps take at the pace so far; judging not counted."""
         pace = (time.monotonic() - self._begun) / max(1, step - self._first_step)
-        return f"{duration(pace * (last - step))} left"
+        return f"{remaining(pace * (last - step))} left"

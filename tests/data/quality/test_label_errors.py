@@ -57,10 +57,10 @@ def test_too_few_rows_or_labels_give_no_list() -> None:
 def test_of_many_rows_a_seeded_sample_is_looked_at(monkeypatch: object) -> None:
     rows = examples(300, wrong=tuple(range(0, 300, 20)))
     whole = {s.id for s in review(rows).rows}
-    label_errors.LARGEST, before = 150, label_errors.LARGEST
+    label_errors.MOST_REVIEWED, before = 150, label_errors.MOST_REVIEWED
     try:
         some = review(rows).rows
         assert some == review(rows).rows
         assert 0 < len(some) < len(whole)
     finally:
-        label_errors.LARGEST = before
+        label_errors.MOST_REVIEWED = before

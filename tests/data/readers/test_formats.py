@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fintune.data.readers.columns import Columns
-from fintune.data.readers.formats import FORMATS
+from fintune.data.readers.formats import READERS
 from fintune.data.readers.read import Reading, read
 from fintune.records import Fault
 
@@ -33,7 +33,9 @@ EXPECTED: dict[str, list[tuple[str, str, str | None]]] = {
 
 def reading(settings: dict[str, Any]) -> Reading:
     columns = Columns(
-        settings.get("text_column", "text"), settings.get("label_column", "label"), settings.get("need_label", True)
+        settings.get("text_column", "text"),
+        settings.get("label_column", "label"),
+        need_label=settings.get("need_label", True),
     )
     return Reading(columns=columns, label_map=settings.get("label_map", {}))
 
@@ -70,4 +72,4 @@ def test_binary_formats_are_read_as_the_snippet_writes_them(tmp_path: Path, monk
 
 def test_every_format_is_on_the_page_and_every_sample_expected() -> None:
     assert set(SAMPLES) == {*EXPECTED, "semicolons.csv"}
-    assert all(f"| `{name}` |" in PAGE for name in FORMATS)
+    assert all(f"| `{name}` |" in PAGE for name in READERS)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fintune.data.readers.columns import LONGEST, Columns
+from fintune.data.readers.columns import LONGEST_RECORD, Columns
 from fintune.data.readers.read import Reading, read
 from fintune.errors import DataError
 from fintune.records import Fault
@@ -135,7 +135,7 @@ def test_one_line_of_any_length_takes_little_memory(tmp_path: Path, shape: str) 
     )
     path = tmp_path / "a.json"
     path.write_text(json.dumps(content))
-    assert path.stat().st_size > 6 * LONGEST
+    assert path.stat().st_size > 6 * LONGEST_RECORD
     count = f"from tests.data.readers.test_json_shapes import stream; print(stream({str(path)!r}))"
     done = subprocess.run([sys.executable, "-c", count], capture_output=True, text=True, check=True)
     rows_read, peak = map(int, done.stdout.split())
@@ -170,7 +170,7 @@ def test_depth_is_bounded(tmp_path: Path, bomb: str) -> None:
 
 
 def test_the_limit_belongs_to_an_element(tmp_path: Path) -> None:
-    long = [{"text": "x" * length, "label": "up"} for length in (LONGEST, 5 * LONGEST)]
+    long = [{"text": "x" * length, "label": "up"} for length in (LONGEST_RECORD, 5 * LONGEST_RECORD)]
     (tmp_path / "a.json").write_text(json.dumps([*ROWS[:3], *long, *ROWS[3:]]))
     found, faults = both(tmp_path / "a.json")
     assert found == EXPECTED

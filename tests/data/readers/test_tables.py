@@ -47,7 +47,7 @@ def test_excel_cells_become_text(tmp_path: Path) -> None:
         [["id", "text", "label", "day"], [1, "rose", 2, date(2024, 3, 1)], [], [2, None, 0.0, None]],
     )
     found = rows(path, date="day")
-    assert found == [Row("a.xlsx:2", "rose", "2", "2024-03-01 00:00:00"), Row("a.xlsx:4", "", "0")]
+    assert found == [Row("a.xlsx:2", "rose", "2", date="2024-03-01 00:00:00"), Row("a.xlsx:4", "", "0")]
 
 
 def test_a_sheet_is_named(tmp_path: Path) -> None:

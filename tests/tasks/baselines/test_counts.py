@@ -8,7 +8,7 @@ import pytest
 from fintune.records import Example
 from fintune.tasks.baselines import counts
 from fintune.tasks.baselines.counts import majority, tfidf
-from fintune.tasks.baselines.linear import REGULARISATION
+from fintune.tasks.baselines.linear import REGULARIZATION
 from tests.tasks.baselines.inputs import LABELS, baseline_input, rows
 
 
@@ -66,7 +66,7 @@ def test_regularisation_is_chosen_on_validation_and_fitted_on_training(
     monkeypatch.setattr(counts, "_fit", fit)
     train = rows("a", 2)
     found = tfidf(baseline_input(train, [Example("v", "x", best)], rows("c", 2)))
-    assert fitted == [(train, c) for c in REGULARISATION]
+    assert fitted == [(train, c) for c in REGULARIZATION]
     assert found.labels == [best] * 6
 
 
