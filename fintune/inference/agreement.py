@@ -62,6 +62,7 @@ class Verification:
             "accuracy": self.accuracy,
             "accuracy_of_run": self.accuracy_of_run,
             "near_ties": self.near_ties,
+            "one_label": self.one_label,
             "agreement": self.agreement,
         }
 
@@ -75,6 +76,7 @@ class Verification:
             accuracy=record["accuracy"],
             accuracy_of_run=record["accuracy_of_run"],
             near_ties=record.get("near_ties", 0),
+            one_label=record.get("one_label", False),
         )
 
 

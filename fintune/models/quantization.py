@@ -3,9 +3,12 @@
 >>> load_model("embedded", quantization="nf4")
 """
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+
+from fintune.runtime.library_messages import CAST_INPUTS
 
 if TYPE_CHECKING:
     import torch
@@ -23,6 +26,7 @@ def quantized(name: str, precision: "torch.dtype", device: "torch.device", *, do
         return {}
     from transformers import BitsAndBytesConfig
 
+    logging.getLogger("bitsandbytes.autograd._functions").addFilter(_says_more_than_casts)
     settings: dict[str, object] = (
         {
             "load_in_4bit": True,
@@ -35,6 +39,11 @@ def quantized(name: str, precision: "torch.dtype", device: "torch.device", *, do
     )
     config: Any = BitsAndBytesConfig
     return {"quantization_config": config(**settings), "device_map": {"": device}}
+
+
+def _says_more_than_casts(record: logging.LogRecord) -> bool:
+    """Return whether a record is worth showing: at each product bitsandbytes says that its inputs are cast."""
+    return not record.getMessage().startswith(CAST_INPUTS)
 
 
 def keep_packing(model: "nn.Module") -> None:

@@ -49,6 +49,7 @@ class VerificationRecord(TypedDict):
     accuracy: float | None
     accuracy_of_run: float | None
     near_ties: NotRequired[Annotated[int, Field(ge=0)]]
+    one_label: NotRequired[bool]
     agreement: NotRequired[float]
 
 

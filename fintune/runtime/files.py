@@ -69,7 +69,7 @@ def replacing_folder(folder: Path, *, overwrite: bool = False) -> Iterator[Path]
         _mend(folder, own)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f"{own}{os.getpid()}.", suffix=".tmp") as staging:
             place, former = Path(staging) / folder.name, Path(staging) / _FORMER
-            with disk_errors(folder):
+            with disk_errors(folder), _named(folder, instead_of=Path(staging)):
                 yield place
             _to_disk(place)
             try:
@@ -82,6 +82,17 @@ def replacing_folder(folder: Path, *, overwrite: bool = False) -> Iterator[Path]
                 if isinstance(error, OSError) and folder.exists():
                     raise RunError(f"{folder}: another process has made it meanwhile", hint="Name another.") from None
                 raise
+
+
+@contextmanager
+def _named(folder: Path, *, instead_of: Path) -> Iterator[None]:
+    """Inside the block an error of the disk names the folder that was asked for, not the one it is made in."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None or not str(error.filename or "").startswith(str(instead_of)):
+            raise
+        raise OSError(error.errno, error.strerror, str(folder)) from error
 
 
 def _mend(folder: Path, own: str) -> None:

@@ -44,6 +44,9 @@ PLAIN_START = "the following layers were init"
 PAST_KEY_VALUES = "`past_key_values` is deprecated"
 """Transformers in a forward pass of PEFT, which gives a cache its former name."""
 
+CAST_INPUTS = "MatMul8bitLt: inputs will be cast"
+"""From bitsandbytes at every product in 8 bits on a CPU: that is what 8 bits are."""
+
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether memory ran out, which torch says in a RuntimeError of its own on CPU and on GPU."""

@@ -17,6 +17,8 @@ from fintune.errors import did_you_mean
 from fintune.records import Example, Fault, Prompt, Row
 from fintune.tasks.protocol import TaskEntry, TaskOptions
 
+_LONGEST_LABEL = 200
+"""Characters of a label: longer ones are texts, and every table would hold them."""
 _PLACEHOLDERS = ["text", "answer"]
 _BRACES = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 """A brace that is meant (doubled), a placeholder, a lone brace."""
@@ -46,6 +48,10 @@ class ClassificationOptions(TaskOptions):
     def _labels_differ(cls, labels: list[str]) -> list[str]:
         if len({label.strip() for label in labels}) < len(labels) or not all(label.strip() for label in labels):
             raise ValueError("labels must differ and not be empty")
+        if long := next((label for label in labels if len(label) > _LONGEST_LABEL), None):
+            raise ValueError(
+                f"a label has {len(long):,} characters, and {_LONGEST_LABEL} are allowed: '{long[:40]}...'"
+            )
         return [label.strip() for label in labels]
 
     @field_validator("prompt")

@@ -131,3 +131,10 @@ def test_a_run_in_bfloat16_answers_as_it_was_scored(tiny_config: dict[str, Any])
     for one, other in zip(stored, again, strict=True):
         assert other.probabilities == pytest.approx(one.probabilities, abs=1e-5)
     assert open_engine(run, "int8")
+
+
+def test_casts_in_8_bits_are_not_told_at_every_product(tiny_causal: Path, caplog: pytest.LogCaptureFixture) -> None:
+    loaded = load_model(str(tiny_causal), quantization="int8", device="cpu")
+    with torch.inference_mode():
+        loaded.model(torch.tensor([[257, 65, 66]]))
+    assert [r.getMessage() for r in caplog.records if "MatMul8bitLt" in r.getMessage()] == []

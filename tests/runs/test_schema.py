@@ -28,10 +28,10 @@ class Adapter:
     def __init__(self, content: str, failure: Exception | None = None) -> None:
         self.content, self.failure, self.peft_config = content, failure, {}
 
-    def save_pretrained(self, folder: Path, **_: object) -> None:
-        folder.mkdir(parents=True)
+    def save_pretrained(self, folder: str, **_: object) -> None:
+        Path(folder).mkdir(parents=True)
         for name in ("README.md", "weights"):
-            (folder / name).write_text(self.content)
+            (Path(folder) / name).write_text(self.content)
         if self.failure:
             raise self.failure
 
@@ -165,6 +165,16 @@ with replacing_folder(folder, overwrite=True) as place:
         raise ZeroDivisionError
     assert [path.name for path in tmp_path.iterdir()] == [folder.name]
     assert (folder / "a").read_text() == "former"
+
+
+def test_a_full_disk_is_named_by_the_folder_that_was_asked_for(tmp_path: Path) -> None:
+    def write() -> None:
+        with replacing_folder(tmp_path / "out") as place:
+            raise OSError(errno.ENOSPC, "No space left on device", str(place / "model.safetensors"))
+
+    with pytest.raises(OSError, match="No space left") as caught:
+        write()
+    assert (caught.value.filename, caught.value.errno) == (str(tmp_path / "out"), errno.ENOSPC)
 
 
 def test_who_comes_second_replaces_nothing(tmp_path: Path) -> None:
