@@ -30,7 +30,9 @@ def methods(
     if name is None:
         show_list([m.describe() if as_json else m.brief() for m in METHODS.values()], as_json)
         if not as_json:
-            out.print(Text("next: fintune methods lora shows one with its settings; docs/reference/methods.md shows all"))
+            out.print(
+                Text("next: fintune methods lora shows one with its settings; docs/reference/methods.md shows all")
+            )
         return
     if name not in METHODS:
         raise UsageError(f"no method '{name}'. {did_you_mean(name, METHODS)}", hint="All of them: fintune methods.")
