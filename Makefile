@@ -1,7 +1,7 @@
 # Everything FinTune needs goes into .venv; nothing outside it is changed (but the model cache, see docs/quickstart.md).
 PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.13 python3,$(shell command -v $(p) 2>/dev/null)))
 BIN := .venv/bin
-CORE := tests/config tests/data tests/evaluation tests/models tests/runs tests/runtime tests/tasks tests/methods/lora
+CORE := tests/config tests/data tests/evaluation tests/methods/lora tests/runs tests/runtime tests/tasks
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .PHONY: quickstart test coverage test-all test-lowest smoke lint docs bench clean
