@@ -164,7 +164,7 @@ def plain(rows_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
 def standing(run: Run, name: str, dtype: str = "") -> Exported:
     """The export that another test has left, or a new one: ten seconds for a graph of ONNX."""
     form = FORMATS[name]
-    left = exporting._there(run, form, dtype or next(iter(form.dtypes)), False)
+    left = exporting._finished(run, form, dtype or next(iter(form.dtypes)), False)
     return left or export(run, name, dtype=dtype or None, overwrite=True)
 
 
@@ -317,9 +317,9 @@ def test_what_an_earlier_writer_made_and_is_not_trusted_is_made_again(plain: Run
     record.write_text(json.dumps(json.loads(record.read_text()) | {"format_version": 1}))
     with pytest.raises(ModelError, match="written by an earlier FinTune"):
         fintune.load(plain, engine_name="onnx")
-    assert exporting._there(plain, FORMATS["onnx"], "float32", False) is None
+    assert exporting._finished(plain, FORMATS["onnx"], "float32", False) is None
     export(plain, "onnx", overwrite=True)
-    assert exporting._there(plain, FORMATS["onnx"], "float32", False) is not None
+    assert exporting._finished(plain, FORMATS["onnx"], "float32", False) is not None
 
 
 def test_a_gguf_is_parsed_once(plain: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
