@@ -32,9 +32,9 @@ def best(fit: Callable[[float], Any], inputs: Any, gold: Sequence[str]) -> Any:
 
 def answers(model: Any, inputs: Any, contest: Contest) -> Answers:
     """Its most probable labels, and the probabilities in the order of the task's labels (0 for one it never saw)."""
-    found, column = model.predict_proba(inputs), {label: i for i, label in enumerate(model.classes_)}
-    ordered = np.zeros((len(found), len(contest.task.labels)))
+    shares, column = model.predict_proba(inputs), {label: i for i, label in enumerate(model.classes_)}
+    ordered = np.zeros((len(shares), len(contest.task.labels)))
     for i, label in enumerate(contest.task.labels):
         if label in column:
-            ordered[:, i] = found[:, column[label]]
+            ordered[:, i] = shares[:, column[label]]
     return Answers([str(label) for label in model.predict(inputs)], ordered)
