@@ -47,12 +47,12 @@ SECTIONS: dict[str, type[BaseModel]] = {
 REGISTRIES: dict[str, tuple[str, Mapping[str, Any]]] = {"task": ("sentiment", TASKS), "method": ("lora", METHODS)}
 
 
-def load(source: str | Path | Mapping[str, Any] | RunConfig, overrides: Sequence[str] = ()) -> RunConfig:
+def load(source: str | Path | Mapping[str, object] | RunConfig, overrides: Sequence[str] = ()) -> RunConfig:
     """Return a config from a YAML file, a mapping or a config, with `section.key=value` overrides. Raises ConfigError."""
     return validate(unchecked(source, overrides))
 
 
-def unchecked(source: str | Path | Mapping[str, Any] | RunConfig, overrides: Sequence[str] = ()) -> dict[str, Any]:
+def unchecked(source: str | Path | Mapping[str, object] | RunConfig, overrides: Sequence[str] = ()) -> dict[str, Any]:
     """Return what was written, nothing filled in and nothing resolved. Raises ConfigError when it cannot be read."""
     if isinstance(source, RunConfig):
         source = source.model_dump()
@@ -62,7 +62,7 @@ def unchecked(source: str | Path | Mapping[str, Any] | RunConfig, overrides: Seq
     return raw
 
 
-def validate(raw: Mapping[str, Any]) -> RunConfig:
+def validate(raw: Mapping[str, object]) -> RunConfig:
     """Check every section against its class or registry entry; raises one ConfigError that lists all problems."""
     problems = [*_unwritable(raw), *escaped_paths(raw)]
     parts: dict[str, Any] = {}
@@ -88,7 +88,7 @@ def validate(raw: Mapping[str, Any]) -> RunConfig:
     return config
 
 
-def _unwritable(value: Any, where: str = "") -> Iterator[str]:
+def _unwritable(value: object, where: str = "") -> Iterator[str]:
     """Names and values that no file could hold, or be called by."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
@@ -190,7 +190,7 @@ def _merge(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]
     return merged
 
 
-def _sections(raw: Mapping[str, Any], problems: list[str]) -> dict[str, type[BaseModel]]:
+def _sections(raw: Mapping[str, object], problems: list[str]) -> dict[str, type[BaseModel]]:
     """Return the class that checks each section; `task` and `method` by their registry."""
     sections = dict(SECTIONS)
     for section, (default, registry) in REGISTRIES.items():

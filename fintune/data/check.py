@@ -46,7 +46,7 @@ class Examination:
         """Whether anything found makes a score untrue or training fail."""
         return any(f.level == "severe" for f in self.report.findings)
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> dict[str, object]:
         """As JSON: the report's fields at the top."""
         own = {name: getattr(self, name) for name in ("sources", "fingerprint", "pii")}
         return (

@@ -106,7 +106,7 @@ def material(
     )
 
 
-def data_record(dataset: Dataset, tokens: Mapping[str, float] | None = None) -> dict[str, Any]:
+def data_record(dataset: Dataset, tokens: Mapping[str, float] | None = None) -> dict[str, object]:
     """Return the content of data.json; `tokens`: lengths in tokens of the training part, once they are known."""
     return {
         "task": dataset.task.name,
