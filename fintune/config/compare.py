@@ -19,8 +19,8 @@ class MethodEntry(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _from_name(cls, given: object) -> object:
-        entry = {"name": given} if isinstance(given, str) else given
+    def _from_name(cls, entry_or_name: object) -> object:
+        entry = {"name": entry_or_name} if isinstance(entry_or_name, str) else entry_or_name
         return entry | {"label": entry.get("label") or entry.get("name")} if isinstance(entry, dict) else entry
 
     @property

@@ -64,7 +64,7 @@ def unchecked(source: ConfigSource, overrides: Sequence[str] = ()) -> dict[str, 
     return raw
 
 
-def validate(raw: Mapping[str, Any]) -> RunConfig:
+def validate(raw: Mapping[str, object]) -> RunConfig:
     """Check every section against its class or registry entry; raises one ConfigError that lists all problems."""
     problems = [*_unwritable(raw), *escaped_paths(raw)]
     parts: dict[str, Any] = {}
@@ -90,7 +90,7 @@ def validate(raw: Mapping[str, Any]) -> RunConfig:
     return config
 
 
-def _unwritable(value: Any, where: str = "") -> Iterator[str]:
+def _unwritable(value: object, where: str = "") -> Iterator[str]:
     """Names and values that no file could hold, or be called by."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
@@ -192,12 +192,12 @@ def _merge(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]
     return merged
 
 
-def _sections(raw: Mapping[str, Any], problems: list[str]) -> dict[str, type[BaseModel]]:
+def _sections(raw: Mapping[str, object], problems: list[str]) -> dict[str, type[BaseModel]]:
     """Return the class that checks each section; `task` and `method` by their registry."""
     sections = dict(SECTIONS)
     for section, (default, registry) in REGISTRIES.items():
-        given = raw.get(section) or {}
-        name = str(given.get("name", default)) if isinstance(given, Mapping) else default
+        content = raw.get(section) or {}
+        name = str(content.get("name", default)) if isinstance(content, Mapping) else default
         if name in registry:
             sections[section] = registry[name].options
         else:
@@ -234,12 +234,12 @@ def _line(problem: Any, section: type[BaseModel], prefix: str) -> str:
         return f"{where}: unknown setting. {did_you_mean(path[-1], _names(section, path[:-1]))}"
     if problem["type"] == "missing":
         return f"{where}: must be set"
-    message, found = problem["msg"].removeprefix("Value error, "), problem["input"]
+    message, refused = problem["msg"].removeprefix("Value error, "), problem["input"]
     if problem["type"] == "model_type":
         message = "holds settings, one a line, not a value"
-    if problem["type"] == "string_type" and not isinstance(found, dict | list):
-        message += '; put it in quotes: "null"' if found is None else f'; put it in quotes: "{str(found).lower()}"'
-    return f"{where}: {message}" + ("" if isinstance(found, dict) else f" (found {shortened(repr(found))})")
+    if problem["type"] == "string_type" and not isinstance(refused, dict | list):
+        message += '; put it in quotes: "null"' if refused is None else f'; put it in quotes: "{str(refused).lower()}"'
+    return f"{where}: {message}" + ("" if isinstance(refused, dict) else f" (found {shortened(repr(refused))})")
 
 
 def _names(section: type[BaseModel], path: Sequence[str]) -> list[str]:

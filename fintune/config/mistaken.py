@@ -6,7 +6,6 @@
 
 from pathlib import Path
 from shlex import quote
-from typing import Any
 
 from fintune.data.readers.formats import PACKED, READERS
 
@@ -22,7 +21,7 @@ def is_data(path: Path) -> bool:
     return bool(suffixes) and (suffixes[-1] in _DATA or (suffixes[-1] in PACKED and suffixes[-2:-1] != []))
 
 
-def mistaken_for_config(path: Path, content: Any = None) -> tuple[str, str] | None:
+def mistaken_for_config(path: Path, content: object = None) -> tuple[str, str] | None:
     """Return what was named as a config, and what to type; None where it may be one. `content` as far as it was read."""
     if (path / "config.yaml").is_file():
         return f"{path}: a run folder, not a config", f"The config it was made with: {path / 'config.yaml'}"
@@ -37,7 +36,7 @@ def mistaken_for_config(path: Path, content: Any = None) -> tuple[str, str] | No
     return None
 
 
-def _are_rows(content: Any) -> bool:
+def _are_rows(content: object) -> bool:
     """Whether JSON is no config: a list, or an object none of whose keys is a section."""
     if not isinstance(content, dict):
         return isinstance(content, list)

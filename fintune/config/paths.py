@@ -14,10 +14,12 @@ def absolute(config: RunConfig) -> RunConfig:
     data, model = config.data, config.model
     paths: dict[str, Any] = {}
     for setting in ("path", "validation", "test"):
-        given = getattr(data, setting)
-        if given is not None:
-            found = [address(source) for source in expand(given)]
-            paths[f"data__{setting}"] = found[0] if isinstance(given, str) and len(found) == 1 else found
+        setting_value = getattr(data, setting)
+        if setting_value is not None:
+            addresses = [address(source) for source in expand(setting_value)]
+            paths[f"data__{setting}"] = (
+                addresses[0] if isinstance(setting_value, str) and len(addresses) == 1 else addresses
+            )
     place = local_path(model.base)
     base = model.base if place is None else str(place.resolve())
     output = str(Path(config.output).expanduser().resolve())

@@ -38,8 +38,8 @@ def prepare(config: RunConfig) -> Prepared:
     check_reference(config.model.base, config.model.device)
     need_fit(config, kind_at_hand(config.model.base))
     need_positions(config, positions_at_hand(config.model.base))
-    found = prepare_data(config.data, config.build_task())
-    return Prepared(config=absolute(config), **{field.name: getattr(found, field.name) for field in fields(found)})
+    dataset = prepare_data(config.data, config.build_task())
+    return Prepared(config=absolute(config), **{field.name: getattr(dataset, field.name) for field in fields(dataset)})
 
 
 def announce(prepared: Prepared) -> None:

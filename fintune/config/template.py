@@ -37,9 +37,9 @@ def template(path: str = "run.yaml", *, data: str | None = None) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _section(section: BaseModel, given: dict[str, Any], indent: str) -> Iterator[str]:
+def _section(section: BaseModel, chosen: dict[str, Any], indent: str) -> Iterator[str]:
     for name, field in type(section).model_fields.items():
-        value = given.get(name, getattr(section, name))
+        value = chosen.get(name, getattr(section, name))
         if isinstance(value, BaseModel):
             yield f"{indent}{name}:"
             yield from _section(value, {}, indent + "  ")

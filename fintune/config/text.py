@@ -7,7 +7,6 @@
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from fintune.data.readers.encodings import find_encoding
 from fintune.errors import ConfigError
@@ -37,7 +36,7 @@ def read_config_text(path: Path) -> str:
     raise ConfigError([f"{path}: not UTF-8 text; it looks like {encoding}"], hint="Save it as UTF-8 in your editor.")
 
 
-def escaped_paths(raw: Mapping[str, Any]) -> Iterator[str]:
+def escaped_paths(raw: Mapping[str, object]) -> Iterator[str]:
     """Yield a problem for each path in which a backslash and the letter behind it have become a control character."""
     for section, names in _PATHS.items():
         settings = raw.get(section) if section else raw
@@ -47,7 +46,7 @@ def escaped_paths(raw: Mapping[str, Any]) -> Iterator[str]:
                 yield from (f"{where}: {problem}" for problem in _escaped(settings.get(name)))
 
 
-def _escaped(value: Any) -> Iterator[str]:
+def _escaped(value: object) -> Iterator[str]:
     for path in value if isinstance(value, list | tuple) else [value]:
         if isinstance(path, str) and (match := _WINDOWS.match(path)):
             yield f"holds {match[1]!r}, a control character. {QUOTING}"

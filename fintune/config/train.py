@@ -106,17 +106,17 @@ class TrainSection(Section):
 
     @field_validator("batch_size")
     @classmethod
-    def _some_examples(cls, given: str | int) -> str | int:
-        if isinstance(given, int) and not 1 <= given <= 65_536:
+    def _some_examples(cls, number: str | int) -> str | int:
+        if isinstance(number, int) and not 1 <= number <= 65_536:
             raise ValueError("must be auto, or 1 to 65,536")
-        return given
+        return number
 
     @field_validator("learning_rate")
     @classmethod
-    def _some_rate(cls, given: str | float) -> str | float:
-        if isinstance(given, float) and given < 0:
+    def _some_rate(cls, rate: str | float) -> str | float:
+        if isinstance(rate, float) and rate < 0:
             raise ValueError("must be auto, or 0 or more")
-        return given
+        return rate
 
     @property
     def peak_learning_rate(self) -> float:
@@ -134,7 +134,7 @@ class TrainSection(Section):
 
     @field_validator("threads")
     @classmethod
-    def _some_threads(cls, given: str | int) -> str | int:
-        if isinstance(given, int) and not 1 <= given <= 1024:
+    def _some_threads(cls, number: str | int) -> str | int:
+        if isinstance(number, int) and not 1 <= number <= 1024:
             raise ValueError("must be auto, or 1 to 1024")
-        return given
+        return number

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fintune.data.load import Gathered, gather, reading, reading_like
 from fintune.data.prepare import divided, material
@@ -45,7 +46,7 @@ class Examination:
         """Whether anything found makes a score untrue or training fail."""
         return any(f.level == "severe" for f in self.report.findings)
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> dict[str, object]:
         """As JSON: the report's fields at the top."""
         own = {name: getattr(self, name) for name in ("sources", "fingerprint", "pii")}
         return (
@@ -79,14 +80,14 @@ def check(  # noqa: PLR0913
     everything = [e for part in gathered.parts.values() for e in part]
     tell("check", f"{gathered.rows:,} rows read, {len(everything):,} kept")
     parts, groups = _divided(settings, gathered, extra, near_duplicates)
-    found = report(material(settings, gathered, parts, groups, near_duplicates=near_duplicates))
+    quality = report(material(settings, gathered, parts, groups, near_duplicates=near_duplicates))
     tokens = _tokens(count, everything, extra)
     reviewed = review(everything) if doubt else Review()
     beside = _against(settings, everything, against, against_settings, extra)
     personal = _pii(everything, extra) if pii else None
     extra += _doubts(reviewed, len(everything))
     return Examination(
-        report=replace(found, tokens=tokens, findings=by_weight([*found.findings, *extra])),
+        report=replace(quality, tokens=tokens, findings=by_weight([*quality.findings, *extra])),
         sources=gathered.sources,
         fingerprint=fingerprint(parts) if parts else None,
         suspicious=reviewed.rows,
@@ -95,7 +96,9 @@ def check(  # noqa: PLR0913
     )
 
 
-def _divided(settings: DataSection, gathered: Gathered, extra: list[Finding], near: bool) -> tuple[Parts, Any]:
+def _divided(
+    settings: DataSection, gathered: Gathered, extra: list[Finding], near: bool
+) -> tuple[Parts, NDArray[np.int64]]:
     everything = sum(map(len, gathered.parts.values()))
     parts: Parts = {}
     groups = np.arange(everything)
@@ -128,11 +131,11 @@ def _against(
 ) -> Overlap | None:
     if other is None:
         return None
-    here = [Row(e.id, e.text, e.label) for e in examples]
-    there, unread = _other_rows(settings, other, how)
-    found = replace(compare(here, there, other), unread=unread)
-    extra += found.findings
-    return found
+    own_rows = [Row(e.id, e.text, e.label) for e in examples]
+    rows, unread = _other_rows(settings, other, how)
+    overlap = replace(compare(own_rows, rows, other), unread=unread)
+    extra += overlap.findings
+    return overlap
 
 
 def _other_rows(settings: DataSection, other: str, own: DataSection | None) -> tuple[list[Row], int]:

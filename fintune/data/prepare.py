@@ -41,10 +41,10 @@ class Dataset:
 def prepare(settings: DataSection, task: Task) -> Dataset:
     """Read, check and split the data. Raises DataError."""
     gathered = gather(settings, task)
-    if (found := sum(map(len, gathered.parts.values()))) < _FEWEST:
+    if (count := sum(map(len, gathered.parts.values()))) < _FEWEST:
         names = ", ".join(str(source["path"]) for source in gathered.sources)
         raise DataError(
-            f"{names}: {found} distinct examples, too few to split", hint="Ten are the least, hundreds are useful."
+            f"{names}: {count} distinct examples, too few to split", hint="Ten are the least, hundreds are useful."
         )
     parts, groups = divided(settings, gathered)
     _need_labels(gathered, parts, settings.split.by)
@@ -63,10 +63,10 @@ def divided(
     settings: DataSection, gathered: Gathered, *, near_duplicates: bool = True
 ) -> tuple[Parts, NDArray[np.int64]]:
     """Parts in the order train, validation, test (those that are given as they are), and the clusters of all examples."""
-    split, given = settings.split, {name: part for name, part in gathered.parts.items() if name != "train"}
+    split, separate = settings.split, {name: part for name, part in gathered.parts.items() if name != "train"}
     everything = [e for part in gathered.parts.values() for e in part]
     groups = clusters([e.text for e in everything]) if near_duplicates else np.arange(len(everything))
-    shares = {name: share for name, share in split.fractions.items() if name not in given}
+    shares = {name: share for name, share in split.fractions.items() if name not in separate}
     parts: Parts = {"train": gathered.parts["train"]}
     if len(shares) > 1:
         whole = {name: share / sum(shares.values()) for name, share in shares.items()}
@@ -74,7 +74,7 @@ def divided(
         parts = divide_all_labels(gathered.parts["train"], plan, groups[: len(gathered.parts["train"])])
     if split.train_examples is not None:
         parts["train"] = learning_subset(parts["train"], split.train_examples, split.seed)
-    return {name: (parts | given)[name] for name in split.fractions}, groups
+    return {name: (parts | separate)[name] for name in split.fractions}, groups
 
 
 def material(
@@ -106,7 +106,7 @@ def material(
     )
 
 
-def data_record(dataset: Dataset, tokens: Mapping[str, float] | None = None) -> dict[str, Any]:
+def data_record(dataset: Dataset, tokens: Mapping[str, float] | None = None) -> dict[str, object]:
     """Return the content of data.json; `tokens`: lengths in tokens of the training part, once they are known."""
     return {
         "task": dataset.task.name,

@@ -87,22 +87,24 @@ class DataSection(Section):
 
     @field_validator("delimiter")
     @classmethod
-    def _one_character(cls, given: str) -> str:
-        if given not in ("auto", "\\t") and len(given) != 1:
+    def _one_character(cls, delimiter: str) -> str:
+        if delimiter not in ("auto", "\\t") and len(delimiter) != 1:
             raise ValueError("must be one character, \\t, or auto")
-        return given
+        return delimiter
 
     @field_validator("label_map", mode="before")
     @classmethod
-    def _keys_as_labels(cls, given: object) -> object:
+    def _keys_as_labels(cls, mapping: object) -> object:
         """Keys as a file's labels are read: truth values in words, nothing around them; no two the same."""
-        if not isinstance(given, Mapping):
-            return given
-        keys = ["" if key is None else str(key).lower() if isinstance(key, bool) else str(key).strip() for key in given]
+        if not isinstance(mapping, Mapping):
+            return mapping
+        keys = [
+            "" if key is None else str(key).lower() if isinstance(key, bool) else str(key).strip() for key in mapping
+        ]
         for key, count in Counter(keys).items():
             if count > 1:
                 raise ValueError(f"the key '{key}' stands there twice")
-        values = (value.strip() if isinstance(value, str) else value for value in given.values())
+        values = (value.strip() if isinstance(value, str) else value for value in mapping.values())
         return dict(zip(keys, values, strict=True))
 
     @field_validator("drop")

@@ -24,7 +24,7 @@ Number = TypeVar("Number", int, float)
 
 def remembered(name: str, key: str, measure: Callable[[], Number]) -> Number:
     """Return the number of `key` in the cache's file `name`, measured and written where it is not there."""
-    number = recall(name, key)
+    number: Number | None = recall(name, key)
     return remember(name, key, measure()) if number is None else number
 
 

@@ -59,7 +59,7 @@ def kernels() -> dict[str, str | None]:
     return {name: os.environ.get(name) for name in _REPRODUCIBLE} | late
 
 
-def arithmetic() -> dict[str, Any]:
+def arithmetic() -> dict[str, object]:
     """All that decides how numbers are added on this machine, beside the model and its inputs."""
     import torch
 
@@ -166,7 +166,7 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _git() -> dict[str, Any] | None:
+def _git() -> dict[str, object] | None:
     """Commit of the checkout FinTune runs from; None when it is installed as a package."""
     import shutil
 

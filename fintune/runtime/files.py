@@ -147,18 +147,18 @@ def disk_errors(place: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        told = str(error)
-        if not isinstance(error, (SafetensorError, RuntimeError, OSError)) and system_error(told) is None:
+        message = str(error)
+        if not isinstance(error, (SafetensorError, RuntimeError, OSError)) and system_error(message) is None:
             raise
         foreign = isinstance(error, RuntimeError) and not torch_cannot_write(error)
         if foreign or getattr(error, "errno", None):
             raise
-        raise OSError(_number(told, place), told.splitlines()[0], str(place)) from error
+        raise OSError(_number(message, place), message.splitlines()[0], str(place)) from error
 
 
-def _number(told: str, place: Path) -> int:
+def _number(message: str, place: Path) -> int:
     """Return the errno behind a library's words, which name it (Rust) or not (torch)."""
-    if (number := system_error(told)) is not None:
+    if (number := system_error(message)) is not None:
         return number
     if shutil.disk_usage(place.parent).free < _NOTHING:
         return errno.ENOSPC

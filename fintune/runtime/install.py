@@ -31,8 +31,8 @@ def package(name: str) -> str:
 
 def pip() -> str:
     """`pip` where that is this Python's, else this Python with it: its folder need not be on the PATH."""
-    found = shutil.which("pip")
-    if found is not None and Path(found).parent == Path(sys.executable).parent:
+    command = shutil.which("pip")
+    if command is not None and Path(command).parent == Path(sys.executable).parent:
         return "pip"
     return f"{shlex.quote(sys.executable)} -m pip"
 
@@ -46,11 +46,11 @@ def _origin() -> dict[str, Any]:
     import importlib.metadata
 
     try:
-        told = importlib.metadata.distribution("fintune").read_text("direct_url.json")
+        text = importlib.metadata.distribution("fintune").read_text("direct_url.json")
     except importlib.metadata.PackageNotFoundError:
         return {}
-    found: dict[str, Any] = json.loads(told or "{}")
-    return found
+    origin: dict[str, Any] = json.loads(text or "{}")
+    return origin
 
 
 def not_installed(what: str, error: ModuleNotFoundError) -> BrokenEnvironment:

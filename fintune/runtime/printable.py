@@ -7,7 +7,6 @@
 import re
 import unicodedata
 from collections.abc import Mapping
-from typing import Any
 
 _STEERING = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 without tab and line feed, DEL, C1: they move the cursor, set titles, ring
@@ -45,7 +44,7 @@ def one_line(text: str) -> str:
     return re.sub("[\n\t]", lambda match: _BREAKS[match[0]], printable(text))
 
 
-def printable_content(content: Any) -> Any:
+def printable_content(content: object) -> object:
     """Return the same for every text in what JSON can hold, keys among them."""
     if isinstance(content, Mapping):
         return {printable(str(key)): printable_content(value) for key, value in content.items()}
@@ -54,7 +53,7 @@ def printable_content(content: Any) -> Any:
     return printable(content) if isinstance(content, str) else content
 
 
-def json_text(content: Any, indent: int | None = None) -> str:
+def json_text(content: object, indent: int | None = None) -> str:
     """JSON that reads back as it was and steers no screen: such characters as JSON's own escapes, letters as they are."""
     import json
 

@@ -8,20 +8,19 @@ seen (quantized layers, methods of one's own): each pass is one thread's. State 
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from threading import Lock, RLock
-from typing import Any
 from weakref import WeakKeyDictionary
 
 from fintune.runtime.quiet import quiet
 
 _ONE = Lock()
 _LOADING = RLock()
-_turns: "WeakKeyDictionary[Any, Any]" = WeakKeyDictionary()
+_turns: "WeakKeyDictionary[object, AbstractContextManager[object]]" = WeakKeyDictionary()
 
 
 @contextmanager
-def turn(shared: Any) -> Iterator[None]:
+def turn(shared: object) -> Iterator[None]:
     """Inside the block no other thread has the turn of this object, which is a model (without PEFT's wrapper) or a tokenizer."""
     with _ONE:
         lock = _turns.setdefault(shared, RLock())

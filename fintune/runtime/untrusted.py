@@ -67,10 +67,10 @@ def need_content(file: BufferedReader) -> None:
     for start, end in _holes(file.fileno()):
         holes += end - start
         if holes > _MOST_HOLES:
-            told = (
+            reason = (
                 f"{os.fstat(file.fileno()).st_size:,} bytes long, of which more than {_MOST_HOLES:,} were never written"
             )
-            raise OSError(errno.EINVAL, told, str(file.name))
+            raise OSError(errno.EINVAL, reason, str(file.name))
 
 
 def _holes(number: int) -> Iterator[tuple[int, int]]:

@@ -29,12 +29,12 @@ _FAULTS: dict[FaultKind, str] = {
 
 
 def _unusable(m: Material) -> list[Finding]:
-    found = []
+    findings = []
     for kind in dict.fromkeys(fault.kind for fault in m.faults):
         these = [fault for fault in m.faults if fault.kind == kind]
         message = f"{_FAULTS[kind]}: {{n}}; the first: {these[0].problem}"
-        found += finding(kind, "severe", message, [fault.where for fault in these])
-    return found
+        findings += finding(kind, "severe", message, [fault.where for fault in these])
+    return findings
 
 
 def _empty(m: Material) -> list[Finding]:
@@ -114,43 +114,43 @@ def _balance(m: Material) -> list[Finding]:
 
 
 def _missing(m: Material) -> list[Finding]:
-    found = []
+    findings = []
     for name, part in m.parts.items():
         present = {e.label for e in part}
         lacking = [label for label in m.labels if label not in present]
         why = cause(lacking[0], m.split_off, m.by) if lacking and name in m.split_off else ("", "")
         message = f"no example in the {name} part of: {', '.join(lacking)}" + (f"; {': '.join(why)}" if why[0] else "")
-        found += finding("label-missing", "severe", message, lacking)
-    return found
+        findings += finding("label-missing", "severe", message, lacking)
+    return findings
 
 
 def _overlaps(m: Material) -> list[Finding]:
     """Texts that stand in two parts: only files that were given, or a split that ignores duplicates, can have them."""
-    found: list[Finding] = []
+    findings: list[Finding] = []
     names = list(m.parts)
     for i, name in enumerate(names):
         texts = {normalized(e.text) for e in m.parts[name]} - {""}
         for other in names[i + 1 :]:
             rows = [e.id for e in m.parts[other] if normalized(e.text) in texts]
             message = f"rows of {other} that stand in {name} too, word by word: {{n}}{_REMEDY if m.given else ''}"
-            found += finding("overlap", "severe", message, rows)
-    return found
+            findings += finding("overlap", "severe", message, rows)
+    return findings
 
 
 _REMEDY = "; data.drop: [leaks] takes them out of what data.path names"
 
 
 def _leaks(m: Material) -> list[Finding]:
-    found: list[Finding] = []
+    findings: list[Finding] = []
     if m.parted and not m.given:  # told by _numbers
-        return found
+        return findings
     for name, count in m.twins.items():
         if count:
             total = len(m.parts[name])
             message = f"rows of {name} with a near-duplicate in train: {count:,} of {total:,} ({count / total:.1%})"
             level = share_level(count, total, 0.01)
-            found.append(Finding("leaks", level, count, message + (_REMEDY if m.given else ""), _pairs(m, name)))
-    return found
+            findings.append(Finding("leaks", level, count, message + (_REMEDY if m.given else ""), _pairs(m, name)))
+    return findings
 
 
 def _pairs(m: Material, name: str) -> list[str]:

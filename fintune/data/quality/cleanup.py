@@ -36,11 +36,11 @@ class Drop:
 
 def _exact_duplicates(examples: Sequence[Example]) -> dict[int, str]:
     first: dict[tuple[str, str], str] = {}
-    found = {}
+    reasons = {}
     for i, e in enumerate(examples):
         if (earlier := first.setdefault((e.text, e.label), e.id)) != e.id:
-            found[i] = f"same text and label as {earlier}"
-    return found
+            reasons[i] = f"same text and label as {earlier}"
+    return reasons
 
 
 def _conflicts(examples: Sequence[Example]) -> dict[int, str]:
@@ -51,13 +51,13 @@ def _conflicts(examples: Sequence[Example]) -> dict[int, str]:
 
 def _near_duplicates(examples: Sequence[Example]) -> dict[int, str]:
     first: dict[int, Example] = {}
-    found = {}
+    reasons = {}
     for i, (e, cluster) in enumerate(zip(examples, clusters([e.text for e in examples]).tolist(), strict=True)):
         if (earlier := first.setdefault(cluster, e)) is not e:
-            found[i] = f"near-duplicate of {earlier.id}" + (
+            reasons[i] = f"near-duplicate of {earlier.id}" + (
                 "" if earlier.label == e.label else ", which is " + earlier.label
             )
-    return found
+    return reasons
 
 
 def _where(test: Callable[[str], bool], reason: str) -> Callable[[Sequence[Example]], dict[int, str]]:
@@ -100,8 +100,8 @@ def conflicts(examples: Sequence[Example], keys: Sequence[str]) -> dict[str, set
     Texts of punctuation alone (key "") are not compared.
     """
     first: dict[str, str] = {}
-    found: dict[str, set[str]] = {}
+    labels: dict[str, set[str]] = {}
     for example, key in zip(examples, keys, strict=True):
         if key and (label := first.setdefault(key, example.label)) != example.label:
-            found.setdefault(key, {label}).add(example.label)
-    return found
+            labels.setdefault(key, {label}).add(example.label)
+    return labels

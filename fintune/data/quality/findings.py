@@ -40,9 +40,9 @@ def finding(kind: str, level: Level, message: str, rows: Sequence[str]) -> list[
     return [Finding(kind, level, len(rows), message.replace("{n}", f"{len(rows):,}"), list(rows[:SHOWN]))]
 
 
-def by_weight(found: Iterable[Finding]) -> list[Finding]:
+def by_weight(findings: Iterable[Finding]) -> list[Finding]:
     """Return the worst first."""
-    return sorted(found, key=lambda f: (LEVELS.index(f.level), -f.count))
+    return sorted(findings, key=lambda f: (LEVELS.index(f.level), -f.count))
 
 
 def share_level(count: int, total: int, severe_from: float) -> Level:

@@ -59,16 +59,16 @@ def review(examples: Sequence[Example], *, seed: int = 0) -> Review:
     with threadpool_limits(1):  # several threads on so little only wait for each other
         probability = cross_val_predict(model, [e.text for e in chosen], labels, cv=folds, method="predict_proba")
     names = np.unique(labels)
-    given = np.searchsorted(names, labels)
-    recall, error = _recall(probability.argmax(axis=1), given, len(names))
+    classes = np.searchsorted(names, labels)
+    recall, error = _recall(probability.argmax(axis=1), classes, len(names))
     if recall <= 1 / len(names) + 2 * error:
         return Review(recall=recall, chance=1 / len(names), looked_at=len(chosen))
-    own = probability[np.arange(len(given)), given]
-    bar = np.array([own[given == k].mean() for k in range(len(names))])
+    own = probability[np.arange(len(classes)), classes]
+    bar = np.array([own[classes == k].mean() for k in range(len(names))])
     confident = np.where(probability >= bar, probability, 0.0)
     best = confident.argmax(axis=1)
     doubt = confident.max(axis=1) - own
-    order = [i for i in np.argsort(-doubt) if doubt[i] > 0 and best[i] != given[i]]
+    order = [i for i in np.argsort(-doubt) if doubt[i] > 0 and best[i] != classes[i]]
     rows = [
         Suspicion(
             id=chosen[i].id,
@@ -82,10 +82,10 @@ def review(examples: Sequence[Example], *, seed: int = 0) -> Review:
     return Review(rows=rows, recall=recall, chance=1 / len(names), tells=True, looked_at=len(chosen))
 
 
-def _recall(answers: "NDArray[np.int64]", given: "NDArray[np.int64]", labels: int) -> tuple[float, float]:
+def _recall(answers: "NDArray[np.int64]", classes: "NDArray[np.int64]", labels: int) -> tuple[float, float]:
     """Recall averaged over labels, and its standard error."""
-    shares = np.array([(answers[given == k] == k).mean() for k in range(labels)])
-    errors = shares * (1 - shares) / np.bincount(given, minlength=labels)
+    shares = np.array([(answers[classes == k] == k).mean() for k in range(labels)])
+    errors = shares * (1 - shares) / np.bincount(classes, minlength=labels)
     return float(shares.mean()), float(np.sqrt(errors.sum()) / labels)
 
 

@@ -42,14 +42,14 @@ def leaks(parts: Parts, conflicting: Collection[str] = (), *, searched: bool) ->
 
     `searched`: look for near-duplicates too; without, only texts that are equal word by word are found.
     """
-    found = {}
+    known = {}
     for name, part in parts.items():
         if name == "train":
             continue
         before = [other for other in _BEFORE if other != name and other in parts]
         ids = {other: stands_in(part, parts[other], searched=searched) for other in before}
-        found[name] = Leaks(**ids, conflicts=[e.id for e in part if normalized(e.text) in conflicting])
-    return found
+        known[name] = Leaks(**ids, conflicts=[e.id for e in part if normalized(e.text) in conflicting])
+    return known
 
 
 def stands_in(examples: Sequence[Example], others: Sequence[Example], *, searched: bool = True) -> list[str]:

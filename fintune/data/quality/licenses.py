@@ -11,7 +11,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 Commerce = Literal["allows", "forbids", "unknown"]
 
@@ -67,12 +67,13 @@ class License:
         return self.text or "not said"
 
 
-def license_of(source: Mapping[str, Any]) -> License:
-    """Of a source as data.json and verification.json name it."""
-    return License.parse(source["license"])
+def license_of(source: Mapping[str, object]) -> License:
+    """Return the license of a source as data.json and verification.json name it."""
+    text = source["license"]
+    return License.parse(text if isinstance(text, str) else None)
 
 
-def commerce(sources: Iterable[Mapping[str, Any]]) -> Commerce:
+def commerce(sources: Iterable[Mapping[str, object]]) -> Commerce:
     """Return what all of it together allows: the strictest of them."""
     kinds = {license_of(source).commerce for source in sources}
     return "forbids" if "forbids" in kinds else "unknown" if "unknown" in kinds or not kinds else "allows"

@@ -56,7 +56,7 @@ class Material:
         """Rows of each other part with a near-duplicate in train; empty where they are not looked for."""
         if "train" not in self.parts or not self.near_duplicates:
             return {}
-        return {name: len(found.train) for name, found in self.leaks.items()}
+        return {name: len(leaks.train) for name, leaks in self.leaks.items()}
 
     @cached_property
     def split_off(self) -> Parts:

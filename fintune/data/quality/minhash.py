@@ -52,19 +52,19 @@ def components(sets: csr_array, threshold: float, similar: Similar, seed: int = 
 
 def reached(sets: csr_array, others: csr_array, threshold: float, similar: Similar, *, seed: int = 0) -> Flags:
     """Whether a set is similar to one in `others`, shape `(sets,)`."""
-    found = np.zeros(sets.shape[0], dtype=np.bool_)
+    similar_to_others = np.zeros(sets.shape[0], dtype=np.bool_)
     for keys, theirs in zip(*(_band_keys(side, threshold, seed) for side in (sets, others)), strict=True):
-        rows, order, reach = np.flatnonzero(~found), np.argsort(theirs), 1
+        rows, order, reach = np.flatnonzero(~similar_to_others), np.argsort(theirs), 1
         start, stop = (np.searchsorted(theirs[order], keys[rows], side) for side in ("left", "right"))
         while len(rows):
             for left, right in _pairs(start, np.minimum(stop, start + reach)):
-                asked = ~found[rows[left]]
-                mine = rows[left[asked]]
-                found[mine[similar(mine, order[right[asked]])]] = True
-            more = ~found[rows] & (start + reach < stop)
+                open_pairs = ~similar_to_others[rows[left]]
+                mine = rows[left[open_pairs]]
+                similar_to_others[mine[similar(mine, order[right[open_pairs]])]] = True
+            more = ~similar_to_others[rows] & (start + reach < stop)
             rows, start, stop = rows[more], start[more] + reach, stop[more]
             reach *= 4
-    return found
+    return similar_to_others
 
 
 def joined(number: int, left: Longs, right: Longs) -> Longs:

@@ -71,16 +71,16 @@ def compare(here: Sequence[Row], there: Sequence[Row], other: str) -> Overlap:
 
 def swaps(table: dict[str, dict[str, int]], other: str) -> list[Finding]:
     """Labels that shared texts mostly bear under another name than their own."""
-    there = {label for counts in table.values() for label in counts}
-    found = []
+    labels = {label for counts in table.values() for label in counts}
+    findings = []
     for label, counts in table.items():
         total, best = sum(counts.values()), max(counts, key=lambda name: counts[name])
-        if best != label and label in there and counts[best] > total / 2:
+        if best != label and label in labels and counts[best] > total / 2:
             message = (
                 f"'{label}' here is '{best}' in {other} on {counts[best]:,} of {total:,} shared rows: a swapped map?"
             )
-            found.append(Finding("labels-differ", "severe", counts[best], message))
-    return found
+            findings.append(Finding("labels-differ", "severe", counts[best], message))
+    return findings
 
 
 def without_template(texts: Sequence[str]) -> list[str]:

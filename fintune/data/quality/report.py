@@ -83,7 +83,7 @@ def report(material: Material) -> DataReport:
         parts={name: dict(Counter(e.label for e in part).most_common()) for name, part in material.parts.items()},
         dropped=dict(reasons.most_common()),
         twins_in_train=material.twins,
-        dates={name: [str(np.nanmin(found)), str(np.nanmax(found))] for name, found in material.dates.items()},
+        dates={name: [str(np.nanmin(moments)), str(np.nanmax(moments))] for name, moments in material.dates.items()},
         label_map=material.label_map,
         label_samples=dict(material.samples),
         findings=by_weight(f for check in CHECKS.values() for f in check(material)),
@@ -108,11 +108,11 @@ def label_samples(rows: Sequence[Example], mapping: Mapping[str, str], labels: S
     """Three texts of each label that a number stands for, by data.label_map or for want of a name."""
     names = {new: f"{old} = {new}" for old, new in mapping.items() if _is_number(old)}
     names |= {label: f"{label} (no name: see data.label_map)" for label in labels if _is_number(label)}
-    found = {}
+    samples = {}
     for label, shown in names.items():
         texts = [e.text for e in rows if e.label == label]
-        found[shown] = [text[:100] for text in texts[:: max(1, len(texts) // 3)][:3]]
-    return found
+        samples[shown] = [text[:100] for text in texts[:: max(1, len(texts) // 3)][:3]]
+    return samples
 
 
 def _is_number(label: str) -> bool:

@@ -84,9 +84,9 @@ def cells(values: Sequence[object]) -> dict[str, object]:
     return {str(i): value for i, value in enumerate(values, start=1)}
 
 
-def need_columns(opening: Opening, line: int, found: Sequence[str]) -> None:
+def need_columns(opening: Opening, line: int, names: Sequence[str]) -> None:
     """Raise DataError when a column that is wanted is missing, or stands there twice."""
-    if problem := column_problem(opening.columns, found):
+    if problem := column_problem(opening.columns, names):
         raise fault_error(
             Fault(where=f"{opening.name}:{line}", problem=problem.problem, hint=problem.hint, kind=problem.kind)
         )
@@ -98,15 +98,15 @@ def fault_error(fault: Fault) -> DataError:
     return DataError(f"{fault.where}: {fault.problem}", hint=fault.hint, kind=kind)
 
 
-def column_problem(columns: Columns, found: Sequence[str]) -> Broken | None:
+def column_problem(columns: Columns, names: Sequence[str]) -> Broken | None:
     """Return what is wrong with the columns of a file or a record."""
     for setting, column in columns.wanted().items():
-        if column not in found:
-            near = did_you_mean(column, [name[:40] for name in found[:20]])
+        if column not in names:
+            near = did_you_mean(column, [name[:40] for name in names[:20]])
             hint = f"{near} Set {setting} to the right one; without a header line, to its number."
-            shown = ", ".join(found)[:300] or "nothing"
-            return Broken(f"no column '{column}'; found {shown}", hint if found else "Give it a header line.", "column")
-        if found.count(column) > 1:
+            shown = ", ".join(names)[:300] or "nothing"
+            return Broken(f"no column '{column}'; found {shown}", hint if names else "Give it a header line.", "column")
+        if names.count(column) > 1:
             return Broken(f"column '{column}' stands there twice", "Rename one of them.")
     return None
 

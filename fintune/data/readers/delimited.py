@@ -27,23 +27,23 @@ def read_csv(path: Path, opening: Opening) -> Iterator[tuple[int, Fields | Broke
     csv.field_size_limit(LONGEST_RECORD)
     delimiter = opening.delimiter or find_delimiter(path, opening)
     shape = _shape(path, opening, delimiter)
-    records, width, told = restoring(_records_of(path, opening, delimiter, shape)), shape.width, "most rows have"
+    records, width, whose = restoring(_records_of(path, opening, delimiter, shape)), shape.width, "most rows have"
     names: list[str] | None = None
     if _has_header(opening):
         line, header = next(records, (1, []))
         header = [] if isinstance(header, Broken) else header
-        width, told = len(header), "the header has"
+        width, whose = len(header), "the header has"
         if not opening.columns.by_number():
             need_columns(opening, line, header)
             names = header
     for line, record in records:
-        yield line, record if isinstance(record, Broken) else _row(record, names, width, told)
+        yield line, record if isinstance(record, Broken) else _row(record, names, width, whose)
 
 
-def _row(record: list[str], names: list[str] | None, width: int, told: str) -> Fields | Broken:
+def _row(record: list[str], names: list[str] | None, width: int, whose: str) -> Fields | Broken:
     """Return a record under its names or numbers; one of another width would be read at the wrong places."""
     if len(record) != width:
-        problem = f"{len(record)} fields where {told} {width}"
+        problem = f"{len(record)} fields where {whose} {width}"
         return Broken(problem, "Put fields that contain the delimiter into double quotes.")
     return cells(record) if names is None else dict(zip(names, record, strict=True))
 

@@ -21,10 +21,10 @@ def read_saved(path: Path, opening: Opening) -> Iterator[tuple[int, Fields | Bro
     import datasets
 
     try:
-        found = datasets.load_from_disk(str(path))
+        loaded = datasets.load_from_disk(str(path))
     except Exception as error:  # a damaged folder makes it raise nearly anything
         raise _unreadable(opening, error) from None
-    yield from _rows(_choose(found, opening), opening)
+    yield from _rows(_choose(loaded, opening), opening)
 
 
 def read_hub(path: Path, opening: Opening) -> Iterator[tuple[int, Fields | Broken]]:
@@ -34,10 +34,10 @@ def read_hub(path: Path, opening: Opening) -> Iterator[tuple[int, Fields | Broke
     name, subset, revision = parse_reference(opening.name)
     try:
         with nullcontext() if hub_answers() else from_cache():
-            found = datasets.load_dataset(name, subset, revision=revision)
+            loaded = datasets.load_dataset(name, subset, revision=revision)
     except Exception as error:  # offline, gated, a script: it raises nearly anything
         raise _unreadable(opening, error) from None
-    yield from _rows(_choose(found, opening), opening)
+    yield from _rows(_choose(loaded, opening), opening)
 
 
 def parse_reference(reference: str) -> tuple[str, str | None, str]:
@@ -58,18 +58,18 @@ def is_saved(folder: Path) -> bool:
     return any((folder / name).is_file() for name in ("dataset_dict.json", "dataset_info.json"))
 
 
-def _choose(found: Any, opening: Opening) -> Any:
+def _choose(loaded: Any, opening: Opening) -> Any:
     """Return the split that the reference names; the only one where it names none."""
-    if not isinstance(found, dict):
-        return found
-    splits = list(found)
+    if not isinstance(loaded, dict):
+        return loaded
+    splits = list(loaded)
     if not opening.part and len(splits) == 1:
-        return found[splits[0]]
-    if opening.part not in found:
+        return loaded[splits[0]]
+    if opening.part not in loaded:
         problem = f"no split '{opening.part}'" if opening.part else f"holds {', '.join(splits)}"
         hint = did_you_mean(opening.part, splits) if opening.part else f"Name one: {opening.name}#{splits[0]}"
         raise DataError(f"{opening.name}: {problem}", hint=hint)
-    return found[opening.part]
+    return loaded[opening.part]
 
 
 def _rows(chosen: Any, opening: Opening) -> Iterator[tuple[int, Fields | Broken]]:

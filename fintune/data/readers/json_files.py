@@ -171,14 +171,14 @@ def _of_object(path: Path, opening: Opening) -> Records:
 
 def _members(window: Window) -> list[_Member]:
     """Return the first members of an object, as far as it can be read."""
-    found: list[_Member] = []
+    members: list[_Member] = []
     with suppress(Damaged):
         for key in window.items():
-            found.append(_member(key, window.ahead(_AHEAD)))
-            if len(found) == _MOST:
+            members.append(_member(key, window.ahead(_AHEAD)))
+            if len(members) == _MOST:
                 break
             window.pass_over()
-    return found
+    return members
 
 
 def _member(key: str, ahead: str) -> _Member:
@@ -228,11 +228,11 @@ def _need_each_once(opening: Opening, members: Sequence[_Member]) -> None:
         raise DataError(f"{opening.name}: the key '{key}' stands in it twice", hint="Leave one of them.")
 
 
-def _by_columns(stack: ExitStack, path: Path, opening: Opening, keys: Sequence[str], found: Sequence[str]) -> Records:
+def _by_columns(stack: ExitStack, path: Path, opening: Opening, keys: Sequence[str], names: Sequence[str]) -> Records:
     """Yield a table kept by columns, `{column: [...]}` or `{column: {row: value}}`: a window for each column that is wanted."""
-    need_columns(opening, 1, found)
+    need_columns(opening, 1, names)
     columns = opening.columns
-    wanted = [name for name in (columns.text, columns.label, columns.date, columns.group) if name in found]
+    wanted = [name for name in (columns.text, columns.label, columns.date, columns.group) if name in names]
     windows = {name: _window(stack, path, opening, *keys, name) for name in wanted if name is not None}
     items = {name: window.items() for name, window in windows.items()}
     lead = windows[columns.text]

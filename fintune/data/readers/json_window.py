@@ -43,10 +43,10 @@ class Repeated(dict[str, object]):
 
 def as_object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     """Return a dict, or a Repeated: the object_pairs_hook of json."""
-    found = dict(pairs)
-    if len(found) == len(pairs):
-        return found
-    repeated = Repeated(found)
+    members = dict(pairs)
+    if len(members) == len(pairs):
+        return members
+    repeated = Repeated(members)
     repeated.key = next(key for key, n in Counter(key for key, _ in pairs).items() if n > 1)
     return repeated
 

@@ -91,13 +91,13 @@ def open_source(source: Source, reading: Reading) -> Opened:
 
 def rows(opened: Opened, reading: Reading, *, faults: Callable[[Fault], None] | None = None) -> Iterator[Row]:
     """Rows of one source; see read."""
-    for found in records(opened, reading):
-        if isinstance(found, Row):
-            yield found
+    for record in records(opened, reading):
+        if isinstance(record, Row):
+            yield record
         elif faults is None:
-            raise fault_error(found)
+            raise fault_error(record)
         else:
-            faults(found)
+            faults(record)
 
 
 def records(opened: Opened, reading: Reading) -> Iterator[Row | Fault]:

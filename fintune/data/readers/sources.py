@@ -38,10 +38,10 @@ class Source:
 def expand(paths: str | Sequence[str]) -> list[Source]:
     """Return the sources behind `data.path`, a glob's in order of their names. Raises DataError when one is not there."""
     named = [paths] if isinstance(paths, str) else list(paths)
-    found = [source for path in named for source in _expand(path)]
-    if not found:
+    sources = [source for path in named for source in _expand(path)]
+    if not sources:
         raise DataError("data.path: names no file", hint="Name a file, several, or a glob.")
-    return _unlike(found)
+    return _unlike(sources)
 
 
 def _expand(path: str) -> list[Source]:

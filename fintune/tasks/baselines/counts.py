@@ -1,17 +1,16 @@
 """Baselines that count: the majority class, and a linear model on word and character counts.
 
-Both learn from the training part alone; the linear model's regularisation is chosen on the validation part.
+Both learn from the training part alone; the linear model's regularization is chosen on the validation part.
 """
 
 import re
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from fintune.records import Example
-from fintune.tasks.baselines.linear import answers, best, regression
+from fintune.tasks.baselines.linear import Classifier, answers, best, regression
 from fintune.tasks.baselines.protocol import Answers, BaselineInput
 
 _WORD = r"\w+"
@@ -32,7 +31,7 @@ def tfidf(visible: BaselineInput) -> Answers:
     return answers(model, list(visible.texts), visible)
 
 
-def _fit(train: Sequence[Example], c: float) -> Any:
+def _fit(train: Sequence[Example], c: float) -> Classifier:
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.pipeline import make_pipeline, make_union
     from threadpoolctl import threadpool_limits
@@ -41,6 +40,6 @@ def _fit(train: Sequence[Example], c: float) -> Any:
     characters = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True)
     has_words = any(re.search(_WORD, e.text) for e in train)
     counts = make_union(words, characters) if has_words else make_union(characters)
-    model = make_pipeline(counts, regression(c))
+    model: Classifier = make_pipeline(counts, regression(c))
     with threadpool_limits(1):  # several threads on so little only wait for each other
         return model.fit([e.text for e in train], [e.label for e in train])

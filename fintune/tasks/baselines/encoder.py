@@ -30,11 +30,11 @@ def answer(visible: BaselineInput) -> Answers:
     from threadpoolctl import threadpool_limits
 
     parts = [[e.text for e in visible.train], [e.text for e in visible.validation], list(visible.texts)]
-    learnt, checked, asked = np.split(embed([text for part in parts for text in part]), _ends(parts))
+    learnt, checked, scored = np.split(embed([text for part in parts for text in part]), _ends(parts))
     labels = [e.label for e in visible.train]
     with threadpool_limits(1):
         model = best(lambda c: regression(c).fit(learnt, labels), checked, [e.label for e in visible.validation])
-    return answers(model, asked, visible)
+    return answers(model, scored, visible)
 
 
 def embed(texts: Sequence[str]) -> NDArray[np.float32]:
@@ -44,7 +44,7 @@ def embed(texts: Sequence[str]) -> NDArray[np.float32]:
 
     tokenizer, model = _load()
     order = sorted(range(len(texts)), key=lambda i: -len(texts[i]))
-    found = np.zeros((len(texts), model.config.hidden_size), dtype=np.float32)
+    vectors = np.zeros((len(texts), model.config.hidden_size), dtype=np.float32)
     with torch.inference_mode():
         for start in range(0, len(order), _BATCH):
             rows = order[start : start + _BATCH]
@@ -53,9 +53,9 @@ def embed(texts: Sequence[str]) -> NDArray[np.float32]:
                 split_special_tokens=True,
             )  # fmt: skip
             states, mask = model(**batch).last_hidden_state, batch["attention_mask"][..., None]
-            found[rows] = normalize((states * mask).sum(dim=1) / mask.sum(dim=1)).numpy()
+            vectors[rows] = normalize((states * mask).sum(dim=1) / mask.sum(dim=1)).numpy()
             advance("embed", min(start + _BATCH, len(order)), len(order))
-    return found
+    return vectors
 
 
 def _load() -> tuple[Any, Any]:

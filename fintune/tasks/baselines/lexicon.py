@@ -37,8 +37,8 @@ class _Hit:
 
 def answer(visible: BaselineInput) -> Answers:
     """Return the label of each text by the sign of its verdict."""
-    found = [verdict(text) for text in visible.texts]
-    return Answers(["neutral" if not v else "positive" if v > 0 else "negative" for v in found])
+    verdicts = [verdict(text) for text in visible.texts]
+    return Answers(["neutral" if not v else "positive" if v > 0 else "negative" for v in verdicts])
 
 
 def verdict(text: str) -> float:
@@ -75,9 +75,9 @@ def _compared(sentence: str, hits: list[_Hit]) -> int:
 
 def _amount(text: str) -> float | None:
     """Return the first number that is no year."""
-    for found in _AMOUNT.finditer(text):
-        value = float(re.sub(r"[\s,]", "", found.group()))
-        if not (found.group().isdigit() and 1900 <= value <= 2100):
+    for number in _AMOUNT.finditer(text):
+        value = float(re.sub(r"[\s,]", "", number.group()))
+        if not (number.group().isdigit() and 1900 <= value <= 2100):
             return value
     return None
 
@@ -97,12 +97,12 @@ def _turned(hit: _Hit, hits: list[_Hit]) -> int:
 def _hits(sentence: str) -> list[_Hit]:
     starts = [token.start() for token in _TOKEN.finditer(sentence)]
     pattern, kinds = _words()
-    found = []
+    hits = []
     for match in pattern.finditer(sentence):
         place = sum(start < match.start() for start in starts)
         words = sum(match.start() <= start < match.end() for start in starts)
-        found.append(_Hit(kinds[match.group()], place, words, match.end()))
-    return found
+        hits.append(_Hit(kinds[match.group()], place, words, match.end()))
+    return hits
 
 
 @cache

@@ -4,9 +4,10 @@
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Protocol, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fintune.tasks.baselines.protocol import Answers, BaselineInput
 
@@ -14,15 +15,31 @@ REGULARIZATION = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 """Values of C that are tried (scikit-learn's LogisticRegression)."""
 
 
-def regression(c: float) -> Any:
-    """Logistic regression in which every label weighs as much."""
+class Classifier(Protocol):
+    """What scikit-learn calls a classifier, as far as it is used here."""
+
+    classes_: Sequence[str]
+
+    def fit(self, inputs: object, labels: Sequence[str]) -> Self:
+        """Learn from inputs and their labels."""
+
+    def predict(self, inputs: object) -> Sequence[str]:
+        """Return the most probable label of each input."""
+
+    def predict_proba(self, inputs: object) -> NDArray[np.float64]:
+        """Return probabilities, shape `(inputs, classes_)`."""
+
+
+def regression(c: float) -> Classifier:
+    """Return a logistic regression in which every label weighs as much."""
     from sklearn.linear_model import LogisticRegression
 
-    return LogisticRegression(C=c, max_iter=2000, class_weight="balanced")
+    model: Classifier = LogisticRegression(C=c, max_iter=2000, class_weight="balanced")
+    return model
 
 
-def best(fit: Callable[[float], Any], inputs: Any, gold: Sequence[str]) -> Any:
-    """Return the model of the highest macro-F1 on what it was not fitted to; of equals the most regularised."""
+def best(fit: Callable[[float], Classifier], inputs: object, gold: Sequence[str]) -> Classifier:
+    """Return the model of the highest macro-F1 on what it was not fitted to; of equals the most regularized."""
     from sklearn.metrics import f1_score
 
     models = [fit(c) for c in REGULARIZATION]
@@ -30,11 +47,11 @@ def best(fit: Callable[[float], Any], inputs: Any, gold: Sequence[str]) -> Any:
     return models[int(np.argmax(quality))]
 
 
-def answers(model: Any, inputs: Any, visible: BaselineInput) -> Answers:
-    """Its most probable labels, and the probabilities in the order of the task's labels (0 for one it never saw)."""
-    found, column = model.predict_proba(inputs), {label: i for i, label in enumerate(model.classes_)}
-    ordered = np.zeros((len(found), len(visible.task.labels)))
+def answers(model: Classifier, inputs: object, visible: BaselineInput) -> Answers:
+    """Return its most probable labels, and the probabilities in the order of the task's labels (0 for one it never saw)."""
+    shares, column = model.predict_proba(inputs), {label: i for i, label in enumerate(model.classes_)}
+    ordered = np.zeros((len(shares), len(visible.task.labels)))
     for i, label in enumerate(visible.task.labels):
         if label in column:
-            ordered[:, i] = found[:, column[label]]
+            ordered[:, i] = shares[:, column[label]]
     return Answers([str(label) for label in model.predict(inputs)], ordered)
