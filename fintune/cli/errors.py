@@ -1,4 +1,4 @@
-"""How foreseeable failures end: which exception becomes which two lines and exit code; anything else is our defect.
+"""What libraries and the system raise, as errors of ours; anything else is our defect (hints and exit codes: fintune/errors.py).
 
 2 a mistake in input or usage; 1 a broken environment; 130 interrupted, 143 told to stop.
 """

@@ -113,8 +113,10 @@ _ENTRIES = {
         ),
     )
 }
-FORMATS = {name: _ENTRIES[name] for name in FORMAT_NAMES}
-"""Formats in the order of help texts; a name without an entry fails here."""
+FORMATS = {name: _ENTRIES.pop(name) for name in FORMAT_NAMES}
+"""Formats in the order of help texts; a name without an entry fails here, and an entry without a name below."""
+if _ENTRIES:
+    raise LookupError(f"FORMAT_NAMES of export/names.py lacks {', '.join(_ENTRIES)}")
 
 
 def format_of(name: str) -> Format:

@@ -1,1 +1,1 @@
-"""From an engine to answers: texts, files, explanations; runs and exports opened and compared with what was stored."""
+"""From an engine to answers (ENGINES; ARTIFACTS: how exports are read back): texts, files, explanations; what is rebuilt is compared first."""

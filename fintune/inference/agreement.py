@@ -1,6 +1,7 @@
 """Whether a rebuilt model is the one that was evaluated: its answers on the run's validation texts beside those stored.
 
-Exports, merged weights and quick engines are all compared here, so that a changed label means the same everywhere.
+Exports, merged weights and quick engines are all compared here, so that a changed label means the same everywhere. How much may
+differ is decided by `need_equal` for exports, by `proof.proved` for a run that is opened, by `open.py` for a quick engine.
 
 >>> verification = compare(expected, answers, EXACT)
 >>> verification.changed, verification.near_ties, verification.largest_difference

@@ -1,4 +1,4 @@
-"""What is trained: the registry METHODS, one entry per parameter-efficient method, capabilities as data."""
+"""What is trained: the registry METHODS, one entry per parameter-efficient method, capabilities as data (fields: protocol.Method)."""
 
 from fintune.methods import bottleneck, peft_methods, prefix_tuning, selective, soft_prompts
 from fintune.methods.foreign import FOREIGN

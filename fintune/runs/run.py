@@ -1,4 +1,4 @@
-"""A run folder, and the only place that knows the names of its files.
+"""A run folder: everything that is read of it and written into it (names of its files: files.py).
 
 Every file is written beside its place and renamed. While a run is being made the folder holds `INCOMPLETE`; readers refuse it.
 

@@ -1,9 +1,9 @@
-"""How many CPU threads are fastest on this machine: measured once, then remembered, so that runs agree.
+"""How many CPU threads are fastest on this machine: measured once, remembered in `threads.json` of the cache folder.
 
 A machine that is busy must not decide. Of every measurement the CPU time of the process is compared with the time that passed:
 threads that had to share their cores, with other programs or with other threads of this process, have used less of it, or more,
 than their number. Two undisturbed measurements that agree are remembered; where there are none, this process alone goes by
-what it has seen. To measure again, remove `threads.json` from the cache folder.
+what it has seen. To measure again, remove `threads.json` (FINTUNE_CACHE names the folder).
 
 >>> fastest_threads()
 2

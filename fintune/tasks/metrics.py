@@ -1,6 +1,6 @@
 """Pure functions from answers to scores with bootstrap intervals.
 
-Everything is computed from confusion counts, so a thousand resamples cost one vectorised pass.
+Everything is computed from confusion counts, so a thousand resamples cost one vectorized pass.
 
 >>> scores = classification_scores(np.array([0, 1]), np.array([0, 1]), ["down", "up"])
 >>> scores["accuracy"].value

@@ -1,1 +1,1 @@
-"""From a config to a run folder: train, check, plan, with the loss at answer positions only."""
+"""From a config to a run folder: train, check, plan; the loop over batches, checkpoints, resuming."""

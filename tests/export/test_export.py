@@ -19,8 +19,9 @@ from fintune.export import export as exporting
 from fintune.export.export import Exported, export
 from fintune.export.formats import gguf_settings
 from fintune.export.merge import merged
+from fintune.export.names import FORMAT_NAMES
 from fintune.export.registry import FORMATS
-from fintune.inference.artifacts import AsModel, engine_of, export_of
+from fintune.inference.artifacts import ARTIFACTS, AsModel, engine_of, export_of
 from fintune.inference.open import open_engine
 from fintune.models import LoadedModel, load_model
 from fintune.models.convert import convert
@@ -124,6 +125,10 @@ def test_every_sort_of_merge_is_proved(family: str, method: dict[str, Any], rows
     run = trained(family, rows_file, tmp_path, **method)
     assert export(run, "merged").verification.changed == 0
     assert (run.folder / "exports" / "merged" / "model.safetensors").is_file()
+
+
+def test_each_format_has_a_name_a_writer_and_a_reader() -> None:
+    assert set(FORMATS) == set(FORMAT_NAMES) == set(ARTIFACTS)
 
 
 def test_a_t5_without_unigrams_is_no_gguf(rows_file: Path, tmp_path: Path) -> None:

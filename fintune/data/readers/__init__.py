@@ -1,1 +1,1 @@
-"""Files to rows: formats, encodings, columns."""
+"""Files to rows: the registry READERS of formats, encodings, columns."""

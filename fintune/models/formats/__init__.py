@@ -1,1 +1,1 @@
-"""Other people's layouts of weights and tokenizers, read."""
+"""Other people's layouts of weights and tokenizers, read; what writes them lies in export.formats."""
