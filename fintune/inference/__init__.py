@@ -1,1 +1,1 @@
-"""From an engine to answers (ENGINES; ARTIFACTS: how exports are read back): texts, files, explanations; what is rebuilt is compared first."""
+"""From an engine to answers (ENGINES; ARTIFACTS reads exports back): texts, files, explanations; what is rebuilt is compared first."""

@@ -1,4 +1,4 @@
-"""Where weights come from (hub id, folder, .gguf, the embedded default), and one call of a model: prompts, batches, the loss at answer positions."""
+"""Where weights come from (hub id, folder, .gguf, the embedded default), and one call of a model: prompts, batches, loss."""
 
 from fintune.models.load import LoadedModel, load_model
 from fintune.models.references import check_reference
