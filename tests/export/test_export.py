@@ -27,6 +27,7 @@ from fintune.models import LoadedModel, load_model
 from fintune.models.convert import convert
 from fintune.models.formats import llama, state_dict
 from fintune.models.gguf_file import parsed_once, read_gguf
+from fintune.models.gguf_reader import ArrayReader
 from fintune.runs import manifest
 from fintune.runs.run import Run
 from fintune.runtime.install import with_extra
@@ -331,12 +332,12 @@ def test_a_gguf_is_parsed_once(plain: Run, tmp_path: Path, monkeypatch: pytest.M
     file = export(plain, "gguf", output=tmp_path / "g").folder / "model.gguf"
     parsed: list[str] = []
 
-    class Counted(GGUFReader):
+    class Counted(ArrayReader):
         def __init__(self, path: str) -> None:
             parsed.append(path)
             super().__init__(path)
 
-    monkeypatch.setattr("gguf.GGUFReader", Counted)
+    monkeypatch.setattr("fintune.models.gguf_reader.ArrayReader", Counted)
     read_gguf(file)
     assert parsed == [str(file.resolve())]
 
