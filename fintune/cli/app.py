@@ -19,7 +19,7 @@ app = typer.Typer(
     name="fintune",
     cls=DeferringGroup,
     help="Fine-tune a language model on labeled financial text, with honest scores.",
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
 )
 INTERRUPTED = 130

@@ -525,6 +525,25 @@ def test_help_loads_nothing_that_computes() -> None:
     assert (heavy | made_lazy) & loaded == set()
 
 
+@pytest.mark.parametrize(
+    ("words", "completed"), [("fintune tr", {"train", "trim"}), ("fintune train --ov", {"--overwrite"})]
+)
+def test_a_shell_completes_commands_and_options_and_loads_nothing_that_computes(
+    words: str, completed: set[str]
+) -> None:
+    code = (
+        "import atexit, sys; sys.argv = ['fintune']\n"
+        "atexit.register(lambda: print(*sys.modules, file=sys.stderr))\n"
+        "from fintune.cli.app import main; main()"
+    )
+    asked_by_bash = {"_FINTUNE_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ | asked_by_bash
+    )
+    assert set(done.stdout.split()) == completed
+    assert {"torch", "numpy", "transformers", "fintune.runs"} & set(done.stderr.split()) == set()
+
+
 def test_help_reads_the_signature_of_no_command_but_the_one_that_is_asked(
     fin: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
