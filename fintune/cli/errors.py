@@ -50,7 +50,8 @@ def _usage(failure: typer.TyperException) -> FintuneError:
 def _from_os(error: OSError) -> FintuneError:
     where = f"{str(error.filename)[:200]}: " if error.filename else ""
     if error.errno in _MISTAKEN_PATHS:
-        return RunError(f"{where}{error.strerror}", hint="Name another path, on the command line or in the config (data.path, model.base, output).")
+        hint = "Name another path, on the command line or in the config (data.path, model.base, output)."
+        return RunError(f"{where}{error.strerror}", hint=hint)
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return BrokenEnvironment(
             f"{where}the disk is full", hint="Free space, or set output to another disk; then run it again."
