@@ -44,11 +44,11 @@ INTERNALS = _listed(
             "PreTrainedConfig()._name_or_path": "models/save.py models/gguf_file.py compression/layers.py"
             " compression/trimmed_folder.py export/formats/bitsandbytes.py",
             "DynamicCache.batch_repeat_interleave": "inference/engines/shared_prefix.py",
-            "Trainer._save_checkpoint": "training/loop/trainer_checkpoints.py",
-            "Trainer._get_output_dir": "training/loop/trainer_checkpoints.py",
-            "Trainer._save": "training/loop/trainer_checkpoints.py",
-            "Trainer._load_from_checkpoint": "training/loop/trainer_checkpoints.py",
-            "Trainer._clip_grad_norm": "training/loop/trainer.py",
+            "Trainer._save_checkpoint": "training/loop/answer_trainer.py",
+            "Trainer._get_output_dir": "training/loop/answer_trainer.py",
+            "Trainer._save": "training/loop/answer_trainer.py",
+            "Trainer._load_from_checkpoint": "training/loop/answer_trainer.py",
+            "Trainer._clip_grad_norm": "training/loop/answer_trainer.py",
         },
         "transformers.activations": {"ACT2FN": "methods/bottleneck.py"},
         "transformers.convert_slow_tokenizer": {
@@ -116,7 +116,7 @@ INTERNALS = _listed(
 WRITTEN = _listed(
     {
         "transformers.configuration_utils": {"_commit_hash": "models/load.py"},
-        "transformers.trainer": {"_loss_shifts_labels": "training/loop/trainer.py"},
+        "transformers.trainer": {"_loss_shifts_labels": "training/loop/answer_trainer.py"},
         "transformers.modeling_utils": {"_hf_peft_config_loaded": "models/quantization.py"},
         "transformers.modeling_gguf_pytorch_utils": {"GGUFReader": "models/gguf_file.py"},
         "transformers.quantizers.base": {"hf_quantizer": "models/gguf_file.py"},

@@ -127,7 +127,7 @@ def estimate(_: Sequence[str]) -> Case:
         measured=10, steps=1_234, step_seconds=1.2, memory={"base model, with what it needs": 10**9}, fits=False, peak=10**9,
         machine=10**8, times={"judging after every epoch": 3_600.0}, seconds=3_600.0,
     )  # fmt: skip
-    return Case(training_table.estimate(found), ["1.00 GB of 0.1: too much", "judging after every epoch"])
+    return Case(training_table.estimate_table(found), ["1.00 GB of 0.1: too much", "judging after every epoch"])
 
 
 def trimmed(_: Sequence[str]) -> Case:
@@ -196,7 +196,7 @@ TABLES: dict[str, tuple[Callable[[Sequence[str]], Case], set[str]]] = {
     "confusion": (confusion, {"confusion_table"}),
     "examination": (examination, {"_facts", "_findings", "_label_samples", "_suspicious", "_cross"}),
     "predictions": (predictions, {"predictions_table"}),
-    "estimate": (estimate, {"estimate"}),
+    "estimate": (estimate, {"estimate_table"}),
     "trimmed": (trimmed, {"trimmed"}),
     "listing": (listing, {"listing"}),
     "comparison": (comparison, {"scores", "costs", "learning_curve"}),
