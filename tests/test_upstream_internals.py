@@ -68,6 +68,7 @@ INTERNALS = _listed(
             "Conv1D": "methods/targets.py methods/bottleneck.py methods/lora/lora.py",
         },
         "transformers.trainer_callback": {"PrinterCallback": "training/loop/trainer.py"},
+        "typer._click.core": {"Context": "cli/deferred.py"},
         "peft": {"initialize_lora_eva_weights": "methods/lora/initialization.py"},
         "peft.tuners.adalora.layer": {"RankAllocator.set_total_step": "methods/adalora.py"},
         "peft.tuners.lora": {

@@ -8,13 +8,16 @@ Typer reads the signature of every command before it answers anything, `--help` 
 from collections.abc import Callable
 from functools import cached_property, partial
 from inspect import getdoc
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from fintune.cli.commands import COMMANDS, adapters
+
+if TYPE_CHECKING:
+    from typer._click.core import Context
 
 
 class DeferredCommand(TyperCommand):
@@ -31,9 +34,12 @@ class DeferredCommand(TyperCommand):
         assert isinstance(command, TyperCommand | TyperGroup)
         return command
 
-    def make_context(self, *arguments: Any, **options: Any) -> Any:
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: "Context | None" = None, **extra: object
+    ) -> "Context":
         """Return the context of the full command, which is what runs in it."""
-        return self.full.make_context(*arguments, **options)
+        settings: dict[str, Any] = extra
+        return self.full.make_context(info_name, args, parent, **settings)
 
 
 class DeferringGroup(TyperGroup):

@@ -57,7 +57,7 @@ def comparison_config(
     Where train.learning_rate is auto, each row has its method's own. Raises UsageError when no method is named, ConfigError when
     one is unknown.
     """
-    written = unchecked(source, overrides)
+    written: dict[str, Any] = unchecked(source, overrides)
     described = {entry.label: entry.model_dump() for entry in validate(written).compare.methods}
     rows = [*described.values()] if methods is None else [described.get(name, {"name": name}) for name in methods]
     if (written.get("train") or {}).get("learning_rate", "auto") == "auto":

@@ -24,7 +24,7 @@ class MethodEntry(Section):
         return entry | {"label": entry.get("label") or entry.get("name")} if isinstance(entry, dict) else entry
 
     @property
-    def options(self) -> dict[str, Any]:
+    def options(self) -> dict[str, object]:
         """Settings of the method that are given here."""
         return dict(self.model_extra or {})
 

@@ -54,7 +54,7 @@ def load(source: ConfigSource, overrides: Sequence[str] = ()) -> RunConfig:
     return validate(unchecked(source, overrides))
 
 
-def unchecked(source: ConfigSource, overrides: Sequence[str] = ()) -> dict[str, Any]:
+def unchecked(source: ConfigSource, overrides: Sequence[str] = ()) -> dict[str, object]:
     """Return what was written, nothing filled in and nothing resolved. Raises ConfigError when it cannot be read."""
     if isinstance(source, RunConfig):
         source = source.model_dump()

@@ -170,11 +170,16 @@ def gemma3_scale(known: Mapping[str, int]) -> int:
     )
 
 
-def rope_of(config: "PreTrainedConfig") -> dict[str, Any]:
-    """Return the settings of the positions; where windows have others, those of full attention."""
+def rope_of(config: "PreTrainedConfig") -> dict[str, float]:
+    """Return the settings of the positions, numbers but for rope_type; where windows have others, those of full attention."""
     parameters: dict[str, Any] = config.rope_parameters
-    full: dict[str, Any] = parameters.get("full_attention", parameters)
+    full: dict[str, float] = parameters.get("full_attention", parameters)
     return full
+
+
+def rope_type(config: "PreTrainedConfig") -> str:
+    """Return how positions are stretched: default, linear, llama3 ..."""
+    return str(rope_of(config).get("rope_type", "default"))
 
 
 def _set_positions(config: "PreTrainedConfig", metadata: Mapping[str, Any], reader: "GGUFReader", file: Path) -> None:
@@ -186,7 +191,7 @@ def _set_positions(config: "PreTrainedConfig", metadata: Mapping[str, Any], read
     held = next((tensor.data for tensor in reader.tensors if tensor.name == FACTORS), None)
     if (scaling == "none" and held is None) or getattr(config, "rope_parameters", None) is None:
         return
-    rope = rope_of(config)
+    rope: dict[str, Any] = rope_of(config)
     if scaling == "linear":
         rope |= {"rope_type": "linear", "factor": metadata[f"{prefix}.scaling.factor"]}
         return

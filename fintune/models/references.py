@@ -6,6 +6,7 @@ A reference is the word of an embedded model, a folder, a `.gguf` file, or a hub
 import math
 import os
 from pathlib import Path
+from typing import Any
 
 from fintune.errors import ModelError
 from fintune.models.annotations import JsonObject
@@ -156,7 +157,7 @@ def shapes_in(folder: Path) -> dict[str, tuple[int, ...]]:
             size = int.from_bytes(opened.read(8), "little")
             if size > file.stat().st_size - 8:
                 raise ModelError(f"{file}: damaged weights: ends in its header", hint="Copy the model again.")
-            header = parse_object(opened.read(size).decode())
+            header: dict[str, Any] = parse_object(opened.read(size).decode())
             shapes |= {name: tuple(one["shape"]) for name, one in header.items() if name != "__metadata__"}
     return shapes
 

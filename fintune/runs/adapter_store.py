@@ -15,6 +15,7 @@ from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from unicodedata import category
 
 from filelock import FileLock
@@ -26,7 +27,7 @@ from fintune.runs.manifest import need_unchanged
 from fintune.runs.run import Run
 from fintune.runtime.cache import cache_folder, need_writable
 from fintune.runtime.files import disk_errors, sha256
-from fintune.runtime.untrusted import parse_json, read_text
+from fintune.runtime.untrusted import parse_object, read_text
 
 ABOUT = "adapter.json"
 _DIGITS = 12
@@ -160,7 +161,7 @@ def _root() -> Path:
 def _read() -> Iterator[KeptAdapter]:
     for file in _root().glob(f"*/{ABOUT}"):
         with suppress(OSError, ValueError, KeyError, TypeError):  # removed meanwhile, damaged, or not ours
-            about = parse_json(read_text(file)) | {"path": str(file.parent)}
+            about: dict[str, Any] = {**parse_object(read_text(file)), "path": str(file.parent)}
             yield KeptAdapter(**{field.name: about[field.name] for field in fields(KeptAdapter)})
 
 

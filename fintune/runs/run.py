@@ -99,10 +99,11 @@ class Run:
         """Refuse a run that an earlier FinTune made; what is damaged or newer is told where it is read."""
         try:
             version = parse_object(read_text(self.folder / MANIFEST)).get("version")
-            maker = parse_object(read_text(self.folder / "environment.json"))["packages"]["fintune"]
-        except (OSError, ValueError, KeyError, TypeError):
+            packages = parse_object(read_text(self.folder / "environment.json")).get("packages")
+        except (OSError, ValueError):
             return
-        if isinstance(version, int) and version < RUN_VERSION:
+        maker = packages.get("fintune") if isinstance(packages, dict) else None
+        if isinstance(version, int) and version < RUN_VERSION and maker:
             raise RunError(
                 f"{self.folder}: made by FinTune {maker}, whose runs this FinTune does not read",
                 hint=f"Train it again with this version, or open it with {maker}.",

@@ -17,18 +17,18 @@ from platformdirs import user_cache_path
 
 from fintune.errors import BrokenEnvironment
 from fintune.runtime.files import write_atomically
-from fintune.runtime.untrusted import parse_json, read_text
+from fintune.runtime.untrusted import parse_object, read_text
 
 Number = TypeVar("Number", int, float)
 
 
 def remembered(name: str, key: str, measure: Callable[[], Number]) -> Number:
     """Return the number of `key` in the cache's file `name`, measured and written where it is not there."""
-    number: Number | None = recall(name, key)
+    number: Number | None = _numbers(cache_folder() / name).get(key)
     return remember(name, key, measure()) if number is None else number
 
 
-def recall(name: str, key: str) -> Any:
+def recall(name: str, key: str) -> float | None:
     """Return the number of `key` in the cache's file `name`; None where it is not there. A damaged file counts as empty."""
     return _numbers(cache_folder() / name).get(key)
 
@@ -50,9 +50,9 @@ def key_of(facts: Sequence[object]) -> str:
 
 def _numbers(place: Path) -> dict[str, Any]:
     try:
-        content = parse_json(read_text(place))
+        content = parse_object(read_text(place))
         return {key: value for key, value in content.items() if isinstance(value, int | float) and value > 0}
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError):
         return {}
 
 

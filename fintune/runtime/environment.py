@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 from fintune.errors import UsageError
 
@@ -135,7 +135,23 @@ def _set(threads: int | None) -> Iterator[None]:
         deterministic_settings.fill_uninitialized_memory = filled
 
 
-def describe() -> dict[str, Any]:
+class MachineRecord(TypedDict):
+    """What environment.json says of the process and the machine."""
+
+    command: list[str]
+    python: str
+    platform: str
+    packages: dict[str, str | None]
+    cpu_count: int | None
+    torch_threads: int
+    kernels: dict[str, str | None]
+    cpu_capability: str
+    accelerator: str | None
+    memory_bytes: int | None
+    git: object
+
+
+def describe() -> MachineRecord:
     """Return the content of environment.json, as far as it does not depend on the run."""
     import platform
 

@@ -57,9 +57,8 @@ def fastest_threads() -> int:
     most = torch.get_num_threads()
     if most == 1:
         return 1
-    known: int | None = recall(FILE_OF_THREADS, _key(most))
-    if known is not None:
-        return known
+    if (known := recall(FILE_OF_THREADS, _key(most))) is not None:
+        return int(known)
     with (
         between_blocks() as free
     ):  # others that compute would be timed with it, and would change their number of threads

@@ -103,7 +103,7 @@ def read_text(path: Path, *, most: int = LARGEST) -> str:
     return read_bytes(path, most=most).decode("utf-8").replace("\r\n", "\n")
 
 
-def parse_json(text: str) -> Any:
+def parse_json(text: str) -> object:
     """Return what JSON holds. Raises ValueError, also where it is nested too deeply, or holds halves of characters."""
     try:
         content = json.loads(text)
@@ -114,7 +114,7 @@ def parse_json(text: str) -> Any:
     return content
 
 
-def parse_object(text: str) -> dict[str, Any]:
+def parse_object(text: str) -> dict[str, object]:
     """Return what a JSON object holds. Raises ValueError."""
     content = parse_json(text)
     if not isinstance(content, dict):
@@ -122,7 +122,7 @@ def parse_object(text: str) -> dict[str, Any]:
     return content
 
 
-def parse_yaml(text: str) -> Any:
+def parse_yaml(text: str) -> object:
     """Return what YAML 1.2 holds. Raises BrokenYaml."""
     if len(text) > LARGEST_CONFIG:
         raise BrokenYaml(f"larger than {LARGEST_CONFIG:,} characters")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from fintune.errors import ModelError
 from fintune.models.families import beyond_gemma3
-from fintune.models.gguf_file import METADATA_KEYS, factors, gemma3_scale, rope_of
+from fintune.models.gguf_file import METADATA_KEYS, factors, gemma3_scale, rope_of, rope_type
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,8 +37,9 @@ def need_runnable(architecture: str, config: "PreTrainedConfig") -> None:
 
 def stretched(config: "PreTrainedConfig") -> "NDArray[np.float32] | None":
     """Return factors of the frequencies, where positions are stretched as LLaMA 3.1's; else None."""
-    rope = rope_of(config) if getattr(config, "rope_parameters", None) else {}
-    return factors(rope, _head(config)) if rope.get("rope_type") == "llama3" else None
+    if not getattr(config, "rope_parameters", None) or rope_type(config) != "llama3":
+        return None
+    return factors(rope_of(config), _head(config))
 
 
 def _head(config: "PreTrainedConfig") -> int:
@@ -52,7 +53,7 @@ def _of_a_decoder(architecture: str, config: "PreTrainedConfig") -> dict[str, Va
         "attention.value_length": head,
         "rope.freq_base": float(rope["rope_theta"]),
     }
-    if rope.get("rope_type") == "linear":
+    if rope_type(config) == "linear":
         values |= {"rope.scaling.type": "linear", "rope.scaling.factor": float(rope["factor"])}
     if architecture == "llama":
         values["rope.dimension_count"] = head
@@ -70,7 +71,7 @@ def _of_t5(config: "PreTrainedConfig") -> dict[str, Value]:
 
 
 def _decoders(architecture: str, config: "PreTrainedConfig") -> Iterator[str]:
-    rope = rope_of(config).get("rope_type", "default")
+    rope = rope_type(config)
     if rope != "default" and not (rope == "linear" or (rope == "llama3" and architecture == "llama")):
         yield f"positions of type {rope} are not written for {architecture}"
     windows = [i for i, kind in enumerate(getattr(config, "layer_types", None) or ()) if kind == "sliding_attention"]

@@ -18,7 +18,7 @@ from fintune.models.formats.llama import FACTOR, SHARDED_BY, STRETCHED, from_ori
 from fintune.runtime.files import disk_errors
 from fintune.runtime.library_messages import is_out_of_memory
 from fintune.runtime.progress import advance
-from fintune.runtime.untrusted import parse_json, read_text
+from fintune.runtime.untrusted import parse_object, read_text
 
 if TYPE_CHECKING:
     import torch
@@ -85,9 +85,9 @@ def _need_all(held: "Mapping[str, torch.Size]", wanted: "Mapping[str, torch.Size
 
 def _params(path: Path) -> dict[str, Any]:
     try:
-        settings = parse_json(read_text(path))
+        settings: dict[str, Any] = parse_object(read_text(path))
         missing = [key for key in ("dim", "n_layers", "n_heads") if not isinstance(settings.get(key), int)]
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, ValueError) as error:
         raise ModelError(f"{path}: cannot be read: {error}", hint="Copy it again.") from None
     if missing:
         raise ModelError(f"{path}: no {missing[0]}", hint="Copy it again.")
@@ -97,7 +97,7 @@ def _params(path: Path) -> dict[str, Any]:
             continue
         if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
             raise ModelError(f"{path}: {key} is {value!r}, should be a number above 0", hint="Copy it again.")
-    return dict(settings)
+    return settings
 
 
 def tensors_of(path: Path) -> "dict[str, torch.Tensor]":
