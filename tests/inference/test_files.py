@@ -30,8 +30,10 @@ class Piped(io.TextIOWrapper):
         return self._terminal
 
 
-def test_arguments_are_numbered_and_blank_ones_left_out() -> None:
-    assert read_texts([" one ", "  ", "two"], None) == (["1", "3"], ["one", "two"])
+def test_arguments_are_numbered_and_blank_ones_refused() -> None:
+    assert read_texts([" one ", "two"], None) == (["1", "2"], ["one", "two"])
+    with pytest.raises(DataError, match="argument 2: nothing to read in it"):
+        read_texts([" one ", "  ", "two"], None)
 
 
 def test_standard_input_gives_a_text_a_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -137,7 +137,7 @@ def test_attention_is_watched_by_the_thread_that_asked(tiny_causal: Path) -> Non
     calls = [(model, torch.tensor([[257, *range(1, 2 + number % 5)]])) for number, model in enumerate(models)]
 
     def ask(call: tuple[Any, torch.Tensor]) -> list[list[tuple[int, ...]]]:
-        return [[tuple(site.keys.shape) for site in prefix_attention.seen(*call)] for _ in range(4)]
+        return [[tuple(site.keys.shape) for site in prefix_attention.attention_sites(*call)] for _ in range(4)]
 
     assert together(ask, calls) == [ask(call) for call in calls]
 
