@@ -54,10 +54,12 @@ Debug = Annotated[
 ]
 
 
-def load_own_code(paths: list[Path] | None) -> list[Path] | None:
-    """Run the files of --code before anything else is read."""
+def load_own_code(context: typer.Context, paths: list[Path] | None) -> list[Path] | None:
+    """Run the files of --code before anything else is read; not for a shell that completes the line."""
     from fintune.config.plugins import load_code
 
+    if context.resilient_parsing:
+        return paths
     for path in paths or ():
         load_code(path)
     return paths

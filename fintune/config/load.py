@@ -165,7 +165,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 @lru_cache(maxsize=8)
 def _parsed(text: str) -> Any:
-    """Return a run's config is asked for all over a command, and takes 70 ms to parse."""
+    """Parse once what is asked for all over a command: a run's config takes 70 ms."""
     return parse_yaml(text)
 
 

@@ -18,6 +18,9 @@ from fintune.methods import METHODS, Method
 from fintune.runtime.signals import Stopped
 from fintune.tasks import TASKS, TaskEntry
 
+_read: dict[Path, None] = {}
+"""Files in the order in which they were read: one may build on another."""
+
 
 def load_code(path: str | Path) -> list[str]:
     """Run a file and register every Method and TaskEntry it makes; returns their names. Raises UsageError."""
@@ -35,6 +38,7 @@ def load_code(path: str | Path) -> list[str]:
                 TASKS.register(entry, origin=place)
         except ValueError as error:
             raise UsageError(f"--code {path}: {error}", hint="Choose another name.") from None
+    _read.setdefault(place)
     return [entry.name for entry in made]
 
 
@@ -45,8 +49,9 @@ def digest_of(*, method: str, task: str) -> list[str]:
 
 
 def files() -> list[str]:
-    """Return the files that are loaded, for a process that is to know the same names."""
-    return [str(path) for path in dict.fromkeys([*METHODS.origins(), *TASKS.origins()])]
+    """Return the files that are loaded, in the order in which they were read, for a process that is to know the same names."""
+    registered = {*METHODS.origins(), *TASKS.origins()}
+    return [str(path) for path in _read if path in registered]
 
 
 def _registered() -> Iterator[tuple[Method | TaskEntry, Path | None]]:

@@ -5,14 +5,15 @@ To add a setting: a line in its section; `fintune init`, docs/reference/config.m
 
 from collections import defaultdict
 from collections.abc import Mapping
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
-from pydantic import BaseModel, Field, SerializeAsAny, field_validator
+from pydantic import BaseModel, Field, SerializeAsAny, ValidationError, field_validator
 
 from fintune.config.compare import CompareSection, MethodEntry
 from fintune.config.evaluation import EvaluationSection
 from fintune.config.train import TrainSection
 from fintune.data.settings import DataSection, SplitSection
+from fintune.errors import ConfigError
 from fintune.methods import MethodOptions
 from fintune.models.settings import ModelSection
 from fintune.runtime.settings import Section
@@ -61,9 +62,13 @@ class RunConfig(Section):
     def with_(self, **settings: object) -> Self:
         """Return the config with other settings, each section checked: `train__seed=1`, `data__split__train_examples=100`.
 
-        What the registries decide (which settings a method has, a learning rate that is auto) is for `validate`.
+        What the registries decide (which settings a method has, a learning rate that is auto) is for `validate`. Raises ConfigError.
         """
-        return _with(self, settings)
+        try:
+            return _with(self, settings)
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise ConfigError([f"{'.'.join(map(str, first['loc']))}: {first['msg']}"]) from None
 
 
 def _with(section: _Settings, settings: Mapping[str, object]) -> _Settings:
@@ -72,7 +77,8 @@ def _with(section: _Settings, settings: Mapping[str, object]) -> _Settings:
     for path, value in settings.items():
         name, _, rest = path.partition("__")
         inner[name][rest] = value
-    changed = {
-        name: values[""] if "" in values else _with(getattr(section, name), values) for name, values in inner.items()
-    }
+    changed: dict[str, object] = {}
+    for name, values in inner.items():
+        base: Any = values.pop("") if "" in values else getattr(section, name)
+        changed[name] = _with(base, values) if values else base
     return type(section).model_validate(dict(section) | changed)

@@ -98,7 +98,7 @@ def _gather_one(gathered: Gathered, part: str, source: Source, data: DataSection
 
 
 def _dated(parsed: Example | Fault, data: DataSection) -> Example | Fault:
-    """Return a split by time needs a date in every row."""
+    """Refuse rows without a date: a split by time needs one in each."""
     if isinstance(parsed, Fault) or data.split.by != "time" or moment(parsed.date, data.date_format) is not None:
         return parsed
     form = data.date_format or "ISO 8601"

@@ -99,9 +99,13 @@ def predictions_from(answers: Answers, task: Task, examples: Sequence[Example]) 
     return predictions
 
 
+_LONGEST = 1_000_000
+"""What model.max_length may be."""
+
+
 def _length(config: RunConfig, base: "LoadedModel", shown: tuple[Prompt, ...]) -> int:
     """Return model.max_length and the tokens of `shown`, but no more than the model has positions for."""
     longer = PromptEncoder(base.tokenizer, base.kind, config.model.max_length).length(shown)
     most = getattr(unwrap(base.model).config.get_text_config(), "max_position_embeddings", None)
-    wanted = config.model.max_length + longer
+    wanted = min(config.model.max_length + longer, _LONGEST)
     return wanted if most is None or not longer else max(config.model.max_length, min(wanted, most))

@@ -54,6 +54,7 @@ def score_part(run: Run, part: str, running: Engine | None = None) -> Evaluation
 
 def score_anew(run: Run) -> dict[str, Evaluation]:
     """Score a run's own data with adapter, settings and base model as they are now, and record these as what was scored."""
+    run.refresh()
     prepared = _prepared_again(run)
     return _scored_again(run, prepared, list(dict.fromkeys(["validation", *run.scores()])), anew=True)
 

@@ -83,12 +83,12 @@ def load(
     from fintune.inference.open import choose_engine, open_trained
     from fintune.runtime.turns import loading
 
-    if not isinstance(source, (str, Path)):
-        return predictor_of(choose_engine(source, engine_name), device=device)
-    if _is_model(folder := place_of(source)):
-        with loading():
+    with loading():
+        if not isinstance(source, (str, Path)):
+            return predictor_of(choose_engine(source, engine_name), device=device)
+        if _is_model(folder := place_of(source)):
             return _zero_shot(folder, device, use.get("task"))
-    return predictor_of(choose_engine(open_trained(source, **use), engine_name), device=device)
+        return predictor_of(choose_engine(open_trained(source, **use), engine_name), device=device)
 
 
 def predictor_of(chosen: "ChosenEngine", *, device: str = "auto") -> Predictor:

@@ -145,9 +145,7 @@ class Method:
 
     def why_not_mergeable(self, options: MethodOptions) -> str:
         """Say why what these settings train cannot become plain weights; empty where it can."""
-        if self.merge is None:
-            return options.no_merge() or self.no_merge or "it does not say how"
-        return options.no_merge()
+        return options.no_merge() or self.no_merge or ("" if self.merge is not None else "it does not say how")
 
     def need_mergeable(self, options: MethodOptions) -> None:
         """Raise ModelError with the reason where these settings have no merged model; needs no weights."""

@@ -27,7 +27,7 @@ _SETTLED = 2 * 10**9
 """Nanoseconds: a file changed more recently may change again within one tick of the clock that dates it"""
 _MOST = 2000
 _full: ContextVar[bool] = ContextVar("full", default=False)
-_block: "ContextVar[dict[_State, str] | None]" = ContextVar("block", default=None)
+_block: "ContextVar[dict[tuple[int, ...], str] | None]" = ContextVar("block", default=None)
 """Digests that were computed since the outermost `read_once` began, by what the file was then."""
 
 
@@ -84,15 +84,16 @@ def file_sha256(file: Path) -> str:
     if state.size < _SMALL:
         return sha256(place)
     computed = _block.get()
-    if computed is not None and state in computed:
-        return computed[state]
+    key = (file.stat().st_dev, *state)
+    if computed is not None and key in computed:
+        return computed[key]
     remembered = None if _full.get() else _remembered().get(str(place))
     if remembered is not None and remembered[1:] == [*state]:
         return str(remembered[0])
     digest = sha256(place)
     if _state(file) == state:
         if computed is not None:
-            computed[state] = digest
+            computed[key] = digest
         if time.time_ns() - max(state.modified, state.changed) > _SETTLED:
             _remember(str(place), [digest, *state])
     return digest

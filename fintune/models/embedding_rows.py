@@ -1,6 +1,5 @@
 """A tokenizer beside its model's embedding: a token that has no row there cannot be read.
 
-from typing import TYPE_CHECKING
 >>> fit_rows("models/llama", tokenizer, rows=32000)
 """
 

@@ -57,7 +57,7 @@ class PromptEncoder:
             )
 
     def encode(self, prompt: Prompt, answer: str, *, first_only: bool = False) -> Encoded | TooLong:
-        """Encode a prompt and its answer, or of the answer's first token alone."""
+        """Encode a prompt and its answer, or of the answer its first token alone."""
         labels = self.answer_ids(answer, prompt.after)[: 1 if first_only else None]
         encoded = self.encode_prompt(prompt, reserve=len(labels))
         return encoded if isinstance(encoded, TooLong) else Encoded(encoded.input_ids, labels, encoded.cut)

@@ -149,7 +149,7 @@ def weight_count(reference: str) -> int | None:
 
 
 def shapes_in(folder: Path) -> dict[str, tuple[int, ...]]:
-    """Read the shapes of the tensors in a folder's weights, by name, read from the headers alone. Raises ModelError."""
+    """Read the shapes of the tensors in a folder's weights, by name, from the headers alone. Raises ModelError."""
     shapes: dict[str, tuple[int, ...]] = {}
     for file in sorted(folder.glob("*.safetensors")):
         need_readable(file)

@@ -34,6 +34,7 @@ def read_run(folder: Path) -> RunFiles:
     """Read every file of a run, finished or not. Raises RunError when the folder is no run."""
     if not (folder / "config.yaml").is_file():
         Run.open(folder)  # says so, and what else lies there
+    Run(folder).need_this_version()
     files = _Files(folder)
     scores: ScoresRecord | None = files.checked("scores.json")
     config_text = files.text("config.yaml")
@@ -143,6 +144,8 @@ class _Files:
                 predictions = predictions_in(self.text(path.name))
             except ValueError:
                 self._note(path.name)
+                continue
+            if path.name in self.missing:
                 continue
             if all(isfinite(share) for p in predictions for share in p.probabilities.values()):
                 by_part[path.name.split(".")[1]] = predictions

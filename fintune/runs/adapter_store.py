@@ -27,7 +27,7 @@ from fintune.runs.manifest import need_unchanged
 from fintune.runs.run import Run
 from fintune.runtime.cache import cache_folder, need_writable
 from fintune.runtime.files import disk_errors, sha256
-from fintune.runtime.untrusted import parse_object, read_text
+from fintune.runtime.untrusted import need_name, parse_object, read_text
 
 ABOUT = "adapter.json"
 _DIGITS = 12
@@ -56,6 +56,7 @@ def add(source: str | Path, *, name: str | None = None) -> KeptAdapter:
     Raises RunError when the name is another's or the run is not as it was scored, ModelError when it is no adapter.
     """
     place = Path(source).expanduser()
+    need_name(place)
     sort, facts = _described(place)
     files, chosen = _files(place, sort.name), name or place.resolve().name
     if any(category(character) == "Cc" for character in chosen):

@@ -16,6 +16,8 @@ from fintune.runtime.files import write_atomically
 from fintune.runtime.untrusted import LARGEST_LIST, parse_object, read_text
 
 _T = TypeVar("_T")
+_State = tuple[int, int, int] | None
+"""Size, time of change and inode of a file; None where there is none."""
 
 
 class CachedFiles:
@@ -23,14 +25,15 @@ class CachedFiles:
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._lock = folder, RLock()
-        self._contents: dict[str, Any] = {}
+        self._contents: dict[str, tuple[_State, Any]] = {}
 
     def once(self, name: str, read: Callable[[], _T]) -> _T:
         """Return what a file holds, read when it is first asked for."""
         with self._lock:
             if name not in self._contents:
-                self._contents[name] = read()
-            content: _T = self._contents[name]
+                state = self._state(name)
+                self._contents[name] = state, read()
+            content: _T = self._contents[name][1]
             return content
 
     def record(self, name: str, kind: type[_T]) -> _T:
@@ -57,6 +60,19 @@ class CachedFiles:
         with self._lock:
             write_atomically(self._folder / name, content)
             self._contents.pop(name, None)
+
+    def refresh(self) -> None:
+        """Forget files that are not those that were read: somebody else has written them."""
+        with self._lock:
+            for name in [name for name, (state, _) in self._contents.items() if state != self._state(name)]:
+                del self._contents[name]
+
+    def _state(self, name: str) -> _State:
+        try:
+            status = (self._folder / name).stat()
+        except OSError:
+            return None
+        return status.st_size, status.st_mtime_ns, status.st_ino
 
     def forget(self, *names: str) -> None:
         """Have these files read again, without names all."""

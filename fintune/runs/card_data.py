@@ -91,7 +91,7 @@ def base_on_hub(reference: str) -> str | None:
     """Return the base model as the hub names models: its id, or of a folder or a file its own name."""
     if reference in EMBEDDED:
         return _EMBEDDED_ON_HUB
-    if _ON_HUB.fullmatch(reference):
+    if _ON_HUB.fullmatch(reference) and not Path(reference).is_dir():
         return reference
     name = re.sub(r"[^\w.-]+", "-", Path(reference).name.removesuffix(".gguf"), flags=re.ASCII).strip("-.")
     return name[:_SHORT] or None
@@ -143,7 +143,8 @@ def _results(run: Run, sources: Sequence[Mapping[str, object]], scores_of: str) 
 
 def _language(run: Run) -> str | None:
     """Return the language of the texts where their script says it; None where it does not, as of Latin letters."""
-    part = next((part for part in ("test", "validation") if part in run.scores()), None)
+    stored = (part for part in ("test", "validation") if (run.folder / f"predictions.{part}.jsonl").is_file())
+    part = next(stored, None)  # an adapter that is kept has those of validation alone
     predictions = run.predictions(part) if part else []
     letters = [c for p in predictions[:_TEXTS] for c in p.text if c.isalpha()]
     han = sum("\u4e00" <= c <= "\u9fff" for c in letters)

@@ -17,7 +17,7 @@ from fintune.runs.export_schema import ExportRecord, problem_of
 from fintune.runtime.files import sha256
 
 EXPORT_RECORD = "verification.json"
-EXPORT_VERSION = 1
+EXPORT_VERSION = 2
 """Version of the folder's layout."""
 EXPORT_SETTINGS = "fintune.yaml"
 """Name of the run's config: how texts are put to the model, and answers read."""
@@ -93,6 +93,11 @@ def read_record(folder: Path) -> ExportRecord:
         raise ModelError(
             f"{folder / EXPORT_RECORD}: version {version}, and this FinTune reads up to {EXPORT_VERSION}",
             hint="Use a newer FinTune, or export it again.",
+        )
+    if isinstance(version, int) and version < EXPORT_VERSION:
+        raise ModelError(
+            f"{folder}: made by an earlier FinTune (version {version} of {EXPORT_RECORD}, {EXPORT_VERSION} now)",
+            hint="Export it again, with --overwrite.",
         )
     if (problem := problem_of(record)) is not None:
         raise ModelError(f"{folder / EXPORT_RECORD}: damaged: {problem}", hint="Export it again, with --overwrite.")

@@ -87,6 +87,7 @@ def read(run: Run) -> Manifest:
 
 def need_unchanged(run: Run) -> Manifest:
     """Return the record of a run that is as it was scored. Raises RunError with the first file or setting that is not."""
+    run.refresh()
     record = read(run)
     for where, problem in _changes(run, record):
         raise RunError(f"{where}: {problem}", hint=f"Put it back, or score the run as it is now: {rescore(run)}")

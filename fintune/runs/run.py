@@ -92,10 +92,10 @@ class Run:
                 f"{folder}: unfinished run: {read_bytes(run.folder / MARK).decode(errors='replace').strip()}",
                 hint=f"{kept} {onward}".strip(),
             )
-        run._need_this_version()
+        run.need_this_version()
         return run
 
-    def _need_this_version(self) -> None:
+    def need_this_version(self) -> None:
         """Refuse a run that an earlier FinTune made; what is damaged or newer is told where it is read."""
         try:
             version = parse_object(read_text(self.folder / MANIFEST)).get("version")
@@ -152,6 +152,10 @@ class Run:
     def forget(self, *names: str) -> None:
         """Have these files read again, without names all: another process or thread may have written them."""
         self._files.forget(*names)
+
+    def refresh(self) -> None:
+        """Have what others have written since read again, so that what is compared is what is used."""
+        self._files.refresh()
 
     def log(self) -> list[LogLine]:
         """Return the lines of log.jsonl."""

@@ -83,21 +83,19 @@ def int8_gain() -> float:
 def agreed(most: int, measure: Callable[[int], Timing]) -> tuple[int, bool]:
     """Return the quicker of all threads and half of them, and whether two undisturbed measurements say so.
 
-    Two threads of one core share its arithmetic, and may only wait for each other. Where nothing is agreed on, the number is the
-    one that every measurement preferred, or all threads.
+    Two threads of one core share its arithmetic, and may only wait for each other. Where nothing is agreed on, it is all threads:
+    one number for every process, so that runs agree.
     """
-    preferred: list[int] = []
     votes: Counter[int] = Counter()
     for number in range(_ROUNDS):
         order = [most, max(1, most // 2)]
         timings = [measure(threads) for threads in (order if number % 2 == 0 else order[::-1])]
         fastest = max(timings, key=lambda timing: timing.rate).threads
-        preferred.append(fastest)
         if all(timing.undisturbed for timing in timings):
             votes[fastest] += 1
             if votes[fastest] == 2:
                 return fastest, True
-    return (preferred[0] if len(set(preferred)) == 1 else most), False
+    return most, False
 
 
 @cache

@@ -31,7 +31,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
     monkeypatch.setattr("fintune.runs.run.load", counted("load", config_load.load))
     monkeypatch.setattr(config_load, "validate", counted("validate", config_load.validate))
-    monkeypatch.setattr(Run, "_need_this_version", counted("open", Run._need_this_version))
+    monkeypatch.setattr(Run, "need_this_version", counted("open", Run.need_this_version))
     monkeypatch.setattr(opening, "choose_engine", counted("engine", opening.choose_engine))
     return counts
 
@@ -101,3 +101,13 @@ def test_what_another_process_wrote_is_read_when_a_run_is_told_to_forget(tmp_pat
     assert run.environment()["seed"] == 1
     run.forget()
     assert run.environment()["seed"] == 2
+
+
+def test_a_run_that_was_trained_anew_meanwhile_is_used_as_it_is_now(
+    tiny_config: dict[str, Any], tmp_path: Path
+) -> None:
+    run = fintune.train(tiny_config, ["train.epochs=1"])
+    fintune.train(tiny_config, ["train.epochs=1", "model.max_length=64"], overwrite=True)
+    assert run.config().model.max_length != 64, "read before"
+    fintune.load(run)
+    assert run.config().model.max_length == 64

@@ -8,7 +8,7 @@ import pytest
 
 from fintune.comparison.planned_runs import comparison_config, planned_runs
 from fintune.config.load import load
-from fintune.config.plugins import load_code
+from fintune.config.plugins import files, load_code
 from fintune.config.prepare import prepare
 from fintune.errors import ConfigError, UsageError
 from fintune.methods import METHODS
@@ -74,6 +74,19 @@ def test_one_file_may_build_on_another(tmp_path: Path, monkeypatch: pytest.Monke
     )
     assert load_code(tmp_path / "first_code.py") == ["scaled-blocks"]
     assert load_code(tmp_path / "second_code.py") == ["other"]
+
+
+def test_files_are_named_in_the_order_in_which_they_were_read(tmp_path: Path) -> None:
+    (tmp_path / "first_task.py").write_text(
+        "from dataclasses import replace\nfrom fintune.tasks import TASKS\nMINE = replace(TASKS['classification'], name='mine')\n"
+    )
+    (tmp_path / "then_method.py").write_text(
+        "from dataclasses import replace\nimport first_task\nfrom fintune.methods import METHODS\n"
+        "M = replace(METHODS['lora'], name='my-lora')\n"
+    )
+    for name in ("first_task.py", "then_method.py"):
+        load_code(tmp_path / name)
+    assert [Path(file).name for file in files()][-2:] == ["first_task.py", "then_method.py"]
 
 
 def test_without_the_file_nothing_of_it_is_run(tiny_config: dict[str, Any], tmp_path: Path, fin: Any) -> None:

@@ -1,10 +1,10 @@
 """A config with other settings: what `with_` changes, keeps and refuses."""
 
 import pytest
-from pydantic import ValidationError
 
 from fintune.config.load import load
 from fintune.config.run_config import CompareSection
+from fintune.errors import ConfigError
 
 
 def test_settings_of_any_depth_are_changed_and_nothing_else() -> None:
@@ -21,11 +21,11 @@ def test_settings_of_any_depth_are_changed_and_nothing_else() -> None:
 def test_settings_of_a_section_are_changed_together() -> None:
     config = load({"model": {"quantization": "nf4", "double_quantization": True}})
     assert not config.with_(model__quantization="none", model__double_quantization=False).model.quantized
-    with pytest.raises(ValidationError, match="double_quantization"):
+    with pytest.raises(ConfigError, match="double_quantization"):
         config.with_(model__quantization="none")
 
 
 @pytest.mark.parametrize("settings", [{"train__epoch": 3}, {"train__epochs": 0}, {"nothing": 1}])
 def test_a_setting_is_checked(settings: dict[str, int]) -> None:
-    with pytest.raises(ValidationError):
+    with pytest.raises(ConfigError):
         load({}).with_(**settings)

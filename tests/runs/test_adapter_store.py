@@ -39,6 +39,15 @@ def test_what_is_added_is_used_as_a_run_and_kept_once(run: Run, fin: Any) -> Non
     assert "none yet" in fin("adapters", "list").out
 
 
+def test_a_kept_adapter_is_exported_and_its_name_is_letters(run: Run, tmp_path: Path, fin: Any) -> None:
+    kept = add(run.folder, name="kept")
+    assert not (Path(kept.path) / "predictions.test.jsonl").exists()
+    assert fin("export", "kept", "--format", "merged", "-o", tmp_path / "out").code == 0
+    odd = tmp_path / "ad\udcff"
+    odd.mkdir()
+    assert "a name that is not UTF-8" in fin("adapters", "add", odd).err
+
+
 def test_a_run_that_was_edited_since_it_was_scored_is_not_taken(run: Run, tmp_path: Path) -> None:
     edited = Path(shutil.copytree(run.folder, tmp_path / "edited"))
     settings = json.loads((edited / "adapter" / "adapter_config.json").read_text())

@@ -133,6 +133,7 @@ def test_a_run_of_an_earlier_version_is_refused_by_that_version(run: Run, fin: A
     made = json.loads((run.folder / "environment.json").read_text())
     made["packages"]["fintune"] = "0.1.0"
     (run.folder / "environment.json").write_text(json.dumps(made))
-    result = fin("predict", run.folder, "Alvex +")
-    assert (result.code, "made by FinTune 0.1.0, whose runs this FinTune does not read" in result.err) == (2, True)
+    for command in (("predict", run.folder, "Alvex +"), ("report", run.folder)):
+        result = fin(*command)
+        assert (result.code, "made by FinTune 0.1.0, whose runs this FinTune does not read" in result.err) == (2, True)
     assert "Train it again" in result.err

@@ -73,7 +73,7 @@ def _license(m: Material) -> list[Finding]:
 
 
 def _label_map(m: Material) -> list[Finding]:
-    """Return a key nobody bears may be a slip of the pen, and the label that was meant stand as it is."""
+    """Find keys that no row bears: one may be a slip of the pen, and the label that was meant stand as it is."""
     unmet = [old for old, counts in m.label_map.items() if not any(counts.values())]
     message = f"keys of data.label_map that no row bears: {', '.join(unmet)}"
     return finding("label-map", "warning", message, unmet)

@@ -87,7 +87,7 @@ def hashed(texts: Sequence[str], *, numbers: bool = False) -> csr_array:
 
 
 def similarity(sets: csr_array, others: csr_array, threshold: float) -> Similar:
-    """Return the exact test of pairs `(left, right)`, rows of `sets` and of `others`: whether their Jaccard >= threshold."""
+    """Test pairs `(left, right)`, rows of `sets` and of `others`, exactly: whether their Jaccard >= threshold."""
     sizes, other_sizes = np.diff(sets.indptr), np.diff(others.indptr)
     bits, other_bits = (
         per_set(s, lambda h: np.uint64(1) << (h & np.uint64(63)), np.bitwise_xor) for s in (sets, others)

@@ -68,7 +68,7 @@ def reached(sets: csr_array, others: csr_array, threshold: float, similar: Simil
 
 
 def joined(number: int, left: Longs, right: Longs) -> Longs:
-    """Return connected component of each of `number` nodes, given pairs of them, shape `(number,)`."""
+    """Return the connected component of each of `number` nodes, given pairs of them, shape `(number,)`."""
     graph = coo_array((np.ones(len(left), dtype=np.int8), (left, right)), shape=(number, number))
     component: Longs = connected_components(graph, directed=False)[1]
     return component

@@ -32,7 +32,7 @@ def lacks_blanks(texts: Sequence[str]) -> bool:
 
 
 def is_mojibake(text: str) -> bool:
-    """Return replacement characters, or sequences that UTF-8 read as another encoding leaves (ftfy's judgment of badness)."""
+    """Whether there are replacement characters, or sequences that UTF-8 read as another encoding leaves (ftfy's judgment of badness)."""
     if text.isascii():
         return False
     if "\ufffd" in text or _BOX_DRAWING.search(text):
