@@ -94,7 +94,7 @@ def read_record(folder: Path) -> ExportRecord:
             f"{folder / EXPORT_RECORD}: version {version}, and this FinTune reads up to {EXPORT_VERSION}",
             hint="Use a newer FinTune, or export it again.",
         )
-    if isinstance(version, int) and version < EXPORT_VERSION:
+    if isinstance(version, int) and 0 < version < EXPORT_VERSION:
         raise ModelError(
             f"{folder}: made by an earlier FinTune (version {version} of {EXPORT_RECORD}, {EXPORT_VERSION} now)",
             hint="Export it again, with --overwrite.",

@@ -402,11 +402,14 @@ def test_what_is_no_finished_export_is_not_replaced(plain: Run, tmp_path: Path) 
     assert refused.value.hint == "Delete it, or name another with --output."
 
 
-def test_a_folder_of_a_newer_version_is_refused(plain: Run, tmp_path: Path) -> None:
+def test_a_folder_of_another_version_is_refused(plain: Run, tmp_path: Path) -> None:
     folder = export(plain, "merged", output=tmp_path / "out").folder
     record = json.loads((folder / "verification.json").read_text())
-    (folder / "verification.json").write_text(json.dumps(record | {"version": 2}))
-    with pytest.raises(ModelError, match="version 2, and this FinTune reads up to 1"):
+    (folder / "verification.json").write_text(json.dumps(record | {"version": 3}))
+    with pytest.raises(ModelError, match="version 3, and this FinTune reads up to 2"):
+        fintune.load(folder)
+    (folder / "verification.json").write_text(json.dumps(record | {"version": 1}))
+    with pytest.raises(ModelError, match=r"made by an earlier FinTune \(version 1 of verification.json, 2 now\)"):
         fintune.load(folder)
 
 
