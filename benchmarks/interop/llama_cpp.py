@@ -116,7 +116,7 @@ def main() -> None:
         if given.lora:
             name, adapter = f"{name} of the base model + gguf-lora", str(run.folder / "exports/gguf-lora/adapter.gguf")
             file = Path(place) / "base" / "model.gguf"
-            base = load_base_of(run, device="cpu", dtype="float32", quantization="none")
+            base = load_base_of(run, device="cpu", in_full=True)
             FORMATS["gguf"].write(base, file.parent, given.dtype)
         sizes = [str(given.threads), str(config.model.max_length)]
         command = [given.python, f"{place}/inside.py", str(file), f"{place}/rows.json", *sizes, adapter]
