@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 import fintune
+from fintune.data.readers.read import Reading, read
+from fintune.runs.run import Run
 from tests.tiny import tiny_rows
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -53,6 +55,12 @@ def test_a_python_block_of_the_docs_runs(code: str, tiny_place: Path) -> None:
     if '"runs/run"' in code and "fintune.train" not in code:
         fintune.train({"data": {"path": "news.csv"}})
     exec(compile(code, "block", "exec"), {"__name__": "block"})
+    written = [path for path in (Path("news.parquet"), Path("news.xlsx")) if path.exists()]
+    assert "assert " in code or "fintune.train(" in code or written, "nothing says that the block did anything"
+    if "fintune.train(" in code:
+        assert set(Run.open("runs/run").scores()) == {"validation", "test"}
+    for path in written:
+        assert [row.label for row in read(str(path), Reading())] == ["positive", "negative"]
 
 
 def test_blocks_say_what_they_are() -> None:

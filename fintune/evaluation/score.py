@@ -84,7 +84,7 @@ def _scored_again(run: Run, prepared: Prepared, parts: Sequence[str], *, anew: b
         running = engine(prepared.config, tuned)
         evaluations = {part: _judged(run, prepared, part, running) for part in parts}
     with _STORING:
-        run.forget("scores.json", "environment.json")
+        run.refresh()
         if anew:
             run.add_to_environment({"base_sha256": tuned.sha256})
             manifest.write(run, tuned)

@@ -1,4 +1,4 @@
-"""The files of a run's folder, read once: what was read stays what it was until it is written here, or forgotten.
+"""The files of a run's folder, read once: what was read stays what it was until it is written here, or found changed by `refresh`.
 
 >>> files = CachedFiles(Path("runs/phrasebank-lora"))
 >>> files.once("data.json", lambda: files.parsed("data.json", parse_object)) is files.once("data.json", never)
@@ -73,9 +73,3 @@ class CachedFiles:
         except OSError:
             return None
         return status.st_size, status.st_mtime_ns, status.st_ino
-
-    def forget(self, *names: str) -> None:
-        """Have these files read again, without names all."""
-        with self._lock:
-            for name in names or tuple(self._contents):
-                self._contents.pop(name, None)

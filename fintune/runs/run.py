@@ -52,8 +52,8 @@ RUN_VERSION = 3
 class Run:
     """A folder under `runs/`.
 
-    Config, data, environment and scores are read once and then are what they were, until this object writes them or is told to `forget`;
-    what is returned is not to be changed.
+    Config, data, environment and scores are read once and then are what they were, until this object writes them, or `refresh` finds
+    that somebody else has; what is returned is not to be changed.
     """
 
     folder: Path
@@ -148,10 +148,6 @@ class Run:
     def raw_scores(self) -> ScoresRecord:
         """Return scores.json as it stands: task, splits, baselines."""
         return self._files.record("scores.json", ScoresRecord)
-
-    def forget(self, *names: str) -> None:
-        """Have these files read again, without names all: another process or thread may have written them."""
-        self._files.forget(*names)
 
     def refresh(self) -> None:
         """Have what others have written since read again, so that what is compared is what is used."""

@@ -93,13 +93,13 @@ def test_a_run_reads_a_file_once_and_again_after_it_wrote_it(trained: Run, tmp_p
     assert pickle.loads(pickle.dumps(run)) == run
 
 
-def test_what_another_process_wrote_is_read_when_a_run_is_told_to_forget(tmp_path: Path) -> None:
+def test_what_another_process_wrote_is_read_when_a_run_is_refreshed(tmp_path: Path) -> None:
     run, other = Run(tmp_path), Run(tmp_path)
     run.write_json("environment.json", {"seed": 1})
     assert run.environment()["seed"] == 1
     other.write_json("environment.json", {"seed": 2})
     assert run.environment()["seed"] == 1
-    run.forget()
+    run.refresh()
     assert run.environment()["seed"] == 2
 
 
