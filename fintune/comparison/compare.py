@@ -24,12 +24,13 @@ from fintune.comparison.planned_runs import (
 )
 from fintune.comparison.results import ScoredPart, comparison_results, learning_curve
 from fintune.comparison.rows import ComparisonRow, method_row
+from fintune.comparison.same_data import need_same_data
 from fintune.config.load import ConfigSource, unchecked
 from fintune.config.prepare import Prepared, announce, prepare
 from fintune.config.run_config import RunConfig
 from fintune.errors import ModelError, RunError
 from fintune.models.references import sha256_at_hand
-from fintune.runs.run import Run, need_same_data
+from fintune.runs.run import Run
 from fintune.runtime.files import locked, need_place, write_atomically
 from fintune.runtime.progress import tell
 

@@ -25,6 +25,7 @@ from fintune.runs.schema import (
     problem_of,
 )
 from fintune.runs.score_record import claims_in, scores_in
+from fintune.runs.version import need_this_version
 from fintune.runtime.untrusted import LARGEST_LIST, parse_json, parse_object, parse_yaml, read_bytes
 
 COMPARISON = "comparison.json"
@@ -34,7 +35,7 @@ def read_run(folder: Path) -> RunFiles:
     """Read every file of a run, finished or not. Raises RunError when the folder is no run."""
     if not (folder / "config.yaml").is_file():
         Run.open(folder)  # says so, and what else lies there
-    Run(folder).need_this_version()
+    need_this_version(folder)
     files = _Files(folder)
     scores: ScoresRecord | None = files.checked("scores.json")
     config_text = files.text("config.yaml")

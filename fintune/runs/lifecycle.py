@@ -16,7 +16,8 @@ from fintune.config.load import dump
 from fintune.config.run_config import RunConfig
 from fintune.errors import RunError, TrainingError
 from fintune.runs.files import MARK, OWN
-from fintune.runs.run import Run, former_of, run_of, unfinished_of
+from fintune.runs.places import former_of, unfinished_of
+from fintune.runs.run import Run, run_of
 from fintune.runtime.files import locked, write_atomically
 from fintune.runtime.progress import tell
 

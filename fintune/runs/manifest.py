@@ -16,8 +16,9 @@ from fintune.config.load import unchecked
 from fintune.errors import ConfigError, ModelError, RunError
 from fintune.models.digests import file_sha256
 from fintune.runs.files import MANIFEST
-from fintune.runs.run import RUN_VERSION, Run
+from fintune.runs.run import Run
 from fintune.runs.schema import first_problem
+from fintune.runs.version import RUN_VERSION
 from fintune.runtime.shell import typed
 from fintune.runtime.untrusted import parse_object, read_text
 

@@ -14,7 +14,8 @@ from fintune.config.run_config import RunConfig
 from fintune.errors import ConfigError, DataError, ModelError, RunError
 from fintune.runs.files import MARK
 from fintune.runs.manifest import flat
-from fintune.runs.run import Run, run_of, unfinished_of
+from fintune.runs.places import unfinished_of
+from fintune.runs.run import Run, run_of
 from fintune.runtime.environment import PACKAGES, describe, kernels
 from fintune.runtime.progress import tell
 

@@ -25,7 +25,8 @@ from fintune.methods import METHODS
 from fintune.models.digests import file_sha256
 from fintune.records import Claims, Prediction, Scores, lines_of, predictions_in
 from fintune.runs.cached_files import CachedFiles
-from fintune.runs.files import MANIFEST, MARK
+from fintune.runs.files import MARK
+from fintune.runs.places import former_of, others_at, unfinished_of
 from fintune.runs.schema import (
     DataRecord,
     EnvironmentRecord,
@@ -36,16 +37,14 @@ from fintune.runs.schema import (
 )
 from fintune.runs.score_record import claims_in, content_of, scores_in
 from fintune.runs.training_log import logged_peak_memory, train_seconds
+from fintune.runs.version import need_this_version
 from fintune.runtime.files import disk_errors
 from fintune.runtime.shell import typed
-from fintune.runtime.untrusted import LARGEST_LIST, need_name, parse_object, read_bytes, read_text
+from fintune.runtime.untrusted import LARGEST_LIST, need_name, parse_object, read_bytes
 
 if TYPE_CHECKING:
     from peft import PeftModel
     from transformers import PreTrainedModel
-
-RUN_VERSION = 3
-"""Version of what a run's files hold; runs of an earlier one are refused."""
 
 
 @dataclass(frozen=True)
@@ -77,37 +76,23 @@ class Run:
         if not (run.folder / "config.yaml").is_file():
             if (mistaken := mistaken_for_run(Path(folder))) is not None:
                 raise RunError(mistaken[0], hint=mistaken[1])
-            raise RunError(f"{folder}: not a run folder (no config.yaml)", hint=_others(run.folder))
+            raise RunError(f"{folder}: not a run folder (no config.yaml)", hint=others_at(run.folder))
         if (run.folder / MARK).exists():
-            former = former_of(run.folder)
-            kept = (
-                f"The finished run it was to replace lies in {former}; train brings it back." if former.exists() else ""
-            )
-            onward = (
-                f"Go on: {run.command_to_resume()}"
-                if run.has_begun_training()
-                else "Train it again with the same config; a finished run replaces it."
-            )
-            raise RunError(
-                f"{folder}: unfinished run: {read_bytes(run.folder / MARK).decode(errors='replace').strip()}",
-                hint=f"{kept} {onward}".strip(),
-            )
-        run.need_this_version()
+            raise run._unfinished(folder)
+        need_this_version(run.folder)
         return run
 
-    def need_this_version(self) -> None:
-        """Refuse a run that an earlier FinTune made; what is damaged or newer is told where it is read."""
-        try:
-            version = parse_object(read_text(self.folder / MANIFEST)).get("version")
-            packages = parse_object(read_text(self.folder / "environment.json")).get("packages")
-        except (OSError, ValueError):
-            return
-        maker = packages.get("fintune") if isinstance(packages, dict) else None
-        if isinstance(version, int) and version < RUN_VERSION and maker:
-            raise RunError(
-                f"{self.folder}: made by FinTune {maker}, whose runs this FinTune does not read",
-                hint=f"Train it again with this version, or open it with {maker}.",
-            )
+    def _unfinished(self, named: str | Path) -> RunError:
+        """Return what to say of a run that is named before it is finished."""
+        former = former_of(self.folder)
+        kept = f"The finished run it was to replace lies in {former}; train brings it back." if former.exists() else ""
+        onward = (
+            f"Go on: {self.command_to_resume()}"
+            if self.has_begun_training()
+            else "Train it again with the same config; a finished run replaces it."
+        )
+        begun = read_bytes(self.folder / MARK).decode(errors="replace").strip()
+        return RunError(f"{named}: unfinished run: {begun}", hint=f"{kept} {onward}".strip())
 
     @property
     def adapter(self) -> Path:
@@ -287,41 +272,9 @@ class Run:
         return self._files.record("forgetting.json", ForgettingRecord)
 
 
-def need_same_data(runs: Sequence[Run]) -> str:
-    """Return the fingerprint that all runs share. Raises RunError when they were not trained and scored on the same split."""
-    prints = {run.folder: str(run.data()["fingerprint"]) for run in runs}
-    first = next(iter(prints))
-    for folder, fingerprint in prints.items():
-        if fingerprint != prints[first]:
-            raise RunError(
-                f"{folder}: other data or another split ({fingerprint}) than {first} ({prints[first]})",
-                hint="Compare runs of one fingerprint: the same files, clean-up and split.",
-            )
-    return prints[first]
-
-
 def run_of(config: RunConfig) -> Run:
     """Return the run a config makes, whether it exists yet or not."""
     return Run(Path(config.output).expanduser() / config.name)
-
-
-def former_of(folder: Path) -> Path:
-    """Where a finished run waits while another is made in its place."""
-    return folder.with_name(f".{folder.name}.former")
-
-
-def unfinished_of(folder: Path) -> Path:
-    """Where a run waits to be gone on with while the finished run it is to replace stands in its place."""
-    return folder.with_name(f".{folder.name}.unfinished")
-
-
-def _others(folder: Path) -> str:
-    """Return what to name, or type, instead of a folder that is no run."""
-    if former_of(folder).is_dir():
-        return f"The finished run of that name lies in {former_of(folder)}; train brings it back."
-    parent = folder.parent
-    names = sorted(str(path.parent) for path in parent.glob("*/config.yaml"))[:5] if parent.is_dir() else []
-    return f"Runs there: {', '.join(names)}." if names else "Make one with: fintune train CONFIG"
 
 
 def _predictions_file(part: str, baseline: str | None) -> str:

@@ -14,6 +14,7 @@ from fintune.config import load as config_load
 from fintune.inference import open as opening
 from fintune.models import digests
 from fintune.runs.run import Run
+from fintune.runs.version import need_this_version
 from tests.conftest import Command
 
 
@@ -31,7 +32,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
     monkeypatch.setattr("fintune.runs.run.load", counted("load", config_load.load))
     monkeypatch.setattr(config_load, "validate", counted("validate", config_load.validate))
-    monkeypatch.setattr(Run, "need_this_version", counted("open", Run.need_this_version))
+    monkeypatch.setattr("fintune.runs.run.need_this_version", counted("open", need_this_version))
     monkeypatch.setattr(opening, "choose_engine", counted("engine", opening.choose_engine))
     return counts
 

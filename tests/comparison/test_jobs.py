@@ -32,35 +32,36 @@ def quick(tiny_config: dict[str, Any]) -> dict[str, Any]:
     return tiny_config | {"compare": {"methods": [FIRM, STILL, DIVERGING], "seeds": 1}}
 
 
-def test_two_at_a_time_make_what_one_makes(quick: dict[str, Any]) -> None:
+def test_two_at_a_time_make_what_one_makes_and_are_scored_on_test_side_by_side(
+    quick: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del quick["train"]["threads"]
     notes: list[str] = []
     with listening(lambda event: notes.append(event.note)):
         together = compare(quick, ["name=together"], jobs=2)
     assert sum("begun beside others" in note for note in notes) == 3
+    runs = sorted((together.folder / "runs").glob("[fs]*"))
+    made_by = [Run(run).environment() for run in runs]
+    assert [Path(record["command"][0]).name for record in made_by] == ["worker.py", "worker.py"]
+    assert [record["torch_threads"] for record in made_by] == [1, 1], "each has its share of two"
+
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     alone = compare(quick, ["name=alone"])
     for name in ("pairs", "groups", "failed", "fingerprint"):
         assert together.content[name] == alone.content[name], name
     assert [f["name"] for f in together.content["failed"]] == ["diverging"]
-    runs = sorted((together.folder / "runs").glob("[fs]*"))
-    assert [Path(Run(run).environment()["command"][0]).name for run in runs] == ["worker.py", "worker.py"]
-    adapters = [(run / "adapter" / "adapter_model.safetensors").read_bytes() for run in runs]
     others = [alone.folder / "runs" / run.name for run in runs]
-    assert adapters == [(run / "adapter" / "adapter_model.safetensors").read_bytes() for run in others]
+    assert [weights(run) for run in runs] == [weights(run) for run in others]
 
-
-def test_runs_are_the_same_with_any_number_of_jobs_and_scored_on_test_side_by_side(quick: dict[str, Any]) -> None:
-    quick["compare"]["methods"] = [FIRM, STILL]
-    del quick["train"]["threads"]
-    first = compare(quick, jobs=2)
-    assert [Run(first.folder / row["runs"][0]).environment()["torch_threads"] for row in first.content["rows"][:2]] == [
-        1,
-        1,
-    ]
-    made = {run.name for run in (first.folder / "runs").iterdir()}
+    made = {run.name for run in (together.folder / "runs").iterdir()}
     for count in (1, 2):
-        again = compare(quick, part="test", jobs=count)
-        assert {run.name for run in (first.folder / "runs").iterdir()} == made
+        again = compare(quick, ["name=together"], methods=["firm", "still"], part="test", jobs=count)
+        assert {run.name for run in (again.folder / "runs").iterdir()} == made
         assert again.content["part"] == "test"
+
+
+def weights(run: Path) -> bytes:
+    return (run / "adapter" / "adapter_model.safetensors").read_bytes()
 
 
 def test_a_process_is_told_its_share(quick: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:

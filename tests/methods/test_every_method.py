@@ -109,22 +109,23 @@ def test_nothing_is_learned_at_rate_0(name: str, model: Path, tmp_path: Path) ->
 
 
 @METHOD
-def test_what_is_saved_comes_back_on_an_untouched_base(name: str, model: Path, tmp_path: Path) -> None:
-    tuned = attached(name, model)
+def test_what_is_saved_comes_back_and_merged_it_answers_alike_or_says_why_not(
+    name: str, model: Path, tmp_path: Path
+) -> None:
+    method, tuned = METHODS[name], attached(name, model)
     before = scores(tuned)
     learn(name, tuned, tmp_path)
     trained = scores(tuned)
     assert np.abs(trained - before).max() > 1e-2
-    METHODS[name].save(tuned.model, tmp_path / "adapter")
-    again = load_adapter(base_for(name, model), tmp_path / "adapter")
+    method.save(tuned.model, tmp_path / "adapter")
+    plain = base_for(name, model)
+    kind = type(plain.model)
+    weights = {n: p.detach().clone() for n, p in plain.model.named_parameters()}
+    again = load_adapter(plain, tmp_path / "adapter")
     np.testing.assert_allclose(scores(again), trained, atol=1e-5, rtol=1e-5)
     one = [scores(again, [prompt])[0] for prompt in PROMPTS]
     np.testing.assert_allclose(one, scores(again), atol=1e-4, err_msg="single and batched scores agree")
 
-
-@METHOD
-def test_merged_it_answers_alike_or_says_why_not(name: str, model: Path, tmp_path: Path) -> None:
-    method, tuned = METHODS[name], attached(name, model)
     options = method.options(**OPTIONS.get(name, {}))
     if (reason := method.why_not_mergeable(options)) or name in NEEDS:
         with pytest.raises(ModelError, match=r"cannot be merged: \w+"):
@@ -133,12 +134,8 @@ def test_merged_it_answers_alike_or_says_why_not(name: str, model: Path, tmp_pat
             with pytest.raises(ModelError, match=re.escape(f"cannot be merged: {reason}")):
                 method.need_mergeable(options)
         return
-    learn(name, tuned, tmp_path)
-    trained = scores(tuned)
-    plain = base_for(name, model)
-    weights = {n: p.detach().clone() for n, p in plain.model.named_parameters()}
     merged = replace(tuned, model=method.merged(tuned.model, options))
-    assert type(merged.model) is type(plain.model)
+    assert type(merged.model) is kind
     np.testing.assert_allclose(scores(merged), trained, atol=1e-4)
     own = dict(merged.model.named_parameters())
     assert own.keys() == weights.keys()

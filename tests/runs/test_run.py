@@ -11,7 +11,7 @@ from fintune.config.load import load
 from fintune.config.run_config import RunConfig
 from fintune.errors import ConfigError, RunError
 from fintune.runs.lifecycle import being_made
-from fintune.runs.run import Run, need_same_data
+from fintune.runs.run import Run
 
 
 @pytest.fixture
@@ -214,14 +214,3 @@ def test_a_run_that_ends_before_it_trained_leaves_nothing(config: RunConfig, fol
         run.write_json("data.json", {})
         raise ZeroDivisionError
     assert not folder.exists()
-
-
-def test_runs_of_other_data_are_never_compared(config: RunConfig, tmp_path: Path) -> None:
-    runs = []
-    for name, fingerprint in (("a", "1" * 16), ("b", "1" * 16), ("c", "2" * 16)):
-        with being_made(config.model_copy(update={"name": name}), overwrite=False) as run:
-            run.write_json("data.json", {"ids": {}, "fingerprint": fingerprint})
-        runs.append(run)
-    assert need_same_data(runs[:2]) == "1" * 16
-    with pytest.raises(RunError, match=r"c: other data or another split \(2+\) than .*a \(1+\)"):
-        need_same_data(runs)

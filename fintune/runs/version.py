@@ -1,0 +1,29 @@
+"""Runs of which version are read: those of this one.
+
+>>> need_this_version(Path("runs/of-last-year"))
+RunError: runs/of-last-year: made by FinTune 0.1.0, whose runs this FinTune does not read
+"""
+
+from pathlib import Path
+
+from fintune.errors import RunError
+from fintune.runs.files import MANIFEST
+from fintune.runtime.untrusted import parse_object, read_text
+
+RUN_VERSION = 3
+"""Version of what a run's files hold; runs of an earlier one are refused."""
+
+
+def need_this_version(folder: Path) -> None:
+    """Refuse a run that an earlier FinTune made; what is damaged or newer is told where it is read."""
+    try:
+        version = parse_object(read_text(folder / MANIFEST)).get("version")
+        packages = parse_object(read_text(folder / "environment.json")).get("packages")
+    except (OSError, ValueError):
+        return
+    maker = packages.get("fintune") if isinstance(packages, dict) else None
+    if isinstance(version, int) and version < RUN_VERSION and maker:
+        raise RunError(
+            f"{folder}: made by FinTune {maker}, whose runs this FinTune does not read",
+            hint=f"Train it again with this version, or open it with {maker}.",
+        )
