@@ -11,6 +11,7 @@ import argparse
 import csv
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ def pairs(examples: Sequence[Example]) -> list[tuple[int, int]]:
     numbers: dict[str, int] = {}
     sets = [[numbers.setdefault(s, len(numbers)) for s in shingles(e.text)] for e in examples]
     similar = all_pairs(sets, similarity_func_name="jaccard", similarity_threshold=SIMILAR)
-    return [(a, b) for a, b, _ in similar if examples[a].label != examples[b].label]
+    return [(a, b) for a, b, _ in similar if examples[a].target != examples[b].target]
 
 
 def write(path: Path, examples: Sequence[Example]) -> str:
@@ -40,7 +41,7 @@ def write(path: Path, examples: Sequence[Example]) -> str:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["text", "label", "group"])
-        writer.writerows((e.text, e.label, e.group) for e in examples)
+        writer.writerows((e.text, e.target, e.group) for e in examples)
     return str(path)
 
 
@@ -82,10 +83,10 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[])
     parser.add_argument("--json", help="write the figures there too")
     given = parser.parse_args()
-    rows = [Example(row.id, row.text, row.label or "") for row in read(given.data)]
+    rows = [Example(row.id, row.fields, row.target or "", stratum=row.target) for row in read(given.data)]
     unique, _ = clean(rows, ["empty", "exact-duplicates"])
     numbers = clusters([e.text for e in unique], SIMILAR).tolist()
-    examples = [Example(e.id, e.text, e.label, group=str(g)) for e, g in zip(unique, numbers, strict=True)]
+    examples = [replace(e, group=str(g)) for e, g in zip(unique, numbers, strict=True)]
     folds = divide(examples, Plan("group", {str(i): 1 / FOLDS for i in range(FOLDS)}, 0))
     folder = Path(given.runs)
     folder.mkdir(parents=True, exist_ok=True)
@@ -94,8 +95,8 @@ def main() -> None:
     opposed = pairs(examples)
     figures: dict[str, Any] = {}
     for name in (None, "tfidf"):
-        found = {p.text: p.label for run in runs for p in run.predictions("test", name)}
-        right = [found[e.text] == e.label for e in examples]
+        found = {p.text: p.answer for run in runs for p in run.predictions("test", name)}
+        right = [found[e.text] == e.target for e in examples]
         both = share([right[a] and right[b] for a, b in opposed], [groups[a] for a, _ in opposed])
         figures[name or "run"] = {"pairs": both, "texts": share(right, groups)}
     for row, parts in figures.items():

@@ -6,6 +6,8 @@ python -m benchmarks.interval_coverage
 import numpy as np
 
 from fintune.evaluation.significance import difference, interval, mcnemar, resample
+from fintune.records import Prediction
+from fintune.tasks.classification import Classification, ClassificationOptions
 
 EASE, SPREAD_OF_EASE = 2.7, 1.2
 """mean and spread of the log-odds that a text is answered rightly: about 90 % are"""
@@ -21,17 +23,23 @@ def _share(odds: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-odds))
 
 
+def predicted(runs: np.ndarray) -> list[list[Prediction]]:
+    """What the runs said, where the right answer is yes."""
+    said = {True: Prediction("", {}, "yes", "yes", {}, "yes"), False: Prediction("", {}, "no", "no", {}, "yes")}
+    return [[said[bool(hit)] for hit in run] for run in runs]
+
+
 def measure(seeds: int, n: int, spread: float) -> dict[str, float]:
     """Shares of 300 comparisons of a method with itself."""
-    random = np.random.default_rng(0)
+    random, task = np.random.default_rng(0), Classification(ClassificationOptions(labels=["yes", "no"]))
     many = random.normal(EASE, SPREAD_OF_EASE, 1_000_000) + random.normal(0, spread, 1_000_000)
     truth = float(_share(many).mean())
     counts = dict.fromkeys(("held", "held, texts alone", "apart", "apart, texts alone", "apart, both tests"), 0)
     for i in range(REPEATS):
         chance = random.normal(EASE, SPREAD_OF_EASE, n)
         a, b = right(chance, random, seeds, spread), right(chance, random, seeds, spread)
-        answers = {"a": (~a).astype(np.int64), "b": (~b).astype(np.int64)}
-        rows = resample(np.zeros(n, dtype=np.int64), answers, ["yes", "no"], resamples=RESAMPLES, seed=i)
+        answers = {"a": a, "b": b}
+        rows = resample(task, {name: predicted(runs) for name, runs in answers.items()}, resamples=RESAMPLES, seed=i)
         found, p = interval(rows["a"], "accuracy", n=n), difference(rows["a"], rows["b"], "accuracy", n=n).p
         means = [rows[name].series["accuracy"].mean(axis=0)[1:] for name in "ab"]
         low, high = np.quantile(means[0], [0.025, 0.975])

@@ -37,7 +37,7 @@ def worked(loaded: Any, encoded: Sequence[Any]) -> list[float]:
     for start in range(0, len(encoded), 8):
         begun, rows = time.perf_counter(), encoded[start : start + 8]
         ids = torch.tensor([row.input_ids[:128] + [0] * (128 - len(row.input_ids)) for row in rows])
-        labels = torch.tensor([row.labels + [-100] * (3 - len(row.labels)) for row in rows])
+        labels = torch.tensor([row.answer_ids + [-100] * (3 - len(row.answer_ids)) for row in rows])
         loaded.model(input_ids=ids, attention_mask=(ids != 0).long(), labels=labels).loss.backward()
         optimizer.step()
         optimizer.zero_grad()
@@ -83,7 +83,7 @@ def child(kind: str, steps: int, data: str) -> None:
     chosen = np.random.default_rng(0).permutation(len(encoded))[: 8 * steps]
     for i in chosen:
         encoded[i].input_ids[:] = [1 + n % 250_000 for n in encoded[i].input_ids]
-        encoded[i].labels[:] = [1 + n % 250_000 for n in encoded[i].labels]
+        encoded[i].answer_ids[:] = [1 + n % 250_000 for n in encoded[i].answer_ids]
     torch.manual_seed(0)
     model = MT5ForConditionalGeneration(MT5Config(**SHAPE, dropout_rate=0.1))
     options = load(EXAMPLE).method

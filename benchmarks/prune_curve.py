@@ -36,13 +36,12 @@ def rates(runs: dict[int, Any], rounds: int) -> dict[int, list[float]]:
     engines = {layers: open_engine(run) for layers, run in runs.items()}
     run = next(iter(runs.values()))
     task = run.config().build_task()
-    lines = (run.folder / "predictions.validation.jsonl").read_text("utf-8").splitlines()
-    prompts = [task.prompt(json.loads(line)["text"]) for line in lines]
+    prompts = [task.prompt(p.example) for p in run.predictions("validation")]
     for _ in range(rounds):
         for layers, running in engines.items():
-            running.rank(prompts[:32], task.candidates())
+            running.rank(prompts[:32], list(task.choices().values()))
             begun = time.perf_counter()
-            running.rank(prompts, task.candidates())
+            running.rank(prompts, list(task.choices().values()))
             found[layers].append(len(prompts) / (time.perf_counter() - begun))
     return found
 

@@ -54,25 +54,26 @@ def child(side: str, folder: str, count: int) -> None:
 
     from fintune.inference.load import load_tuned
     from fintune.inference.open import open_engine
+    from fintune.records import Example
     from fintune.runs.run import Run
     from fintune.runtime.memory import peak_memory
 
     run = Run.open(folder)
     task = run.config().build_task()
-    lines = [json.loads(s) for s in (run.folder / "predictions.validation.jsonl").read_text("utf-8").splitlines()]
-    lines = [lines[i % len(lines)] for i in range(count)]
-    prompts, labels = [task.prompt(line["text"]) for line in lines], [line["label"] for line in lines]
+    stored = run.predictions("validation")
+    stored = [stored[i % len(stored)] for i in range(count)]
+    prompts, labels = [task.prompt(p.example) for p in stored], [p.answer for p in stored]
     ones: list[float] = []
     if side in ENGINES:
         engine = open_engine(run, ENGINES[side])
-        engine.rank(prompts[:32], task.candidates())
+        engine.rank(prompts[:32], list(task.choices().values()))
         begun = time.perf_counter()
-        found = engine.rank(prompts, task.candidates()).probabilities().argmax(axis=1)
+        found = engine.rank(prompts, list(task.choices().values())).probabilities().argmax(axis=1)
         seconds = time.perf_counter() - begun
-        answers = [task.labels[i] for i in found]
+        answers = [list(task.choices())[i] for i in found]
         for prompt in prompts[:60]:
             begun = time.perf_counter()
-            engine.rank([prompt], task.candidates())
+            engine.rank([prompt], list(task.choices().values()))
             ones.append(time.perf_counter() - begun)
     else:
         loaded = load_tuned(run)
@@ -82,7 +83,10 @@ def child(side: str, folder: str, count: int) -> None:
         begun = time.perf_counter()
         said = GENERATING[side](loaded, texts)
         seconds = time.perf_counter() - begun
-        answers = [task.parse_answer(answer.strip().split("\n")[0].split(" ")[0]) or "" for answer in said]
+        answers = [
+            task.parse_answer(answer.strip().split("\n")[0].split(" ")[0], Example("", {}, None)) or ""
+            for answer in said
+        ]
     agree = float(np.mean([a == b for a, b in zip(answers, labels, strict=True)]))
     p50, p99 = (float(np.percentile(ones, q)) * 1000 if ones else None for q in (50, 99))
     print(json.dumps({"rate": count / seconds, "p50": p50, "p99": p99, "memory": peak_memory(), "agree": agree}))

@@ -34,8 +34,8 @@ def worked(loaded: Any, encoded: Sequence[Any], plan: Plan) -> Steps:
     """The worked example's loop: every text padded to 128 tokens, logits of all positions."""
     import torch
 
-    rows = [e.input_ids + e.labels for e in encoded]
-    marks = [[-100] * len(e.input_ids) + e.labels for e in encoded]
+    rows = [e.input_ids + e.answer_ids for e in encoded]
+    marks = [[-100] * len(e.input_ids) + e.answer_ids for e in encoded]
     pad = loaded.tokenizer.pad_token_id
     trained = [p for p in loaded.model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=plan.learning_rate, weight_decay=0.0)
@@ -60,9 +60,9 @@ def peft_trainer(loaded: Any, encoded: Sequence[Any], plan: Plan) -> Steps:
 
     rows = [
         {
-            "input_ids": e.input_ids + e.labels,
-            "labels": [-100] * len(e.input_ids) + e.labels,
-            "attention_mask": [1] * len(e.input_ids + e.labels),
+            "input_ids": e.input_ids + e.answer_ids,
+            "labels": [-100] * len(e.input_ids) + e.answer_ids,
+            "attention_mask": [1] * len(e.input_ids + e.answer_ids),
         }
         for e in encoded
     ]
@@ -86,7 +86,7 @@ def trl_sft(loaded: Any, encoded: Sequence[Any], plan: Plan) -> Steps:
     from trl import SFTConfig, SFTTrainer
 
     rows = [
-        {"input_ids": e.input_ids + e.labels, "completion_mask": [0] * len(e.input_ids) + [1] * len(e.labels)}
+        {"input_ids": e.input_ids + e.answer_ids, "completion_mask": [0] * len(e.input_ids) + [1] * len(e.answer_ids)}
         for e in encoded
     ]
     note = _noting()
@@ -111,8 +111,8 @@ def ours(loaded: Any, encoded: Sequence[Any], plan: Plan, *, lean: bool = True, 
 
     rows, examples = None, list(encoded)
     if objective == "candidates":
-        rows = torch.tensor(sorted({e.labels[0] for e in encoded}))
-        examples = [e.__class__(e.input_ids, e.labels[:1]) for e in encoded]
+        rows = torch.tensor(sorted({e.answer_ids[0] for e in encoded}))
+        examples = [e.__class__(e.input_ids, e.answer_ids[:1]) for e in encoded]
     settings = TrainSection(
         epochs=1, batch_size=plan.batch_size, logging_steps=1, lean=lean, learning_rate=plan.learning_rate,
         **({"lr_scheduler_type": "constant_with_warmup", "warmup_ratio": 0.0, "max_grad_norm": 1e9} if plan.alike else {}),

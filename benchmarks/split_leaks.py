@@ -24,7 +24,7 @@ def main() -> None:
     parser.add_argument("--data", required=True)
     parser.add_argument("--seeds", type=int, default=20)
     given = parser.parse_args()
-    rows = [Example(row.id, row.text, row.label or "") for row in read(given.data)]
+    rows = [Example(row.id, row.fields, row.target or "", stratum=row.target) for row in read(given.data)]
     unique, _ = clean(rows, ["exact-duplicates"])
     print("| split | shares | test rows with a twin in train, mean of seeds [least, most] |\n|---|---|---|")
     for name, shares in SHARES.items():

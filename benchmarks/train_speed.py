@@ -44,7 +44,7 @@ def child(side: str, batch_size: int, steps: int, data: str, base: str, *, alike
     encoded = encode(prepared, loaded)
     encoded = [encoded[i] for i in np.random.default_rng(0).permutation(len(encoded))[: batch_size * steps]]
     if alike and not side.startswith("ours"):
-        lengths = [len(e.input_ids) + len(e.labels) for e in encoded]
+        lengths = [len(e.input_ids) + len(e.answer_ids) for e in encoded]
         encoded = [encoded[i] for batch in BucketSampler(lengths, batch_size, seed=0) for i in batch]
     set_seed(0)
     options = config.method.model_copy(update=changes | ({"lora_dropout": 0.0} if alike else {}))
@@ -81,9 +81,9 @@ def measure_llama_factory(python: str, batch_size: int, steps: int, data: str, b
     chosen = np.random.default_rng(0).permutation(len(examples))[: batch_size * steps]
     rows = [
         {
-            "instruction": str(prepared.task.prompt(examples[i].text)),
+            "instruction": str(prepared.task.prompt(examples[i])),
             "input": "",
-            "output": prepared.task.answer(examples[i].label),
+            "output": prepared.task.target(examples[i]),
         }
         for i in chosen
     ]

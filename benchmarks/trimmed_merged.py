@@ -4,7 +4,6 @@ python -m benchmarks.trimmed_merged RUN
 """
 
 import argparse
-import json
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -24,9 +23,9 @@ def main() -> None:
     run = Run.open(parser.parse_args().run)
     config = run.config()
     task = config.build_task()
-    lines = [json.loads(line) for line in (run.folder / "predictions.validation.jsonl").read_text("utf-8").splitlines()]
-    stored = np.array([list(line["probabilities"].values()) for line in lines])
-    prompts = [task.prompt(line["text"]) for line in lines]
+    predictions = run.predictions("validation")
+    stored = np.array([list(p.probabilities.values()) for p in predictions])
+    prompts = [task.prompt(p.example) for p in predictions]
     with tempfile.TemporaryDirectory() as folder:
         merged, small = Path(folder) / "merged", Path(folder) / "small"
         loaded = load_tuned(run)
@@ -35,10 +34,10 @@ def main() -> None:
         loaded.tokenizer.save_pretrained(merged)
         model = config.model.model_copy(update={"base": str(merged)})
         found = trim(config.model_copy(update={"model": model}), output=small)
-        again = engine(config, load_model(str(small))).rank(prompts, task.candidates()).probabilities()
+        again = engine(config, load_model(str(small))).rank(prompts, list(task.choices().values())).probabilities()
     changed, apart = int((again.argmax(1) != stored.argmax(1)).sum()), np.abs(again - stored).max()
     print(f"{found.parameters[0]:,} -> {found.parameters[1]:,} parameters, {found.bytes / 1e6:.0f} MB")
-    print(f"of {len(lines)} texts {changed} answered otherwise, probabilities apart at most {apart:.1e}")
+    print(f"of {len(predictions)} texts {changed} answered otherwise, probabilities apart at most {apart:.1e}")
 
 
 if __name__ == "__main__":

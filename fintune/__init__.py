@@ -2,7 +2,7 @@
 
 >>> import fintune
 >>> run = fintune.train({"data": {"path": "news.csv"}})
->>> fintune.load(run)(["Operating loss narrowed to EUR 2 mn."])[0].label
+>>> fintune.load(run)(["Operating loss narrowed to EUR 2 mn."])[0].answer
 'positive'
 """
 

@@ -4,28 +4,46 @@ Row | Fault (a reader's) -> Example (a task's) -> Encoded | TooLong (the tokeniz
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import KW_ONLY, asdict, dataclass, field
 from typing import Literal
 
+Answer = str | float | tuple[str, ...]
+"""What a task asks for: a label or a sentence, a number, a list."""
+TEXT = "text"
+"""The field that stands in data.text_column; any other bears the name of its column."""
+
+
+def text_of(fields: Mapping[str, str]) -> str:
+    """Return all that is read of a record, a line a field: what near-duplicates, leaks and reports go by."""
+    return next(iter(fields.values())) if len(fields) == 1 else "\n".join(filter(None, fields.values()))
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One record of a data file, nothing interpreted; `label` is None where the file has none."""
+    """One record of a data file, nothing interpreted; `target` is None where the file has none."""
 
     id: str
     """The record as `file:line`, unique within a run."""
-    text: str
-    label: str | None
+    fields: Mapping[str, str]
+    """What the prompt reads, by the names its template has for it."""
+    target: str | None
     _: KW_ONLY
     date: str | None = None
     group: str | None = None
     original: str | None = None
-    """The label as the file has it, where data.label_map was applied."""
+    """The target as the file has it, where data.label_map was applied."""
+
+    @property
+    def text(self) -> str:
+        """All that is read of it."""
+        return text_of(self.fields)
 
 
 FaultKind = Literal["unreadable", "unread", "column", "unknown-label", "non-text", "bad-date"]
-"""Every sort of unusable record; "unread": nothing behind it could be read either, "column": a wanted column is missing."""
+"""Every sort of unusable record; "unread": nothing behind it could be read either, "column": a wanted column is missing,
+"unknown-label": its answer is none that the task knows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,41 +63,68 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A text whose label the task has accepted."""
+    """A record whose answer the task has accepted, or, where `target` is None, one that is to be answered."""
 
     id: str
-    text: str
-    label: str
+    fields: Mapping[str, str]
+    target: Answer | None
     _: KW_ONLY
     date: str | None = None
     group: str | None = None
+    row: str = ""
+    """The row, where it holds several examples: no split parts them."""
+    stratum: str | None = None
+    """What Task.stratum says of it; None until the data are read, and where a task has no strata."""
+
+    @property
+    def text(self) -> str:
+        """All that is read of it."""
+        return text_of(self.fields)
+
+
+def strata(examples: Iterable[Example]) -> Counter[str]:
+    """Return how many examples there are of each stratum; none where a task has no strata."""
+    return Counter(example.stratum for example in examples if example.stratum is not None)
+
+
+PieceKind = Literal["template", "field", "shortened"]
+"""What a piece of a prompt is: written by the template, or of the record, and then whether it may be shortened."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A filled template: only `text` may be shortened, `before` and `after` never."""
+    """A filled template, in pieces: those marked "shortened" may lose their middle, no other is ever cut."""
 
-    before: str
-    text: str
-    after: str
+    pieces: tuple[tuple[str, PieceKind], ...]
     shown: "tuple[Prompt, ...]" = ()
     """What the model reads before it: prompts, and answers as the text of prompts without a template."""
 
+    @classmethod
+    def around(cls, before: str, text: str, after: str) -> "Prompt":
+        """Return a text that may be shortened between two pieces of a template."""
+        return cls(((before, "template"), (text, "shortened"), (after, "template")))
+
+    @property
+    def after(self) -> str:
+        """What the template has between the last field and the answer."""
+        text, kind = self.pieces[-1] if self.pieces else ("", "template")
+        return text if kind == "template" else ""
+
     def __str__(self) -> str:
-        return "".join(map(str, self.shown)) + self.before + self.text + self.after
+        return "".join(map(str, self.shown)) + "".join(text for text, _ in self.pieces)
 
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """Token ids of a prompt and of its answer (end token included); `cut` tokens were left out of the text's middle."""
+    """Token ids of a prompt and of its answer (end token included); `cut` tokens were left out of the middle of its texts."""
 
     input_ids: list[int]
-    labels: list[int]
+    answer_ids: list[int]
     cut: int = 0
     weight: float = 1.0
     """Weight of the example in the loss."""
     stratum: int = 0
-    """Number of the example's label, for sampling that balances labels."""
+    """Number of the example's stratum, for sampling that balances strata."""
     id: str = ""
     """Id of the example, to name it when training fails on it."""
 
@@ -92,43 +137,85 @@ class TooLong:
     limit: int
 
 
+PREDICTION_VERSION = 2
+"""Version of stored predictions: 2 has fields, answers of any kind, and names the version."""
+
+
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What a model answered: `label` is None when the answer could not be read."""
+    """What a model answered: `answer` is None when what it has written could not be read."""
 
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
     id: str
-    text: str
-    answer: str
-    """The answer as the model gives it, before it is read as a label."""
-    label: str | None
+    fields: Mapping[str, str]
+    """What the prompt has read."""
+    answer: Answer | None
+    written: str
+    """The answer in the model's words, before it is read."""
     probabilities: Mapping[str, float]
-    gold: str | None = None
+    """Of each choice, raw; empty where the task has none."""
+    gold: Answer | None = None
+
+    @property
+    def text(self) -> str:
+        """All that was read."""
+        return text_of(self.fields)
+
+    @property
+    def example(self) -> Example:
+        """What was answered, to be answered again."""
+        return Example(self.id, self.fields, self.gold)
 
     @property
     def confidence(self) -> float:
-        """Probability of the predicted label, 0 when there is none."""
-        return self.probabilities.get(self.label, 0.0) if self.label is not None else 0.0
+        """Probability of the answer, 0 when it is none of the choices."""
+        return self.probabilities.get(self.answer, 0.0) if isinstance(self.answer, str) else 0.0
+
+    @property
+    def right(self) -> bool:
+        """Whether it is the gold answer."""
+        return self.answer == self.gold
+
+
+def line_of(prediction: Prediction) -> str:
+    """Return a prediction as it is stored: JSON on one line."""
+    return json.dumps({"version": PREDICTION_VERSION, **asdict(prediction)}, ensure_ascii=False) + "\n"
 
 
 def lines_of(predictions: Iterable[Prediction]) -> str:
-    """Return a JSON object a line."""
-    return "".join(json.dumps(asdict(prediction), ensure_ascii=False) + "\n" for prediction in predictions)
+    """Return a line each."""
+    return "".join(map(line_of, predictions))
 
 
 def predictions_in(lines: str) -> list[Prediction]:
     """Return the opposite. Raises ValueError, which names the first line that is none."""
     from pydantic import TypeAdapter, ValidationError
 
-    found, read = [], TypeAdapter(Prediction).validate_json
+    predictions, read = [], TypeAdapter(_Stored).validate_json
     for number, line in enumerate(lines.split("\n"), start=1):
         try:
-            found += [read(line, strict=True)] if line else []
+            predictions += [read(line, strict=True).prediction()] if line else []
         except ValidationError as error:
             first = error.errors()[0]
-            told = f"line {number}", ".".join(map(str, first["loc"])), first["msg"]
-            raise ValueError(": ".join(filter(None, told))) from None
-    return found
+            place = f"line {number}", ".".join(map(str, first["loc"])), first["msg"]
+            raise ValueError(": ".join(filter(None, place))) from None
+    return predictions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Stored:
+    """What a line of stored predictions must hold."""
+
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
+    version: Literal[2]
+    id: str
+    fields: Mapping[str, str]
+    answer: Answer | None
+    written: str
+    probabilities: Mapping[str, float]
+    gold: Answer | None = None
+
+    def prediction(self) -> Prediction:
+        return Prediction(self.id, self.fields, self.answer, self.written, self.probabilities, self.gold)
 
 
 @dataclass(frozen=True, slots=True)

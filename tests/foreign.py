@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from fintune.inference.predictor import Predictor
+from fintune.records import Example
 from tests.tiny import LABELS
 
 TASK: dict[str, Any] = {"name": "sentiment", "prompt": "{text}{answer}"}
@@ -101,7 +102,8 @@ def _log_probability(model: Any, ids: list[int], answer: list[int]) -> float:
 def log_probabilities(predictor: Predictor, texts: Sequence[str] = TEXTS) -> Any:
     """(texts, labels): what an engine says of whole answers."""
     task = predictor.task
-    return predictor.engine.rank([task.prompt(text) for text in texts], task.candidates()).log_probability
+    prompts = [task.prompt(Example("", {"text": text}, None)) for text in texts]
+    return predictor.engine.rank(prompts, list(task.choices().values())).log_probability
 
 
 def rewrite(folder: Path, **settings: Any) -> None:

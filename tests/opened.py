@@ -18,6 +18,7 @@ from fintune.inference.load import engine
 from fintune.methods import METHODS
 from fintune.methods.adapter import load_adapter
 from fintune.models import load_model
+from fintune.records import Example
 from fintune.runs import manifest
 from fintune.runs.run import Run
 from fintune.tasks import TASKS
@@ -120,8 +121,9 @@ def made(case: Case, model: Path, folder: Path, dtype: str) -> Run:
     run.save_adapter(tuned.model)
     scored = load_adapter(load_model(str(model), device="cpu", **held), run.adapter)
     ids = [str(i) for i in range(len(TEXTS))]
-    answers, _ = predict(engine(config, scored), TASKS["sentiment"].build(config.task), TEXTS, ids)
-    run.write_predictions("validation", [replace(a, gold=a.label) for a in answers])
+    examples = [Example(name, {"text": text}, None) for name, text in zip(ids, TEXTS, strict=True)]
+    answered = predict(engine(config, scored), TASKS["sentiment"].build(config.task), examples)
+    run.write_predictions("validation", [replace(a, gold=a.answer) for a in answered.predictions])
     run.write_json("data.json", {"ids": {"validation": ids}, "fingerprint": "0"})
     run.write_json("environment.json", {"base_sha256": scored.sha256})
     manifest.write(run, scored)

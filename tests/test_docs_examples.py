@@ -60,7 +60,7 @@ def test_a_python_block_of_the_docs_runs(code: str, tiny_place: Path) -> None:
     if "fintune.train(" in code:
         assert set(Run.open("runs/run").scores()) == {"validation", "test"}
     for path in written:
-        assert [row.label for row in read(str(path), Reading())] == ["positive", "negative"]
+        assert [row.target for row in read(str(path), Reading())] == ["positive", "negative"]
 
 
 def test_blocks_say_what_they_are() -> None:

@@ -47,3 +47,13 @@ def test_the_fast_example_caches_what_lies_below_and_trains_on_first_tokens(
     run = fintune.train(EXAMPLES / "phrasebank-fast.yaml", [*places, "train.objective=tokens"])
     assert run.environment()["trunk_depth"] == 1
     assert json.loads((run.adapter / "adapter_config.json").read_text())["r"] == 16
+
+
+def test_the_scale_is_trained_on_numbers(tiny_causal: Path, tmp_path: Path) -> None:
+    values = {"negative": -0.75, "neutral": 0.0, "positive": 1.0}
+    rows = [f"{row['text']},{values[row['label']]}" for row in tiny_rows()]
+    (tmp_path / "scale.csv").write_text("\n".join(["text,score", *rows]) + "\n")
+    places = [f"model.base={tiny_causal}", f"data.path={tmp_path / 'scale.csv'}", f"output={tmp_path / 'runs'}"]
+    run = fintune.train(EXAMPLES / "sentiment-scale.yaml", [*places, "method.layers=top:1"])
+    assert set(run.baselines()) == {"mean", "tfidf", "zero-shot"}
+    assert run.scores()["test"]["mae"].value < 1

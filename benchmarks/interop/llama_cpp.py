@@ -105,10 +105,11 @@ def main() -> None:
     kind = "seq2seq" if AutoConfig.from_pretrained(merged).is_encoder_decoder else "causal"
     encoder = PromptEncoder(AutoTokenizer.from_pretrained(merged), kind, config.model.max_length)
     first = first_tokens(config, task, encoder) is not None
-    answers = [ids[: 1 if first else None] for ids in answers_of(encoder, task)]
-    ids, _ = encoder.encode_prompts([task.prompt(p.text) for p in stored], reserve=max(map(len, answers)))
+    answers = [ids[: 1 if first else None] for ids in answers_of(encoder, task).values()]
+    ids, _ = encoder.encode_prompts([task.prompt(p.example) for p in stored], reserve=max(map(len, answers)))
     rows = [
-        {"prompt": str(task.prompt(p.text)), "ids": row, "answers": answers} for p, row in zip(stored, ids, strict=True)
+        {"prompt": str(task.prompt(p.example)), "ids": row, "answers": answers}
+        for p, row in zip(stored, ids, strict=True)
     ]
     with tempfile.TemporaryDirectory() as place:
         (Path(place) / "inside.py").write_text(INSIDE)

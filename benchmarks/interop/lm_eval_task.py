@@ -33,11 +33,11 @@ def main(folder: str) -> None:
 
     run = Run.open(folder)
     task = run.config().build_task()
-    stored, choices = run.predictions("validation"), list(task.candidates())
+    stored, choices = run.predictions("validation"), list(task.choices().values())
     with tempfile.TemporaryDirectory() as place:  # the texts stay out of the repository
         file = Path(place) / "validation.jsonl"
         rows = [
-            {"prompt": str(task.prompt(p.text)), "choices": choices, "gold": list(task.labels).index(str(p.gold))}
+            {"prompt": str(task.prompt(p.example)), "choices": choices, "gold": list(task.choices()).index(str(p.gold))}
             for p in stored
         ]
         file.write_text("".join(json.dumps(row) + "\n" for row in rows))

@@ -24,10 +24,10 @@ def main(folder: str) -> None:
     more: dict[str, Any] = {"max_new_tokens": 4, "do_sample": False, "return_full_text": False}
     if run.config().train.objective == "candidates":
         encoder = PromptEncoder(generate.tokenizer, "causal", run.config().model.max_length)
-        first = [ids[0] for ids in answers_of(encoder, task)]
+        first = [ids[0] for ids in answers_of(encoder, task).values()]
         more |= {"prefix_allowed_tokens_fn": lambda batch, ids: first, "max_new_tokens": 1}
-    said = [generate(str(task.prompt(p.text)), **more)[0]["generated_text"] for p in stored]
-    same = sum(task.parse_answer(answer) == p.label for answer, p in zip(said, stored, strict=True))
+    said = [generate(str(task.prompt(p.example)), **more)[0]["generated_text"] for p in stored]
+    same = sum(task.parse_answer(answer, p.example) == p.answer for answer, p in zip(said, stored, strict=True))
     print(f"transformers pipeline: {same} of {len(stored)} validation texts get the run's label")
 
 

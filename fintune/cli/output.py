@@ -5,7 +5,7 @@ A command does its work inside `with working():`, and then shows what came of it
 
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -96,8 +96,8 @@ def show_scores(run: "Run") -> None:
 
     config, scores, claims = run.config(), run.scores(), run.claims()
     rows = named_scores(config.method.name, scores, run.baselines(), claims)
-    out.print(scores_table(rows, confidence=config.evaluation.confidence))
-    show_labels(list(scores.values())[-1], config.build_task().labels)
+    out.print(scores_table(rows, config.build_task().headline, confidence=config.evaluation.confidence))
+    show_labels(list(scores.values())[-1])
     show_worth(claims)
 
 
@@ -109,11 +109,11 @@ def show_worth(claims: "Claims") -> None:
         out.print(line, soft_wrap=True)
 
 
-def show_labels(scores: "Scores", labels: Sequence[str]) -> None:
-    """Print scores label by label, and what was taken for what."""
-    from fintune.evaluation.table import classes_table, confusion_table, losses
+def show_labels(scores: "Scores") -> None:
+    """Print scores label by label, what was taken for what, and the losses."""
+    from fintune.evaluation.table import labels_tables, losses
 
-    out.print(classes_table(scores, labels), confusion_table(scores, labels), losses(scores))
+    out.print(*labels_tables(scores), losses(scores))
 
 
 def split_list(text: str | None) -> list[str] | None:
@@ -146,8 +146,11 @@ def show_search(search: "Search", as_json: bool) -> None:
     if as_json:
         print_json(search.record())
         return
+    from fintune.tasks.lookup import metric_of
+
     for best in search.best:
-        line = f"{best.label}: macro-F1 {best.score:.1%} on validation, the best of {best.trials} trials: {best.flags}"
+        shown = f"{metric_of(best.metric).title} {metric_of(best.metric).written(best.score)}"
+        line = f"{best.label}: {shown} on validation, the best of {best.trials} trials: {best.flags}"
         out.print(Text(line), soft_wrap=True)
     out.print(Text(f"next: fintune compare {typed(search.config)}"), soft_wrap=True)
 

@@ -1,6 +1,6 @@
 """The baselines of a comparison, each scored once and kept in the comparison's folder.
 
-Their rows are those of evaluation.baselines, and the majority class, which every comparison has.
+Their rows are those of evaluation.baselines, and the floor: the majority class, or the mean, which every comparison has.
 
 >>> [row.name for row in ComparedBaselines(prepared, folder / "baselines").rows("validation")]
 ['majority', 'tfidf', 'zero-shot']
@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from fintune.comparison.planned_runs import digest
-from fintune.comparison.rows import ComparisonRow, Costs, label_indices
+from fintune.comparison.rows import ComparisonRow, Costs, in_order
 from fintune.config.prepare import Prepared
 from fintune.evaluation.baselines import score_baseline
-from fintune.evaluation.verdict import MAJORITY
 from fintune.inference.load import load_base
 from fintune.models.references import sha256_at_hand
-from fintune.records import lines_of, predictions_in
+from fintune.records import PREDICTION_VERSION, lines_of, predictions_in
 from fintune.runtime.environment import deterministic
 from fintune.runtime.files import write_atomically
 from fintune.runtime.progress import tell
@@ -48,16 +47,17 @@ class ComparedBaselines:
         self._prepared, self._folder = prepared, folder
 
     def rows(self, part: str) -> list[ComparisonRow]:
-        """Return a row for each baseline that knows the labels, always with the majority class, which all are measured against."""
-        names = dict.fromkeys([*self._prepared.config.evaluation.baselines, MAJORITY])
-        entries = [BASELINES[name] for name in names]
-        labels = self._prepared.task.labels
-        return [self._row(entry, self._prepared, part) for entry in entries if entry.left_out(labels) is None]
+        """Return a row for each baseline that goes with the task, always with the floor, which all are measured against."""
+        floors = [name for name, entry in BASELINES.items() if entry.floor]
+        entries = [BASELINES[name] for name in dict.fromkeys([*self._prepared.config.evaluation.baselines, *floors])]
+        task = self._prepared.task
+        return [self._row(entry, self._prepared, part) for entry in entries if entry.left_out(task) is None]
 
     def learning_rows(self, prepared: Prepared, part: str) -> list[ComparisonRow]:
         """Return those that learn from the train part, on a smaller one."""
         entries = [BASELINES[name] for name in dict.fromkeys(prepared.config.evaluation.baselines)]
-        return [self._row(entry, prepared, part) for entry in entries if entry.learns]
+        applicable = [entry for entry in entries if entry.left_out(prepared.task) is None]
+        return [self._row(entry, prepared, part) for entry in applicable if entry.learns]
 
     @cached_property
     def _base_sha256(self) -> str | None:
@@ -69,15 +69,15 @@ class ComparedBaselines:
 
     def _row(self, entry: Baseline, prepared: Prepared, part: str) -> ComparisonRow:
         config = prepared.config
-        facts = f"{entry.name}, {config.train.objective}, {config.train.seed}, {prepared.splits.fingerprint}"
+        facts = f"{PREDICTION_VERSION}, {entry.name}, {config.train.objective}, {config.train.seed}, {prepared.splits.fingerprint}"
         folder = self._folder / f"{entry.name}-{digest(config, facts, _IRRELEVANT)}"
         predictions, costs = folder / f"predictions.{part}.jsonl", folder / f"costs.{part}.json"
         record: _CostRecord | None = json.loads(costs.read_text(encoding="utf-8")) if costs.is_file() else None
         if record is None or self._has_another_base(entry, record):
             record = self._score(entry, prepared, part, predictions, costs)
         answers = predictions_in(predictions.read_text(encoding="utf-8"))
-        indices = label_indices(answers, prepared.splits[part], prepared.task.labels)
-        return ComparisonRow(name=entry.name, kind="baseline", answers=indices[None], costs=Costs(**record["costs"]))
+        ordered = in_order(answers, prepared.splits[part])
+        return ComparisonRow(name=entry.name, kind="baseline", answers=[ordered], costs=Costs(**record["costs"]))
 
     def _has_another_base(self, entry: Baseline, record: _CostRecord) -> bool:
         """Whether other weights stand in the base model's place than those that answered."""

@@ -141,7 +141,7 @@ class _State:
         config, splits = self.prepared.config, self.prepared.splits
         scored = ScoredPart(
             examples=splits[self.part],
-            labels=list(self.prepared.task.labels),
+            task=self.prepared.task,
             name=self.part,
             leaked=self.prepared.leaks[self.part].known,
         )
@@ -152,7 +152,8 @@ class _State:
         return {
             "fingerprint": need_same_data([run for runs in self.runs.values() for run in runs]),
             "part": self.part,
-            "labels": list(scored.labels),
+            "labels": list(scored.task.choices() or {}),
+            "headline": list(scored.task.headline),
             "n": len(scored.examples),
             "confidence": config.evaluation.confidence,
             "seeds": [(config.train.seed + seed) % 2**32 for seed in range(config.compare.seeds)],
@@ -169,7 +170,7 @@ class _State:
         need_same_data(trained)
         _need_one_base(trained, self._base_sha256)
         return [
-            method_row(name, seeds, scored.examples, scored.labels, part=self.part, folder=self.folder)
+            method_row(name, seeds, scored.examples, part=self.part, folder=self.folder)
             for name, seeds in runs.items()
             if name not in self.failed and _row_named(name, size) not in self.failed
         ]

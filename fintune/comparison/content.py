@@ -27,15 +27,18 @@ class RowContent(TypedDict):
 
 
 class PairContent(TypedDict):
-    """Two rows and the tests of their difference, the better one as `a`; `discordant` is the share one of them alone gets right."""
+    """Two rows and the tests of their difference, the better one as `a`, so that `difference` is above 0."""
 
     a: str
     b: str
     metric: str
     difference: ScoreRecord
+    right: float
+    """The difference in the share of right answers."""
     discordant: float
     p_bootstrap: float
-    p_mcnemar: float
+    p_mcnemar: float | None
+    """None where answers are not right or wrong."""
     p_holm: float
 
 
@@ -71,6 +74,7 @@ class ComparisonContent(ResultsContent):
     fingerprint: str
     part: str
     labels: list[str]
+    headline: list[str]
     n: int
     confidence: float
     seeds: list[int]

@@ -20,10 +20,9 @@ from fintune.config.load import ConfigSource, unchecked, validate
 from fintune.config.prepare import Prepared, prepare
 from fintune.config.run_config import RunConfig
 from fintune.errors import ConfigError, DataError, UsageError, did_you_mean
-from fintune.evaluation.verdict import MAJORITY
 from fintune.methods import METHODS
 from fintune.runs.run import Run
-from fintune.tasks.baselines import BASELINES
+from fintune.tasks.baselines import BASELINES, MAJORITY
 
 _SAME_FOR_ALL = {"train": ("epochs", "seed"), "model": ("base", "revision")}
 """Settings that a row may not have to itself: its budget, its base model, and what the comparison sets."""

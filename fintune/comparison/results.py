@@ -1,6 +1,6 @@
 """From rows to comparison.json: intervals, pairs, groups, the recommendation, the Pareto frontier, the learning curve.
 
->>> part = ScoredPart(examples=prepared.splits["validation"], labels=labels, name="validation")
+>>> part = ScoredPart(examples=prepared.splits["validation"], task=task, name="validation")
 >>> comparison_results(part, rows, evaluation)["groups"]
 [['lora', 'ia3'], ['tfidf'], ['majority']]
 """
@@ -16,7 +16,6 @@ from fintune.comparison.recommendation import recommend, training_time
 from fintune.comparison.rows import ComparisonRow
 from fintune.config.evaluation import EvaluationSection
 from fintune.evaluation.significance import (
-    COMPARED_METRICS,
     Bools,
     Resampled,
     difference,
@@ -27,13 +26,13 @@ from fintune.evaluation.significance import (
     interval,
     mcnemar,
     resample,
+    right,
 )
 from fintune.records import Example
 from fintune.runs.score_record import plain_scores
-from fintune.tasks.metrics import Ints, pareto
-
-RANKING_METRIC = "accuracy"
-"""What rows are sorted and told apart by: the one headline metric an exact test exists for."""
+from fintune.tasks import Task
+from fintune.tasks.lookup import metric_of
+from fintune.tasks.metrics import pareto
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,15 +40,20 @@ class ScoredPart:
     """The part that all rows have answered."""
 
     examples: Sequence[Example]
-    labels: Sequence[str]
+    task: Task
     name: str
     leaked: Collection[str] = frozenset()
     """Ids of texts that are not new to the models: they stand in train or validation too."""
 
     @property
-    def gold(self) -> Ints:
-        """Positions of the true labels, `(n,)`."""
-        return np.array([self.labels.index(e.label) for e in self.examples], dtype=np.int64)
+    def metric(self) -> str:
+        """What rows are sorted and told apart by."""
+        return self.task.headline[0]
+
+    @property
+    def has_exact_test(self) -> bool:
+        """Whether answers are right or wrong, so that McNemar's test says something of them too."""
+        return any(metric_of(name).of_right_answers for name in self.task.tested)
 
     @property
     def new(self) -> Bools:
@@ -62,23 +66,24 @@ def comparison_results(
 ) -> ResultsContent:
     """Return what scored rows show: the best first, in groups that cannot be told apart from their first."""
     size = enough_resamples(len(rows) * (len(rows) - 1) // 2, evaluation.confidence, evaluation.resamples)
-    resampled = resample(scored.gold, {row.name: row.answers for row in rows}, scored.labels, resamples=size)
-    scores = _scores_by_name(resampled, len(scored.examples), evaluation.confidence)
-    best_first = sorted(rows, key=lambda row: -scores[row.name][RANKING_METRIC]["value"])
-    pairs = _pairs(scored.gold, best_first, resampled, evaluation.confidence)
+    resampled = resample(scored.task, {row.name: row.answers for row in rows}, resamples=size)
+    scores = _scores_by_name(scored, resampled, len(scored.examples), evaluation.confidence)
+    ranking = metric_of(scored.metric)
+    best_first = sorted(rows, key=lambda row: -ranking.gain(scores[row.name][ranking.name]["value"]))
+    pairs = _pairs(scored, best_first, resampled, evaluation.confidence)
     apart = {frozenset((p["a"], p["b"])): p["p_holm"] < 1 - evaluation.confidence for p in pairs}
     groups = group([row.name for row in best_first], lambda a, b: apart[frozenset((a, b))])
     number = {name: i + 1 for i, names in enumerate(groups) for name in names}
     clean = _clean(scored, rows, evaluation.confidence, size)
     content = [_row_content(row, scores[row.name], clean.get(row.name), number[row.name]) for row in best_first]
     content.sort(key=lambda row: row["group"])
-    costs = {row["name"]: (row["scores"][RANKING_METRIC]["value"], training_time(row)) for row in content}
+    costs = {row["name"]: (ranking.gain(row["scores"][ranking.name]["value"]), training_time(row)) for row in content}
     return {
         "leaks": int((~scored.new).sum()),
         "rows": content,
         "pairs": pairs,
         "groups": groups,
-        "recommendation": recommend(content, pairs, scored.name, RANKING_METRIC, confidence=evaluation.confidence),
+        "recommendation": recommend(content, pairs, scored.name, ranking, confidence=evaluation.confidence),
         "pareto": pareto(costs),
     }
 
@@ -90,16 +95,18 @@ def learning_curve(
     points: list[PointContent] = []
     for size, rows in sorted(sized.items()):
         answers = {row.name: row.answers for row in rows}
-        resampled = resample(scored.gold, answers, scored.labels, resamples=evaluation.resamples)
-        by_name = _scores_by_name(resampled, len(scored.examples), evaluation.confidence)
+        resampled = resample(scored.task, answers, resamples=evaluation.resamples)
+        by_name = _scores_by_name(scored, resampled, len(scored.examples), evaluation.confidence)
         points += [{"name": name, "size": size, "scores": scores} for name, scores in by_name.items()]
     return points
 
 
-def _scores_by_name(resampled: Mapping[str, Resampled], n: int, confidence: float) -> dict[str, MetricScores]:
-    """Return the compared metrics of each row with their intervals."""
+def _scores_by_name(
+    scored: ScoredPart, resampled: Mapping[str, Resampled], n: int, confidence: float
+) -> dict[str, MetricScores]:
+    """Return the headline metrics of each row with their intervals."""
     return {
-        name: plain_scores({m: interval(series, m, n=n, confidence=confidence) for m in COMPARED_METRICS})
+        name: plain_scores({m: interval(series, m, n=n, confidence=confidence) for m in scored.task.headline})
         for name, series in resampled.items()
     }
 
@@ -111,39 +118,48 @@ def _clean(
     new = scored.new
     if new.all() or not new.any():
         return {}
-    answers = {row.name: row.answers[:, new] for row in rows}
-    resampled = resample(scored.gold[new], answers, scored.labels, resamples=resamples)
-    return _scores_by_name(resampled, int(new.sum()), confidence)
+    answers = {
+        row.name: [[p for p, is_new in zip(run, new, strict=True) if is_new] for run in row.answers] for row in rows
+    }
+    resampled = resample(scored.task, answers, resamples=resamples)
+    return _scores_by_name(scored, resampled, int(new.sum()), confidence)
 
 
 def _pairs(
-    gold: Ints, rows: Sequence[ComparisonRow], resampled: Mapping[str, Resampled], confidence: float
+    scored: ScoredPart, rows: Sequence[ComparisonRow], resampled: Mapping[str, Resampled], confidence: float
 ) -> list[PairContent]:
-    """Return all pairs. Holm's correction takes the larger of both tests' p: they must agree that rows differ."""
-    pairs = [_pair(gold, (a, b), resampled, confidence) for a, b in combinations(rows, 2)]
-    adjusted = holm([max(pair["p_bootstrap"], pair["p_mcnemar"]) for pair in pairs])
+    """Return all pairs. Holm's correction takes the larger of both tests' p: they must agree that, and which way, rows differ."""
+    pairs = [_pair(scored, (a, b), resampled, confidence) for a, b in combinations(rows, 2)]
+    adjusted = holm([pair["p_holm"] for pair in pairs])
     for pair, p in zip(pairs, adjusted, strict=True):
         pair["p_holm"] = p
     return pairs
 
 
 def _pair(
-    gold: Ints, rows: tuple[ComparisonRow, ComparisonRow], resampled: Mapping[str, Resampled], confidence: float
+    scored: ScoredPart, rows: tuple[ComparisonRow, ComparisonRow], resampled: Mapping[str, Resampled], confidence: float
 ) -> PairContent:
-    """Return the tests of two rows, the better one first, before Holm's correction."""
+    """Return the tests of two rows, the better one first; p_holm is the p before Holm's correction."""
     a, b = rows
-    test = difference(resampled[a.name], resampled[b.name], RANKING_METRIC, n=len(gold), confidence=confidence)
-    right_a, right_b = a.answers == gold, b.answers == gold
-    p_mcnemar = mcnemar(right_a, right_b)
+    test = difference(
+        resampled[a.name], resampled[b.name], scored.metric, n=len(scored.examples), confidence=confidence
+    )
+    right_a, right_b = right(a.answers), right(b.answers)
+    more_right = float(right_a.mean() - right_b.mean())
+    p_mcnemar = mcnemar(right_a, right_b) if scored.has_exact_test else None
+    p = test.p
+    if p_mcnemar is not None:
+        p = max(p, p_mcnemar) if more_right * test.score.value >= 0 else 1.0
     return {
         "a": a.name,
         "b": b.name,
-        "metric": RANKING_METRIC,
-        "difference": plain_scores({RANKING_METRIC: test.score})[RANKING_METRIC],
+        "metric": scored.metric,
+        "difference": plain_scores({scored.metric: test.score})[scored.metric],
+        "right": more_right,
         "discordant": discordance(right_a, right_b),
         "p_bootstrap": test.p,
         "p_mcnemar": p_mcnemar,
-        "p_holm": max(test.p, p_mcnemar),
+        "p_holm": p,
     }
 
 

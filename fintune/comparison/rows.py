@@ -1,20 +1,20 @@
 """The rows of a comparison: what each answered on the part that is scored, and what it cost, read from run folders.
 
-A method's row of three seeds on 226 texts holds `answers` of shape (3, 226), and as costs the means over its three runs.
+A method's row of three seeds on 226 texts holds three lists of 226 answers, and as costs the means over its three runs.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 from fintune.errors import RunError
+from fintune.evaluation.significance import Row
 from fintune.records import Example, Prediction
 from fintune.runs.run import Run
 from fintune.runs.schema import ForgettingRecord
-from fintune.tasks.metrics import UNPARSED, Ints
 
 
 @dataclass(frozen=True)
@@ -32,41 +32,40 @@ class Costs:
 
 @dataclass(frozen=True, kw_only=True)
 class ComparisonRow:
-    """A method or a baseline; `answers` `(seeds, n)` are positions in the labels, or UNPARSED."""
+    """A method or a baseline: what each of its runs, one a seed, answered, in the order of the examples."""
 
     name: str
     kind: Literal["method", "baseline"]
-    answers: Ints
+    answers: Row
     costs: Costs
     runs: list[str] = field(default_factory=list)
 
 
 def method_row(
-    name: str, runs: Sequence[Run], examples: Sequence[Example], labels: Sequence[str], *, part: str, folder: Path
+    name: str, runs: Sequence[Run], examples: Sequence[Example], *, part: str, folder: Path
 ) -> ComparisonRow:
     """Return a method's row from its finished runs, one a seed."""
     return ComparisonRow(
         name=name,
         kind="method",
-        answers=np.array([label_indices(run.predictions(part), examples, labels) for run in runs]),
+        answers=[in_order(run.predictions(part), examples) for run in runs],
         costs=costs_of(runs),
         runs=[str(run.folder.relative_to(folder)) for run in runs],
     )
 
 
-def label_indices(predictions: Sequence[Prediction], examples: Sequence[Example], labels: Sequence[str]) -> Ints:
-    """Return positions in `labels` of the predicted labels, `(n,)`, in the order of `examples`. Raises RunError when one is missing.
+def in_order(predictions: Sequence[Prediction], examples: Sequence[Example]) -> list[Prediction]:
+    """Return predictions in the order of `examples`, with their gold answers. Raises RunError when one is missing.
 
     Rows are known by their text too: an id is a place in a file, whose lines may have been put in another order since.
     """
-    index = {label: i for i, label in enumerate(labels)}
-    answers = {(p.id, p.text): UNPARSED if p.label is None else index[p.label] for p in predictions}
+    answers = {(p.id, p.text): p for p in predictions}
     if missing := [e.id for e in examples if (e.id, e.text) not in answers]:
         raise RunError(
             f"{missing[0]}: another text was answered there, or none: the file has changed since",
             hint="Put its lines back in order, or compare under another name: --set name=...",
         )
-    return np.array([answers[e.id, e.text] for e in examples], dtype=np.int64)
+    return [replace(answers[e.id, e.text], gold=e.target) for e in examples]
 
 
 def costs_of(runs: Sequence[Run]) -> Costs:

@@ -28,13 +28,11 @@ from fintune.errors import BrokenEnvironment, ConfigError, TrainingError, UsageE
 from fintune.runtime.files import locked, need_place, write_atomically
 from fintune.runtime.install import with_extra
 from fintune.runtime.progress import tell
+from fintune.tasks.lookup import metric_of
 
 if TYPE_CHECKING:
     from optuna import Study
     from optuna.trial import FrozenTrial
-
-_OBJECTIVE = "macro_f1"
-"""What is maximized on validation, as when the best epoch is chosen."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +41,8 @@ class Best:
 
     label: str
     settings: Mapping[str, Choice]
+    metric: str
+    """The task's first headline metric, by which the best epoch is chosen too."""
     score: float
     trials: int
     flags: str
@@ -108,10 +108,10 @@ def _search(prepared: Prepared, entry: MethodEntry, ranges: Sequence[Range], tri
         raise TrainingError(
             f"{entry.label}: no trial came to a score", hint="Narrow it: --search learning_rate=1e-5:1e-3"
         )
-    score = max(scored)
-    settings = scored[score].user_attrs["settings"]
+    metric, gain = prepared.task.headline[0], max(scored)
+    settings, score = scored[gain].user_attrs["settings"], metric_of(metric).gain(gain)
     flags = _flags(_changed(entry, settings))
-    return Best(label=entry.label, settings=settings, score=score, trials=len(finished), flags=flags)
+    return Best(label=entry.label, settings=settings, metric=metric, score=score, trials=len(finished), flags=flags)
 
 
 def _finished(study: "Study") -> "list[FrozenTrial]":
@@ -144,9 +144,10 @@ def _try(study: "Study", prepared: Prepared, entry: MethodEntry, ranges: Sequenc
         trial.set_user_attr("reason", error.message)
         study.tell(trial, state=optuna.trial.TrialState.FAIL)
         return
-    score = run.scores()["validation"][_OBJECTIVE].value
-    study.tell(trial, score)
-    tell("search", f"{entry.label}, trial {trial.number + 1}: {shown}: macro-F1 {score:.1%}")
+    metric = metric_of(prepared.task.headline[0])
+    score = run.scores()["validation"][metric.name].value
+    study.tell(trial, metric.gain(score))
+    tell("search", f"{entry.label}, trial {trial.number + 1}: {shown}: {metric.title} {metric.written(score)}")
 
 
 def _changed(entry: MethodEntry, settings: Mapping[str, Choice]) -> MethodEntry:

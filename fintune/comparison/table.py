@@ -8,11 +8,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from fintune.comparison.content import ComparisonContent, MetricScores, PointContent, RowContent
-from fintune.evaluation.significance import COMPARED_METRICS
 from fintune.records import Score
 from fintune.runtime.layout import Table, Text
 from fintune.runtime.units import duration
-from fintune.tasks.metrics import interval
+from fintune.tasks.lookup import interval, metric_of
 
 _UNKNOWN = "-"
 _T = TypeVar("_T")
@@ -41,7 +40,7 @@ def comparison_tables(content: ComparisonContent) -> Iterator[Table | Text]:
         yield Text(leaking(content), style="bold")
     yield costs(content["rows"])
     if content["learning_curve"]:
-        yield learning_curve(content["learning_curve"])
+        yield learning_curve(content["learning_curve"], content["headline"])
     for failed in content["failed"]:
         yield Text(f"left out: {failed['name']}: {failed['reason']}")
     yield Text(f"no row is better at as little training time as: {', '.join(content['pareto'])}")
@@ -56,8 +55,8 @@ def scores(content: ComparisonContent) -> Table:
     )
     table.add_column("", no_wrap=True)
     table.add_column("row", no_wrap=True)
-    for metric in COMPARED_METRICS:
-        table.add_column(metric.replace("_", " "), justify="right", no_wrap=True)
+    for metric in content["headline"]:
+        table.add_column(metric_of(metric).title, justify="right", no_wrap=True)
     rows = content["rows"]
     for row, after in zip(rows, [*rows[1:], None], strict=True):
         shown = _intervals(row["scores"])
@@ -91,10 +90,10 @@ def costs(rows: Sequence[RowContent]) -> Table:
     return table
 
 
-def learning_curve(points: Sequence[PointContent]) -> Table:
-    """Return the first metric by size of the train part."""
-    metric, sizes = next(iter(COMPARED_METRICS)), sorted({point["size"] for point in points})
-    table = Table(f"{metric.replace('_', ' ')} by examples to learn from")
+def learning_curve(points: Sequence[PointContent], headline: Sequence[str]) -> Table:
+    """Return the first headline metric by size of the train part."""
+    metric, sizes = headline[0], sorted({point["size"] for point in points})
+    table = Table(f"{metric_of(metric).title} by examples to learn from")
     table.add_column("row", no_wrap=True)
     for size in sizes:
         table.add_column(f"{size:,}", justify="right", no_wrap=True)
@@ -105,7 +104,7 @@ def learning_curve(points: Sequence[PointContent]) -> Table:
 
 
 def _intervals(scores: MetricScores) -> list[str]:
-    return [interval(metric, Score(**scores[metric])) for metric in COMPARED_METRICS]
+    return [interval(metric, Score(**score)) for metric, score in scores.items()]
 
 
 def _n(scores: MetricScores) -> int:

@@ -6,7 +6,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -19,6 +19,7 @@ from fintune.records import Prompt
 from fintune.runtime.files import need_place, replacing_folder
 from fintune.runtime.progress import tell
 from fintune.runtime.untrusted import LARGEST_LIST, read_text
+from fintune.tasks.protocol import blank
 
 if TYPE_CHECKING:
     from fintune.compression.trimmed_folder import KeptTokens
@@ -65,7 +66,7 @@ def trim(
     folder = new_folder(output, overwrite)
     lines = [line for path in corpus for line in _lines(path)]
     prepared = prepare(load(source, overrides))
-    texts = [*_texts(prepared), *(Prompt("", line, "") for line in lines)]
+    texts = [*_texts(prepared), *(Prompt.around("", line, "") for line in lines)]
     loaded = load_base(prepared.config)
     sequences = read_whole(loaded, texts)
     kept = choose(loaded, sequences)
@@ -111,10 +112,13 @@ def _made(
 
 def _texts(prepared: Prepared) -> list[Prompt]:
     """Collect every prompt of the data, and each possible answer: behind one of them, and by itself."""
-    task = prepared.task
-    prompts = [task.prompt(e.text) for part in prepared.splits.parts.values() for e in part]
-    answers = [Prompt("", answer, "", shown) for answer in task.candidates() for shown in ((), (task.prompt("."),))]
-    return [*prompts, *answers, *(Prompt("", answer.strip(), "") for answer in task.candidates())]
+    task, examples = prepared.task, [e for part in prepared.splits.parts.values() for e in part]
+    prompts, dot = [task.prompt(e) for e in examples], task.prompt(blank(task, "."))
+    shared = (task.choices() or {}).values()
+    said = list(dict.fromkeys([*shared, *(task.target(e) for e in examples)]))
+    answers = [Prompt.around("", answer, "") for answer in said]
+    behind = [replace(answer, shown=(dot,)) for answer in answers]
+    return [*prompts, *answers, *behind, *(Prompt.around("", answer.strip(), "") for answer in said)]
 
 
 def _lines(path: str) -> list[str]:

@@ -12,7 +12,7 @@ class EvaluationSection(Section):
 
     test: bool = Field(True, description="Score the test part. Turn off while choosing settings.")
     baselines: list[str] = Field(
-        [*DEFAULT], description=f"Rows to compare with, in the same table: {' | '.join(BASELINES)}."
+        [*DEFAULT], description=f"Rows to compare with, those that go with the task: {' | '.join(BASELINES)}."
     )
     shots: int = Field(
         2, ge=1, le=64, description="Training examples of each label that few-shot shows the base model."

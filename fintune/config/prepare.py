@@ -22,7 +22,7 @@ from fintune.models.prompts import Kind
 from fintune.models.references import kind_at_hand, positions_at_hand
 from fintune.runtime.install import with_extra
 from fintune.runtime.progress import tell
-from fintune.tasks.baselines import BASELINES
+from fintune.tasks.baselines import BASELINES, DEFAULT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +46,9 @@ def announce(prepared: Prepared) -> None:
     """Tell whoever listens what the data hold, and which baselines are left out."""
     announce_data(prepared, prepared.config.data)
     for name in prepared.config.evaluation.baselines:
-        if reason := BASELINES[name].left_out(prepared.task.labels):
+        baseline = BASELINES[name]
+        unasked = name in DEFAULT and prepared.task.kind not in baseline.kinds
+        if (reason := baseline.left_out(prepared.task)) and not unasked:
             tell("baselines", f"left out: {reason}")
 
 

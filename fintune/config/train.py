@@ -11,7 +11,10 @@ class TrainSection(Section):
     """How the adapter is trained."""
 
     epochs: int = Field(
-        3, ge=1, le=1000, description="Passes over the training part; the best by validation macro-F1 is kept."
+        3,
+        ge=1,
+        le=1000,
+        description="Passes over the training part; the best by the task's first metric on validation is kept.",
     )
     learning_rate: Literal["auto"] | float = Field(
         "auto",

@@ -83,7 +83,7 @@ def check(  # noqa: PLR0913
     quality = report(material(settings, gathered, parts, groups, near_duplicates=near_duplicates))
     tokens = _tokens(count, everything, extra)
     reviewed = review(everything) if doubt else Review()
-    beside = _against(settings, everything, against, against_settings, extra)
+    beside = _against(settings, task, everything, against, against_settings, extra)
     personal = _pii(everything, extra) if pii else None
     extra += _doubts(reviewed, len(everything))
     return Examination(
@@ -127,22 +127,29 @@ def _tokens(
 
 
 def _against(
-    settings: DataSection, examples: Sequence[Example], other: str | None, how: DataSection | None, extra: list[Finding]
+    settings: DataSection,
+    task: Task,
+    examples: Sequence[Example],
+    other: str | None,
+    how: DataSection | None,
+    extra: list[Finding],
 ) -> Overlap | None:
     if other is None:
         return None
-    own_rows = [Row(e.id, e.text, e.label) for e in examples]
-    rows, unread = _other_rows(settings, other, how)
+    own_rows = [Row(e.id, e.fields, e.stratum) for e in examples]
+    rows, unread = _other_rows(settings, task.fields, other, how)
     overlap = replace(compare(own_rows, rows, other), unread=unread)
     extra += overlap.findings
     return overlap
 
 
-def _other_rows(settings: DataSection, other: str, own: DataSection | None) -> tuple[list[Row], int]:
+def _other_rows(
+    settings: DataSection, fields: Sequence[str], other: str, own: DataSection | None
+) -> tuple[list[Row], int]:
     """Rows of the other file and how many records could not be read: as our own, under the usual names, or as its config says."""
     if own is not None:
-        return _tolerantly([path for paths in own.paths.values() for path in paths], reading(own))
-    how = reading_like(settings, other)
+        return _tolerantly([path for paths in own.paths.values() for path in paths], reading(own, fields))
+    how = reading_like(settings, fields, other)
     columns_here = replace(how.columns, date=None, group=None)
     refused: DataError | None = None
     for columns in (columns_here, replace(columns_here, need_label=False), Columns(), Columns(need_label=False)):

@@ -20,7 +20,7 @@ from fintune.data.readers.read import Reading, open_source, rows
 from fintune.data.readers.sources import BUILTIN, Source, expand
 from fintune.data.settings import DataSection
 from fintune.errors import DataError, did_you_mean
-from fintune.records import Example, Fault
+from fintune.records import Example, Fault, Row
 from fintune.runtime.files import sha256
 from fintune.runtime.progress import advance, tell
 from fintune.tasks import Task
@@ -63,7 +63,7 @@ def gather(settings: DataSection, task: Task, *, tolerant: bool = False) -> Gath
 def _gather_one(gathered: Gathered, part: str, source: Source, data: DataSection, tolerant: bool) -> None:
     license = source_license(data, source)
     _need_permission(data, source.reference, license)
-    how = reading(data)
+    how = reading(data, gathered.task.fields)
     opened = open_source(source, how)
     examples, before = gathered.parts[part], (gathered.rows, len(gathered.parts[part]))
     sort_out = _Faults(gathered, data.drop, tolerant)
@@ -73,14 +73,15 @@ def _gather_one(gathered: Gathered, part: str, source: Source, data: DataSection
         gathered.rows += 1
         if gathered.rows % _TICK == 0:
             advance("read", gathered.rows, 0)
-        if row.original is not None and row.label is not None:
-            gathered.labels[row.original, row.label] += 1
-        parsed = _dated(gathered.task.parse(row), data)
-        if isinstance(parsed, Fault):
-            sort_out.take(parsed)
-        else:
-            examples.append(parsed)
-            sample = sample or (parsed.text[:60] if guessed and not parsed.text.isascii() else "")
+        if row.original is not None and row.target is not None:
+            gathered.labels[row.original, row.target] += 1
+        for parsed in _parsed(gathered.task, row):
+            dated = _dated(parsed, data)
+            if isinstance(dated, Fault):
+                sort_out.take(dated)
+            else:
+                examples.append(replace(dated, stratum=gathered.task.stratum(dated)))
+        sample = sample or (row.text[:60] if guessed and not row.text.isascii() else "")
     gathered.sources.append(
         {
             "part": part,
@@ -97,6 +98,19 @@ def _gather_one(gathered: Gathered, part: str, source: Source, data: DataSection
     )
 
 
+def _parsed(task: Task, row: Row) -> Sequence[Example | Fault]:
+    """Return what a row holds; examples of one row bear its name, so that no split parts them. Raises DataError for other things."""
+    parsed = task.parse(row)
+    if not isinstance(parsed, Sequence) or not all(isinstance(one, Example | Fault) for one in parsed):
+        raise DataError(
+            f"{row.id}: task {task.name}: parse returned {type(parsed).__name__}, not a list of Example and Fault",
+            hint="Mend the task.",
+        )
+    if len(parsed) == 1:
+        return parsed
+    return [one if isinstance(one, Fault) else replace(one, row=row.id) for one in parsed]
+
+
 def _dated(parsed: Example | Fault, data: DataSection) -> Example | Fault:
     """Refuse rows without a date: a split by time needs one in each."""
     if isinstance(parsed, Fault) or data.split.by != "time" or moment(parsed.date, data.date_format) is not None:
@@ -104,19 +118,22 @@ def _dated(parsed: Example | Fault, data: DataSection) -> Example | Fault:
     form = data.date_format or "ISO 8601"
     problem = f"'{parsed.date}' is no date of the form {form}" if parsed.date else "no date"
     hint = "Mend it, or set data.date_format, for example to '%d/%m/%Y', or a list of such."
-    return Fault(where=parsed.id, problem=problem, hint=hint, kind="bad-date", value=parsed.label, text=parsed.text)
+    return Fault(
+        where=parsed.id, problem=problem, hint=hint, kind="bad-date", value=str(parsed.target), text=parsed.text
+    )
 
 
-def reading(data: DataSection, *, need_label: bool = True) -> Reading:
-    """How a config's files are read."""
+def reading(data: DataSection, fields: Sequence[str], *, need_label: bool = True) -> Reading:
+    """How a config's files are read, for prompts of these fields."""
     return Reading(
         format=data.format,
         encoding=data.encoding,
         delimiter=data.delimiter,
         header=data.header,
-        columns=Columns(
-            text=data.text_column,
-            label=data.label_column,
+        columns=Columns.of(
+            fields,
+            data.text_column,
+            data.label_column,
             need_label=need_label,
             date=data.date_column,
             group=data.group_column,
@@ -127,10 +144,16 @@ def reading(data: DataSection, *, need_label: bool = True) -> Reading:
 
 
 def reading_like(
-    data: DataSection, path: str, *, name: str | None = None, encoding: str | None = None, need_label: bool = True
+    data: DataSection,
+    fields: Sequence[str],
+    path: str,
+    *,
+    name: str | None = None,
+    encoding: str | None = None,
+    need_label: bool = True,
 ) -> Reading:
     """How to read another file: as the config's own where it ends alike, unless told; columns and map are the config's."""
-    own = reading(data, need_label=need_label)
+    own = reading(data, fields, need_label=need_label)
     alike = Path(path).suffix.lower() == Path(data.paths["train"][0].partition("#")[0]).suffix.lower()
     if not alike:
         own = replace(own, format="auto", encoding="auto", delimiter="auto", header=None)
@@ -208,7 +231,7 @@ def _drop_leaks(gathered: Gathered) -> None:
     leaking = twins([e.text for e in gathered.parts["train"]], scored).tolist()
     train = gathered.parts["train"]
     gathered.dropped += [
-        Dropped(e.id, f"{LEAKS}: near-duplicate of a row in a given part", e.text, e.label)
+        Dropped(e.id, f"{LEAKS}: near-duplicate of a row in a given part", e.text, str(e.target))
         for e, leaks in zip(train, leaking, strict=True)
         if leaks
     ]

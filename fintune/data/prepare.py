@@ -18,9 +18,10 @@ from fintune.data.quality.report import DataReport, label_samples, report
 from fintune.data.settings import DataSection
 from fintune.data.splits import Parts, Plan, Splits, fingerprint, learning_subset
 from fintune.errors import DataError
-from fintune.records import Example
+from fintune.records import Example, strata
 from fintune.runtime.progress import tell
 from fintune.tasks import Task
+from fintune.tasks.contract import need_contract
 
 _FEWEST = 10
 
@@ -45,6 +46,13 @@ def prepare(settings: DataSection, task: Task) -> Dataset:
         names = ", ".join(str(source["path"]) for source in gathered.sources)
         raise DataError(
             f"{names}: {count} distinct examples, too few to split", hint="Ten are the least, hundreds are useful."
+        )
+    everything = [e for part in gathered.parts.values() for e in part]
+    need_contract(task, everything[0])
+    if len({e.target for e in everything}) == 1:
+        raise DataError(
+            f"data.path: all {count:,} examples have the {task.noun} '{everything[0].target}': nothing to learn",
+            hint="Give it others too, or check data.label_column.",
         )
     parts, groups = divided(settings, gathered)
     _need_labels(gathered, parts, settings.split.by)
@@ -91,7 +99,7 @@ def material(
         kept=[e for part in gathered.parts.values() for e in part],
         parts=parts,
         groups=groups,
-        labels=gathered.task.labels,
+        labels=labels_of(gathered.task),
         given=[name for name in gathered.parts if name != "train"],
         faults=gathered.faults,
         dropped=gathered.dropped,
@@ -101,7 +109,7 @@ def material(
         sources=gathered.sources,
         label_map=LabelMap(settings.label_map).applied(gathered.labels),
         samples=label_samples(
-            [e for part in gathered.parts.values() for e in part], settings.label_map, gathered.task.labels
+            [e for part in gathered.parts.values() for e in part], settings.label_map, labels_of(gathered.task)
         ),
     )
 
@@ -122,8 +130,9 @@ def announce(dataset: Dataset, settings: DataSection) -> None:
     """Tell whoever listens what the data hold."""
     found, sizes = dataset.report, {part: len(examples) for part, examples in dataset.splits.parts.items()}
     labels = " · ".join(f"{label} {count:,}" for label, count in found.labels.items())
+    values = " · ".join(f"{name} {value:g}" for name, value in found.values.items())
     dropped = " · ".join(f"{count:,} dropped: {reason}" for reason, count in found.dropped.items()) or "none dropped"
-    tell("data", f"{found.rows:,} rows · {labels} · {dropped}")
+    tell("data", " · ".join(filter(None, (f"{found.rows:,} rows", labels, values, dropped))))
     tell(
         "data",
         f"{found.near_duplicate_rows:,} rows in near-duplicate clusters · split by {settings.split.by} · "
@@ -134,11 +143,16 @@ def announce(dataset: Dataset, settings: DataSection) -> None:
             tell("data", f"{finding.level}: {finding.message}")
 
 
+def labels_of(task: Task) -> list[str]:
+    """Return the labels that every part must have examples of; none where a task has no such."""
+    return list(task.choices() or {}) if task.kind == "labels" else []
+
+
 def _need_labels(gathered: Gathered, parts: Mapping[str, Sequence[Example]], by: str) -> None:
     """Refuse a part that lacks a label: it could neither be learned nor judged."""
     for part, examples in parts.items():
-        present = {example.label for example in examples}
-        if missing := [label for label in gathered.task.labels if label not in present]:
+        present = strata(examples)
+        if missing := [label for label in labels_of(gathered.task) if label not in present]:
             split_off = {
                 name: members for name, members in parts.items() if name == "train" or name not in gathered.parts
             }

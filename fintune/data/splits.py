@@ -66,18 +66,18 @@ def divide(examples: Sequence[Example], plan: Plan, *, groups: NDArray[np.int64]
 
 
 def learning_subset(examples: Sequence[Example], size: int, seed: int) -> list[Example]:
-    """`size` examples in input order, their labels in proportion; of one seed, smaller subsets lie within larger ones.
+    """`size` examples in input order, their strata in proportion; of one seed, smaller subsets lie within larger ones.
 
-    Every label's first example comes first, so that a subset of as many examples as labels lacks none. Raises DataError when
+    Every stratum's first example comes first, so that a subset of as many examples as strata lacks none. Raises DataError when
     there are fewer than `size`.
     """
     if size > len(examples):
         raise DataError(
             f"data.split.train_examples: {size:,} of a train part of {len(examples):,}", hint="Give at most that many."
         )
-    places: dict[str, list[int]] = {}
+    places: dict[str | None, list[int]] = {}
     for i in np.random.default_rng(seed).permutation(len(examples)).tolist():
-        places.setdefault(examples[i].label, []).append(i)
+        places.setdefault(examples[i].stratum, []).append(i)
     turns = {
         i: (turn > 0, (turn + 0.5) / len(members)) for members in places.values() for turn, i in enumerate(members)
     }
@@ -85,8 +85,8 @@ def learning_subset(examples: Sequence[Example], size: int, seed: int) -> list[E
 
 
 def fingerprint(parts: Mapping[str, Sequence[Example]]) -> str:
-    """Hash of texts, labels and assignment, independent of row order and file names; 16 hex digits."""
-    lines = sorted(json.dumps([name, e.label, e.text]) for name, part in parts.items() for e in part)
+    """Hash of texts, gold answers and assignment, independent of row order and file names; 16 hex digits."""
+    lines = sorted(json.dumps([name, e.target, e.text]) for name, part in parts.items() for e in part)
     digest = hashlib.sha256()
     for i, line in enumerate(lines):
         digest.update(f"\n{line}".encode() if i else line.encode())
@@ -98,7 +98,7 @@ def _divide(
 ) -> Parts:
     if plan.by == "time":
         return _by_time(examples, shares, plan.date_format)
-    if plan.by == "random":
+    if plan.by == "random" and not any(example.row for example in examples):
         return _cut(examples, np.random.default_rng(plan.seed).permutation(len(examples)), shares)
     return _whole_groups(examples, _groups(examples, plan.by, groups), shares, plan.seed)
 
@@ -121,15 +121,31 @@ def _positions(examples: Sequence[Example], some: Sequence[Example]) -> NDArray[
 
 def _groups(examples: Sequence[Example], by: str, groups: NDArray[np.int64] | None) -> NDArray[np.int64]:
     if by == "near-duplicates" and groups is not None:
-        return groups
+        return _with_rows(examples, groups)
     if by != "group":
-        return np.arange(len(examples))
+        return _with_rows(examples, np.arange(len(examples)))
     numbers: dict[str, int] = {}
     for e in examples:
         if not e.group:
             raise DataError(f"{e.id}: no group", hint="Set data.group_column to a column that every row fills.")
         numbers.setdefault(e.group, len(numbers))
     return np.array([numbers[e.group or ""] for e in examples], dtype=np.int64)
+
+
+def _with_rows(examples: Sequence[Example], groups: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return groups in which those that share a row of the file are one."""
+    if not any(example.row for example in examples):
+        return groups
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    n = int(groups.max()) + 1
+    first: dict[str, int] = {}
+    joined = [
+        first.setdefault(e.row, group) if e.row else group for e, group in zip(examples, groups.tolist(), strict=True)
+    ]
+    links = coo_array((np.ones(len(joined)), (groups, np.array(joined))), shape=(n, n))
+    return np.asarray(connected_components(links, directed=False)[1], dtype=np.int64)[groups]
 
 
 def _whole_groups(
@@ -144,16 +160,16 @@ def _whole_groups(
     lacking = _targets(examples, shares)
     chosen: dict[str, list[int]] = {name: [] for name in shares}
     for i in by_size:
-        wanted = Counter(examples[j].label for j in blocks[i])
+        wanted = Counter(examples[j].stratum for j in blocks[i])
         part = max(shares, key=lambda name: sum(n * lacking[name][label] for label, n in wanted.items()))
         chosen[part] += blocks[i]
         lacking[part].subtract(wanted)
     return {name: [examples[j] for j in sorted(places)] for name, places in chosen.items()}
 
 
-def _targets(examples: Sequence[Example], shares: Mapping[str, float]) -> dict[str, Counter[str]]:
-    """Rows of each label that each part still lacks (fractional counts)."""
-    counts = Counter(example.label for example in examples)
+def _targets(examples: Sequence[Example], shares: Mapping[str, float]) -> dict[str, Counter[str | None]]:
+    """Rows of each stratum that each part still lacks (fractional counts)."""
+    counts = Counter(example.stratum for example in examples)
     wanted = {name: {label: n * share for label, n in counts.items()} for name, share in shares.items()}
     return {name: Counter(share) for name, share in wanted.items()}
 

@@ -37,15 +37,18 @@ def _facts(found: Examination) -> Table:
     facts: dict[str, Any] = {
         "sources": ", ".join(f"{s['name']} ({s['format']}, {s['rows']:,})" for s in found.sources[:5]),
         "rows": f"{report.rows:,}" + (f", {report.unusable:,} unusable" if report.unusable else ""),
-        "labels": _counts(report.labels),
+        **({"labels": _counts(report.labels)} if report.labels else {}),
+        **(
+            {"values": ", ".join(f"{name} {value:g}" for name, value in report.values.items())} if report.values else {}
+        ),
         **({"label map": _label_map(report.label_map)} if report.label_map else {}),
         "dropped": _counts(report.dropped) or "none",
         "exact duplicates": report.exact_duplicates,
-        "texts with two labels": report.conflicting_texts,
+        **({"texts with two labels": report.conflicting_texts} if report.labels else {}),
         "near-duplicates": f"{report.near_duplicate_rows:,} rows in {report.near_duplicate_clusters:,} clusters",
         **_lengths(report),
         "tokens": _tokens(report.tokens) or (_UNCOUNTED if report.rows > report.unusable else "none"),
-        **{part: f"{sum(labels.values()):,} ({_counts(labels)})" for part, labels in report.parts.items()},
+        **{part: _part(size, report.parts.get(part, {})) for part, size in report.sizes.items()},
         "twins in train": _counts(report.twins_in_train) or "not looked for",
         **{f"dates, {part}": " to ".join(ends) for part, ends in report.dates.items()},
         "fingerprint": found.fingerprint or "none: not split",
@@ -57,6 +60,10 @@ def _facts(found: Examination) -> Table:
     for name, value in facts.items():
         table.add_row(name, Text(str(value)))
     return table
+
+
+def _part(size: int, labels: Mapping[str, int]) -> str:
+    return f"{size:,} ({_counts(labels)})" if labels else f"{size:,}"
 
 
 def _lengths(report: DataReport) -> dict[str, str]:

@@ -1,6 +1,6 @@
-"""A model beside a baseline: paired tests on the same texts, in accuracy (McNemar) and in MCC (bootstrap).
+"""A model beside a baseline: paired tests on the same texts in the task's tested metrics, exact where they are of right answers.
 
->>> compare(predictions, {"majority": ["up"] * 452}, ["up", "down"], confidence=0.95, resamples=1000)["majority"].relation
+>>> compare(task, predictions, {"majority": answers}, confidence=0.95, resamples=1000)["majority"].relation
 'ahead'
 """
 
@@ -8,14 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-
-from fintune.evaluation.significance import Difference, difference, enough_resamples, holm, mcnemar, resample
+from fintune.evaluation.significance import Difference, difference, enough_resamples, holm, mcnemar, resample, right
 from fintune.records import Prediction
-from fintune.tasks.metrics import UNPARSED, Ints
+from fintune.tasks import Task
+from fintune.tasks.lookup import metric_of
 
-TESTED_METRICS = ("accuracy", "mcc")
-"""What a paired test compares a model and a baseline by."""
 Relation = Literal["ahead", "behind", "no-better", "undecided", "too-few"]
 """How a model stands to a baseline."""
 
@@ -29,10 +26,22 @@ class BaselineComparison:
     own: Mapping[str, float]
     other: Mapping[str, float]
     tests: Mapping[str, Difference]
-    """The tests by metric, p after Holm's correction."""
+    """The tests by metric, p after Holm's correction; differences are positive where the model is better."""
+    mistakes: int
+    """Texts that the baseline gets wrong."""
     discordant: float
     """Share of texts that one of them alone gets right."""
     confidence: float
+
+    @property
+    def first(self) -> str:
+        """The metric that figures are shown of, where none is proven."""
+        return next(iter(self.tests))
+
+    @property
+    def rank(self) -> float:
+        """What is larger the better the baseline is."""
+        return metric_of(self.first).gain(self.other[self.first])
 
     @property
     def relation(self) -> Relation:
@@ -40,51 +49,48 @@ class BaselineComparison:
         signs = {test.score.value > 0 for test in self.tests.values() if test.p < 1 - self.confidence}
         if signs:
             return "ahead" if True in signs else "behind"
-        if (
-            len(TESTED_METRICS) * 0.5 ** (self.mistakes - 1) >= 1 - self.confidence
-        ):  # p were it right on all that the other is not
+        # p were it right on all that the other is not
+        if self.has_exact_test and len(self.tests) * 0.5 ** (self.mistakes - 1) >= 1 - self.confidence:
             return "too-few"
-        return "undecided" if self.own["accuracy"] > self.other["accuracy"] else "no-better"
+        return "undecided" if self.tests[self.first].score.value > 0 else "no-better"
 
     @property
-    def mistakes(self) -> int:
-        """Texts that the baseline gets wrong."""
-        return round((1 - self.other["accuracy"]) * self.n)
+    def has_exact_test(self) -> bool:
+        """Whether the first metric is the share of right answers."""
+        return metric_of(self.first).of_right_answers
 
     @property
     def proven(self) -> str:
         """The metric that shows it is ahead."""
-        return next(
-            m for m in TESTED_METRICS if self.tests[m].p < 1 - self.confidence and self.tests[m].score.value > 0
-        )
+        return next(m for m, test in self.tests.items() if test.p < 1 - self.confidence and test.score.value > 0)
 
 
 def compare(
+    task: Task,
     predictions: Sequence[Prediction],
-    baselines: Mapping[str, list[str | None]],
-    labels: Sequence[str],
+    baselines: Mapping[str, Sequence[Prediction]],
     *,
     confidence: float,
     resamples: int,
 ) -> dict[str, BaselineComparison]:
-    """Return the paired tests with each baseline, whose labels stand in the order of the predictions."""
-    where: dict[str | None, int] = {label: i for i, label in enumerate(labels)} | {None: UNPARSED}
-    gold = np.array([where[p.gold] for p in predictions], dtype=np.int64)
-    rows: dict[str, Ints] = {"": np.array([[where[p.label] for p in predictions]])}
-    rows |= {name: np.array([[where[label] for label in answers]]) for name, answers in baselines.items()}
-    drawn = resample(gold, rows, labels, resamples=enough_resamples(len(TESTED_METRICS), confidence, resamples))
-    compared = {}
+    """Return the paired tests with each baseline, whose answers stand in the order of the predictions."""
+    rows = {"": [predictions], **{name: [answers] for name, answers in baselines.items()}}
+    n, names = len(predictions), task.tested
+    drawn = resample(task, rows, resamples=enough_resamples(len(names), confidence, resamples))
+    own_right, compared = right(rows[""]), {}
     for name in baselines:
-        tests = {m: difference(drawn[""], drawn[name], m, n=len(gold), confidence=confidence) for m in TESTED_METRICS}
-        right, other = rows[""] == gold, rows[name] == gold
-        adjusted = holm([mcnemar(right, other), tests["mcc"].p])
+        tests = {m: difference(drawn[""], drawn[name], m, n=n, confidence=confidence) for m in names}
+        other_right = right(rows[name])
+        exact = mcnemar(own_right, other_right)
+        adjusted = holm([exact if metric_of(m).of_right_answers else test.p for m, test in tests.items()])
         compared[name] = BaselineComparison(
             name=name,
-            n=len(gold),
-            own={m: float(drawn[""].series[m][0, 0]) for m in TESTED_METRICS},
-            other={m: float(drawn[name].series[m][0, 0]) for m in TESTED_METRICS},
-            tests={m: Difference(tests[m].score, p) for m, p in zip(TESTED_METRICS, adjusted, strict=True)},
-            discordant=float((right != other).mean()),
+            n=n,
+            own={m: float(drawn[""].series[m][0, 0]) for m in names},
+            other={m: float(drawn[name].series[m][0, 0]) for m in names},
+            tests={m: Difference(tests[m].score, p) for m, p in zip(names, adjusted, strict=True)},
+            mistakes=int((~other_right).sum()),
+            discordant=float((own_right != other_right).mean()),
             confidence=confidence,
         )
     return compared

@@ -1,6 +1,6 @@
 """The baselines of a config on a part of its data, scored as its model is.
 
->>> score_baseline(BASELINES["few-shot"], prepared, base, "test").scores["accuracy"].value
+>>> score_baseline(BASELINES["few-shot"], prepared, base, "test").scores[task.headline[0]].value
 0.61
 """
 
@@ -12,13 +12,14 @@ from fintune.config.prepare import Prepared
 from fintune.config.run_config import RunConfig
 from fintune.errors import ModelError
 from fintune.evaluation.evaluate import Evaluation, evaluate, score, scoring_options
-from fintune.inference.candidates import answers_of
+from fintune.inference.candidates import longest_answer
 from fintune.inference.load import engine
 from fintune.models.blocks import unwrap
 from fintune.models.prompts import PromptEncoder
 from fintune.records import Example, Prediction, Prompt, TooLong
 from fintune.tasks import Task
 from fintune.tasks.baselines import BASELINES, Answers, Baseline, BaselineInput
+from fintune.tasks.protocol import blank
 
 if TYPE_CHECKING:
     from fintune.models import LoadedModel
@@ -57,9 +58,9 @@ def baseline_input(prepared: Prepared, part: str) -> BaselineInput:
 
 
 def applicable(prepared: Prepared) -> list[Baseline]:
-    """Return the baselines of the config that know the task's labels, each once."""
+    """Return the baselines of the config that go with the task, each once."""
     entries = [BASELINES[name] for name in dict.fromkeys(prepared.config.evaluation.baselines)]
-    return [entry for entry in entries if entry.left_out(prepared.task.labels) is None]
+    return [entry for entry in entries if entry.left_out(prepared.task) is None]
 
 
 def need_room(prepared: Prepared, base: "LoadedModel") -> None:
@@ -70,8 +71,8 @@ def need_room(prepared: Prepared, base: "LoadedModel") -> None:
         if not shown:
             continue
         encoder = PromptEncoder(base.tokenizer, base.kind, _length(prepared.config, base, shown))
-        reserve = max(map(len, answers_of(encoder, task)))
-        ids = encoder.encode_prompt(replace(task.prompt("?"), shown=shown), reserve=reserve)
+        reserve = longest_answer(encoder, task, prepared.splits["train"])
+        ids = encoder.encode_prompt(replace(task.prompt(blank(task, "?")), shown=shown), reserve=reserve)
         if isinstance(ids, TooLong):
             raise ModelError(
                 f"evaluation.baselines: {entry.name} shows {ids.needed} tokens, and the base model reads {ids.limit}",
@@ -82,20 +83,12 @@ def need_room(prepared: Prepared, base: "LoadedModel") -> None:
 def predictions_from(answers: Answers, task: Task, examples: Sequence[Example]) -> list[Prediction]:
     """Return a baseline's answers as a model's predictions are stored."""
     predictions = []
-    for i, (example, label) in enumerate(zip(examples, answers.labels, strict=True)):
+    for i, (example, answer) in enumerate(zip(examples, answers.answers, strict=True)):
         row = [] if answers.probabilities is None else answers.probabilities[i].tolist()
-        by_label = dict(zip(task.labels, row, strict=bool(row)))
-        answer = task.answer(label).strip()
-        predictions.append(
-            Prediction(
-                id=example.id,
-                text=example.text,
-                answer=answer,
-                label=label,
-                probabilities=by_label,
-                gold=example.label,
-            )
-        )
+        choices = task.choices(example) or {}
+        written = choices.get(str(answer), str(answer)).strip()
+        by_name = dict(zip(choices, row, strict=bool(row))) if row else {}
+        predictions.append(Prediction(example.id, example.fields, answer, written, by_name, example.target))
     return predictions
 
 

@@ -13,6 +13,8 @@ from fintune.evaluation.evaluate import score, scoring_options
 from fintune.evaluation.verdict import judge
 from fintune.records import Claims, Prediction, Scores, Statement
 from fintune.runs.run import Run
+from fintune.tasks import Task
+from fintune.tasks.lookup import metric_of
 
 _OWN = ""
 """The name of the model among those of the baselines."""
@@ -46,32 +48,32 @@ def claims_of_part(
 ) -> Claims:
     """Return what answers to one part, or to a file, are worth, judged on the rows that are new to the model.
 
-    `counts`: how often each label occurs in train. Where no row is new, what speaks against the model on known rows does so all
-    the more; what speaks for it is left out.
+    `counts`: how often each label occurs in train, where the task has labels. Where no row is new, what speaks against the model
+    on known rows does so all the more; what speaks for it is left out.
     """
     task = config.build_task()
     options = scoring_options(config)
     new = {name: [p for p in of if p.id not in leaks.known] for name, of in {**beside, _OWN: answered}.items()}
     clean = {name: score(of, task, **options) for name, of in new.items() if leaks.known and of}
     own = new.pop(_OWN)
-    judged = judge(own or answered, new if own else beside, task.labels, counts, **options)
+    judged = judge(task, own or answered, new if own else beside, counts, **options)
     worth = [s for s in judged if own or s.kind not in ("ahead", "undecided", "too-few")]
-    statements = [*leak_statements(leaks, answered, clean.get(_OWN)), *worth]
+    statements = [*leak_statements(task, leaks, answered, clean.get(_OWN)), *worth]
     splits = {part: clean.pop(_OWN)} if _OWN in clean else {}
     return Claims({part: statements}, splits, {name: {part: scores} for name, scores in clean.items()})
 
 
-def leak_statements(leaks: Leaks, answered: Sequence[Prediction], clean: Scores | None) -> list[Statement]:
+def leak_statements(task: Task, leaks: Leaks, answered: Sequence[Prediction], clean: Scores | None) -> list[Statement]:
     """Return what rows that are known to the model, or that have two labels, make of a score."""
     n, odd = f"{len(answered):,}", f"{len(leaks.conflicts):,}"
-    statements = [_leaking(leaks, answered, clean)] if leaks.known else []
+    statements = [_leaking(task, leaks, answered, clean)] if leaks.known else []
     if leaks.conflicts:
         text = f"{odd} of its {n} texts bear another label elsewhere in the data: no model is right on all."
         statements.append(Statement(kind="conflicts", level="note", text=text, values={"n": n, "rows": odd}))
     return statements
 
 
-def _leaking(leaks: Leaks, answered: Sequence[Prediction], clean: Scores | None) -> Statement:
+def _leaking(task: Task, leaks: Leaks, answered: Sequence[Prediction], clean: Scores | None) -> Statement:
     n, train, also = len(answered), len(leaks.train), len(set(leaks.validation) - set(leaks.train))
     places = [f"{train:,} stand in train"] if train else []
     places += [f"{also:,} stand in validation, by which the epoch was chosen"] if also else []
@@ -80,8 +82,14 @@ def _leaking(leaks: Leaks, answered: Sequence[Prediction], clean: Scores | None)
     if clean is None:
         text = f"{head} none is new to the model, and how good it is on new ones is not known."
         return Statement(kind="all-leak", level="severe", text=text, values=values)
-    new, own = f"{clean['accuracy'].n:,}", f"{100 * clean['accuracy'].value:.1f} %"
-    whole = f"{100 * sum(p.label == p.gold for p in answered) / n:.1f} %"
-    text = f"{head} on the {new} that are new to the model accuracy is {own} (on all {whole})."
+    metric = metric_of(task.tested[0])
+    new, own = f"{clean[metric.name].n:,}", metric.written(clean[metric.name].value)
+    whole = metric.written(score(answered, task, resamples=0)[metric.name].value)
+    text = f"{head} on the {new} that are new to the model {metric.title} is {own} (on all {whole})."
     level = share_level(len(leaks.known), n, 0.01)
-    return Statement(kind="leaks", level=level, text=text, values=values | {"new": new, "own": own, "whole": whole})
+    return Statement(
+        kind="leaks",
+        level=level,
+        text=text,
+        values=values | {"metric": metric.name, "new": new, "own": own, "whole": whole},
+    )

@@ -1,26 +1,24 @@
 """An engine, a task and labeled examples in; predictions and scores with intervals out.
 
 >>> evaluation = evaluate(engine, task, splits["validation"])
->>> evaluation.scores["macro_f1"]
+>>> evaluation.scores[task.headline[0]]
 Score(value=0.976, low=0.951, high=0.994, n=226)
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TypedDict, Unpack
 
-import numpy as np
-
 from fintune.config.run_config import RunConfig
-from fintune.inference.answer import predict
+from fintune.inference.answer import Answered, predict
 from fintune.inference.engines import Engine
 from fintune.records import Claims, Example, Prediction, Prompt, Scores
 from fintune.tasks import Task
-from fintune.tasks.metrics import UNPARSED, Floats, Ints, classification_scores
+from fintune.tasks.metrics import bootstrap_weights, loss_series, scores_of
 
 
 class ScoringOptions(TypedDict, total=False):
-    """How the intervals of scores are made; the defaults are those of classification_scores."""
+    """How the intervals of scores are made: 1,000 resamples and 95 % where nothing is said."""
 
     resamples: int
     confidence: float
@@ -51,29 +49,19 @@ def evaluate(
     **options: Unpack[ScoringOptions],
 ) -> Evaluation:
     """Score `engine` on labeled examples."""
-    texts, ids = [e.text for e in examples], [e.id for e in examples]
-    answers, ranking = predict(engine, task, texts, ids, shown=shown, stage=stage)
-    predictions = [replace(p, gold=e.label) for p, e in zip(answers, examples, strict=True)]
-    gold = _indices(task.labels, [e.label for e in examples])
-    loss = -ranking.log_probability[np.arange(len(gold)), gold]
-    scores = score(predictions, task, loss=loss, tokens=ranking.tokens[gold], **options)
-    return Evaluation(predictions, scores, int((ranking.cut > 0).sum()))
+    answered = predict(engine, task, examples, shown=shown, stage=stage)
+    scores = score(answered.predictions, task, answered, **options)
+    return Evaluation(answered.predictions, scores, int((answered.cut > 0).sum()))
 
 
 def score(
-    predictions: Sequence[Prediction],
-    task: Task,
-    *,
-    loss: Floats | None = None,
-    tokens: Ints | None = None,
-    **options: Unpack[ScoringOptions],
+    predictions: Sequence[Prediction], task: Task, answered: Answered | None = None, **options: Unpack[ScoringOptions]
 ) -> Scores:
-    """Return scores of predictions whose gold labels are known; `loss` and `tokens` are those of classification_scores."""
-    gold = _indices(task.labels, [p.gold for p in predictions])
-    answered = _indices(task.labels, [p.label for p in predictions])
-    return classification_scores(gold, answered, task.labels, loss=loss, tokens=tokens, **options)
-
-
-def _indices(labels: Sequence[str], answers: Sequence[str | None]) -> Ints:
-    index = {label: i for i, label in enumerate(labels)}
-    return np.array([UNPARSED if label is None else index[label] for label in answers], dtype=np.int64)
+    """Return scores of predictions whose gold answers are known; losses too, where `answered` knows them."""
+    if not predictions:
+        return {}
+    weights = bootstrap_weights(len(predictions), options.get("resamples", 1000))
+    series = dict(task.score(predictions, weights))
+    if answered is not None and answered.loss is not None:
+        series |= loss_series(answered.loss, answered.tokens, weights)
+    return scores_of(series, n=len(predictions), confidence=options.get("confidence", 0.95))

@@ -27,12 +27,14 @@ def guessing(counts: Mapping[str, int], on: Mapping[str, int] | None = None) -> 
     return min(loss, math.log(max(len(counts), 1)))
 
 
-def guessing_a_token(labels: Sequence[str], lengths: Sequence[int], train: TrainSection) -> float:
-    """Return the loss of guessing as training measures it, by answer token (`lengths` of the answers); infinite if smoothed.
+def guessing_a_token(strata: Sequence[str | None], lengths: Sequence[int], train: TrainSection) -> float:
+    """Return the loss of guessing as training measures it, by answer token (`lengths` of the answers).
 
+    It is infinite if losses are smoothed, or where there are no labels.
     Balanced labels are guessed by ln of their number; texts drawn evenly by label have other lengths on average.
     """
-    if train.label_smoothing_factor:
+    labels = [stratum for stratum in strata if stratum is not None]
+    if train.label_smoothing_factor or len(labels) < len(strata):
         return math.inf
     counts = Counter(labels)
     share = {label: 1 / n if train.sampling == "balanced" else 1.0 for label, n in counts.items()}

@@ -33,7 +33,9 @@ def claims_of_file(
             level="note",
             text=f"Whether its texts stand in train could not be checked: {error.message}.",
         )
-        others = claims_of_part(name, answered, {}, Leaks(), config, Counter(e.label for e in examples))
+        others = claims_of_part(
+            name, answered, {}, Leaks(), config, Counter(e.stratum for e in examples if e.stratum is not None)
+        )
         return Claims({name: [unchecked, *others.of(name)]})
     counts = run.data()["report"].get("parts", {}).get("train", {})
     return claims_of_part(name, answered, {}, leaks, config, counts)

@@ -111,8 +111,8 @@ def score_file(
     """Score a run, an export or an adapter on a labeled file of its task, read as in training unless told; stores nothing."""
     config = source.config()
     task = config.build_task()
-    rows = read(path, reading_like(config.data, path, name=name, encoding=encoding))
-    examples = [_example(task, row) for row in rows if row.text]
+    rows = read(path, reading_like(config.data, task.fields, path, name=name, encoding=encoding))
+    examples = [example for row in rows if row.text for example in _examples(task, row)]
     if not examples:
         raise DataError(f"{path}: no labeled texts", hint="Give it at least one row.")
     if running is None:
@@ -121,11 +121,11 @@ def score_file(
     return replace(evaluation, claims=claims_of_file(source, path, examples, evaluation.predictions))
 
 
-def _example(task: Task, row: Row) -> Example:
+def _examples(task: Task, row: Row) -> list[Example]:
     parsed = task.parse(row)
-    if isinstance(parsed, Fault):
-        raise fault_error(parsed)
-    return parsed
+    if (fault := next((one for one in parsed if isinstance(one, Fault)), None)) is not None:
+        raise fault_error(fault)
+    return [replace(one, stratum=task.stratum(one)) for one in parsed if isinstance(one, Example)]
 
 
 def score_trained(prepared: Prepared, base: "LoadedModel", run: Run) -> None:
@@ -177,4 +177,4 @@ def _evaluate(config: RunConfig, task: Task, examples: Sequence[Example], runnin
 
 
 def _task_record(task: Task) -> TaskRecord:
-    return {"name": task.name, "version": task.version}
+    return {"name": task.name, "version": task.version, "headline": list(task.headline), "kind": task.kind}

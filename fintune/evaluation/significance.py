@@ -1,10 +1,9 @@
 """Whether a difference between methods is real: intervals over seeds and examples, paired tests, Holm's correction, groups.
 
-Pure functions on arrays. A row of a comparison is `predicted` of shape `(seeds, n)`: what each of its runs answered on the same
-n examples, as positions in `labels` or UNPARSED.
+Pure functions. A row of a comparison is what each of its runs, one a seed, answered on the same n examples.
 
->>> rows = resample(gold, {"lora": lora, "ia3": ia3}, labels, resamples=10_000)
->>> difference(rows["lora"], rows["ia3"], "accuracy", n=len(gold))
+>>> rows = resample(task, {"lora": lora, "ia3": ia3}, resamples=10_000)
+>>> difference(rows["lora"], rows["ia3"], task.headline[0], n=226)
 Difference(score=Score(value=0.013, low=-0.009, high=0.035, n=226), p=0.27)
 """
 
@@ -15,13 +14,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fintune.records import Score
-from fintune.tasks.metrics import UNPARSED, Floats, Ints, metrics_of
+from fintune.records import Prediction, Score
+from fintune.tasks import Task
+from fintune.tasks.arrays import Floats
+from fintune.tasks.lookup import metric_of
 
 Bools = NDArray[np.bool_]
 
-COMPARED_METRICS: Mapping[str, float] = {"accuracy": 0.0, "macro_f1": 0.0, "mcc": -1.0}
-"""What a comparison shows, each with the smallest value it can take; the largest is 1."""
+Row = Sequence[Sequence[Prediction]]
+"""What the runs of a row, one a seed, answered on the same examples in the same order."""
 
 
 @dataclass(frozen=True)
@@ -50,41 +51,43 @@ class Resampled:
 
 @dataclass(frozen=True)
 class Difference:
-    """A metric of one row minus that of another, with its interval, and the p-value of there being none."""
+    """By how much one row is better than another in a metric, with its interval, and the p-value of there being no difference."""
 
     score: Score
     p: float
 
 
-def resample(
-    gold: Ints, rows: Mapping[str, Ints], labels: Sequence[str], *, resamples: int, seed: int = 0
-) -> dict[str, Resampled]:
-    """Return all rows on the same resamples of the examples; `gold` `(n,)`, each row `(seeds, n)`.
+def resample(task: Task, rows: Mapping[str, Row], *, resamples: int, seed: int = 0) -> dict[str, Resampled]:
+    """Return all rows on the same resamples of the examples, in the task's headline and tested metrics.
 
     Examples that every run answers alike are one kind, and a resample is a draw of how often each kind occurs (multinomial): the
-    same distribution as drawing example by example, at a cost that hardly grows with n.
+    same distribution as drawing example by example, at a cost that hardly grows with n where answers are few.
     """
-    kinds, counts = np.unique(np.vstack([gold, *rows.values()]), axis=1, return_counts=True)
-    drawn = np.random.default_rng(seed).multinomial(len(gold), counts / len(gold), size=resamples)
+    runs = [run for row in rows.values() for run in row]
+    n = len(runs[0])
+    kinds: dict[tuple[tuple[bool, str], ...], list[int]] = {}
+    for i in range(n):
+        answers = (runs[0][i].gold, *(run[i].answer for run in runs))
+        kinds.setdefault(tuple((answer is not None, str(answer)) for answer in answers), []).append(i)
+    members = [kinds[kind] for kind in sorted(kinds)]
+    counts = np.array([len(places) for places in members])
+    drawn = np.random.default_rng(seed).multinomial(n, counts / n, size=resamples)
     weights = np.vstack([counts, drawn]).astype(float)
-    answers = iter(kinds[1:])
-    return {name: _resampled(kinds[0], [next(answers) for _ in row], labels, weights) for name, row in rows.items()}
+    names = tuple(dict.fromkeys([*task.headline, *task.tested]))
+    return {
+        name: _resampled(task, row, [places[0] for places in members], weights, names) for name, row in rows.items()
+    }
 
 
-def _resampled(gold: Ints, answers: Sequence[Ints], labels: Sequence[str], weights: Floats) -> Resampled:
-    k = len(labels)
-    metrics = []
-    for answer in answers:
-        cells = np.eye(k * (k + 1))[gold * (k + 1) + np.where(answer == UNPARSED, k, answer)]
-        counts = np.rint(weights @ cells).astype(np.int64).reshape(len(weights), k, k + 1)
-        metrics.append(metrics_of(counts, labels))
-    return Resampled({metric: np.array([of_seed[metric] for of_seed in metrics]) for metric in COMPARED_METRICS})
+def _resampled(task: Task, row: Row, places: Sequence[int], weights: Floats, names: Sequence[str]) -> Resampled:
+    metrics = [task.score([run[i] for i in places], weights) for run in row]
+    return Resampled({name: np.array([of_seed[name] for of_seed in metrics]) for name in names})
 
 
 def interval(row: Resampled, metric: str, *, n: int, confidence: float = 0.95, seed: int = 1) -> Score:
     """Return the mean over seeds and its percentile interval over seeds and examples (see Resampled.over_seeds)."""
-    values = row.over_seeds(metric, seed)
-    low, high = _percentiles(np.clip(values, COMPARED_METRICS[metric], 1.0), confidence)
+    values, bounds = row.over_seeds(metric, seed), metric_of(metric)
+    low, high = _percentiles(np.clip(values, bounds.low, bounds.high), confidence)
     return Score(value=float(values[0]), low=low, high=high, n=n)
 
 
@@ -93,10 +96,11 @@ def difference(
 ) -> Difference:
     """Paired bootstrap: both rows on the same resampled examples, each on its own resampled seeds.
 
-    p is two-sided: twice the share of resamples on the other side of no difference, the sample counted among them
+    The difference is of gains: positive where `a` is better. p is two-sided: twice the share of resamples on the other side of no
+    difference, the sample counted among them
     (Efron & Tibshirani 1993, chapter 15; Davison & Hinkley 1997, 4.2).
     """
-    values = a.over_seeds(metric, seed) - b.over_seeds(metric, seed + 1)
+    values = metric_of(metric).gain(1) * (a.over_seeds(metric, seed) - b.over_seeds(metric, seed + 1))
     resampled = values[1:]
     smaller = min((resampled <= 0).sum(), (resampled >= 0).sum())
     p = min(1.0, 2 * (1 + int(smaller)) / (1 + len(resampled)))
@@ -104,8 +108,13 @@ def difference(
     return Difference(Score(value=float(values[0]), low=low, high=high, n=n), p)
 
 
+def right(row: Row) -> Bools:
+    """Return which answers are right, `(seeds, n)`."""
+    return np.array([[prediction.right for prediction in run] for run in row], dtype=bool)
+
+
 def mcnemar(right_a: Bools, right_b: Bools) -> float:
-    """Exact McNemar test of two rows' accuracy: `(seeds, n)` each, whether an answer is right; returns a p-value.
+    """Exact McNemar test of two rows: `(seeds, n)` each, whether an answer is right; returns a p-value.
 
     Seed i is tested against seed i (a row of one seed against each). Counts are not pooled over seeds: the runs of a method err
     on the same texts, and pooled they would count as independent evidence. Nor do seeds vote: that would test an ensemble nobody
@@ -131,7 +140,7 @@ def discordance(right_a: Bools, right_b: Bools) -> float:
 
 
 def texts_to_tell(difference: float, discordant: float, confidence: float = 0.95, power: float = 0.8) -> int | None:
-    """Return how many texts McNemar's test needs to tell two rows apart whose accuracies differ by so much; None where they do not differ.
+    """Return how many texts McNemar's test needs to tell two rows apart whose shares of right answers differ so; None if they do not.
 
     `discordant`: share of texts that one of them alone gets right. n = (z_a sqrt(D) + z_b sqrt(D - d^2))^2 / d^2, with z_a for
     the two-sided level and z_b for the power: Miettinen 1968 (Biometrics 24), as in Connor 1987 (Biometrics 43), equation 3.

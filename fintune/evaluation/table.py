@@ -5,17 +5,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from fintune.data.table import _LEVELS
 from fintune.records import Claims, Scores
 from fintune.runtime.layout import Table, Text
-from fintune.tasks.metrics import HEADLINE, interval
+from fintune.tasks.lookup import confusion_in, interval, metric_of, of_labels
+from fintune.tasks.metric import LOSSES
 
 
-def scores_table(rows: Mapping[str, Scores], *, confidence: float) -> Table:
+def scores_table(rows: Mapping[str, Scores], headline: Sequence[str], *, confidence: float) -> Table:
     """One row a model, one column a headline metric, each with its interval."""
-    table = Table(f"{100 * confidence:g}% bootstrap intervals; accuracy and F1 in per cent")
+    shares = [metric_of(name).title for name in headline if metric_of(name).share]
+    per_cent = f"; {' and '.join(shares)} in per cent" if shares else ""
+    table = Table(f"{100 * confidence:g}% bootstrap intervals{per_cent}")
     table.add_column("model, part", no_wrap=True)
-    for metric in HEADLINE:
-        table.add_column(metric.replace("_", " "), justify="right", no_wrap=True)
+    for metric in headline:
+        table.add_column(metric_of(metric).title, justify="right", no_wrap=True)
     for name, scores in rows.items():
-        table.add_row(Text(name), *(interval(metric, scores[metric]) for metric in HEADLINE))
+        table.add_row(Text(name), *(interval(metric, scores[metric]) for metric in headline))
     return table
 
 
@@ -28,29 +31,27 @@ def worth(claims: Claims) -> Iterator[Text]:
 def losses(scores: Scores) -> Text:
     """Answer loss and perplexity in one line."""
     shown = (
-        f"{metric.replace('_', ' ')} {interval(metric, scores[metric])}" for metric in ("answer_loss", "perplexity")
+        f"{metric.title} {interval(metric.name, scores[metric.name])}" for metric in LOSSES if metric.name in scores
     )
     return Text(" · ".join(shown))
 
 
-def classes_table(scores: Scores, labels: Sequence[str]) -> Table:
-    """Precision, recall and F1 of each label."""
+def labels_tables(scores: Scores) -> Iterator[Table]:
+    """Yield scores of each label, and how often each was answered as each; nothing where a task has no labels."""
+    if not (by_label := of_labels(scores)):
+        return
     table = Table("per label, in per cent")
     table.add_column("label", no_wrap=True)
-    for metric in ("precision", "recall", "f1"):
-        table.add_column(metric, justify="right", no_wrap=True)
-    for label in labels:
-        shares = (interval(metric, scores[f"{metric}/{label}"]) for metric in ("precision", "recall", "f1"))
-        table.add_row(Text(label), *shares)
-    return table
-
-
-def confusion_table(scores: Scores, labels: Sequence[str]) -> Table:
-    """How often each label was answered as each."""
-    table = Table("gold label (row), answered as (column)", zeros="0")
-    table.add_column("gold", no_wrap=True)
-    for label in labels:
-        table.add_column(Text(label), justify="right")
-    for gold in labels:
-        table.add_row(Text(gold), *(f"{scores[f'confusion/{gold}/{answered}'].value:.0f}" for answered in labels))
-    return table
+    for metric in next(iter(by_label.values())):
+        table.add_column(metric_of(metric).title, justify="right", no_wrap=True)
+    for label, own in by_label.items():
+        table.add_row(Text(label), *(interval(metric, score) for metric, score in own.items()))
+    yield table
+    confusion = Table("gold label (row), answered as (column)", zeros="0")
+    confusion.add_column("gold", no_wrap=True)
+    counts = confusion_in(scores)
+    for label in counts:
+        confusion.add_column(Text(label), justify="right")
+    for gold, row in counts.items():
+        confusion.add_row(Text(gold), *map(str, row.values()))
+    yield confusion

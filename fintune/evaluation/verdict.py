@@ -1,27 +1,27 @@
 """What a run's scores are worth, decided in one place and kept in scores.json: table, card, page and exit line show the same.
 
-A model is ahead of a baseline where a paired test on the same texts says so, in accuracy (McNemar) or in MCC (bootstrap), Holm's
-correction over the two. MCC is for labels of unequal size: guessing and the majority class both have 0 of it, where macro-F1 puts any
-guess above the majority class. Being told apart from nothing is not the same as being equal: where so
-few texts could not show any difference, that is said instead.
+A model is ahead of a baseline where a paired test on the same texts says so, in one of the metrics that the task names for it: exact
+where they are of right answers (McNemar), else by bootstrap, with Holm's correction over them. Being told apart from nothing is not
+the same as being equal: where so few texts could not show any difference, that is said instead.
 
->>> [statement.text for statement in judge(predictions, {"tfidf": tfidf}, labels, {"up": 40, "down": 60})]
-['No better than counting words (tfidf): accuracy 61.2 % to 63.0 % on 452 texts.']
+>>> [statement.text for statement in judge(task, predictions, {"tfidf": tfidf}, {"up": 40, "down": 60})]
+['No better than counting words (tfidf): MAE 0.41 to 0.40 on 452 texts.']
 """
 
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Literal
 
 from fintune.evaluation.baseline_tests import BaselineComparison, compare
 from fintune.evaluation.guessing import LEAST_PROBABILITY, guessing
 from fintune.evaluation.significance import texts_to_tell
 from fintune.records import Prediction, Statement
-from fintune.tasks.baselines import BASELINES
+from fintune.tasks import Task
+from fintune.tasks.baselines import BASELINES, MAJORITY, is_floor
+from fintune.tasks.lookup import metric_of
 
-MAJORITY = "majority"
-_SHOWN = {"accuracy": "accuracy", "mcc": "MCC"}
 _ADVICE = " Try another train.learning_rate."
 """What is said to whoever trained it; of an adapter trained elsewhere nobody knows the train part."""
 _BY_CHANCE = 0.05
@@ -29,9 +29,9 @@ _BY_CHANCE = 0.05
 
 
 def judge(
+    task: Task,
     predictions: Sequence[Prediction],
     baselines: Mapping[str, Sequence[Prediction]],
-    labels: Sequence[str],
     counts: Mapping[str, int],
     *,
     confidence: float = 0.95,
@@ -39,34 +39,37 @@ def judge(
 ) -> list[Statement]:
     """Return the worst that is to be said of a model's answers to labeled texts, and how it stands to the baselines.
 
-    `counts`: how often each label occurs in train; whoever says the most frequent one always is a baseline that is always there.
+    `counts`: how often each label occurs in train, where the task has labels; whoever says the most frequent one always is a
+    baseline that is always there.
     """
     if not predictions:
         return []
-    labels_of: dict[str, list[str | None]] = {}
+    beside: dict[str, Sequence[Prediction]] = {}
     if counts:
-        labels_of[MAJORITY] = [max(counts, key=lambda label: counts[label])] * len(predictions)
-    labels_of |= {name: _labels_in_order(answers, predictions) for name, answers in baselines.items()}
-    against = compare(predictions, labels_of, labels, confidence=confidence, resamples=resamples)
-    nothing = _nothing_learned(predictions, against.get(MAJORITY), counts)
+        usual = max(counts, key=lambda label: counts[label])
+        beside[MAJORITY] = [replace(p, answer=usual) for p in predictions]
+    beside |= {name: _in_order(answers, predictions) for name, answers in baselines.items()}
+    against = compare(task, predictions, beside, confidence=confidence, resamples=resamples)
+    nothing = _nothing_learned(predictions, against.get(MAJORITY), counts, task.noun)
     if any(statement.level == "severe" for statement in nothing):
         return nothing
     return [*nothing, *_beside(against)]
 
 
 def _nothing_learned(
-    predictions: Sequence[Prediction], majority: BaselineComparison | None, counts: Mapping[str, int]
+    predictions: Sequence[Prediction], majority: BaselineComparison | None, counts: Mapping[str, int], noun: str
 ) -> list[Statement]:
-    n, answered = len(predictions), {p.label for p in predictions}
+    n, answered = len(predictions), {p.answer for p in predictions}
     other = sum(p.gold not in answered for p in predictions)
-    label = next(iter(answered)) or "none that can be read"
+    single = next(iter(answered))
+    label = "none that can be read" if single is None else str(single)
     few = []
     if len(answered) == 1 and other and 0.5**other >= _BY_CHANCE:
         values = {"n": f"{n:,}", "label": label, "other": f"{other:,}"}
-        text = f"All {n:,} texts get the label '{label}', and {other:,} bear another: too few to tell whether it learned the others."
+        text = f"All {n:,} texts get the {noun} '{label}', and {other:,} bear another: too few to tell whether it learned the others."
         few = [Statement(kind="one-label-few", level="warning", text=text, values=values)]
     elif len(answered) == 1 and other:
-        text = f"Learned nothing: all {n:,} texts get the label '{label}'.{_ADVICE if counts else ''}"
+        text = f"Learned nothing: all {n:,} texts get the {noun} '{label}'.{_ADVICE if counts else ''}"
         return [Statement(kind="one-label", level="severe", text=text, values={"n": f"{n:,}", "label": label})]
     if not counts or not all(p.probabilities for p in predictions):
         return few
@@ -91,24 +94,24 @@ def _nothing_learned(
 
 
 def _beside(against: Mapping[str, BaselineComparison]) -> list[Statement]:
-    """Return what is better than the model, else the majority class if not beaten, else the strongest not beaten, else the strongest."""
-    order = sorted(against.values(), key=lambda a: (a.name == MAJORITY, a.other["accuracy"]), reverse=True)
+    """Return what is better than the model, else the floor if not beaten, else the strongest not beaten, else the strongest."""
+    order = sorted(against.values(), key=lambda a: (is_floor(a.name), a.rank), reverse=True)
     ranked = sorted(order, key=lambda a: a.relation != "behind")
     unbeaten = [a for a in ranked if a.relation != "ahead"]
-    chosen = unbeaten[:1] or sorted(ranked, key=lambda a: -a.other["accuracy"])[:1]
+    chosen = unbeaten[:1] or sorted(ranked, key=lambda a: -a.rank)[:1]
     return [_statement(comparison) for comparison in chosen]
 
 
 def _statement(a: BaselineComparison) -> Statement:
     """In words, with both figures and the interval of their difference."""
     name, n = called(a.name), f"{a.n:,}"
-    metric = a.proven if a.relation == "ahead" else "accuracy"
-    own, other = _figure(metric, a.own[metric]), _figure(metric, a.other[metric])
-    test = a.tests[metric].score
-    points = f"{_figure(metric, test.low, '+')} to {_figure(metric, test.high, '+')}"
-    figures = f"{_SHOWN[metric]} {own} to {other} on {n} texts (difference {points})"
-    needed = texts_to_tell(a.tests["accuracy"].score.value, a.discordant, a.confidence)
-    values = {"name": a.name, "n": n, "own": own, "other": other, "difference": points, "metric": metric}
+    metric = metric_of(a.proven if a.relation == "ahead" else a.first)
+    own, other = metric.written(a.own[metric.name]), metric.written(a.other[metric.name])
+    test = a.tests[metric.name].score
+    points = f"{metric.written(test.low, '+')} to {metric.written(test.high, '+')}"
+    figures = f"{metric.title} {own} to {other} on {n} texts (difference {points})"
+    needed = texts_to_tell(a.tests[a.first].score.value, a.discordant, a.confidence) if a.has_exact_test else None
+    values = {"name": a.name, "n": n, "own": own, "other": other, "difference": points, "metric": metric.name}
     values |= {"needed": f"{needed:,}"} if needed else {}
     match a.relation:
         case "ahead":
@@ -116,19 +119,14 @@ def _statement(a: BaselineComparison) -> Statement:
         case "behind":
             return Statement(kind="behind", level="severe", text=f"Worse than {name}: {figures}.", values=values)
         case "no-better":
-            level: Literal["severe", "warning"] = "severe" if a.name == MAJORITY else "warning"
+            level: Literal["severe", "warning"] = "severe" if is_floor(a.name) else "warning"
             return Statement(kind="no-better", level=level, text=f"No better than {name}: {figures}.", values=values)
         case "undecided":
-            text = (
-                f"Too few texts to tell it from {name}: {figures}; about {needed:,} texts would tell such a difference."
-            )
+            more = f"; about {needed:,} texts would tell such a difference" if needed else ""
+            text = f"Too few texts to tell it from {name}: {figures}{more}."
             return Statement(kind="undecided", level="warning", text=text, values=values)
     text = f"Too few texts to tell it from {name}, which is wrong on {a.mistakes} of {n}: {own} to {other}."
     return Statement(kind="too-few", level="note", text=text, values=values | {"mistakes": str(a.mistakes)})
-
-
-def _figure(metric: str, value: float, sign: str = "") -> str:
-    return f"{value:{sign}.2f}" if metric == "mcc" else f"{100 * value:{sign}.1f} %"
 
 
 def called(name: str) -> str:
@@ -137,7 +135,7 @@ def called(name: str) -> str:
     return f"{words} ({name})" if words else name
 
 
-def _labels_in_order(answers: Sequence[Prediction], order: Sequence[Prediction]) -> list[str | None]:
-    """Return a baseline's labels in the order of the model's predictions."""
-    labels = {p.id: p.label for p in answers}
-    return [labels.get(p.id) for p in order]
+def _in_order(answers: Sequence[Prediction], order: Sequence[Prediction]) -> list[Prediction]:
+    """Return a baseline's answers in the order of the model's predictions."""
+    by_id = {p.id: p.answer for p in answers}
+    return [replace(p, answer=by_id.get(p.id)) for p in order]

@@ -10,6 +10,8 @@ from fintune.runs.export_schema import ExportRecord, VerificationRecord
 from fintune.runs.model_card import CardWords, card
 from fintune.runs.run import Run
 from fintune.runtime.printable import markdown, markdown_code, one_line
+from fintune.tasks.lookup import metric_of
+from fintune.tasks.metric import Metric
 
 _AGAIN = """    fintune train fintune.yaml --set name=again        # then: fintune export, or merge
 
@@ -58,30 +60,32 @@ def _proof(facts: ExportRecord) -> str:
         origin = "given by the adapter on the base model in full precision"
     elif len(facts["sources"]) > 1:
         origin = "given by the adapters together, before they were merged"
-    proof = f"""Read back from these files it gave {_kept(facts)} the label that was {origin};
+    proof = f"""Read back from these files it gave {_kept(facts)} the answer that was {origin};
 probabilities differ by {facts["largest_difference"]:.1g} at most."""
     if beside is None:
         return proof
-    was, now = _percent(beside["accuracy_of_run"]), _percent(beside["accuracy"])
-    return f"""{proof} The run was scored on a rounded base model: {_kept(beside)} have the label of then,
-probabilities differ by {beside["largest_difference"]:.1g} at most, and the accuracy is {now} where it was {was}."""
+    metric, was, now = metric_of(beside["metric"]), beside["score_of_run"], beside["score"]
+    return f"""{proof} The run was scored on a rounded base model: {_kept(beside)} have the answer of then,
+probabilities differ by {beside["largest_difference"]:.1g} at most, and the
+{metric.title} is {_figure(metric, now)} where it was {_figure(metric, was)}."""
 
 
 def _kept(verification: VerificationRecord) -> str:
     ties = verification.get("near_ties", 0)
     texts = verification["texts"]
     kept = f"{texts - verification['changed'] - ties} of the {texts} validation texts"
-    return f"{kept} (and of {ties} one of two labels that were as good as equal)" if ties else kept
+    return f"{kept} (and of {ties} one of two answers that were as good as equal)" if ties else kept
 
 
-def _percent(share: float | None) -> str:
-    return "not known" if share is None else f"{100 * share:.1f}"
+def _figure(metric: Metric, value: float | None) -> str:
+    return "not known" if value is None else metric.figure(value)
 
 
 def _combined(facts: ExportRecord) -> str:
-    name, accuracy = markdown_code(facts["sources"][0]["run"]), _percent(facts["accuracy"])
+    name, metric = markdown_code(facts["sources"][0]["run"]), metric_of(facts["metric"])
     return f"""
-Combined by {_how(facts)}. On the validation texts of {name} its accuracy is {accuracy}; how good it is on the others'
+Combined by {_how(facts)}. On the validation texts of {name} its {metric.title} is {_figure(metric, facts["score"])};
+how good it is on the others'
 `fintune evaluate` says. Scores below are of {name} alone, and so is what is origin of rows, splits and duplicates.
 """
 

@@ -132,7 +132,9 @@ def _combined(runs: Sequence[Run], weights: Sequence[float], how: str, density: 
             ) from None
     _need_everywhere(tuned, names)
     tuned.set_adapter("combined")
-    expected = answers(runs[0].config(), replace(base, model=tuned.eval()), stored_answers(runs[0]))
+    expected = answers(
+        runs[0].config(), replace(base, model=tuned.eval()), [p.example for p in stored_answers(runs[0])]
+    )
     model = merge_with_peft(tuned)
     need_change(model, before, "--weights: together the adapters change")
     sources = [source(run, weight) for run, weight in zip(runs, weights, strict=True)]

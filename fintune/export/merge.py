@@ -16,7 +16,7 @@ from fintune.inference.foreign import ForeignAdapter
 from fintune.inference.load import engine, load_base_of
 from fintune.inference.proof import scored_in_full, stored_answers
 from fintune.methods import METHODS
-from fintune.records import Prediction, Row
+from fintune.records import Example, Prediction
 from fintune.runs.export_schema import LicensedSource, RunInExport
 from fintune.runs.run import Run
 
@@ -85,18 +85,14 @@ def adapted(run: Run | ForeignAdapter) -> tuple[ModelToWrite, Mapping[str, int]]
 def _expected(run: Run | ForeignAdapter, tuned: "LoadedModel") -> list[Prediction]:
     """Return the answers that Expected holds."""
     if isinstance(run, ForeignAdapter):
-        return answers(run.config(), tuned, run.texts())
+        return answers(run.config(), tuned, [Example(row.id, row.fields, None) for row in run.texts()])
     stored = stored_answers(run)
-    return stored if scored_in_full(run) else answers(run.config(), tuned, stored)
+    return stored if scored_in_full(run) else answers(run.config(), tuned, [p.example for p in stored])
 
 
-def answers(config: RunConfig, loaded: "LoadedModel", texts: Sequence[Prediction] | Sequence[Row]) -> list[Prediction]:
+def answers(config: RunConfig, loaded: "LoadedModel", examples: Sequence[Example]) -> list[Prediction]:
     """Return what a model says to a run's validation texts, or to a user's own."""
-    task = config.build_task()
-    predictions, _ = predict(
-        engine(config, loaded), task, [t.text for t in texts], [t.id for t in texts], stage="before"
-    )
-    return [replace(p, gold=getattr(t, "gold", None)) for p, t in zip(predictions, texts, strict=True)]
+    return predict(engine(config, loaded), config.build_task(), examples, stage="before").predictions
 
 
 def source(run: Run | ForeignAdapter, weight: float = 1.0) -> RunInExport:

@@ -5,12 +5,13 @@ from collections.abc import Callable, Sequence
 from fintune.export.export import Exported, Refused
 from fintune.runs.export_schema import ExportRecord, VerificationRecord
 from fintune.runtime.layout import Table
+from fintune.tasks.lookup import metric_of
 
 
 def exports(results: Sequence[Exported | Refused]) -> Table:
     """Return what exports weigh, how fast they answer, and how their answers differ from the run's."""
     table = Table("beside the answers of the adapter, in full precision")
-    for column in ("format", "MB", "loads in", "texts/s", "largest difference", "labels kept", "accuracy"):
+    for column in ("format", "MB", "loads in", "texts/s", "largest difference", "answers kept", "score"):
         table.add_column(column, justify="left" if column == "format" else "right")
     for result in results:
         if isinstance(result, Refused):
@@ -24,19 +25,21 @@ def exports(results: Sequence[Exported | Refused]) -> Table:
             f"{one['texts_per_second']:.1f}",
             f"{_difference(one)}{_as_scored(one, _difference)}",
             f"{_kept(one)} of {one['texts']}{_ties(one)}{_as_scored(one, lambda record: str(_kept(record)))}",
-            _accuracy(one),
+            _score(one),
         )
     return table
 
 
-def _accuracy(record: VerificationRecord) -> str:
-    """Return the accuracy, and what was lost of it; nothing where no labels are known."""
-    now, was = record["accuracy"], record["accuracy_of_run"]
-    return "" if now is None or was is None else f"{100 * now:.1f} ({100 * (now - was):+.1f})"
+def _score(record: VerificationRecord) -> str:
+    """Return how good it is, and what was lost of that; nothing where no gold answers are known."""
+    now, was, metric = record["score"], record["score_of_run"], metric_of(record["metric"])
+    return (
+        "" if now is None or was is None else f"{metric.title} {metric.figure(now)} ({metric.figure(now - was, '+')})"
+    )
 
 
 def _kept(record: VerificationRecord) -> int:
-    """Return the number of texts with the very label of before."""
+    """Return the number of texts with the very answer of before."""
     return record["texts"] - record["changed"] - record.get("near_ties", 0)
 
 

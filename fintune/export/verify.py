@@ -6,9 +6,9 @@
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fintune.config.run_config import RunConfig
@@ -49,11 +49,12 @@ def verified(
         back = _read_back(config, form, place, expected)
     as_stored = isinstance(run, Run) and expected.of_one and scored_in_full(run)
     rescore = f"fintune evaluate {typed(run.folder)} --split validation" if as_stored else None
-    verification = compare(expected.answers, back.answers, form.dtypes[dtype])
+    task = config.build_task()
+    verification = compare(task, expected.answers, back.answers, form.dtypes[dtype])
     need_equal(verification, form.dtypes[dtype], what, allow_loss=allow_loss, rescore=rescore)
     beside = None
     if isinstance(run, Run) and expected.of_one and not as_stored:
-        beside = compare(run.predictions("validation"), back.answers, None)
+        beside = compare(task, run.predictions("validation"), back.answers, None)
         need_equal(beside, None, f"{what}, beside the rounded base", allow_loss=allow_loss)
     record: ExportRecord = {
         "version": EXPORT_VERSION,
@@ -79,13 +80,9 @@ def _read_back(config: RunConfig, form: Format, place: Path, expected: Expected)
     begun = time.monotonic()
     running = opened(form, place, config, base_sha256=expected.base_sha256)
     loaded = time.monotonic()
-    texts, ids = _texts_of(expected.answers)
-    answers, _ = predict(running, config.build_task(), texts, ids, stage=f"verify {form.name}")
-    return _ReadBack(answers=answers, loading=loaded - begun, answering=time.monotonic() - loaded)
-
-
-def _texts_of(answers: Sequence[Prediction]) -> tuple[list[str], list[str]]:
-    return [p.text for p in answers], [p.id for p in answers]
+    examples = [replace(answer.example, target=None) for answer in expected.answers]
+    answered = predict(running, config.build_task(), examples, stage=f"verify {form.name}")
+    return _ReadBack(answers=answered.predictions, loading=loaded - begun, answering=time.monotonic() - loaded)
 
 
 def reference_of(run: Run | ForeignAdapter) -> ReferenceRecord | None:

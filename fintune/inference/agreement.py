@@ -3,20 +3,21 @@
 Exports, merged weights and quick engines are all compared here, so that a changed label means the same everywhere. How much may
 differ is decided by `need_equal` for exports, by `proof.proved` for a run that is opened, by `open.py` for a quick engine.
 
->>> verification = compare(expected, answers, EXACT)
+>>> verification = compare(task, expected, answers, EXACT)
 >>> verification.changed, verification.near_ties, verification.largest_difference
 (0, 1, 2.4e-07)
 """
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from fintune.errors import ModelError
-from fintune.records import Prediction
+from fintune.records import Answer, Prediction
 from fintune.runs.export_schema import VerificationRecord
+from fintune.tasks import Task
 
 EXACT, ROUNDED = 1e-4, 1e-2
 """By how much a probability may differ: of the very weights, and of weights in half precision."""
@@ -28,25 +29,27 @@ AGREEMENT = 0.995
 
 @dataclass(frozen=True, kw_only=True)
 class Verification:
-    """How a rebuilt model's answers stand to those that were stored; probabilities are over the task's labels."""
+    """How a rebuilt model's answers stand to those that were stored; probabilities are over the task's choices."""
 
     texts: int
     changed: int
-    """Texts with another label than the run gave them, by more than a probability may differ."""
+    """Texts with another answer than the run gave them, by more than a probability may differ."""
     largest_difference: float
-    """The largest difference of a probability."""
-    accuracy: float | None
-    """Accuracy of the rebuilt model; None where no labels are known."""
-    accuracy_of_run: float | None
-    """Accuracy of the stored answers on the same texts."""
+    """The largest difference of a probability; 0 where answers are written."""
+    metric: str
+    """What `score` and `score_of_run` are of."""
+    score: float | None
+    """How good the rebuilt model is; None where no gold answers are known."""
+    score_of_run: float | None
+    """How good the stored answers are on the same texts."""
     one_label: bool = False
-    """Whether the run gives all texts the same label."""
+    """Whether the run gives all texts the same answer."""
     near_ties: int = 0
-    """Texts with another label that the run's own led by no more than a probability may differ: not counted as changed."""
+    """Texts with another answer that the run's own led by no more than a probability may differ: not counted as changed."""
 
     @property
     def agreement(self) -> float:
-        """The share of the texts that keep their label."""
+        """The share of the texts that keep their answer."""
         return 1 - self.changed / self.texts
 
     def in_words(self) -> str:
@@ -60,8 +63,9 @@ class Verification:
             "texts": self.texts,
             "changed": self.changed,
             "largest_difference": self.largest_difference,
-            "accuracy": self.accuracy,
-            "accuracy_of_run": self.accuracy_of_run,
+            "metric": self.metric,
+            "score": self.score,
+            "score_of_run": self.score_of_run,
             "near_ties": self.near_ties,
             "one_label": self.one_label,
             "agreement": self.agreement,
@@ -74,39 +78,57 @@ class Verification:
             texts=record["texts"],
             changed=record["changed"],
             largest_difference=record["largest_difference"],
-            accuracy=record["accuracy"],
-            accuracy_of_run=record["accuracy_of_run"],
+            metric=record["metric"],
+            score=record["score"],
+            score_of_run=record["score_of_run"],
             near_ties=record.get("near_ties", 0),
             one_label=record.get("one_label", False),
         )
 
 
-def compare(stored: Sequence[Prediction], answers: Sequence[Prediction], tolerance: float | None) -> Verification:
+def compare(
+    task: Task, stored: Sequence[Prediction], answers: Sequence[Prediction], tolerance: float | None
+) -> Verification:
     """Return how the rebuilt model's answers stand to the run's, text by text; `tolerance` as in `need_equal`, None: of half precision."""
-    labels = list(stored[0].probabilities)
-    was, now = (np.array([[p.probabilities[label] for label in labels] for p in side]) for side in (stored, answers))
-    leads = [_lead(s, a.label) for s, a in zip(stored, answers, strict=True) if s.label != a.label]
-    near = sum(lead <= (ROUNDED if tolerance is None else tolerance) for lead in leads)
+    pairs = list(zip(stored, answers, strict=True))
+    leads = [_lead(was, now) for was, now in pairs if _said(was) != _said(now)]
+    near, metric = sum(lead <= (ROUNDED if tolerance is None else tolerance) for lead in leads), task.tested[0]
     return Verification(
         texts=len(stored),
         changed=len(leads) - near,
-        largest_difference=float(np.abs(was - now).max()),
-        accuracy=_accuracy(answers, stored),
-        accuracy_of_run=_accuracy(stored, stored),
-        one_label=len({s.label for s in stored}) == 1,
+        largest_difference=float(np.max([_difference(was, now) for was, now in pairs])),
+        metric=metric,
+        score=_score(task, [replace(now, gold=was.gold) for was, now in pairs], metric),
+        score_of_run=_score(task, stored, metric),
+        one_label=len({_said(was) for was in stored}) == 1,
         near_ties=near,
     )
 
 
-def _accuracy(answers: Sequence[Prediction], known: Sequence[Prediction]) -> float | None:
-    if any(one.gold is None for one in known):
+def _score(task: Task, predictions: Sequence[Prediction], metric: str) -> float | None:
+    if any(one.gold is None for one in predictions):
         return None
-    return float(np.mean([p.label == s.gold for p, s in zip(answers, known, strict=True)]))
+    return float(task.score(predictions, np.ones((1, len(predictions))))[metric][0])
 
 
-def _lead(stored: Prediction, label: str | None) -> float:
-    """Return by how much the stored answer's probability passes that of another label."""
-    return stored.confidence - stored.probabilities[label] if label is not None else math.inf
+def _said(prediction: Prediction) -> Answer | None:
+    """Return the answer, where it is written or a choice; else the likeliest choice, as numbers between are never alike to the last bit."""
+    shares = prediction.probabilities
+    if not shares or prediction.answer is None or prediction.answer in shares:
+        return prediction.answer
+    return max(shares, key=lambda name: shares[name])
+
+
+def _lead(was: Prediction, now: Prediction) -> float:
+    """Return by how much the stored answer's probability passes that of another answer."""
+    shares = was.probabilities
+    return shares.get(str(_said(was)), 0.0) - shares.get(str(_said(now)), -math.inf)
+
+
+def _difference(was: Prediction, now: Prediction) -> float:
+    """Return the largest difference of a probability; one that is no number counts as such."""
+    differences = [abs(share - now.probabilities[name]) for name, share in was.probabilities.items()]
+    return float(np.max(differences)) if differences else 0.0
 
 
 def need_equal(

@@ -3,19 +3,20 @@
 Occlusion after Zeiler & Fergus (arXiv 1311.2901) and Li et al. (arXiv 1612.08220). It says how the model's answer depends on a
 word with all others in place, not why: words that say the same hide each other, and a text with a hole is not what it was tuned on.
 
->>> attribute(engine, task, ["Operating loss narrowed."], ["1"])[0].words
+>>> attribute(engine, task, [Example("1", {"text": "Operating loss narrowed."}, None)])[0].words
 [Word(text='Operating', effect=0.02), Word(text='loss', effect=-0.11), Word(text='narrowed', effect=0.74)]
 """
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
 
+from fintune.errors import UsageError
 from fintune.inference.answer import predict
 from fintune.inference.confidence import surest_mistakes
 from fintune.inference.engines import Engine
-from fintune.records import Prediction
+from fintune.records import Answer, Example, Prediction
 from fintune.runs.schema import AttributionRecord
 from fintune.tasks import Task
 
@@ -26,7 +27,7 @@ _WORD = re.compile(rf"[{_ALONE}]|[^\W{_ALONE}]+(?:[-.,'’&/][^\W{_ALONE}]+)*%?"
 
 @dataclass(frozen=True)
 class Word:
-    """`effect`: by how much the answer's probability falls when it is left out; below 0 it spoke against the answer."""
+    """`effect`: by how much the answer's probability, or the number that is the answer, falls when it is left out; below 0 it rises."""
 
     text: str
     effect: float
@@ -38,8 +39,9 @@ class Attribution:
 
     id: str
     text: str
-    label: str | None
-    probability: float
+    answer: Answer | None
+    probability: float | None
+    """Of the answer, where it is a choice."""
     words: list[Word]
 
     def record(self) -> AttributionRecord:
@@ -47,23 +49,30 @@ class Attribution:
         return {
             "id": self.id,
             "text": self.text,
-            "label": self.label,
+            "answer": list(self.answer) if isinstance(self.answer, tuple) else self.answer,
             "probability": self.probability,
             "words": [{"text": word.text, "effect": word.effect} for word in self.words],
         }
 
 
-def attribute(
-    engine: Engine, task: Task, texts: Sequence[str], ids: Sequence[str], *, stage: str = "explain"
-) -> list[Attribution]:
-    """Answer each text, and again without each of its words: all are ranked in one call."""
-    spans = [[match.span() for match in _WORD.finditer(text)] for text in texts]
+def attribute(engine: Engine, task: Task, examples: Sequence[Example], *, stage: str = "explain") -> list[Attribution]:
+    """Answer each example, and again without each of its words: all in one call. Raises UsageError where answers are written."""
+    if any(task.choices(example) is None for example in examples):
+        raise UsageError(
+            f"explain: the answers of task {task.name} are written, and no probability of theirs is known",
+            hint="It explains tasks with a closed set of answers.",
+        )
+    spans = [[(name, m.span()) for name, text in e.fields.items() for m in _WORD.finditer(text)] for e in examples]
     variants = [
-        t for text, words in zip(texts, spans, strict=True) for t in (text, *(_without(text, w) for w in words))
+        variant
+        for example, words in zip(examples, spans, strict=True)
+        for variant in (example, *(_shorter(example, name, span) for name, span in words))
     ]
-    predictions, _ = predict(engine, task, variants, [str(i) for i in range(len(variants))], stage=stage)
+    predictions = predict(engine, task, [replace(e, target=None) for e in variants], stage=stage).predictions
     ends = [0, *accumulate(len(words) + 1 for words in spans)]
-    return [_attribution(ids[i], spans[i], predictions[start:stop]) for i, (start, stop) in enumerate(pairwise(ends))]
+    return [
+        _attribution(examples[i], spans[i], predictions[start:stop]) for i, (start, stop) in enumerate(pairwise(ends))
+    ]
 
 
 def select_interesting(predictions: Sequence[Prediction], most: int = 5) -> list[Prediction]:
@@ -73,12 +82,27 @@ def select_interesting(predictions: Sequence[Prediction], most: int = 5) -> list
     return wrong + sorted(rest, key=lambda p: p.confidence)[:most]
 
 
-def _attribution(name: str, spans: Sequence[tuple[int, int]], predictions: Sequence[Prediction]) -> Attribution:
+def _attribution(
+    example: Example, spans: Sequence[tuple[str, tuple[int, int]]], predictions: Sequence[Prediction]
+) -> Attribution:
     whole, without = predictions[0], predictions[1:]
-    label = whole.label or ""
-    effects = [whole.confidence - p.probabilities.get(label, 0.0) for p in without]
-    words = [Word(whole.text[a:b], effect) for (a, b), effect in zip(spans, effects, strict=True)]
-    return Attribution(id=name, text=whole.text, label=whole.label, probability=whole.confidence, words=words)
+    words = [
+        Word(example.fields[name][a:b], _value(whole, whole) - _value(shorter, whole))
+        for (name, (a, b)), shorter in zip(spans, without, strict=True)
+    ]
+    probability = whole.confidence if isinstance(whole.answer, str) else None
+    return Attribution(id=example.id, text=example.text, answer=whole.answer, probability=probability, words=words)
+
+
+def _value(prediction: Prediction, whole: Prediction) -> float:
+    """Return what a word moves: the probability of the whole text's answer, or the number that is the answer."""
+    if isinstance(prediction.answer, float):
+        return prediction.answer
+    return prediction.probabilities.get(str(whole.answer), 0.0)
+
+
+def _shorter(example: Example, name: str, span: tuple[int, int]) -> Example:
+    return replace(example, fields={**example.fields, name: _without(example.fields[name], span)})
 
 
 def _without(text: str, span: tuple[int, int]) -> str:

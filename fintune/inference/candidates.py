@@ -1,53 +1,75 @@
 """A task's answers as token ids: told apart, known to the tokenizer, alike in their first token or not."""
 
+from collections.abc import Sequence
+
 from fintune.config.run_config import RunConfig
 from fintune.errors import ModelError
 from fintune.models import LoadedModel
 from fintune.models.prompts import PromptEncoder
+from fintune.records import Example
 from fintune.tasks import Task
+from fintune.tasks.protocol import blank
 
 
-def answers_of(encoder: PromptEncoder, task: Task) -> list[list[int]]:
-    """Return ids of a task's answers, in the order of its labels."""
-    return [encoder.answer_ids(answer, task.prompt("").after) for answer in task.candidates()]
+def answers_of(encoder: PromptEncoder, task: Task) -> dict[str, list[int]]:
+    """Return ids of the choices that all examples of a task share, by name; none where there are no such."""
+    after = task.prompt(blank(task)).after
+    return {name: encoder.answer_ids(answer, after) for name, answer in (task.choices() or {}).items()}
+
+
+def longest_answer(encoder: PromptEncoder, task: Task, examples: Sequence[Example]) -> int:
+    """Return the number of tokens of the longest answer: of the choices, where all share them, else of what the examples teach."""
+    if shared := answers_of(encoder, task):
+        return max(map(len, shared.values()))
+    after = task.prompt(blank(task)).after
+    return max((len(encoder.answer_ids(task.target(example), after)) for example in examples), default=1)
 
 
 def need_distinct(encoder: PromptEncoder, task: Task) -> None:
     """Refuse answers that are the same tokens: no model could tell them apart. Raises ModelError."""
-    answer_of: dict[tuple[int, ...], str] = {}
-    for answer, ids in zip(task.candidates(), answers_of(encoder, task), strict=True):
-        other = answer_of.setdefault(tuple(ids), answer)
-        if other != answer:
+    name_of: dict[tuple[int, ...], str] = {}
+    choices = task.choices() or {}
+    for name, ids in answers_of(encoder, task).items():
+        other = name_of.setdefault(tuple(ids), name)
+        if other != name:
             tokens = " ".join(encoder.tokenizer.convert_ids_to_tokens(ids))
             raise ModelError(
-                f"task.answers: '{other.strip()}' and '{answer.strip()}' are the same tokens to this model: {tokens}",
+                f"task.answers: '{choices[other].strip()}' and '{choices[name].strip()}' are the same tokens to this model: {tokens}",
                 hint="Use other words for them in task.answers, or a model whose tokenizer knows them.",
             )
 
 
 def unknown_answers(encoder: PromptEncoder, task: Task) -> list[str]:
-    """Return labels whose answers hold characters the tokenizer does not know."""
-    pairs = zip(task.labels, answers_of(encoder, task), strict=True)
-    return [label for label, ids in pairs if encoder.tokenizer.unk_token_id in ids]
+    """Return answers that hold characters the tokenizer does not know."""
+    choices, ids_of = task.choices() or {}, answers_of(encoder, task)
+    return [choices[name].strip() for name, ids in ids_of.items() if encoder.tokenizer.unk_token_id in ids]
 
 
 def first_tokens(config: RunConfig, task: Task, reader: LoadedModel | PromptEncoder) -> list[int] | None:
     """Return ids of the answers' first tokens where these alone are learned and compared (train.objective), else None.
 
-    Raises ModelError when candidates was asked for and two answers begin alike.
+    Raises ModelError when candidates was asked for and two answers begin alike, or examples share no choices.
     """
     if config.train.objective == "tokens":
         return None
     encoder = PromptEncoder(reader.tokenizer, reader.kind, config.model.max_length)
-    answer_of: dict[int, str] = {}
-    for answer, ids in zip(task.candidates(), answers_of(encoder, task), strict=True):
-        other = answer_of.setdefault(ids[0], answer)
-        if other != answer and config.train.objective == "auto":
+    name_of: dict[int, str] = {}
+    choices = task.choices()
+    if choices is None:
+        if config.train.objective == "auto":
             return None
-        if other != answer:
+        raise ModelError(
+            f"train.objective: candidates needs answers that all examples share, and {task.name} has none",
+            hint="Use train.objective: tokens.",
+        )
+    for name, ids in answers_of(encoder, task).items():
+        other = name_of.setdefault(ids[0], name)
+        if other != name and config.train.objective == "auto":
+            return None
+        if other != name:
             raise ModelError(
-                f"train.objective: candidates needs answers that differ in their first token, and '{other.strip()}' and "
-                f"'{answer.strip()}' both begin with {reader.tokenizer.convert_ids_to_tokens(ids[0])!r}",
+                f"train.objective: candidates needs answers that differ in their first token, and '{choices[other].strip()}' and "
+                f"'{choices[name].strip()}' both begin with {reader.tokenizer.convert_ids_to_tokens(ids[0])!r}",
                 hint="Use train.objective: tokens, or other words in task.answers.",
             )
-    return list(answer_of)
+    return list(name_of)

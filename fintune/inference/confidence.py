@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fintune.records import Prediction
+from fintune.records import Answer, Prediction
 
 BINS = 10
 
@@ -33,7 +33,7 @@ class Bin:
 def reliability(predictions: Sequence[Prediction], *, bins: int = BINS, level: float = 0.95) -> list[Bin]:
     """Return bins of equal width over confidence, empty ones left out."""
     sure = np.array([p.confidence for p in predictions])
-    right = np.array([p.label == p.gold for p in predictions])
+    right = np.array([p.right for p in predictions])
     where = np.minimum((sure * bins).astype(int), bins - 1)
     return [_bin(sure[where == i], right[where == i], level) for i in range(bins) if (where == i).any()]
 
@@ -47,7 +47,7 @@ def histogram(predictions: Sequence[Prediction], *, bins: int = 20) -> list[dict
     """Return right and wrong answers by confidence."""
     edges = np.linspace(0, 1, bins + 1)
     counts = {
-        name: np.histogram([p.confidence for p in predictions if (p.label == p.gold) is want], edges)[0]
+        name: np.histogram([p.confidence for p in predictions if p.right is want], edges)[0]
         for name, want in (("right", True), ("wrong", False))
     }
     return [
@@ -60,7 +60,7 @@ def histogram(predictions: Sequence[Prediction], *, bins: int = 20) -> list[dict
 
 def surest_mistakes(predictions: Sequence[Prediction], most: int) -> list[Prediction]:
     """Return wrong answers, the most confident first."""
-    return sorted((p for p in predictions if p.label != p.gold), key=lambda p: -p.confidence)[:most]
+    return sorted((p for p in predictions if not p.right), key=lambda p: -p.confidence)[:most]
 
 
 def least_sure(predictions: Sequence[Prediction], most: int) -> list[Prediction]:
@@ -76,10 +76,10 @@ def lead(prediction: Prediction) -> float:
 
 def confusion(predictions: Sequence[Prediction], labels: Sequence[str]) -> list[list[int]]:
     """Count answers, gold by predicted; the last column counts answers that could not be read."""
-    index = {label: i for i, label in enumerate(labels)}
+    index: dict[Answer | None, int] = {label: i for i, label in enumerate(labels)}
     counts = np.zeros((len(labels), len(labels) + 1), dtype=int)
     for p in predictions:
-        counts[index[str(p.gold)], index.get(str(p.label), len(labels))] += 1
+        counts[index[p.gold], index.get(p.answer, len(labels))] += 1
     rows: list[list[int]] = counts.tolist()
     return rows
 

@@ -4,27 +4,29 @@
 Word(text='narrowed', effect=0.74)
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from fintune.errors import RunError
 from fintune.inference.attribution import Attribution, attribute, select_interesting
 from fintune.inference.open import Trained, open_engine
-from fintune.inference.predictor import named
+from fintune.inference.predictor import examples_of
 from fintune.runs.run import Run
 from fintune.runtime.files import need_place
 
 
-def explain(source: Trained, texts: Iterable[str], ids: Iterable[str] | None = None) -> list[Attribution]:
+def explain(
+    source: Trained, texts: Iterable[str | Mapping[str, str]], ids: Iterable[str] | None = None
+) -> list[Attribution]:
     """Return attributions of the answers of a run, an export or an adapter to texts; ids count from 1 when left out."""
-    config, (whole, names) = source.config(), named(texts, ids)
-    return attribute(open_engine(source), config.build_task(), whole, names)
+    task = source.config().build_task()
+    return attribute(open_engine(source), task, examples_of(task, texts, ids))
 
 
 def explain_run(run: Run) -> list[Attribution]:
     """Explain the most confident mistakes and most uncertain texts of the part scored last; they go to attributions.json."""
     chosen = select_interesting(run.predictions(_scored_part(run)))
     need_place(run.folder / "attributions.json")
-    attributions = explain(run, [p.text for p in chosen], [p.id for p in chosen])
+    attributions = attribute(open_engine(run), run.config().build_task(), [p.example for p in chosen])
     run.write_json("attributions.json", [attribution.record() for attribution in attributions])
     return attributions
 

@@ -4,10 +4,10 @@ import csv
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TypedDict
+from typing import Any
 
 from fintune.data.readers.formulas import SHARE, neutral
 from fintune.data.readers.read import Reading, need_text, read
@@ -17,35 +17,33 @@ from fintune.runtime.files import replacing
 from fintune.runtime.install import with_extra
 from fintune.runtime.printable import json_text, legible
 from fintune.runtime.progress import tell
+from fintune.tasks import Task
 
-_KEYS = ("id", "text", "label", "confidence", "probabilities")
 _ROW_GROUP = 10_000
 
 
-class AnswerRow(TypedDict):
-    """A prediction as json_line has it."""
-
-    id: str
-    text: str
-    label: str | None
-    confidence: float
-    probabilities: dict[str, float]
-
-
+AnswerRow = dict[str, Any]
+"""A prediction as answer_row has it."""
 Rows = Iterable[AnswerRow]
 
 
-def read_texts(texts: Sequence[str], file: str | None, reading: Reading | None = None) -> tuple[list[str], list[str]]:
-    """Return ids and texts from arguments, a file (`reading` says how), or the lines of standard input.
+def read_texts(
+    fields: Sequence[str], texts: Sequence[str], file: str | None, reading: Reading | None = None
+) -> list[Row]:
+    """Return rows from arguments, a file (`reading` says how), or the lines of standard input.
 
-    Raises DataError when there are none, or when one is no text.
+    Raises DataError when there are none, when one is no text, or when a prompt of several fields is given texts alone.
     """
     if texts and file is not None:
         raise DataError("--file: texts were given as arguments too", hint="Give one or the other.")
+    if file is None and len(fields) > 1:
+        raise DataError(f"the prompt reads {', '.join(fields)}", hint="Give them as columns of a --file.")
     if file is not None:
         rows = list(read(file, reading))
     else:
-        rows = list(_numbered(texts, "argument ") if texts else _numbered(_piped(), "standard input:"))
+        rows = list(
+            _numbered(fields[0], texts, "argument ") if texts else _numbered(fields[0], _piped(), "standard input:")
+        )
     texts_in = [row for row in rows if legible(row.text)]
     left_out = [row for row in rows if not legible(row.text) and (texts or file is not None or row.text)]
     if texts and left_out:
@@ -54,39 +52,65 @@ def read_texts(texts: Sequence[str], file: str | None, reading: Reading | None =
         raise DataError(f"{file or 'standard input'}: no texts", hint="Give at least one line of text.")
     if left_out:
         tell("predict", f"{left_out[0].id}: nothing to read in it, no label ({len(left_out)} of {len(rows)} such)")
-    return [row.id for row in texts_in], [row.text for row in texts_in]
+    return texts_in
 
 
-def json_line(prediction: Prediction) -> str:
-    """Return a JSON object and a line end: id, text, label, confidence, probabilities."""
-    row = asdict(prediction) | {"confidence": prediction.confidence}
-    return json_text({key: row[key] for key in _KEYS}) + "\n"
+@dataclass(frozen=True, kw_only=True)
+class AnswerColumns:
+    """What answers to one task have in a file, beside id and text."""
+
+    noun: str
+    """What stands over the answers."""
+    choices: Sequence[str]
+    """Names of the choices that have a probability each."""
+    confidence: bool
+    """Whether the answer is one of them."""
+
+    @classmethod
+    def of(cls, task: Task) -> "AnswerColumns":
+        """Return those of a task."""
+        choices = list(task.choices() or {})
+        return cls(noun=task.noun, choices=choices, confidence=task.kind == "labels")
 
 
-def write_predictions(path: Path, predictions: Sequence[Prediction]) -> None:
+def answer_row(prediction: Prediction, columns: AnswerColumns) -> AnswerRow:
+    """Return what programs read of a prediction: id, text, the answer by its noun, confidence, probabilities."""
+    row: AnswerRow = {"id": prediction.id, "text": prediction.text, columns.noun: prediction.answer}
+    row |= {"confidence": prediction.confidence} if columns.confidence else {}
+    return row | ({"probabilities": dict(prediction.probabilities)} if prediction.probabilities else {})
+
+
+def json_line(prediction: Prediction, columns: AnswerColumns) -> str:
+    """Return a JSON object and a line end, of answer_row."""
+    return json_text(answer_row(prediction, columns)) + "\n"
+
+
+def write_predictions(path: Path, predictions: Sequence[Prediction], columns: AnswerColumns) -> None:
     """Write csv, jsonl or parquet, by the suffix of `path`, whole or not at all."""
     with replacing(path) as staging:
-        labels = list(predictions[0].probabilities) if predictions else []
-        WRITERS[path.suffix.lower()](staging, (json.loads(json_line(p)) for p in predictions), labels)
+        rows = (json.loads(json_line(p, columns)) for p in predictions)
+        WRITERS[path.suffix.lower()](staging, rows, columns)
 
 
-def write_jsonl(path: Path, rows: Rows, labels: Sequence[str]) -> None:
+def write_jsonl(path: Path, rows: Rows, columns: AnswerColumns) -> None:
     """Write one object a line, as json_line has them."""
     with path.open("w", encoding="utf-8") as file:
         for row in rows:
             file.write(json_text(row) + "\n")
 
 
-def write_csv(path: Path, rows: Rows, labels: Sequence[str]) -> None:
-    """Write a header line, a column `p_<label>` for every label; no cell is a formula."""
+def write_csv(path: Path, rows: Rows, columns: AnswerColumns) -> None:
+    """Write a header line, a column `p_<choice>` for every choice; no cell is a formula."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(map(neutral, _columns(labels)))
+        writer.writerow(map(neutral, _columns(columns)))
         for row in rows:
-            writer.writerow([f"{v:.6f}" if isinstance(v, float) else neutral(v) for v in _flat(row).values()])
+            writer.writerow(
+                [f"{v:.6f}" if isinstance(v, float) else neutral(v or "") for v in _flat(row, columns).values()]
+            )
 
 
-def write_parquet(path: Path, rows: Rows, labels: Sequence[str]) -> None:
+def write_parquet(path: Path, rows: Rows, columns: AnswerColumns) -> None:
     """Write the columns of write_csv, in row groups. Raises BrokenEnvironment without pyarrow."""
     try:
         import pyarrow as pa
@@ -94,14 +118,14 @@ def write_parquet(path: Path, rows: Rows, labels: Sequence[str]) -> None:
     except ImportError:
         raise BrokenEnvironment(f"{path}: writing parquet needs pyarrow", hint=with_extra("formats")) from None
 
-    flat = map(_flat, rows)
-    schema = pa.schema([(name, pa.float64() if number else pa.string()) for name, number in _columns(labels).items()])
+    flat = (_flat(row, columns) for row in rows)
+    schema = pa.schema([(name, pa.float64() if number else pa.string()) for name, number in _columns(columns).items()])
     with parquet.ParquetWriter(path, schema) as writer:
         while group := list(islice(flat, _ROW_GROUP)):
             writer.write_table(pa.Table.from_pylist(group, schema=schema))
 
 
-WRITERS: dict[str, Callable[[Path, Rows, Sequence[str]], None]] = {
+WRITERS: dict[str, Callable[[Path, Rows, AnswerColumns], None]] = {
     ".csv": write_csv,
     ".jsonl": write_jsonl,
     ".parquet": write_parquet,
@@ -109,27 +133,28 @@ WRITERS: dict[str, Callable[[Path, Rows, Sequence[str]], None]] = {
 """What writes a file of rows, by the file's suffix."""
 
 
-def _columns(labels: Sequence[str]) -> dict[str, bool]:
+def _columns(columns: AnswerColumns) -> dict[str, bool]:
     """Return names of the columns, and whether they hold numbers."""
-    shares = dict.fromkeys((f"{SHARE}{label}" for label in labels), True)
-    return {"id": False, "label": False, "confidence": True, **shares, "text": False}
+    shares = dict.fromkeys((f"{SHARE}{choice}" for choice in columns.choices), True)
+    confidence = {"confidence": True} if columns.confidence else {}
+    numbers = bool(columns.choices) and not columns.confidence
+    return {"id": False, columns.noun: numbers, **confidence, **shares, "text": False}
 
 
-def _flat(row: AnswerRow) -> dict[str, str | float]:
-    shares = {f"{SHARE}{label}": float(p) for label, p in row["probabilities"].items()}
-    return {
-        "id": row["id"],
-        "label": row["label"] or "",
-        "confidence": float(row["confidence"]),
-        **shares,
-        "text": row["text"],
-    }
+def _flat(row: AnswerRow, columns: AnswerColumns) -> dict[str, str | float | None]:
+    """Return a row as cells: a list is joined by `; `."""
+    answer, shares = row[columns.noun], row.get("probabilities", {})
+    numbers = _columns(columns)[columns.noun]
+    cell = answer if numbers else "; ".join(answer) if isinstance(answer, list) else str(answer or "")
+    confidence = {"confidence": float(row["confidence"])} if columns.confidence else {}
+    by_choice = {f"{SHARE}{choice}": float(shares[choice]) for choice in columns.choices}
+    return {"id": row["id"], columns.noun: cell, **confidence, **by_choice, "text": row["text"]}
 
 
-def _numbered(texts: Iterable[str], where: str) -> Iterator[Row]:
+def _numbered(field: str, texts: Iterable[str], where: str) -> Iterator[Row]:
     for i, text in enumerate(texts, start=1):
         need_text(text, f"{where}{i}")
-        yield Row(str(i), text.strip(), None)
+        yield Row(str(i), {field: text.strip()}, None)
 
 
 def _piped() -> Iterator[str]:

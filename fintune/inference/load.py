@@ -111,6 +111,7 @@ def engine(config: RunConfig, loaded: "LoadedModel", shortcuts: "Shortcuts | Non
     return TorchEngine(
         loaded,
         max_length=config.model.max_length,
+        max_new_tokens=config.model.max_new_tokens,
         batch_size=config.evaluation.batch_size,
         shortcuts=shortcuts or shortcuts_of(config, loaded),
     )

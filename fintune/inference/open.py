@@ -135,15 +135,14 @@ def _quick_engine(run: Run, entry: EngineEntry, loaded: "LoadedModel", exact: En
     """Return an engine that rounds, with the exact one behind it, checked on the run's stored answers."""
     config, stored = run.config(), stored_answers(run)
     task = config.build_task()
-    texts, ids = [p.text for p in stored], [p.id for p in stored]
-    prompts, candidates = [task.prompt(text) for text in texts[:_FEW]], task.candidates()
+    examples = [p.example for p in stored]
     copy = replace(loaded, model=_sharing(loaded.model))
     quick = engine(config, copy)
-    entry.prepare(copy, lambda: quick.rank(prompts, candidates, stage=f"prepare {entry.name}"))
+    entry.prepare(copy, lambda: predict(quick, task, examples[:_FEW], stage=f"prepare {entry.name}"))
     both = FallbackEngine(quick, exact, entry.margin)
 
     def measure() -> Verification:
-        return compare(stored, predict(both, task, texts, ids, stage=f"check {entry.name}")[0], None)
+        return compare(task, stored, predict(both, task, examples, stage=f"check {entry.name}").predictions, None)
 
     _check(run, entry, loaded, measure)
     return both

@@ -25,7 +25,7 @@ from fintune.data.readers.columns import fault_error
 from fintune.data.readers.read import Reading, open_source, records
 from fintune.data.readers.sources import expand
 from fintune.errors import DataError, RunError
-from fintune.inference.files import WRITERS, Rows, json_line
+from fintune.inference.files import WRITERS, AnswerColumns, Rows, json_line
 from fintune.inference.open import Trained, choose_engine, open_trained
 from fintune.inference.predictor import Predictor, predictor_of
 from fintune.records import Fault, Row
@@ -75,7 +75,10 @@ def predict_file(
     if (column := layout.get("text_column")) is not None:
         data = data.model_copy(update={"text_column": column})
     data = data.model_copy(update={"date_column": None, "group_column": None})
-    how = reading_like(data, first, name=layout.get("name"), encoding=layout.get("encoding"), need_label=False)
+    task = opened.config().build_task()
+    how = reading_like(
+        data, task.fields, first, name=layout.get("name"), encoding=layout.get("encoding"), need_label=False
+    )
     for place in (target, _errors_of(target)):
         if place.exists() and any(not s.hub and s.path.samefile(place) for s in expand(path)):
             raise RunError(f"{place}: is the file that is read", hint="Name another output.")
@@ -86,12 +89,11 @@ def predict_file(
         raise DataError(f"{first}: no texts", hint="Give it at least one row.")
     if isinstance(head[0], Fault) and head[0].kind == "column":
         raise fault_error(head[0])
-    task = opened.config().build_task()
     partial = target.with_name(f".{target.name}.partial")
     with locked(partial, hint="Wait for it, or name another output."), _left_clean(partial):
         done = _resume(partial, _identity(opened, path, how, engine_name))
         _label(predictor_of(chosen), islice(chain(head, stream), done, None), partial, done)
-        return _finish(partial, target, task.labels)
+        return _finish(partial, target, AnswerColumns.of(task))
 
 
 @contextmanager
@@ -194,16 +196,17 @@ def _label(predictor: Predictor, stream: Iterator[Row | Fault], partial: Path, d
 
 
 def _lines(predictor: Predictor, chunk: Sequence[Row | Fault]) -> Iterator[str]:
+    columns = AnswerColumns.of(predictor.task)
     readable = [row for row in chunk if isinstance(row, Row) and row.text]
     with listening(lambda event: None):
-        predictions = iter(predictor([row.text for row in readable], [row.id for row in readable]))
+        predictions = iter(predictor([row.fields for row in readable], [row.id for row in readable]))
     for record in chunk:
         if isinstance(record, Fault):
             yield json.dumps({"id": record.where, "error": record.problem, "kind": record.kind}) + "\n"
         elif not record.text:
             yield json.dumps({"id": record.id, "error": "no text", "kind": "empty"}) + "\n"
         else:
-            yield json_line(next(predictions))
+            yield json_line(next(predictions), columns)
 
 
 def _errors_of(target: Path) -> Path:
@@ -219,12 +222,12 @@ def _need_own(errors: Path) -> None:
             raise RunError(f"{errors}: exists and is no list of errors", hint="Name another output.")
 
 
-def _finish(partial: Path, target: Path, labels: Sequence[str]) -> Bulk:
+def _finish(partial: Path, target: Path, columns: AnswerColumns) -> Bulk:
     """Turn the partial file into output and errors, each whole or not at all."""
     counts = {"labeled": 0, "unreadable": 0, "unread": 0}
     errors = _errors_of(target)
     with replacing(target) as staging, replacing(errors) as complaints, complaints.open("w", encoding="utf-8") as bad:
-        WRITERS[target.suffix.lower()](staging, _labeled(partial, counts, bad.write), labels)
+        WRITERS[target.suffix.lower()](staging, _labeled(partial, counts, bad.write), columns)
     if not counts["unreadable"]:
         errors.unlink()
     partial.unlink()

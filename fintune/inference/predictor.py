@@ -2,7 +2,7 @@
 
 >>> predictor = load("runs/phrasebank-lora")
 >>> predictor(["Operating loss narrowed to EUR 2 mn."])
-[Prediction(id='1', text='Operating loss narrowed ...', answer='positive', label='positive', probabilities={...}, gold=None)]
+[Prediction(id='1', fields={'text': 'Operating ...'}, answer='positive', written='positive', probabilities={...}, gold=None)]
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,7 +17,7 @@ from fintune.inference.answer import predict
 from fintune.inference.engines import Engine
 from fintune.inference.foreign import Use, is_adapter
 from fintune.inference.load import engine
-from fintune.records import Prediction
+from fintune.records import Example, Prediction
 from fintune.runs.adapter_store import place_of
 from fintune.runs.exported import EXPORT_SETTINGS
 from fintune.runtime.printable import legible
@@ -29,30 +29,33 @@ if TYPE_CHECKING:
 
 
 class Predictor:
-    """Classifies texts: loaded once, called as often and from as many threads as one likes; answers are those of one thread."""
+    """Answers texts: loaded once, called as often and from as many threads as one likes; answers are those of one thread."""
 
     def __init__(self, running: Engine, task: Task) -> None:
         self.engine = running
         self.task = task
 
-    def __call__(self, texts: Iterable[str], ids: Iterable[str] | None = None) -> list[Prediction]:
+    def __call__(self, texts: Iterable[str | Mapping[str, str]], ids: Iterable[str] | None = None) -> list[Prediction]:
         """Return a Prediction for each text, in order; ids count from 1 when left out.
 
-        Texts are any iterable of str: it is read to its end first.
+        Texts are any iterable of str, or where the prompt reads several columns, of mappings that have these; it is read to its
+        end first.
 
         Raises TypeError for what holds no texts, ValueError for another number of ids, DataError for a text with nothing to read.
         """
-        whole, names = named(texts, ids)
-        if not whole:
+        examples = examples_of(self.task, texts, ids)
+        if not examples:
             return []
-        predictions, ranking = predict(self.engine, self.task, whole, names)
-        if cut := int((ranking.cut > 0).sum()):
-            tell("data", f"{cut} of {len(whole)} texts exceed model.max_length and lost their middle")
-        return predictions
+        answered = predict(self.engine, self.task, examples)
+        if cut := int((answered.cut > 0).sum()):
+            tell("data", f"{cut} of {len(examples)} texts exceed model.max_length and lost their middle")
+        return answered.predictions
 
 
-def named(texts: Iterable[str], ids: Iterable[str] | None = None) -> tuple[list[str], list[str]]:
-    """Return texts and their ids as lists, checked. Raises as Predictor does."""
+def examples_of(
+    task: Task, texts: Iterable[str | Mapping[str, str]], ids: Iterable[str] | None = None
+) -> list[Example]:
+    """Return texts as examples to be answered, checked. Raises as Predictor does."""
     if isinstance(texts, (str, bytes, Mapping)) or getattr(texts, "ndim", 1) != 1:
         what = "one text" if isinstance(texts, str) else f"a {type(texts).__name__}"
         raise TypeError(f"takes a list of texts, not {what}")
@@ -60,13 +63,25 @@ def named(texts: Iterable[str], ids: Iterable[str] | None = None) -> tuple[list[
     names = [str(i) for i in range(1, len(whole) + 1)] if ids is None else list(ids)
     if len(names) != len(whole):
         raise ValueError(f"{len(names)} ids for {len(whole)} texts")
-    for name, text in zip(names, whole, strict=True):
-        if not isinstance(text, str):
-            raise TypeError(f"text {name} is {type(text).__name__}, not str")
-        need_text(text, f"text {name}")
-        if not legible(text):
-            raise DataError(f"text {name}: is empty, or nothing in it can be read", hint="Leave it out.")
-    return whole, names
+    return [Example(name, _fields(task, text, name), None) for name, text in zip(names, whole, strict=True)]
+
+
+def _fields(task: Task, text: object, name: str) -> dict[str, str]:
+    """Return what the prompt reads of a text."""
+    given = {task.fields[0]: text} if isinstance(text, str) and len(task.fields) == 1 else text
+    if not isinstance(given, Mapping):
+        wanted = "str" if len(task.fields) == 1 else f"a mapping with {', '.join(task.fields)}"
+        raise TypeError(f"text {name} is {type(text).__name__}, not {wanted}")
+    if lacking := [field for field in task.fields if not isinstance(given.get(field), str)]:
+        raise DataError(
+            f"text {name}: no '{lacking[0]}', which the prompt reads", hint=f"Give it {', '.join(task.fields)}."
+        )
+    fields = {field: given[field] for field in task.fields}
+    for value in fields.values():
+        need_text(value, f"text {name}")
+    if not any(map(legible, fields.values())):
+        raise DataError(f"text {name}: is empty, or nothing in it can be read", hint="Leave it out.")
+    return fields
 
 
 def load(

@@ -7,7 +7,7 @@ read-only.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
@@ -94,9 +94,8 @@ def _measured(run: Run, loaded: "LoadedModel") -> Verification:
     config, stored = run.config(), run.predictions("validation")
     chosen = stored[:: max(1, len(stored) // _TEXTS)][:_TEXTS]
     task = config.build_task()
-    texts, ids = [p.text for p in chosen], [p.id for p in chosen]
-    answers, _ = predict(engine(config, loaded), task, texts, ids, stage="compare")
-    return compare(chosen, answers, _tolerance(run, loaded))
+    answered = predict(engine(config, loaded), task, [p.example for p in chosen], stage="compare")
+    return compare(task, chosen, answered.predictions, _tolerance(run, loaded))
 
 
 def _agrees(run: Run, loaded: "LoadedModel", verification: Verification | None) -> bool:
@@ -140,14 +139,19 @@ def stored_answers(run: Run) -> list[Prediction]:
         raise ModelError(
             f"{run.folder}: no validation texts, and nothing can be proved without", hint="Train it again with some."
         )
-    labels = set(run.config().build_task().labels)
-    whole = all(p.probabilities.keys() == labels and all(map(isfinite, p.probabilities.values())) for p in stored)
+    task = run.config().build_task()
+    whole = all(_is_whole(task.choices(p.example) or {}, p) for p in stored)
     if [p.id for p in stored] != ids or not whole:
         raise ModelError(
             f"{run.folder}/predictions.validation.jsonl: damaged: not the answers to the texts of data.json",
             hint="Copy the run folder again.",
         )
     return stored
+
+
+def _is_whole(choices: Mapping[str, str], prediction: Prediction) -> bool:
+    shares = prediction.probabilities
+    return shares.keys() == choices.keys() and all(map(isfinite, shares.values()))
 
 
 def scored_in_full(run: Run) -> bool:

@@ -3,35 +3,41 @@
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from fintune.records import Prediction
+from fintune.records import Answer, Prediction
 from fintune.runtime.layout import Table, Text
 
 if TYPE_CHECKING:
     from fintune.inference.attribution import Attribution
+    from fintune.inference.files import AnswerColumns
 
 
 _STRONGEST = 6
 """Number of words whose effect is written out."""
 
 
-def predictions_table(predictions: Sequence[Prediction]) -> Table:
-    """Return a table of label, probability of each label, text."""
+def predictions_table(predictions: Sequence[Prediction], columns: "AnswerColumns") -> Table:
+    """Return a table of answer, probability of each choice, text."""
     table = Table()
-    table.add_column("label", no_wrap=True)
-    for label in predictions[0].probabilities if predictions else ():
-        table.add_column(Text(label), justify="right")
+    table.add_column(columns.noun, no_wrap=bool(columns.choices))
+    for choice in columns.choices:
+        table.add_column(Text(choice), justify="right")
     table.add_column("text")
     for p in predictions:
-        table.add_row(
-            Text(p.label or f"? {p.answer}"), *(f"{value:.3f}" for value in p.probabilities.values()), Text(p.text)
-        )
+        shares = (f"{p.probabilities[choice]:.3f}" for choice in columns.choices)
+        table.add_row(Text(_shown(p.answer) or f"? {p.written}"), *shares, Text(p.text))
     return table
+
+
+def _shown(answer: Answer | None) -> str:
+    if isinstance(answer, float):
+        return f"{answer:.3f}"
+    return "; ".join(answer) if isinstance(answer, tuple) else answer or ""
 
 
 def attributions(explained: Sequence["Attribution"]) -> Iterator[Text]:
     """Yield answer and text of each, words that spoke for it green and those against it red; below, the strongest with their effects."""
     for one in explained:
-        line, place = Text(f"{one.label or '?':<10}{one.probability:.3f}  "), 0
+        line, place = Text(_head(one)), 0
         for word in one.words:
             start = one.text.index(word.text, place)
             line.append(one.text[place:start])
@@ -40,6 +46,11 @@ def attributions(explained: Sequence["Attribution"]) -> Iterator[Text]:
         yield line.append(one.text[place:])
         strongest = sorted(one.words, key=lambda word: -abs(word.effect))[:_STRONGEST]
         yield Text(" " * 17).append("  ".join(f"{word.text} {word.effect:+.3f}" for word in strongest), "dim")
+
+
+def _head(one: "Attribution") -> str:
+    probability = "" if one.probability is None else f"{one.probability:.3f}  "
+    return f"{_shown(one.answer) or '?':<10}{probability}"
 
 
 def _shade(effect: float) -> str:

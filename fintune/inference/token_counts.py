@@ -6,17 +6,19 @@
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fintune.config.run_config import RunConfig
 from fintune.data.quality.findings import Finding, finding
 from fintune.data.quality.report import TokenCounts, token_lengths
 from fintune.errors import ModelError
-from fintune.inference.candidates import answers_of, need_distinct, unknown_answers
+from fintune.inference.candidates import longest_answer, need_distinct, unknown_answers
 from fintune.models.prompts import PromptEncoder
 from fintune.models.references import kind_at_hand
 from fintune.records import Example
 from fintune.tasks import Task
+from fintune.tasks.protocol import blank
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -33,12 +35,16 @@ def count_tokens(
     """Count the tokens of a sample of the texts. Raises ModelError for a tokenizer that is not a fast one with an end token."""
     encoder = PromptEncoder(tokenizer, kind_at_hand(config.model.base) or "causal", sys.maxsize)
     chosen = examples[:: max(1, len(examples) // _SAMPLE)]
-    prompts, _ = encoder.encode_prompts([task.prompt(e.text[:_CHARACTERS]) for e in chosen], reserve=0)
-    longest, names = max(map(len, answers_of(encoder, task))), [e.id for e in chosen]
+    prompts, _ = encoder.encode_prompts([task.prompt(_beginning(e)) for e in chosen], reserve=0)
+    longest, names = longest_answer(encoder, task, chosen), [e.id for e in chosen]
     lengths = [len(ids) + longest for ids in prompts]
     share, unknown = _unknown(encoder, task, prompts, names)
     findings = [*_answers(encoder, task), *_too_long(config, lengths, names), *unknown]
     return TokenCounts(token_lengths(lengths, config.model.max_length) | {"unknown": share}, findings)
+
+
+def _beginning(example: Example) -> Example:
+    return replace(example, fields={name: text[:_CHARACTERS] for name, text in example.fields.items()})
 
 
 def _too_long(config: RunConfig, lengths: Sequence[int], names: Sequence[str]) -> list[Finding]:
@@ -52,18 +58,18 @@ def _too_long(config: RunConfig, lengths: Sequence[int], names: Sequence[str]) -
 
 def _answers(encoder: PromptEncoder, task: Task) -> list[Finding]:
     """Return what stands in the way of learning the answers."""
-    findings, after = [], task.prompt("").after
+    findings, after = [], task.prompt(blank(task)).after
     try:
         need_distinct(encoder, task)
     except ModelError as error:
         findings.append(Finding("same-answers", "severe", 1, f"{error.message}. {error.hint}"))
-    if labels := unknown_answers(encoder, task):
-        answers = ", ".join(f"'{task.answer(label).strip()}'" for label in labels)
+    if unknown := unknown_answers(encoder, task):
+        answers = ", ".join(f"'{answer}'" for answer in unknown)
         message = (
             f"answers the tokenizer has no tokens for: {answers}; set other words in task.answers, or use another model"
         )
-        findings.append(Finding("unknown-answers", "severe", len(labels), message))
-    joined = [answer.strip() for answer in task.candidates() if encoder.answer(answer, after).joined]
+        findings.append(Finding("unknown-answers", "severe", len(unknown), message))
+    joined = [answer.strip() for answer in (task.choices() or {}).values() if encoder.answer(answer, after).joined]
     if joined:
         message = (
             f"the tokenizer would join the prompt's end '{after[-1:]}' and the answers {', '.join(joined)}: they are kept "
@@ -78,7 +84,7 @@ def _unknown(
 ) -> tuple[float, list[Finding]]:
     """Return the share of unknown tokens in the prompts, and findings: of the template, of texts."""
     token = encoder.tokenizer.unk_token_id
-    template, _ = encoder.encode_prompts([task.prompt("")], reserve=0)
+    template, _ = encoder.encode_prompts([task.prompt(blank(task))], reserve=0)
     own, counts = template[0].count(token), [list(ids).count(token) for ids in prompts]
     share = sum(counts) / max(1, sum(map(len, prompts)))
     findings = []

@@ -47,9 +47,9 @@ def collate_causal(batch: Sequence[Encoded], pad_id: int, side: Side = "left") -
 
     The end token is a target but never an input: nothing is predicted from it.
     """
-    rows = [example.input_ids + example.labels[:-1] for example in batch]
+    rows = [example.input_ids + example.answer_ids[:-1] for example in batch]
     ids, mask = pad(rows, pad_id, side)
-    labels, answered = pad([example.labels for example in batch], IGNORE, "right")
+    labels, answered = pad([example.answer_ids for example in batch], IGNORE, "right")
     shift = [ids.shape[1] - len(row) if side == "left" else 0 for row in rows]
     first = [s + len(example.input_ids) - 1 for s, example in zip(shift, batch, strict=True)]
     keep = labels.new_tensor(first)[:, None] + (
@@ -68,8 +68,8 @@ def collate_causal(batch: Sequence[Encoded], pad_id: int, side: Side = "left") -
 def collate_seq2seq(batch: Sequence[Encoded], pad_id: int, start_id: int) -> "dict[str, torch.Tensor]":
     """Prompt to the encoder, answer to the decoder (shifted right); `labels` is `(batch, longest answer)`."""
     ids, mask = pad([example.input_ids for example in batch], pad_id, "right")
-    labels, _ = pad([example.labels for example in batch], IGNORE, "right")
-    fed, _ = pad([[start_id, *example.labels[:-1]] for example in batch], pad_id, "right")
+    labels, _ = pad([example.answer_ids for example in batch], IGNORE, "right")
+    fed, _ = pad([[start_id, *example.answer_ids[:-1]] for example in batch], pad_id, "right")
     return {
         "input_ids": ids,
         "attention_mask": mask,
@@ -89,7 +89,7 @@ def collator(loaded: "LoadedModel") -> "Callable[[Sequence[Encoded]], dict[str, 
 
 def read(example: Encoded, kind: str) -> list[int]:
     """Return the token ids the lower part of a model reads: of an encoder-decoder the prompt, else the answer too."""
-    return example.input_ids + example.labels[:-1] if kind == "causal" else example.input_ids
+    return example.input_ids + example.answer_ids[:-1] if kind == "causal" else example.input_ids
 
 
 def weights(batch: Sequence[Encoded]) -> "torch.Tensor":

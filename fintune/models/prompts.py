@@ -2,13 +2,15 @@
 
 Everything is read as letters, but for the control tokens a template writes. An answer has the ids that the text of prompt and
 answer has behind the prompt's, found once a template: the same in training, ranking and behind a prompt that a program writes on.
-When a prompt is too long, tokens leave the middle of its source text; template and answer are never cut.
+When a prompt is too long, tokens leave the middle of those of its texts that may be shortened, the longest first; template and answer
+are never cut.
 
->>> encoder.encode(Prompt("", "Profit rose.", "\\nSentiment:"), " positive")
-Encoded(input_ids=[2, 109048, 11076, 236761, 107, 203481, 236787], labels=[4414, 1], cut=0)
+>>> encoder.encode(Prompt.around("", "Profit rose.", "\\nSentiment:"), " positive")
+Encoded(input_ids=[2, 109048, 11076, 236761, 107, 203481, 236787], answer_ids=[4414, 1], cut=0)
 """
 
 import re
+from bisect import bisect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -102,19 +104,22 @@ class PromptEncoder:
         return [row.input_ids for row in whole], [row.cut for row in whole]
 
     def encode_prompt(self, prompt: Prompt, *, reserve: int) -> Encoded | TooLong:
-        """Encode a prompt with `reserve` positions left for an answer; labels are empty."""
+        """Encode a prompt with `reserve` positions left for an answer; answer_ids are empty."""
         ids, spans = self._framed(self._read(_stretches(prompt)))
         limit = self.max_length - (reserve if self.kind == "causal" else 0)
         excess = len(ids) - limit
         if excess <= 0:
             return Encoded([*self.before, *ids], [])
-        stop = len(str(prompt)) - len(prompt.after)
-        start = stop - len(prompt.text)
-        inside = [i for i, (a, b) in enumerate(spans) if start <= a < b <= stop]
-        if excess >= len(inside):
-            return TooLong(needed=len(ids) - len(inside) + 1 + self.max_length - limit, limit=self.max_length)
-        first, last = _middle(inside, spans, excess)
-        return Encoded([*self.before, *ids[:first], *ids[last:]], [], cut=last - first)
+        inside = _of_shortened(prompt, spans)
+        if excess > sum(len(places) - 1 for places in inside):
+            whole = sum(max(0, len(places) - 1) for places in inside)
+            return TooLong(needed=len(ids) - whole + self.max_length - limit, limit=self.max_length)
+        gone: set[int] = set()
+        for places, shares in zip(inside, _shares([len(places) for places in inside], excess), strict=True):
+            if shares:
+                gone |= set(range(*_middle(places, spans, shares)))
+        kept = [token for i, token in enumerate(ids) if i not in gone]
+        return Encoded([*self.before, *kept], [], cut=len(gone))
 
     def length(self, prompts: Sequence[Prompt]) -> int:
         """Count the tokens of prompts that stand one behind the other, without what the tokenizer puts around a text."""
@@ -177,8 +182,27 @@ class PromptEncoder:
 
 
 def _stretches(prompt: Prompt) -> list[Stretch]:
-    parts = (*prompt.shown, prompt)
-    return [stretch for p in parts for stretch in ((p.before, True), (p.text, False), (p.after, True))]
+    return [(text, kind == "template") for part in (*prompt.shown, prompt) for text, kind in part.pieces]
+
+
+def _of_shortened(prompt: Prompt, spans: Sequence[tuple[int, int]]) -> list[list[int]]:
+    """Return the tokens inside each piece that may be shortened."""
+    place, inside = len(str(prompt)) - sum(len(text) for text, _ in prompt.pieces), []
+    for text, kind in prompt.pieces:
+        if kind == "shortened":
+            inside.append([i for i, (a, b) in enumerate(spans) if place <= a < b <= place + len(text)])
+        place += len(text)
+    return inside
+
+
+def _shares(lengths: Sequence[int], excess: int) -> list[int]:
+    """Return how many tokens each text gives, so many in all: what is above a level that all keep."""
+    keep = sum(lengths) - excess
+    level = bisect(range(max(lengths)), keep, key=lambda level: sum(min(length, level) for length in lengths)) - 1
+    kept = [min(length, level) for length in lengths]
+    for i in [i for i, length in enumerate(lengths) if length > level][: keep - sum(kept)]:
+        kept[i] += 1
+    return [length - own for length, own in zip(lengths, kept, strict=True)]
 
 
 def _middle(inside: list[int], spans: list[tuple[int, int]], excess: int) -> tuple[int, int]:

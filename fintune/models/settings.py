@@ -23,6 +23,12 @@ class ModelSection(Section):
     max_length: int = Field(
         256, ge=8, le=1_000_000, description="Tokens of prompt and answer; longer texts lose their middle."
     )
+    max_new_tokens: int = Field(
+        128,
+        ge=1,
+        le=100_000,
+        description="Tokens of a written answer at most; tasks with a closed set of answers need none.",
+    )
 
     @model_validator(mode="after")
     def _scales_of_4_bits(self) -> Self:

@@ -4,10 +4,11 @@ import math
 from typing import Any
 
 from fintune.report import comparing, vega
-from fintune.report.comparing import RANKED_BY
-from fintune.report.vega import NUMBER, PERCENT, ROW, Spec
-from fintune.report.words import Translator, baseline_name
+from fintune.report.comparing import alike, gain, ranked_by
+from fintune.report.vega import NUMBER, ROW, Spec
+from fintune.report.words import Translator, baseline_name, metric_heading
 from fintune.runs.schema import ComparisonRecord, PointRecord, RowRecord
+from fintune.tasks.lookup import metric_of
 
 _Point = dict[str, Any]
 _BESIDE = {name: {"expr": f"datum.{name}"} for name in ("align", "dx", "dy")}
@@ -21,42 +22,43 @@ _SIDES = [("left", 7, -8), ("left", 7, 9), ("right", -7, -8), ("right", -7, 9)]
 
 
 def intervals(record: ComparisonRecord, t: Translator) -> Spec | None:
-    """Accuracy and macro-F1 of every row with intervals, best first."""
-    scored = [row for row in record["rows"] if RANKED_BY in row["scores"]]
-    scored.sort(key=lambda row: -row["scores"][RANKED_BY]["value"])
+    """Headline metrics of every row with intervals, best first."""
+    first, shown = ranked_by(record), alike(record.get("headline", []))
+    scored = [row for row in record["rows"] if first in row["scores"]]
+    scored.sort(key=lambda row: -gain(row, first))
     rows: list[_Point] = [
-        {"name": baseline_name(row["name"], t), "metric": t(metric), **_bounds_of(row, metric)}
+        {"name": baseline_name(row["name"], t), "metric": metric_heading(metric, t), **_bounds_of(row, metric)}
         for row in scored
-        for metric in (RANKED_BY, "macro_f1")
+        for metric in shown
         if metric in row["scores"]
     ]
     if not rows:
         return None
     y = vega.name("name", list(dict.fromkeys(row["name"] for row in rows)), axis={"labelLimit": 190})
-    metrics = [t(RANKED_BY), t("macro_f1")]
+    metrics = [metric_heading(metric, t) for metric in shown]
     shared: Spec = {"y": y, "yOffset": vega.name("metric", metrics), "color": vega.color("metric", metrics)}
-    x = vega.share("value", None, rows)
-    columns = {"name": (t("method"), ""), "metric": (t("metric"), ""), "value": (t("value"), PERCENT)}
+    x, form = vega.score(None, metric_of(first), rows), vega.format_of(metric_of(first))
+    columns = {"name": (t("method"), ""), "metric": (t("metric"), ""), "value": (t("value"), form)}
+    columns |= vega.bounds(t, form)
     layers = [vega.interval("x", x, **shared), vega.points(x=x, **shared)]
-    return vega.chart(rows, columns | vega.bounds(t), layers, height=ROW * len(scored), about=t("fig.intervals.title"))
+    return vega.chart(rows, columns, layers, height=ROW * len(scored), about=t("fig.intervals.title"))
 
 
 def pareto(record: ComparisonRecord, t: Translator) -> Spec | None:
-    """Accuracy against what it costs; the frontier is drawn through."""
-    cost = comparing.cost_of(record["rows"])
-    best = record.get("pareto") or comparing.frontier(record["rows"], cost)
-    usable = [
-        (spent, row) for row in record["rows"] if (spent := row.get(cost)) is not None and RANKED_BY in row["scores"]
-    ]
+    """Quality against what it costs; the frontier is drawn through."""
+    cost, first = comparing.cost_of(record["rows"]), ranked_by(record)
+    best = record.get("pareto") or comparing.frontier(record["rows"], cost, first)
+    usable = [(spent, row) for row in record["rows"] if (spent := row.get(cost)) is not None and first in row["scores"]]
     if len(usable) < 2:
         return None
-    usable.sort(key=lambda pair: (pair[0], pair[1]["scores"][RANKED_BY]["value"]))
+    usable.sort(key=lambda pair: (pair[0], gain(pair[1], first)))
     rows: list[_Point] = [
         {"name": baseline_name(row["name"], t), "cost": max(spent, _CHEAPEST), "best": row["name"] in best}
-        | _bounds_of(row, RANKED_BY)
+        | _bounds_of(row, first)
         for spent, row in usable
     ]
-    y = vega.share("value", t(RANKED_BY), rows)
+    title, form = metric_heading(first, t), vega.format_of(metric_of(first))
+    y = vega.score(title, metric_of(first), rows)
     rows = _named(rows, y["scale"]["domain"])
     x = vega.quantity("cost", t(f"cost.{cost}"), axis={"format": "~s", "tickCount": 5, "grid": False}, scale=_LOG)
     tint: Spec = {"condition": {"test": "datum.best", "value": vega.SERIES[0]}, "value": vega.MUTED}
@@ -70,27 +72,29 @@ def pareto(record: ComparisonRecord, t: Translator) -> Spec | None:
         "encoding": {"x": x, "y": y, "text": {"field": "name"}, "color": tint, "tooltip": {"value": None}},
     }
     layers = [front, vega.interval("y", y, x=x, color=tint), vega.points(x=x, y=y, color=tint), names]
-    columns = {"name": (t("method"), ""), "cost": (t(f"cost.{cost}"), NUMBER), "value": (t(RANKED_BY), PERCENT)}
-    return vega.chart(rows, columns | vega.bounds(t), layers, height=_HEIGHT, about=t("fig.pareto.title"))
+    columns = {"name": (t("method"), ""), "cost": (t(f"cost.{cost}"), NUMBER), "value": (title, form)}
+    return vega.chart(rows, columns | vega.bounds(t, form), layers, height=_HEIGHT, about=t("fig.pareto.title"))
 
 
 def learning_curve(record: ComparisonRecord, t: Translator) -> Spec | None:
-    """Accuracy by the number of training texts."""
+    """Quality by the number of training texts."""
+    first = ranked_by(record)
     rows: list[_Point] = [
-        {"name": baseline_name(point["name"], t), "size": point["size"]} | _bounds_of(point, RANKED_BY)
+        {"name": baseline_name(point["name"], t), "size": point["size"]} | _bounds_of(point, first)
         for point in record.get("learning_curve", [])
-        if RANKED_BY in point["scores"]
+        if first in point["scores"]
     ]
     if not rows:
         return None
     tint = vega.color("name", list(dict.fromkeys(row["name"] for row in rows)))
     sizes = sorted({row["size"] for row in rows})
     x = vega.quantity("size", t("train_texts"), axis={"values": sizes, "format": ",d", "grid": False}, scale=_LOG)
-    y = vega.share("value", t(RANKED_BY), rows)
+    title, form = metric_heading(first, t), vega.format_of(metric_of(first))
+    y = vega.score(title, metric_of(first), rows)
     shared: Spec = {"x": x, "y": y, "color": tint}
     layers = [vega.interval("y", y, x=x, color=tint), vega.line(**shared), vega.points(**shared)]
-    columns = {"name": (t("method"), ""), "size": (t("train_texts"), ",d"), "value": (t(RANKED_BY), PERCENT)}
-    return vega.chart(rows, columns | vega.bounds(t), layers, height=280, about=t("fig.learning_curve.title"))
+    columns = {"name": (t("method"), ""), "size": (t("train_texts"), ",d"), "value": (title, form)}
+    return vega.chart(rows, columns | vega.bounds(t, form), layers, height=280, about=t("fig.learning_curve.title"))
 
 
 def _named(rows: list[_Point], domain: list[float]) -> list[_Point]:

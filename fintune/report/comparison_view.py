@@ -5,18 +5,32 @@
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TypedDict
 
 from markupsafe import Markup
 
 from fintune.report import comparing, summary
 from fintune.report.sources import MOST_RUNS, Sources
-from fintune.report.words import baseline_name, both, count, duration, has_words, in_both, percent, size
+from fintune.report.words import (
+    Translator,
+    baseline_name,
+    both,
+    count,
+    duration,
+    in_both,
+    metric_column,
+    metric_heading,
+    size,
+    written,
+)
 from fintune.runs.schema import ComparisonRecord, ForgettingRecord, PairRecord, RowRecord
-from fintune.tasks.metrics import HEADLINE
+from fintune.tasks.lookup import metric_of
 
 Cell = tuple[str, float]
 """What a cell of the table shows, and by what it sorts."""
+_TESTS = ("p_bootstrap", "p_mcnemar", "p_holm")
+"""Columns of the paired tests; those in which no pair has a figure are left out."""
 
 
 class ComparisonView(TypedDict):
@@ -28,9 +42,12 @@ class ComparisonView(TypedDict):
     lead: Markup
     recommendation: str
     level: float
+    headline: list[str]
+    better: Callable[[Translator], str]
     rows: list[dict[str, object]]
     costs: list[str]
     pairs: list[dict[str, object]]
+    tests: list[str]
     notes: list[Markup]
 
 
@@ -55,6 +72,7 @@ def views(sources: Sources, keys: Sequence[str]) -> list[ComparisonView]:
 def comparison_view(record: ComparisonRecord, key: str, places: Mapping[str, str], name: str) -> ComparisonView:
     """Return what the page shows of a comparison; `places`: name of a row -> its run's section on the page."""
     costs = [_costs(row) for row in record["rows"]]
+    headline, pairs = record.get("headline", []), record.get("pairs", [])
     return {
         "key": key,
         "name": name,
@@ -62,9 +80,12 @@ def comparison_view(record: ComparisonRecord, key: str, places: Mapping[str, str
         "lead": in_both(lambda t: summary.compared(record, t)),
         "recommendation": record.get("recommendation") or "",
         "level": record.get("confidence") or 0.95,
-        "rows": [_row(row, cells, places) for row, cells in zip(record["rows"], costs, strict=True)],
+        "headline": headline,
+        "better": lambda t: t("up" if metric_of(comparing.ranked_by(record)).greater_is_better else "down"),
+        "rows": [_row(row, headline, cells, places) for row, cells in zip(record["rows"], costs, strict=True)],
         "costs": [cost for cost in costs[0] if any(cells[cost] for cells in costs)] if costs else [],
-        "pairs": [_pair(pair) for pair in record.get("pairs", [])],
+        "pairs": [_pair(pair) for pair in pairs],
+        "tests": [test for test in _TESTS if any(pair.get(test) is not None for pair in pairs)],
         "notes": _leaks(record),
     }
 
@@ -84,13 +105,15 @@ def _costs(row: RowRecord) -> dict[str, Cell | None]:
     }
 
 
-def _row(row: RowRecord, costs: Mapping[str, Cell | None], places: Mapping[str, str]) -> dict[str, object]:
+def _row(
+    row: RowRecord, headline: Sequence[str], costs: Mapping[str, Cell | None], places: Mapping[str, str]
+) -> dict[str, object]:
     return {
         "name": in_both(lambda t: baseline_name(row["name"], t)),
         "sort": row["name"],
         "baseline": row.get("kind") == "baseline",
         "run": places.get(row["name"]),
-        "scores": [(metric, row["scores"].get(metric)) for metric in HEADLINE],
+        "scores": [(metric, row["scores"].get(metric)) for metric in headline],
         "costs": costs,
     }
 
@@ -107,25 +130,25 @@ def _pair(pair: PairRecord) -> dict[str, object]:
     metric = pair.get("metric", "")
     return {
         "names": in_both(lambda t: f"{baseline_name(pair['a'], t)} – {baseline_name(pair['b'], t)}"),
-        "metric": in_both(lambda t: t(metric) if has_words(metric) else metric),
+        "metric": metric,
+        "title": in_both(partial(metric_column, metric)),
         "difference": pair.get("difference"),
-        "p_bootstrap": pair.get("p_bootstrap"),
-        "p_mcnemar": pair.get("p_mcnemar"),
-        "p_holm": pair.get("p_holm"),
+        "p": {test: pair.get(test) for test in _TESTS},
     }
 
 
 def _leaks(record: ComparisonRecord) -> list[Markup]:
-    """Return that models know texts of the part, with each row's accuracy on the others."""
+    """Return that models know texts of the part, with each row's score on the others."""
     if not (leaked := record.get("leaks")):
         return []
-    clean = {row["name"]: row.get("clean") or {} for row in record["rows"]}
-    scores = {name: on_new[comparing.RANKED_BY] for name, on_new in clean.items() if comparing.RANKED_BY in on_new}
+    metric, clean = comparing.ranked_by(record), {row["name"]: row.get("clean") or {} for row in record["rows"]}
+    scores = {name: on_new[metric] for name, on_new in clean.items() if metric in on_new}
     values = {"rows": count(leaked), "n": count(record.get("n"))}
     if not scores:
         return [both("compared.all_leak", **values)]
-    rows = ", ".join(f"{name} {percent(score['value'])}" for name, score in scores.items())
-    return [both("compared.leaks", **values, new=count(next(iter(scores.values()))["n"]), scores=rows)]
+    values["new"] = count(next(iter(scores.values()))["n"])
+    rows = ", ".join(f"{name} {written(metric, score['value'])}" for name, score in scores.items())
+    return [both("compared.leaks", **values, metric=partial(metric_heading, metric), scores=rows)]
 
 
 def _failed(record: ComparisonRecord) -> list[Markup]:

@@ -8,7 +8,7 @@ from fintune.report.words import Translator
 
 
 def _confidences(run: RunFiles, t: Translator, which: str, tint: str) -> Spec | None:
-    rows = confidence.histogram(run.judged) if run.judged else []
+    rows = confidence.histogram(run.weighed) if run.weighed else []
     if not any(row[which] for row in rows):
         return None
     x: Spec = {"title": t("confidence"), "axis": {"format": "~%"}, "scale": {"domain": [rows[0]["from"], 1]}}
@@ -29,9 +29,9 @@ def confidence_wrong(run: RunFiles, t: Translator) -> Spec | None:
 
 def reliability(run: RunFiles, t: Translator) -> Spec | None:
     """Stated confidence against the share that is right."""
-    if not run.judged:
+    if not run.weighed:
         return None
-    bins = confidence.reliability(run.judged, level=run.level)
+    bins = confidence.reliability(run.weighed, level=run.level)
     start = round(max(0.0, min(0.5, *(min(b.low, b.confidence) for b in bins)) - 0.05), 1)
     scale = {"domain": [start, 1], "nice": False}
     x = vega.quantity("confidence", t("confidence"), PERCENT, scale=scale)

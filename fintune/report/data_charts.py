@@ -10,7 +10,7 @@ from fintune.report.words import Translator, part_name
 
 def balance(run: RunFiles, t: Translator) -> Spec | None:
     """Rows of each label in each part."""
-    parts = run.report.get("parts", {}) if run.report else {}
+    parts = run.report.get("parts", {}) if run.report and run.labels else {}
     rows = [
         {"label": label, "part": part_name(part, t), "rows": n} for part, of in parts.items() for label, n in of.items()
     ]

@@ -10,7 +10,7 @@ import hashlib
 import importlib.metadata
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -99,7 +99,8 @@ def _templates() -> "Environment":
         lstrip_blocks=True,
     )
     environment.globals["t"] = words.both
-    environment.filters |= {name: getattr(words, name) for name in ("percent", "count", "duration", "size")}
+    environment.globals["metric_column"] = lambda name: words.in_both(partial(words.metric_column, name))
+    environment.filters |= {name: getattr(words, name) for name in ("percent", "count", "figure")}
     return environment
 
 

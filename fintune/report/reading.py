@@ -22,6 +22,7 @@ from fintune.runs.schema import (
     EnvironmentRecord,
     LogLine,
     ScoresRecord,
+    TaskRecord,
     problem_of,
 )
 from fintune.runs.score_record import claims_in, scores_in
@@ -38,6 +39,7 @@ def read_run(folder: Path) -> RunFiles:
     need_this_version(folder)
     files = _Files(folder)
     scores: ScoresRecord | None = files.checked("scores.json")
+    task: TaskRecord = scores.get("task", {}) if scores else {}
     config_text = files.text("config.yaml")
     data: DataRecord | None = files.checked("data.json")
     environment: EnvironmentRecord | None = files.checked("environment.json")
@@ -48,6 +50,8 @@ def read_run(folder: Path) -> RunFiles:
         data=data,
         environment=environment or {},
         log=files.lines("log.jsonl"),
+        kind=task.get("kind", ""),
+        headline=task.get("headline", []),
         scores=scores_in(scores["splits"]) if scores else {},
         baselines={name: scores_in(parts) for name, parts in scores["baselines"].items()} if scores else {},
         claims=claims_in(scores) if scores else Claims(),

@@ -7,6 +7,7 @@ from typing import Any
 
 from fintune.records import Claims, Prediction, Scores
 from fintune.runs.schema import AttributionRecord, DataRecord, EnvironmentRecord, LogLine, ReportRecord
+from fintune.tasks.lookup import labels_in
 
 PARTS = ("test", "validation")
 """The part that is reported is the first of these that was scored."""
@@ -22,6 +23,10 @@ class RunFiles:
     data: DataRecord | None = None
     environment: EnvironmentRecord = field(default_factory=EnvironmentRecord)
     log: list[LogLine] = field(default_factory=list)
+    kind: str = ""
+    """What answers are: labels, numbers, lists or texts; empty where scores.json does not say."""
+    headline: list[str] = field(default_factory=list)
+    """Names of the metrics that are shown first."""
     scores: dict[str, Scores] = field(default_factory=dict)
     baselines: dict[str, dict[str, Scores]] = field(default_factory=dict)
     claims: Claims = field(default_factory=Claims)
@@ -51,11 +56,21 @@ class RunFiles:
 
     @property
     def judged(self) -> list[Prediction]:
-        """Predictions of that part whose true label is one of the task's."""
-        return [p for p in self.predictions.get(self.part, []) if p.gold in p.probabilities]
+        """Predictions of that part whose true answer is known."""
+        return [p for p in self.predictions.get(self.part, []) if p.gold is not None]
 
     @property
-    def headline(self) -> Scores:
+    def weighed(self) -> list[Prediction]:
+        """Those of them that chose among labels, the true one with them, and say how sure they are."""
+        return [p for p in self.judged if p.gold in p.probabilities] if self.kind == "labels" else []
+
+    @property
+    def metric(self) -> str:
+        """The metric that is shown first; empty where none is."""
+        return next(iter(self.headline), "")
+
+    @property
+    def figures(self) -> Scores:
         """Scores of that part."""
         return self.scores.get(self.part, {})
 
@@ -81,11 +96,9 @@ class RunFiles:
 
     @property
     def labels(self) -> list[str]:
-        """The labels, in the task's order where it is known."""
-        if self.judged:
-            return list(self.judged[0].probabilities)
-        scored = [name.removeprefix("recall/") for name in self.headline if name.startswith("recall/")]
-        return scored or list(self.report["labels"] if self.report else [])
+        """The labels, in the task's order where it is known; none where answers are no labels."""
+        unscored = self.report["labels"] if self.report and not self.kind else []
+        return labels_in(self.figures) or list(unscored)
 
     @property
     def level(self) -> float:

@@ -1,7 +1,7 @@
 """What the page shows of one run beside its charts: tables, notes, the commands that make it again.
 
->>> run_view(run, key="run1", texts=True, most=40)["mistakes"][0]["gold"]
-'positive'
+>>> run_view(run, key="run1", texts=True, most=40)["sections"]
+['result', 'errors', 'confidence', 'texts', 'training', 'data', 'again']
 """
 
 import shlex
@@ -11,45 +11,58 @@ from functools import partial
 from markupsafe import Markup
 
 from fintune.inference import confidence
-from fintune.records import Prediction, Scores, Statement
+from fintune.records import Scores, Statement
 from fintune.report import summary
 from fintune.report.data_view import counts, environment, finding_view, source_view
 from fintune.report.run_files import RunFiles
-from fintune.report.words import baseline_name, both, count, in_both, part_name, worth
+from fintune.report.texts_view import shown, tables
+from fintune.report.words import baseline_name, both, count, in_both, metric_heading, part_name, worth
 from fintune.runs.schema import AttributionRecord
 from fintune.runtime.shell import typed
+from fintune.tasks.lookup import labels_in
 
-_LONGEST_TEXT = 600
-"""Characters of a text that are shown."""
 _MOST_ATTRIBUTED = 12
 """Texts whose words are shown with their effects."""
 _TINT = 0.45
 """Share of color behind the strongest word: ink stays readable on it."""
+_SECTIONS = ("result", "errors", "confidence", "texts", "words", "training", "data", "again")
+"""Sections of the page, in their order."""
 
 
 def run_view(run: RunFiles, *, key: str, texts: bool, most: int) -> dict[str, object]:
     """Return everything that the template of a run shows."""
-    wrong = sum(p.label != p.gold for p in run.judged)
+    attributions = [_attribution(a) for a in run.attributions[:_MOST_ATTRIBUTED]] if texts else []
     return {
         "key": key,
         "run": run,
+        "sections": _sections(run, bool(attributions)),
+        "metric": lambda t: metric_heading(run.metric, t) if run.metric else t("quality"),
         "lead": in_both(partial(summary.lead, run)),
         "details": in_both(partial(summary.details, run)),
         "facts": summary.facts(run),
-        "ece": f"{summary.ece(run):.3f}" if run.judged else "",
+        "ece": f"{summary.ece(run):.3f}" if run.weighed else "",
         "notes": notes(run),
         "scores": _scores(run),
         "confusion": _confusion(run),
-        "wrong": wrong,
-        "mistakes": [_shown(p, texts) for p in confidence.surest_mistakes(run.judged, most)],
-        "unsure": [_shown(p, texts) for p in confidence.least_sure(run.judged, most)],
-        "attributions": [_attribution(a) for a in run.attributions[:_MOST_ATTRIBUTED]] if texts else [],
+        "tables": tables(run, texts=texts, most=most),
+        "attributions": attributions,
         "counts": counts(run.report),
         "findings": [finding_view(f, texts) for f in (run.report.get("findings", []) if run.report else [])],
         "sources": [source_view(source) for source in (run.data.get("sources", []) if run.data else [])],
         "environment": environment(run),
         "commands": _commands(run),
     }
+
+
+def _sections(run: RunFiles, explained: bool) -> list[str]:
+    """Return the sections that the page has of a run: not all go with every sort of answer."""
+    missing = {
+        "errors": not labels_in(run.figures),
+        "confidence": not run.weighed,
+        "texts": not run.judged,
+        "words": not explained,
+    }
+    return [name for name in _SECTIONS if not missing.get(name)]
 
 
 def notes(run: RunFiles) -> list[Markup]:
@@ -99,33 +112,15 @@ def _both_ways(whole: Scores, clean: Scores) -> list[tuple[Scores, Markup]]:
 
 def _confusion(run: RunFiles) -> list[dict[str, object]]:
     """Return a row for each label: counts and shares; the column of unreadable answers only where there are any."""
-    if not run.judged:
+    labels = run.labels
+    if not (labeled := [p for p in run.judged if p.gold in labels]):
         return []
-    counts = confidence.confusion(run.judged, run.labels)
-    width = len(run.labels) + any(row[-1] for row in counts)
+    counts = confidence.confusion(labeled, labels)
+    width = len(labels) + any(row[-1] for row in counts)
     return [
         {"label": label, "n": sum(row), "cells": [(n, n / max(sum(row), 1), i == j) for j, n in enumerate(row[:width])]}
-        for i, (label, row) in enumerate(zip(run.labels, counts, strict=True))
+        for i, (label, row) in enumerate(zip(labels, counts, strict=True))
     ]
-
-
-def _shown(p: Prediction, texts: bool) -> dict[str, object]:
-    ranked = sorted(p.probabilities.items(), key=lambda item: -item[1])
-    others = [(label, share) for label, share in ranked if label != p.label]
-    return {
-        "id": p.id,
-        "text": cut(p.text) if texts else "",
-        "gold": p.gold,
-        "answer": p.label,
-        "confidence": p.confidence,
-        "next": others[0] if others else ("", 0.0),
-        "right": p.label == p.gold,
-    }
-
-
-def cut(text: str) -> str:
-    """Return a text short enough for a table."""
-    return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]} …"
 
 
 def _attribution(record: AttributionRecord) -> dict[str, object]:
@@ -133,7 +128,7 @@ def _attribution(record: AttributionRecord) -> dict[str, object]:
     strongest = sorted(words, key=lambda word: -abs(word[1]))[:3]
     return {
         "id": record.get("id", ""),
-        "label": record.get("label") or both("unreadable"),
+        "answer": shown(record.get("answer")) or both("unreadable"),
         "probability": record.get("probability"),
         "pieces": _pieces(record.get("text", ""), words),
         "strongest": [(text, f"{effect:+.2f}") for text, effect in strongest],

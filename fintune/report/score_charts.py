@@ -6,43 +6,46 @@ from fintune.records import Score
 from fintune.report import vega
 from fintune.report.run_files import RunFiles
 from fintune.report.vega import PERCENT, ROW, Spec
-from fintune.report.words import Translator, baseline_name
+from fintune.report.words import Translator, baseline_name, metric_heading
+from fintune.tasks.lookup import metric_of, of_labels
 
 
 def against(run: RunFiles, t: Translator) -> Spec | None:
     """Return the model and its baselines on one axis."""
-    scores_of = {run.name: run.headline} | {
+    metric, title = metric_of(run.metric), metric_heading(run.metric, t)
+    scores_of = {run.name: run.figures} | {
         baseline_name(n, t): parts.get(run.part, {}) for n, parts in run.baselines.items()
     }
     if run.clean:
         new = t("model.new", name=run.name)
-        scores_of = {run.name: run.headline, new: run.clean} | scores_of
+        scores_of = {run.name: run.figures, new: run.clean} | scores_of
     rows = [
-        {"name": name, "own": name in (run.name, t("model.new", name=run.name)), **_score(scores["accuracy"])}
+        {"name": name, "own": name in (run.name, t("model.new", name=run.name)), **_score(scores[run.metric])}
         for name, scores in scores_of.items()
-        if "accuracy" in scores
+        if run.metric in scores
     ]
     if len(rows) < 2:
         return None
     y = vega.name("name", list(scores_of), axis={"labelLimit": 200})
     tint: Spec = {"condition": {"test": "datum.own", "value": vega.SERIES[0]}, "value": vega.MUTED}
-    x = vega.share("value", t("accuracy"), rows)
+    x = vega.score(title, metric, rows)
     layers = [vega.interval("x", x, y=y, color=tint), vega.points(x=x, y=y, color=tint)]
-    columns = {"name": (t("model"), ""), "value": (t("accuracy"), PERCENT)} | vega.bounds(t)
-    return vega.chart(rows, columns, layers, height=ROW * len(rows), about=t("fig.against.title"))
+    form = vega.format_of(metric)
+    columns = {"name": (t("model"), ""), "value": (title, form)} | vega.bounds(t, form)
+    about = t("fig.against.title", metric=title)
+    return vega.chart(rows, columns, layers, height=ROW * len(rows), about=about)
 
 
 def per_class(run: RunFiles, t: Translator) -> Spec | None:
-    """Precision, recall and F1 of every label."""
+    """Return the metrics of every label."""
     rows = [
-        {"label": label, "metric": t(metric), **_score(run.headline[f"{metric}/{label}"])}
-        for label in run.labels
-        for metric in ("precision", "recall", "f1")
-        if f"{metric}/{label}" in run.headline
+        {"label": label, "metric": metric_heading(metric, t), **_score(score)}
+        for label, scores in of_labels(run.figures).items()
+        for metric, score in scores.items()
     ]
     if not rows:
         return None
-    metrics = [t("precision"), t("recall"), t("f1")]
+    metrics = list(dict.fromkeys(row["metric"] for row in rows))
     y, offset = vega.name("label", run.labels), vega.name("metric", metrics)
     tint = vega.color("metric", metrics)
     x = vega.quantity("value", None, PERCENT, scale={"domain": [0, 1]})

@@ -1,7 +1,9 @@
 """What a report says first: a sentence for who decides, and the key figures.
 
-An example: On 452 texts it has never seen, the model labels 96.7 % correctly (95 % interval 94.9 to 98.2).
+An example: On 452 texts it has never seen, its mean error is 0.41 (95 % interval 0.36 to 0.47).
 """
+
+from functools import partial
 
 from markupsafe import Markup
 
@@ -9,8 +11,23 @@ from fintune.inference import confidence
 from fintune.records import Score
 from fintune.report import comparing
 from fintune.report.run_files import RunFiles
-from fintune.report.words import Translator, baseline_name, both, count, duration, part_name, percent, size
+from fintune.report.words import (
+    Translator,
+    baseline_name,
+    both,
+    count,
+    duration,
+    figure,
+    in_both,
+    metric_heading,
+    metric_title,
+    part_name,
+    percent,
+    size,
+    written,
+)
 from fintune.runs.schema import ComparisonRecord
+from fintune.tasks.lookup import of_labels
 
 SURE = 0.95
 """Confidence from which an answer would be taken without a second look."""
@@ -23,45 +40,59 @@ Fact = tuple[Markup, str, str | Markup]
 
 def lead(run: RunFiles, t: Translator) -> str:
     """Return how good the model is, and beside what."""
-    if (score := run.headline.get("accuracy")) is None:
+    metric = run.metric
+    if (score := run.figures.get(metric)) is None:
         return t("lead.none")
-    level = percent(run.level, 0)
     key = f"lead.{run.part}"
     if leaked := _leaked(run, score.n):
         key = "lead.known" if leaked < score.n else "lead.all_known"
-    shown = {"value": percent(score.value), "level": level, **_points(score)}
+    shown = {"metric": metric_title(metric, t), "level": percent(run.level, 0), **_points(metric, score)}
     sentences = [t(key, n=count(score.n), known=count(leaked), **shown)]
-    if (new := run.clean.get("accuracy")) is not None:
-        sentences.append(t("lead.new", n=count(new.n), value=percent(new.value), **_points(new)))
-    beside = [
-        t("lead.beside_row", name=baseline_name(name, t), value=percent(parts[run.part]["accuracy"].value))
+    if (new := run.clean.get(metric)) is not None:
+        sentences.append(t("lead.new", n=count(new.n), **_points(metric, new)))
+    if beside := _beside(run, t):
+        sentences.append(t("lead.beside", rows=t("comma").join(beside)))
+    return t("gap").join(sentences)
+
+
+def _beside(run: RunFiles, t: Translator) -> list[str]:
+    """Return each baseline with its score."""
+    return [
+        t("lead.beside_row", name=baseline_name(name, t), value=written(run.metric, parts[run.part][run.metric].value))
         for name, parts in sorted(run.baselines.items(), reverse=True)
-        if "accuracy" in parts.get(run.part, {})
+        if run.metric in parts.get(run.part, {})
     ]
-    return t("gap").join([*sentences, t("lead.beside", rows=t("comma").join(beside))] if beside else sentences)
 
 
 def _leaked(run: RunFiles, n: int) -> int:
     """Return how many of the texts of the reported part are known to the model."""
-    if (new := run.clean.get("accuracy")) is not None:
+    if (new := run.clean.get(run.metric)) is not None:
         return n - new.n
     return n if any(statement.kind == "all-leak" for statement in run.claims.of(run.part)) else 0
 
 
 def details(run: RunFiles, t: Translator) -> str:
     """Return the weakest label, and what confidence is worth."""
-    recalls = {label: run.headline[f"recall/{label}"] for label in run.labels if f"recall/{label}" in run.headline}
-    sentences = []
-    if recalls:
-        label, score = min(recalls.items(), key=lambda item: item[1].value)
-        sentences.append(t("lead.weakest", label=label, value=percent(score.value), **_points(score)))
-    if run.judged:
-        sure = [p.label == p.gold for p in run.judged if p.confidence >= SURE]
-        if sure:
-            share, right = len(sure) / len(run.judged), sum(sure) / len(sure)
-            sentences.append(t("lead.sure", share=percent(share), right=percent(right)))
-        sentences.append(t("lead.ece", points=f"{100 * ece(run):.1f}"))
-    return t("gap").join(sentences)
+    return t("gap").join([*_weakest(run, t), *_sureness(run, t)])
+
+
+def _weakest(run: RunFiles, t: Translator) -> list[str]:
+    if by_label := of_labels(run.figures):
+        *_, metric = next(iter(by_label.values()))  # the last sums up those before it
+        label, scores = min(by_label.items(), key=lambda item: item[1][metric].value)
+        shown = {"metric": metric_title(metric, t), **_points(metric, scores[metric])}
+        return [t("lead.weakest", label=label, **shown)]
+    return []
+
+
+def _sureness(run: RunFiles, t: Translator) -> list[str]:
+    if not (weighed := run.weighed):
+        return []
+    off = t("lead.ece", points=f"{100 * ece(run):.1f}")
+    if not (sure := [p.right for p in weighed if p.confidence >= SURE]):
+        return [off]
+    share, right = len(sure) / len(weighed), sum(sure) / len(sure)
+    return [t("lead.sure", share=percent(share), right=percent(right)), off]
 
 
 def compared(record: ComparisonRecord, t: Translator) -> str:
@@ -72,23 +103,23 @@ def compared(record: ComparisonRecord, t: Translator) -> str:
         key = "lead.groups" if len(names) > 1 else "lead.first"
         shown = names if len(names) <= _NAMED else [*names[: _NAMED - 1], f"+{len(names) - _NAMED + 1}"]
         return t(key, names=listed(shown, t), n=count(record.get("n")), part=part)
-    scored = [row for row in record["rows"] if row.get("kind") != "baseline" and comparing.RANKED_BY in row["scores"]]
+    metric = comparing.ranked_by(record)
+    scored = [row for row in record["rows"] if row.get("kind") != "baseline" and metric in row["scores"]]
     if not scored:
         return t("lead.none")
-    best = max(scored, key=lambda row: row["scores"][comparing.RANKED_BY]["value"])
-    score = Score(**best["scores"][comparing.RANKED_BY])
-    return t("lead.runs", n=len(scored), part=part, value=percent(score.value), name=best["name"], **_points(score))
+    best = max(scored, key=lambda row: comparing.gain(row, metric))
+    points, title = _points(metric, Score(**best["scores"][metric])), metric_title(metric, t)
+    return t("lead.runs", n=len(scored), part=part, name=best["name"], metric=title, **points)
 
 
 def facts(run: RunFiles) -> list[Fact]:
     """Return the key figures of a run."""
-    figures: list[Fact] = []
-    for metric in ("accuracy", "macro_f1"):
-        if (score := run.headline.get(metric)) is not None:
-            figures.append((both(metric), percent(score.value), _below(run, metric, score)))
-    if (score := run.headline.get("mcc")) is not None:
-        figures.append((both("mcc"), f"{score.value:.3f}", f"{score.low:.3f} – {score.high:.3f}"))
-    if run.judged:
+    scores = {metric: run.figures[metric] for metric in run.headline if metric in run.figures}
+    figures: list[Fact] = [
+        (in_both(partial(metric_heading, metric)), written(metric, score.value), _below(run, metric, score))
+        for metric, score in scores.items()
+    ]
+    if run.weighed:
         figures.append((both("ece"), f"{ece(run):.3f}", ""))
     trained, everything = run.environment.get("trainable_parameters"), run.environment.get("parameters")
     if trained:
@@ -102,15 +133,15 @@ def facts(run: RunFiles) -> list[Fact]:
 
 
 def _below(run: RunFiles, metric: str, score: Score) -> Markup:
-    """Return a share's interval, and where rows are known to the model, what it is on the others."""
-    interval = Markup("{} – {}").format(percent(score.low), percent(score.high))
+    """Return the interval, and where rows are known to the model, what the metric is on the others."""
+    interval = Markup("{} – {}").format(written(metric, score.low), written(metric, score.high))
     new = run.clean.get(metric)
-    return interval if new is None else interval + Markup("<br>") + both("on_new", value=percent(new.value))
+    return interval if new is None else interval + Markup("<br>") + both("on_new", value=written(metric, new.value))
 
 
 def ece(run: RunFiles) -> float:
     """Return expected calibration error of the reported part."""
-    return confidence.expected_calibration_error(confidence.reliability(run.judged))
+    return confidence.expected_calibration_error(confidence.reliability(run.weighed))
 
 
 def listed(names: list[str], t: Translator) -> str:
@@ -118,5 +149,6 @@ def listed(names: list[str], t: Translator) -> str:
     return t("comma").join(names[:-1]) + t("and") + names[-1] if len(names) > 1 else "".join(names)
 
 
-def _points(score: Score) -> dict[str, str]:
-    return {"low": f"{100 * score.low:.1f}", "high": f"{100 * score.high:.1f}"}
+def _points(metric: str, score: Score) -> dict[str, str]:
+    low, high = (figure(side, metric) for side in (score.low, score.high))
+    return {"value": written(metric, score.value), "low": low, "high": high}

@@ -7,9 +7,11 @@ from typing import TypedDict
 import numpy as np
 
 from fintune.report import vega
+from fintune.report.comparing import alike
 from fintune.report.run_files import RunFiles
-from fintune.report.vega import NUMBER, PERCENT, Spec
-from fintune.report.words import Translator
+from fintune.report.vega import NUMBER, Spec
+from fintune.report.words import Translator, metric_heading
+from fintune.tasks.lookup import metric_of
 
 _STEPS_SHOWN = 80
 """Points of a training curve; more are averaged."""
@@ -45,14 +47,14 @@ def loss(run: RunFiles, t: Translator) -> Spec | None:
 
 
 def quality(run: RunFiles, t: Translator) -> Spec | None:
-    """Accuracy and macro-F1 on validation and on as many training examples, by epoch."""
-    series = {
-        f"{p}_{m}": f"{t(m)}, {t('part.' + p)}" for p in ("validation", "train") for m in ("accuracy", "macro_f1")
-    }
+    """Headline metrics on validation and on as many training examples, by epoch."""
+    shown = [(part, metric) for part in ("validation", "train") for metric in alike(run.headline)]
+    series = {f"{part}_{m}": f"{metric_heading(m, t)}, {t('part.' + part)}" for part, m in shown}
     rows = _by_epoch(run, series)
     if not rows:
         return None
-    y = vega.quantity("value", None, PERCENT, scale={"domain": vega.around([r["value"] for r in rows]), "nice": False})
+    metric = metric_of(run.metric)
+    y = vega.score(None, metric, rows, "value")
     tint = vega.color("series", list(series.values()), legend={"columns": 2})
     kept: Spec = {
         "data": {"values": [{"epoch": line["epoch"]} for line in run.log if line.get("best")][-1:]},
@@ -60,7 +62,7 @@ def quality(run: RunFiles, t: Translator) -> Spec | None:
         "encoding": {"x": _epochs(rows, t), "tooltip": {"value": t("best_epoch")}},
     }
     layers = [kept, *_curves(rows, y, tint, t)]
-    return vega.chart(rows, _columns(PERCENT, t), layers, height=220, about=t("fig.quality.title"))
+    return vega.chart(rows, _columns(vega.format_of(metric), t), layers, height=220, about=t("fig.quality.title"))
 
 
 def _by_epoch(run: RunFiles, series: dict[str, str]) -> list[_Point]:

@@ -1,7 +1,7 @@
 """The words of the page in two languages, and how figures are written.
 
->>> Translator("zh")("accuracy")
-'准确率'
+>>> Translator("zh")("confidence")
+'置信度'
 """
 
 import json
@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from fintune.records import Statement
 from fintune.runtime import units
+from fintune.tasks.lookup import metric_of
 
 LANGUAGES = ("en", "zh")
 _THIN = "\u202f"
@@ -39,8 +40,9 @@ class Translator:
         self.language = language
 
     def __call__(self, key: str, **values: object) -> str:
-        """Return the words for a key, its places filled."""
-        return table()[key][self.language].format(**values)
+        """Return the words for a key, its places filled; what is a function of a translator, it fills in by itself."""
+        filled = {name: value(self) if callable(value) else value for name, value in values.items()}
+        return table()[key][self.language].format(**filled)
 
 
 def both(key: str, **values: object) -> Markup:
@@ -64,6 +66,23 @@ def baseline_name(name: str, t: Translator) -> str:
     return t(f"baseline.{name}") if has_words(f"baseline.{name}") else name
 
 
+def metric_title(name: str, t: Translator) -> str:
+    """Return what a metric is called in a sentence."""
+    metric = metric_of(name)
+    return metric.zh or metric.title if t.language == "zh" else metric.title
+
+
+def metric_heading(name: str, t: Translator) -> str:
+    """Return what a metric is called where its name stands first."""
+    title = metric_title(name, t)
+    return title[:1].upper() + title[1:]
+
+
+def metric_column(name: str, t: Translator) -> str:
+    """Return what stands over a column of figures."""
+    return f"{metric_heading(name, t)} (%)" if metric_of(name).share else metric_heading(name, t)
+
+
 def part_name(part: str, t: Translator) -> str:
     """Return what a part of the data is called on the page."""
     return t(f"part.{part}") if has_words(f"part.{part}") else part
@@ -74,8 +93,20 @@ def worth(statement: Statement, t: Translator) -> str:
     if t.language == "en" or statement.kind not in _worth():
         return statement.text
     values = dict(statement.values)
-    shown = {"name": baseline_name(values.get("name", ""), t), "metric": t(values.get("metric", "accuracy"))}
+    metric = metric_title(values["metric"], t) if "metric" in values else t("score")
+    more = _worth()["needed"].format(**values) if "needed" in values else ""
+    shown = {"name": baseline_name(values.get("name", ""), t), "metric": metric, "more": more}
     return _worth()[statement.kind].format(**values | shown)
+
+
+def figure(value: float, name: str, sign: str = "") -> str:
+    """Return a value of a metric as tables have it, without a unit."""
+    return metric_of(name).figure(value, sign)
+
+
+def written(name: str, value: float) -> str:
+    """Return a value of a metric; shares are in per cent: 0.9671 as 96.7 %."""
+    return figure(value, name) + (f"{_THIN}%" if metric_of(name).share else "")
 
 
 def percent(share: float | None, digits: int = 1) -> str:

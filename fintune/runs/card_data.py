@@ -22,12 +22,11 @@ from fintune.models.references import base_license
 from fintune.records import Scores
 from fintune.runs.run import Run
 from fintune.runtime.printable import one_line
+from fintune.tasks.lookup import metric_of
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult, ModelCardData
 
-METRICS_ON_HUB = {"accuracy": "accuracy", "macro_f1": "f1", "mcc": "matthews_correlation"}
-"""The hub's name of each headline metric."""
 _LICENSES_ON_HUB = {
     "Apache-2.0": "apache-2.0",
     "MIT": "mit",
@@ -37,7 +36,13 @@ _LICENSES_ON_HUB = {
 """The hub's name of a base model's license (models/families.py), where it has one."""
 _EMBEDDED_ON_HUB = "google/gemma-3-270m"
 _ON_HUB = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*", re.ASCII)
-_TASK = "text-classification"
+_TASKS = {
+    "labels": "text-classification",
+    "numbers": "text-classification",
+    "texts": "text-generation",
+    "lists": "token-classification",
+}
+"""The hub's name of what a task of each kind does."""
 _SHORT = 80
 """Number of characters of a name."""
 _TEXTS = 1000
@@ -68,7 +73,7 @@ def card_data(
         library_name=library,
         license=license,
         license_name=license_name,
-        metrics=[*METRICS_ON_HUB.values()] if results else None,
+        metrics=[*_on_hub(run).values()] if results else None,
         model_name=_shown(config.name),
         eval_results=results or None,
         tags=["fintune", _shown(config.method.name), _shown(config.task.name), *tags],
@@ -128,17 +133,22 @@ def _results(run: Run, sources: Sequence[Mapping[str, object]], scores_of: str) 
     names = ", ".join(dict.fromkeys(_shown(str(source["name"])) for source in sources)) or "not named"
     return [
         EvalResult(
-            task_type=_TASK,
+            task_type=_TASKS[run.config().build_task().kind],
             dataset_type=next(iter(_datasets(sources)), "custom"),
             dataset_name=names,
             dataset_split="test",
             metric_type=on_hub,
             metric_value=round(scores[metric].value, 4),
-            metric_name=" ".join(filter(None, (metric.replace("_", " "), scores_of))),
+            metric_name=" ".join(filter(None, (metric_of(metric).title, scores_of))),
         )
-        for metric, on_hub in METRICS_ON_HUB.items()
+        for metric, on_hub in _on_hub(run).items()
         if metric in scores
     ]
+
+
+def _on_hub(run: Run) -> dict[str, str]:
+    """Return the hub's name of each headline metric that has one."""
+    return {name: hub for name in run.config().build_task().headline if (hub := metric_of(name).hub)}
 
 
 def _language(run: Run) -> str | None:

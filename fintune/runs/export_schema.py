@@ -46,8 +46,9 @@ class VerificationRecord(TypedDict):
     texts: Annotated[int, Field(ge=1)]
     changed: int
     largest_difference: float
-    accuracy: float | None
-    accuracy_of_run: float | None
+    metric: str
+    score: float | None
+    score_of_run: float | None
     near_ties: NotRequired[Annotated[int, Field(ge=0)]]
     one_label: NotRequired[bool]
     agreement: NotRequired[float]

@@ -17,7 +17,7 @@ from fintune.runs.export_schema import ExportRecord, problem_of
 from fintune.runtime.files import sha256
 
 EXPORT_RECORD = "verification.json"
-EXPORT_VERSION = 2
+EXPORT_VERSION = 3
 """Version of the folder's layout."""
 EXPORT_SETTINGS = "fintune.yaml"
 """Name of the run's config: how texts are put to the model, and answers read."""

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 from fintune.data.quality.licenses import Commerce, license_of
 from fintune.models.references import base_license
-from fintune.records import Claims, Scores
+from fintune.records import TEXT, Claims, Scores
 from fintune.runs.card_data import card_data, library_of, with_front_matter
 from fintune.runs.run import Run
 from fintune.runs.schema import SourceRecord
 from fintune.runtime.printable import markdown, markdown_code
-from fintune.tasks.metrics import HEADLINE, interval
+from fintune.tasks import Task
+from fintune.tasks.lookup import interval, metric_of
 
 if TYPE_CHECKING:
     from huggingface_hub import ModelCardData
@@ -58,17 +59,19 @@ def _text(run: Run, words: CardWords, sources: Sequence[Mapping[str, object]]) -
     config, data = run.config(), run.data()
     report = data["report"]
     claims = run.claims()
+    headline = config.build_task().headline
     rows = [
-        _row(name, scores) for name, scores in named_scores(words.row, run.scores(), run.baselines(), claims).items()
+        _row(name, scores, headline)
+        for name, scores in named_scores(words.row, run.scores(), run.baselines(), claims).items()
     ]
-    labels = ", ".join(f"{markdown(label)} {count:,}" for label, count in report["labels"].items())
-    names = ", ".join(map(markdown, report["labels"]))
+    counts = ", ".join(f"{markdown(label)} {count:,}" for label, count in report["labels"].items())
+    labels = f" ({counts})" if counts else ""
     percent = f"{100 * config.evaluation.confidence:g}%"
     return f"""# {markdown(config.name)}
 
 {words.what}{_commerce(sources)}
-| model, part | {" | ".join(HEADLINE)} |
-|---|{"---|" * len(HEADLINE)}
+| model, part | {" | ".join(metric_of(name).title for name in headline)} |
+|---|{"---|" * len(headline)}
 {chr(10).join(rows)}
 
 {_worth(claims)}
@@ -77,12 +80,12 @@ validation figures flatter; the test part was not used for any choice.
 
 ## Use
 
-It says which of {names} a text is, with a probability for each. It knows nothing but the text, and is no advice:
+{_use(config.build_task())} It knows nothing but the text, and is no advice:
 what hangs on an answer is for a person to check.
 
 ## Data
 
-{report["rows"]:,} rows ({labels}); {report["exact_duplicates"]} exact duplicates dropped; {report["near_duplicate_rows"]} rows in
+{report["rows"]:,} rows{labels}; {report["exact_duplicates"]} exact duplicates dropped; {report["near_duplicate_rows"]} rows in
 {report["near_duplicate_clusters"]} near-duplicate clusters; split by {config.data.split.by}. Fingerprint `{data["fingerprint"]}`.
 
 | source | part | rows | license |
@@ -165,5 +168,20 @@ def _source(source: SourceRecord) -> str:
     )
 
 
-def _row(name: str, scores: Scores) -> str:
-    return f"| {markdown(name)} | {' | '.join(interval(metric, scores[metric]) for metric in HEADLINE)} |"
+def _row(name: str, scores: Scores, headline: Sequence[str]) -> str:
+    return f"| {markdown(name)} | {' | '.join(interval(metric, scores[metric]) for metric in headline)} |"
+
+
+def _use(task: Task) -> str:
+    """Return what it is for: what it reads, and what it answers."""
+    reads = "a text" if list(task.fields) == [TEXT] else f"columns {', '.join(map(markdown, task.fields))} of a record"
+    choices = ", ".join(map(markdown, task.choices() or {}))
+    if not choices:
+        return f"It reads {reads} and writes its answer."
+    if task.kind == "labels":
+        return (
+            f"It says which of {choices} a text is, with a probability for each."
+            if reads == "a text"
+            else (f"It reads {reads} and says which of {choices} that is, with a probability for each.")
+        )
+    return f"It reads {reads} and answers with a {task.noun}, from the probabilities of {choices}."

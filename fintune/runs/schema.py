@@ -101,6 +101,9 @@ class TaskRecord(TypedDict):
 
     name: NotRequired[str]
     version: NotRequired[int]
+    kind: NotRequired[str]
+    headline: NotRequired[list[str]]
+    """Names of the metrics that are shown first."""
 
 
 ScoresOfParts = dict[str, dict[str, ScoreRecord]]
@@ -227,6 +230,8 @@ class ComparisonRecord(TypedDict):
     recommendation: NotRequired[str | None]
     confidence: NotRequired[float | None]
     part: NotRequired[str]
+    headline: NotRequired[list[str]]
+    """Names of the metrics that rows are shown by; the first ranks them."""
     n: NotRequired[int]
     leaks: NotRequired[int]
 
@@ -246,7 +251,7 @@ class AttributionRecord(TypedDict):
     words: list[WordRecord]
     id: NotRequired[str]
     text: NotRequired[str]
-    label: NotRequired[str | None]
+    answer: NotRequired[str | float | list[str] | None]
     probability: NotRequired[float | None]
 
 

@@ -1,6 +1,6 @@
 """What scores.json holds, from records to plain values and back.
 
->>> scores_in(content_of(run.scores(), run.baselines(), run.claims())["splits"])["test"]["accuracy"].value
+>>> scores_in(content_of(run.scores(), run.baselines(), run.claims())["splits"])["test"]["answer_loss"].value
 0.98
 """
 

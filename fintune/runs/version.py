@@ -10,7 +10,7 @@ from fintune.errors import RunError
 from fintune.runs.files import MANIFEST
 from fintune.runtime.untrusted import parse_object, read_text
 
-RUN_VERSION = 3
+RUN_VERSION = 4
 """Version of what a run's files hold; runs of an earlier one are refused."""
 
 

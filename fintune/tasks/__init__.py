@@ -6,7 +6,8 @@
 from fintune.runtime.registry import Registry
 from fintune.tasks.classification import CLASSIFICATION, SENTIMENT
 from fintune.tasks.protocol import Task, TaskEntry, TaskOptions
+from fintune.tasks.regression import REGRESSION
 
-TASKS = Registry[TaskEntry]([CLASSIFICATION, SENTIMENT])
+TASKS = Registry[TaskEntry]([CLASSIFICATION, SENTIMENT, REGRESSION])
 
 __all__ = ["TASKS", "Task", "TaskEntry", "TaskOptions"]

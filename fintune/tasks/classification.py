@@ -1,27 +1,36 @@
 """One label of a closed set for each text, and the preset for financial sentiment.
 
-The template ends in `{answer}`: the blank before it belongs to the answer, so that training and scoring see the same tokens.
-
->>> options = ClassificationOptions(labels=["negative", "positive"])
->>> str(Classification(options).prompt("Profit rose.")), Classification(options).answer("positive")
-('Profit rose.\\nLabel:', ' positive')
+>>> task = Classification(ClassificationOptions(labels=["negative", "positive"]))
+>>> str(task.prompt(Example("1", {"text": "Profit rose."}, None))), task.choices()
+('Profit rose.\\nLabel:', {'negative': ' negative', 'positive': ' positive'})
 """
 
-import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from fintune.errors import did_you_mean
-from fintune.records import Example, Fault, Prompt, Row
-from fintune.tasks.protocol import TaskEntry, TaskOptions
+from fintune.records import Example, Fault, Prediction, Prompt, Row
+from fintune.tasks.metric import Metric
+from fintune.tasks.protocol import TaskDefaults, TaskEntry, TaskKind
+from fintune.tasks.template import TEMPLATE, TemplateOptions
 
+if TYPE_CHECKING:
+    from fintune.tasks.arrays import Floats
+
+METRICS_OF_LABELS = (
+    Metric(name="macro_f1", title="macro-F1", zh="宏平均 F1", hub="f1"),
+    Metric(name="accuracy", title="accuracy", zh="准确率", of_right_answers=True, hub="accuracy"),
+    Metric(name="mcc", title="MCC", zh="MCC", share=False, digits=2, low=-1.0, hub="matthews_correlation"),
+    Metric(name="weighted_f1", title="weighted F1", zh="加权 F1"),
+    Metric(name="unparsed", title="unparsed", zh="无法解析", greater_is_better=False),
+    Metric(name="precision", title="precision", zh="精确率"),
+    Metric(name="recall", title="recall", zh="召回率"),
+    Metric(name="f1", title="F1", zh="F1"),
+)
 _LONGEST_LABEL = 200
 """Characters of a label: longer ones are texts, and every table would hold them."""
-_PLACEHOLDERS = ["text", "answer"]
-_BRACES = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
-"""A brace that is meant (doubled), a placeholder, a lone brace."""
 
 _SENTIMENT_PROMPTS = {"en": "{text}\nSentiment: {answer}", "zh": "{text}\n情绪：{answer}"}
 _SENTIMENT_ANSWERS = {
@@ -30,15 +39,12 @@ _SENTIMENT_ANSWERS = {
 }
 
 
-class ClassificationOptions(TaskOptions):
+class ClassificationOptions(TemplateOptions):
     """Settings of task `classification`."""
 
     name: Literal["classification"] = "classification"
     labels: list[str] = Field(min_length=2, description="The closed set of labels, as they stand in the data.")
-    prompt: str = Field(
-        "{text}\nLabel: {answer}",
-        description="Template: {text} once, then {answer} at the very end; a brace itself is written {{ or }}.",
-    )
+    prompt: str = Field("{text}\nLabel: {answer}", description=TEMPLATE)
     answers: dict[str, str] = Field(
         default_factory=dict, description="What the model says for a label, where that is not the label itself."
     )
@@ -54,22 +60,6 @@ class ClassificationOptions(TaskOptions):
             )
         return [label.strip() for label in labels]
 
-    @field_validator("prompt")
-    @classmethod
-    def _template_is_whole(cls, prompt: str) -> str:
-        pieces = list(_BRACES.finditer(prompt))
-        names = [piece[1] for piece in pieces if piece[1] is not None]
-        if unknown := [name for name in names if name not in _PLACEHOLDERS]:
-            near = did_you_mean(unknown[0], _PLACEHOLDERS)
-            raise ValueError(
-                f"no placeholder is called {{{unknown[0]}}}. {near} A brace itself is written {{{{ or }}}}"
-            )
-        if any(piece[0] in ("{", "}") for piece in pieces):
-            raise ValueError("a lone brace: a brace itself is written {{ or }}")
-        if names != _PLACEHOLDERS or pieces[-1].end() != len(prompt):
-            raise ValueError("the template needs {text} once and must end with {answer}")
-        return prompt
-
     @model_validator(mode="after")
     def _answers_fit_labels(self) -> Self:
         for label in self.answers:
@@ -79,13 +69,6 @@ class ClassificationOptions(TaskOptions):
         if len(set(said)) < len(said) or not all(said):
             raise ValueError("the answers of two labels must differ and not be empty")
         return self
-
-
-def _literals(prompt: str) -> tuple[str, str]:
-    """Return what a template has before the text, and between text and answer."""
-    text, answer = (piece.span() for piece in _BRACES.finditer(prompt) if piece[1] is not None)
-    before, after = prompt[: text[0]], prompt[text[1] : answer[0]]
-    return _BRACES.sub(lambda piece: piece[0][0], before), _BRACES.sub(lambda piece: piece[0][0], after)
 
 
 class SentimentOptions(ClassificationOptions):
@@ -144,53 +127,71 @@ def _trimmed(label: object) -> str:
     return str(label).strip()
 
 
-class Classification:
+class Classification(TaskDefaults):
     """The task behind both registry entries; see Task for what its methods promise."""
 
     version = 2
     """Version 2: answers have the tokens they have behind their prompt, control tokens in a text are letters, braces are doubled."""
+    kind: TaskKind = "labels"
+    noun = "label"
+    headline = ("macro_f1", "accuracy", "mcc")
+    tested = ("accuracy", "mcc")
+    """MCC is for labels of unequal size: guessing and the majority class both have 0 of it, where macro-F1 puts any guess above that."""
 
     def __init__(self, options: ClassificationOptions) -> None:
         self.name: str = options.name
-        self.labels: Sequence[str] = tuple(options.labels)
-        before, after = _literals(options.prompt)
-        self._before, self._after = before, after.rstrip()
-        self._gap = after[len(self._after) :]
-        self._answers = {label: self._gap + options.answers.get(label, label).strip() for label in self.labels}
-        self._own = {label: label for label in self.labels}  # one object a label, whatever the number of rows
-        self._labels = {answer.strip(): label for label, answer in self._answers.items()}
+        self._template = options.template()
+        self.fields = self._template.fields
+        gap = self._template.gap
+        self._choices = {label: gap + options.answers.get(label, label).strip() for label in options.labels}
+        self._own = {label: label for label in options.labels}  # one object a label, whatever the number of rows
+        self._labels = {answer.strip(): label for label, answer in self._choices.items()}
 
-    def parse(self, row: Row) -> Example | Fault:
+    def parse(self, row: Row) -> Sequence[Example | Fault]:
         """See Task."""
-        if row.label is not None and row.label in self._answers:
-            return Example(row.id, row.text, self._own[row.label], date=row.date, group=row.group)
-        near = did_you_mean(row.label or "", self.labels)
-        problem = f"label '{row.label or ''}' is not one of {', '.join(self.labels)}"
+        if row.target is not None and row.target in self._choices:
+            return [Example(row.id, row.fields, self._own[row.target], date=row.date, group=row.group)]
+        near = did_you_mean(row.target or "", self._own)
+        problem = f"label '{row.target or ''}' is not one of {', '.join(self._own)}"
         hint = f"{near} Mend the row, set task.labels, or data.label_map."
-        return Fault(
-            where=row.id, problem=problem, hint=hint, kind="unknown-label", value=row.label or "", text=row.text
-        )
+        where, value = row.id, row.target or ""
+        return [Fault(where=where, problem=problem, hint=hint, kind="unknown-label", value=value, text=row.text)]
 
-    def prompt(self, text: str) -> Prompt:
+    def prompt(self, example: Example) -> Prompt:
         """See Task."""
-        return Prompt(self._before, text, self._after)
+        return self._template.fill(example.fields)
 
-    def answer(self, label: str) -> str:
+    def target(self, example: Example) -> str:
         """See Task."""
-        return self._answers[label]
+        return self._choices[str(example.target)]
 
-    def candidates(self) -> Sequence[str]:
+    def choices(self, example: Example | None = None) -> Mapping[str, str]:
         """See Task."""
-        return [self._answers[label] for label in self.labels]
+        return self._choices
 
-    def parse_answer(self, answer: str) -> str | None:
+    def parse_answer(self, text: str, example: Example) -> str | None:
+        """See Task: never a substring match."""
+        return self._labels.get(text.strip())
+
+    def score(self, predictions: Sequence[Prediction], weights: "Floats") -> Mapping[str, "Floats"]:
         """See Task."""
-        return self._labels.get(answer.strip())
+        from fintune.tasks.confusion import label_series
+
+        gold, answers = [p.gold for p in predictions], [p.answer for p in predictions]
+        return label_series(gold, answers, list(self._own), weights)
+
+    def stratum(self, example: Example) -> str:
+        """See Task."""
+        return str(example.target)
 
 
 CLASSIFICATION = TaskEntry(
-    "classification", "one label of a closed set per text", ClassificationOptions, Classification
+    "classification", "one label of a closed set per text", ClassificationOptions, Classification, METRICS_OF_LABELS
 )
 SENTIMENT = TaskEntry(
-    "sentiment", "classification preset: negative, neutral, positive (en, zh)", SentimentOptions, Classification
+    "sentiment",
+    "classification preset: negative, neutral, positive (en, zh)",
+    SentimentOptions,
+    Classification,
+    METRICS_OF_LABELS,
 )

@@ -7,12 +7,13 @@ from dataclasses import replace
 from fintune.config.prepare import Prepared
 from fintune.data.quality.report import token_lengths as summary
 from fintune.errors import ModelError
-from fintune.inference.candidates import answers_of, first_tokens, unknown_answers
+from fintune.inference.candidates import first_tokens, longest_answer, unknown_answers
 from fintune.models import LoadedModel
 from fintune.models.prompts import PromptEncoder
 from fintune.records import Encoded, TooLong
 from fintune.runtime.progress import tell
 from fintune.tasks import Task
+from fintune.tasks.protocol import blank
 
 
 def encode(prepared: Prepared, loaded: LoadedModel) -> list[Encoded]:
@@ -21,17 +22,17 @@ def encode(prepared: Prepared, loaded: LoadedModel) -> list[Encoded]:
     task, encoded, train = prepared.task, [], prepared.splits["train"]
     _need_known(encoder, task, loaded)
     first_only = first_tokens(prepared.config, task, loaded) is not None
-    counts = Counter(example.label for example in train)
-    balanced = prepared.config.train.class_weights == "balanced"
+    counts = Counter(example.stratum for example in train)
+    balanced, numbers = prepared.config.train.class_weights == "balanced", {name: i for i, name in enumerate(counts)}
     for example in train:
-        ids = encoder.encode(task.prompt(example.text), task.answer(example.label), first_only=first_only)
+        ids = encoder.encode(task.prompt(example), task.target(example), first_only=first_only)
         if isinstance(ids, TooLong):
             raise ModelError(
                 f"model.max_length: {ids.limit} tokens cannot hold template and answer ({ids.needed})",
                 hint="Raise model.max_length or shorten task.prompt.",
             )
-        weight = len(train) / len(counts) / counts[example.label] if balanced else 1.0
-        encoded.append(replace(ids, weight=weight, stratum=list(counts).index(example.label), id=example.id))
+        weight = len(train) / len(counts) / counts[example.stratum] if balanced else 1.0
+        encoded.append(replace(ids, weight=weight, stratum=numbers[example.stratum], id=example.id))
     if cut := sum(e.cut > 0 for e in encoded):
         tell("data", f"{cut} of {len(encoded)} training texts exceed {encoder.max_length} tokens and lost their middle")
     return encoded
@@ -39,21 +40,20 @@ def encode(prepared: Prepared, loaded: LoadedModel) -> list[Encoded]:
 
 def token_lengths(prepared: Prepared, encoded: Sequence[Encoded]) -> dict[str, float]:
     """Return how long the training texts are in tokens, template and answer included, as the report of the data has it."""
-    lengths = [len(e.input_ids) + len(e.labels) + e.cut for e in encoded]
+    lengths = [len(e.input_ids) + len(e.answer_ids) + e.cut for e in encoded]
     return summary(lengths, prepared.config.model.max_length)
 
 
 def _need_known(encoder: PromptEncoder, task: Task, loaded: LoadedModel) -> None:
     """Refuse a template's control token that the model has no row for; say where an answer is not known whole."""
     rows, before = loaded.model.get_input_embeddings().num_embeddings, len(encoder.before)
-    prompt = encoder.encode_prompts([task.prompt("")], reserve=0)[0][0][before:]
+    prompt = encoder.encode_prompts([task.prompt(blank(task))], reserve=0)[0][0][before:]
     if beyond := [i for i in prompt if i >= rows]:
         raise ModelError(
             f"task.prompt: the model's embedding has {rows} rows, and none for '{loaded.tokenizer.decode(beyond[:1])}'",
             hint="Leave that token out of the template.",
         )
-    for label in unknown_answers(encoder, task):
-        answer = task.answer(label).strip()
+    for answer in unknown_answers(encoder, task):
         tell("data", f"severe: the tokenizer does not know all of the answer '{answer}': set another in task.answers")
 
 
@@ -61,8 +61,8 @@ def prompts_of(prepared: Prepared, loaded: LoadedModel, part: str) -> list[list[
     """Return token ids of the prompts of a part, as an engine reads them (those that fit)."""
     encoder = _encoder(prepared, loaded)
     task, first = prepared.task, first_tokens(prepared.config, prepared.task, loaded)
-    reserve = 1 if first else max(map(len, answers_of(encoder, task)))
-    prompts = [encoder.encode_prompt(task.prompt(e.text), reserve=reserve) for e in prepared.splits[part]]
+    reserve = 1 if first else longest_answer(encoder, task, prepared.splits[part])
+    prompts = [encoder.encode_prompt(task.prompt(e), reserve=reserve) for e in prepared.splits[part]]
     return [ids.input_ids for ids in prompts if not isinstance(ids, TooLong)]
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from fintune.config.prepare import Prepared
 from fintune.config.train import TrainSection
+from fintune.inference.answer import predict
 from fintune.inference.load import engine, shortcuts_of
 from fintune.records import Encoded
 from fintune.runs.schema import LogLine
@@ -74,7 +75,7 @@ def _step_seconds(lines: Sequence[LogLine], encoded: Sequence[Encoded], settings
     pace: float = sum(seconds[1:]) / sum(tokens[1:]) if len(lines) > 1 else seconds[0] / tokens[0]
     from fintune.training.loop.arguments import steps
 
-    whole = sum(len(e.input_ids) + len(e.labels) - 1 for e in encoded)
+    whole = sum(len(e.input_ids) + len(e.answer_ids) - 1 for e in encoded)
     return pace * whole / (steps(settings, len(encoded)) / settings.epochs)
 
 
@@ -116,24 +117,23 @@ def _hooks(lines: list[LogLine], steps: int) -> "Hooks":
 
 def _longest(encoded: Sequence[Encoded], settings: TrainSection) -> list[Encoded]:
     """Return the examples that would make the largest part of a batch: the longest ones, of one length when padded."""
-    ordered = sorted(encoded, key=lambda e: -(len(e.input_ids) + len(e.labels)))
+    ordered = sorted(encoded, key=lambda e: -(len(e.input_ids) + len(e.answer_ids)))
     candidates = [ordered[i : i + settings.examples_a_step] for i in range(0, len(ordered), settings.examples_a_step)]
     return max(candidates, key=lambda batch: _largest_part(batch, settings))
 
 
 def _largest_part(batch: Sequence[Encoded], settings: TrainSection) -> int:
     """Return padded tokens of the largest part `micro_batches` makes."""
-    length = max(len(e.input_ids) + len(e.labels) - 1 for e in batch)
+    length = max(len(e.input_ids) + len(e.answer_ids) - 1 for e in batch)
     parts = math.ceil(len(batch) / max(1, settings.micro_batch_tokens // length))
     return length * math.ceil(len(batch) / parts)
 
 
 def _seconds_a_text(prepared: Prepared, tuned: "LoadedModel", shortcuts: "Shortcuts") -> float:
     """Return the time to score a text of the validation part."""
-    texts = [example.text for example in prepared.splits["validation"]]
-    running, prompts = engine(prepared.config, tuned, shortcuts), [prepared.task.prompt(text) for text in texts]
+    examples, running = prepared.splits["validation"], engine(prepared.config, tuned, shortcuts)
     tuned.model.eval()
-    running.rank(prompts[:1], prepared.task.candidates())
+    predict(running, prepared.task, examples[:1], stage="score")
     begun = time.monotonic()
-    running.rank(prompts, prepared.task.candidates(), stage="score")
-    return (time.monotonic() - begun) / len(texts)
+    predict(running, prepared.task, examples, stage="score")
+    return (time.monotonic() - begun) / len(examples)

@@ -2,8 +2,8 @@
 
 Config and data are read and checked before any weight is loaded; the run folder appears only then.
 
->>> train("examples/quickstart.yaml").scores()["test"]["accuracy"].value
-0.84
+>>> train("examples/quickstart.yaml").scores()["test"]
+{...: Score(value=0.857, low=0.808, high=0.907, n=182), ...}
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ from fintune.evaluation.guessing import guessing_a_token
 from fintune.evaluation.score import score_trained
 from fintune.inference.load import engine, load_base, shortcuts_of
 from fintune.methods import METHODS
-from fintune.records import Encoded
+from fintune.records import Encoded, Scores
 from fintune.runs.lifecycle import being_made, interrupted
 from fintune.runs.resume import need_same_base, need_same_config, need_same_data, threads_of, where_it_lies
 from fintune.runs.run import Run, run_of
@@ -32,6 +32,7 @@ from fintune.runtime.environment import describe, deterministic
 from fintune.runtime.progress import tell
 from fintune.runtime.signals import deferred
 from fintune.runtime.threads import fastest_threads
+from fintune.tasks.lookup import metric_of
 from fintune.tasks.metrics import perplexity
 from fintune.training.build import attached, judged_of_train, trunk_cache, try_method, warn_of_bfloat16, work_of_steps
 from fintune.training.encode import encode, token_lengths
@@ -114,14 +115,14 @@ def _fit(prepared: Prepared, run: Run, *, resume: bool) -> "LoadedModel":
     }
     run.write_environment(describe() | facts, resumed=resume)
     with deferred() as stop:
-        lengths = [len(e.labels) for e in encoded]
+        lengths = [len(e.answer_ids) for e in encoded]
         hooks = replace(
             _hooks(prepared, tuned, run, shortcuts),
-            guessing=guessing_a_token([e.label for e in prepared.splits["train"]], lengths, config.train),
+            guessing=guessing_a_token([e.stratum for e in prepared.splits["train"]], lengths, config.train),
             should_stop=stop, interruptible=stop.at_once, **work_of_steps(config, tuned),
         )  # fmt: skip
         best = fit(tuned, encoded, settings, hooks, folder=run.checkpoints, resume=resume)
-    tell("train", f"best epoch by validation macro-F1: {best}")
+    tell("train", f"best epoch by validation {metric_of(prepared.task.headline[0]).title}: {best}")
     can_unload = method.saved_format == "peft" and not config.model.quantized  # IA3's refuses on 4-bit layers
     if can_unload and not config.method.changes_base():
         return replace(base, model=tuned.model.unload())
@@ -148,19 +149,22 @@ def _hooks(prepared: Prepared, tuned: "LoadedModel", run: Run, shortcuts: "Short
     chosen = np.random.default_rng(prepared.config.train.seed).permutation(len(train_part))[:count]
     sample = [train_part[i] for i in sorted(chosen.tolist())]
 
+    headline = prepared.task.headline
+
     def judge(epoch: int) -> "Judgment":
         tuned.model.eval()
         figures: dict[str, float] = {}
         for name, examples in (("train", sample), ("validation", validation)):
             scores = evaluate(running, prepared.task, examples, resamples=0, stage=f"score {name}").scores
-            loss, accuracy, f1 = (scores[metric].value for metric in ("answer_loss", "accuracy", "macro_f1"))
+            loss = scores["answer_loss"].value
             figures |= {f"{name}_loss": loss, f"{name}_perplexity": perplexity(loss)}
-            figures |= {f"{name}_accuracy": accuracy, f"{name}_macro_f1": f1}
+            figures |= {f"{name}_{metric}": scores[metric].value for metric in headline}
             tell(
                 f"epoch {epoch}",
-                f"{name:<11}loss {loss:.4f} · perplexity {perplexity(loss):.3f} · accuracy {accuracy:.1%} · macro-F1 {f1:.1%}",
+                f"{name:<11}loss {loss:.4f} · perplexity {perplexity(loss):.3f} · {_in_words(scores, headline)}",
             )
-        return Judgment(figures["validation_macro_f1"], figures["validation_loss"], figures)
+        best_by = metric_of(headline[0]).gain(figures[f"validation_{headline[0]}"])
+        return Judgment(best_by, figures["validation_loss"], figures)
 
     return Hooks(
         judge=judge,
@@ -169,3 +173,9 @@ def _hooks(prepared: Prepared, tuned: "LoadedModel", run: Run, shortcuts: "Short
         rewind=run.keep_log,
         shortcuts=shortcuts,
     )
+
+
+def _in_words(scores: Scores, headline: Sequence[str]) -> str:
+    """Return headline metrics as a line of the screen has them."""
+    shown = ((metric_of(name), scores[name].value) for name in headline)
+    return " · ".join(f"{metric.title} {metric.written(value)}" for metric, value in shown)

@@ -20,9 +20,9 @@ from fintune.cli.commands import train
 from fintune.cli.errors import as_error
 from fintune.config.load import load
 from fintune.config.run_config import RunConfig
-from fintune.records import Prediction
 from fintune.runtime.install import with_extra
 from tests.conftest import Command, handlers_kept
+from tests.made_records import prediction
 from tests.processes import Process, run
 
 
@@ -55,7 +55,8 @@ def test_train_then_predict_then_evaluate(fin: Command, config_file: Path, tmp_p
     trained = fin("train", config_file, "--set", "train.epochs=1", "--json")
     assert trained.code == 0
     result = json.loads(trained.out)
-    assert result["task"] == {"name": "sentiment", "version": 2}
+    headline = ["macro_f1", "accuracy", "mcc"]
+    assert result["task"] == {"name": "sentiment", "version": 2, "kind": "labels", "headline": headline}
     assert result["splits"]["test"]["accuracy"]["n"] == 18
     again = fin("train", config_file, "--set", "train.epochs=1")
     assert again.code == 2
@@ -466,7 +467,7 @@ def test_help_names_extras_whole(fin: Command) -> None:
 def test_the_next_command_can_be_typed_whatever_the_texts_hold(
     monkeypatch: pytest.MonkeyPatch, trained: fintune.Run, texts: list[str], typed: list[str]
 ) -> None:
-    made = [Prediction(str(i), text, "", None, {}) for i, text in enumerate(texts)]
+    made = [prediction(str(i), text, "", None, {}) for i, text in enumerate(texts)]
     monkeypatch.setattr("fintune.runs.run.Run.predictions", lambda *_: made)
     assert shlex.split(train._a_text_of(trained)) == typed
 

@@ -69,8 +69,8 @@ def test_the_record_holds_all_that_is_read_from_it(compared: Comparison) -> None
     content = json.loads((compared.folder / "comparison.json").read_text())
     assert content == compared.content
     assert list(content) == [
-        "fingerprint", "part", "labels", "n", "confidence", "seeds", "leaks", "rows", "pairs", "groups", "recommendation", "pareto",
-        "learning_curve", "failed",
+        "fingerprint", "part", "labels", "headline", "n", "confidence", "seeds", "leaks", "rows", "pairs", "groups", "recommendation",
+        "pareto", "learning_curve", "failed",
     ]  # fmt: skip
     assert (content["part"], content["n"], content["seeds"]) == ("validation", 9, [0, 1])
     assert content["labels"] == ["negative", "neutral", "positive"]
@@ -89,6 +89,7 @@ def test_the_record_holds_all_that_is_read_from_it(compared: Comparison) -> None
         "metric",
         "difference",
         "discordant",
+        "right",
         "p_bootstrap",
         "p_mcnemar",
         "p_holm",
@@ -283,7 +284,7 @@ def test_a_part_that_train_knows_is_marked_with_the_scores_on_the_rest_beside(
     (tmp_path / "mine.jsonl").write_text("".join(lines[:9]))
     quick["data"] |= {"path": str(tmp_path / "rest.jsonl"), "validation": str(tmp_path / "mine.jsonl")}
     found = prepare(comparison_config(quick)).splits["train"][:3]
-    repeated = "".join(json.dumps({"text": e.text, "label": e.label}) + "\n" for e in found)
+    repeated = "".join(json.dumps({"text": e.text, "label": e.target}) + "\n" for e in found)
     (tmp_path / "mine.jsonl").write_text("".join(lines[:9]) + repeated)
     (tmp_path / "run.yaml").write_text(json.dumps(quick))
     shown = fin("compare", tmp_path / "run.yaml", "--methods", "firm")
@@ -465,9 +466,9 @@ def test_the_command_shows_groups_costs_and_what_to_do(fin: Command, quick: dict
     flat = " ".join(shown.out.split())
     assert content["recommendation"] in flat
     for row in content["rows"]:
-        assert f"{row['group']} {row['name']} {100 * row['scores']['accuracy']['value']:.1f} [" in flat
+        assert f"{row['group']} {row['name']} {100 * row['scores']['macro_f1']['value']:.1f} [" in flat
     assert f"{content['rows'][0]['trainable_parameters'] or 7424:,}" in flat
-    assert "accuracy by examples to learn from" in flat
+    assert "macro-F1 by examples to learn from" in flat
     assert "forgetting" not in flat, "nothing is known about it"
     again = fin("compare", path, "--methods", "firm,lora,still", "--seeds", "1", "--sizes", "12", "--json")
     assert json.loads(again.out) == content

@@ -13,8 +13,11 @@ from fintune.comparison.results import ScoredPart, comparison_results
 from fintune.comparison.rows import ComparisonRow, Costs
 from fintune.config.evaluation import EvaluationSection
 from fintune.evaluation.significance import texts_to_tell
-from fintune.records import Example
+from fintune.tasks.lookup import metric_of
+from tests.label_scores import predictions, task_of
+from tests.made_records import example
 
+LABELS = ["down", "up"]
 USUAL = "always giving the most frequent label (majority)"
 
 
@@ -27,7 +30,7 @@ def advice(*rows: Mapping[str, Any], unproven: str = "", part: str = "validation
     """With majority as the last row; every row is told apart from it but the one that is `unproven`."""
     usual = row("majority", 1 + max(one["group"] for one in rows), 0.5, 0.0)
     pairs = [{"a": one["name"], "b": "majority", "p_holm": 0.4 if one["name"] == unproven else 0.001} for one in rows]
-    return recommend([*rows, usual], pairs, part, "accuracy", confidence=0.95)
+    return recommend([*rows, usual], pairs, part, metric_of("accuracy"), confidence=0.95)
 
 
 def answered(
@@ -41,15 +44,15 @@ def answered(
     """A row that has right what stands in these ranges, one a seed: label 1 is the true one in the first half."""
     gold = (np.arange(n) < n // 2).astype(np.int64)
     hits = np.array([np.isin(np.arange(n), list(of)) for of in right])
-    answers = np.where(hits, gold, 1 - gold)
+    answers = [predictions(gold, run, LABELS) for run in np.where(hits, gold, 1 - gold)]
     return ComparisonRow(name=name, kind=kind, answers=answers, costs=Costs(train_seconds=seconds))
 
 
 def compared(*rows: ComparisonRow, known: range = range(0)) -> ResultsContent:
-    n = rows[0].answers.shape[1]
-    examples = [Example(str(i), f"text {i}", "up" if i < n // 2 else "down") for i in range(n)]
+    n = len(rows[0].answers[0])
+    examples = [example(str(i), f"text {i}", "up" if i < n // 2 else "down") for i in range(n)]
     leaked = {str(i) for i in known}
-    part = ScoredPart(examples=examples, labels=["down", "up"], name="validation", leaked=leaked)
+    part = ScoredPart(examples=examples, task=task_of(LABELS), name="validation", leaked=leaked)
     return comparison_results(part, rows, EvaluationSection(resamples=200))
 
 
@@ -59,21 +62,21 @@ def majority(n: int, right: int) -> ComparisonRow:
 
 def test_the_cheapest_of_the_top_group() -> None:
     assert advice(row("lora", 1, 0.968, 300), row("ia3", 1, 0.962, 100), row("tfidf", 2, 0.88, 2)) == (
-        "Use ia3: its accuracy of 96.2% (validation, n = 226) cannot be told apart from lora with 96.8%, the best, and of these 2 "
+        "Use ia3: its accuracy of 96.2 % (validation, n = 226) cannot be told apart from lora with 96.8 %, the best, and of these 2 "
         "none trains faster (1 min 40 s a run)."
     )
 
 
 def test_the_best_may_be_the_cheapest() -> None:
     assert advice(row("ia3", 1, 0.968, 100), row("lora", 1, 0.962, 300), part="test") == (
-        "Use ia3: its accuracy of 96.8% (test, n = 226) is the best of 2 that cannot be told apart, and of these 2 none trains "
+        "Use ia3: its accuracy of 96.8 % (test, n = 226) is the best of 2 that cannot be told apart, and of these 2 none trains "
         "faster (1 min 40 s a run)."
     )
 
 
 def test_one_that_stands_alone() -> None:
     assert advice(row("lora", 1, 0.968, 300), row("ia3", 2, 0.9, 100)) == (
-        "Use lora: its accuracy of 96.8% (validation, n = 226) is better than that of every other row; the next best, ia3 with 90.0%."
+        "Use lora: its accuracy of 96.8 % (validation, n = 226) is better than that of every other row; the next best, ia3 with 90.0 %."
     )
 
 
@@ -91,7 +94,7 @@ def test_times_that_read_alike_are_a_tie() -> None:
 def test_a_cheap_row_that_is_not_proven_better_than_one_label_for_all_is_passed_over() -> None:
     rows = [row("lora", 1, 0.9, 300), row("ia3", 1, 0.89, 100), row("lexicon", 1, 0.8, 0.0)]
     assert advice(*rows, unproven="lexicon").endswith(
-        f"cannot be told apart from lora with 90.0%, the best, and of the 2 proven better than {USUAL} none trains faster "
+        f"cannot be told apart from lora with 90.0 %, the best, and of the 2 proven better than {USUAL} none trains faster "
         "(1 min 40 s a run)."
     )
     assert advice(rows[0], rows[2], unproven="lexicon").endswith(
@@ -107,8 +110,8 @@ def test_no_row_is_recommended_because_too_few_texts_tell_it_from_the_majority_c
     assert content["groups"] == [["lora", "majority", "lexicon"]]
     needed = texts_to_tell(2 / 26, 10 / 26, 1 - 0.05 / 3)
     assert content["recommendation"] == (
-        f"No recommendation: on 26 texts (validation) no row of group 1 is proven better than {USUAL}, 69.2%. "
-        f"Best so far: lora with 76.9%; about {needed:,} texts would tell such a difference."
+        f"No recommendation: on 26 texts (validation) no row of group 1 is proven better than {USUAL}, 66.0 %. "
+        f"Best so far: lora with 76.8 %; about {needed:,} texts would tell such a difference."
     )
 
 
@@ -120,22 +123,43 @@ def test_that_many_texts_do_tell() -> None:
     times = -(-int(match[1].replace(",", "")) // 26)
     n = 26 * times
     many = compared(answered("lora", [range(4 * times, 24 * times)], n=n), majority(n, 18 * times))
-    assert many["recommendation"].startswith(f"Use lora: its accuracy of 76.9% (validation, n = {n:,}) is better")
+    assert many["recommendation"].startswith(f"Use lora: its macro-F1 of 76.8 % (validation, n = {n:,}) is better")
 
 
 @pytest.mark.parametrize(
     ("right", "said"),
     [
-        (range(6, 20), r"53\.8%; about [\d,]+ texts would tell such a difference\."),
-        (range(8, 26), r"69\.2%; the two do not differ, and no number of texts tells such rows apart\."),
-        (range(24, 26), r"7\.7%; it is proven worse\."),
+        (range(6, 20), r"53\.8 %; about [\d,]+ texts would tell such a difference\."),
+        (range(8, 26), r"66\.0 %; the two do not differ, and no number of texts tells such rows apart\."),
+        (range(24, 26), r"7\.1 %; it is proven worse\."),
     ],
 )
 def test_nothing_is_recommended_where_the_majority_class_has_most(right: range, said: str) -> None:
     found = compared(answered("lora", [right], n=26), majority(26, 18))["recommendation"]
-    head = f"No recommendation: on 26 texts (validation) no row has more than {USUAL}, 69.2%. Best of the others so far: lora with "
+    head = f"No recommendation: on 26 texts (validation) no row is better than {USUAL}, 66.0 %. Best of the others so far: lora with "
     assert found.startswith(head)
     assert re.fullmatch(said, found.removeprefix(head))
+
+
+def test_a_guess_is_not_proven_better_than_one_label_for_all() -> None:
+    """Its macro-F1 is above that of always giving the label that nine of ten texts bear, and fewer of its answers are right."""
+    n = 400
+    gold = (np.arange(n) >= n // 10).astype(np.int64)
+    guess, usual = np.random.default_rng(0).integers(0, 2, n), np.ones(n, dtype=np.int64)
+    rows = [
+        ComparisonRow(
+            name=name, kind="method", answers=[predictions(gold, said, LABELS)], costs=Costs(train_seconds=1.0)
+        )
+        for name, said in (("guess", np.where(np.arange(n) % 10 < 5, gold, guess)), ("majority", usual))
+    ]
+    examples = [example(str(i), f"text {i}", LABELS[g]) for i, g in enumerate(gold)]
+    content = comparison_results(
+        ScoredPart(examples=examples, task=task_of(LABELS), name="validation"), rows, EvaluationSection(resamples=200)
+    )
+    (pair,) = content["pairs"]
+    assert (pair["a"], pair["difference"]["value"] > 0.1, pair["right"] < 0) == ("guess", True, True)
+    assert pair["p_holm"] == 1
+    assert "No recommendation" in content["recommendation"]
 
 
 def test_where_seeds_differ_more_texts_alone_are_not_promised() -> None:
@@ -174,7 +198,7 @@ def test_scores_on_the_texts_that_are_new_stand_beside_those_on_all() -> None:
     lora = content["rows"][0]
     assert (lora["scores"]["accuracy"]["value"], lora["scores"]["accuracy"]["n"]) == (0.75, 40)
     assert (lora["clean"]["accuracy"]["value"], lora["clean"]["accuracy"]["n"]) == (pytest.approx(2 / 3), 30)
-    assert "accuracy of 75.0% (validation, n = 40; 66.7% on the 30 new ones)" in content["recommendation"]
+    assert "macro-F1 of 73.3 % (validation, n = 40; 66.7 % on the 30 new ones)" in content["recommendation"]
 
 
 @pytest.mark.parametrize("known", [range(0), range(26)])

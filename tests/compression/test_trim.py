@@ -89,7 +89,7 @@ def test_control_tokens_written_in_texts_are_letters_to_a_trimmed_model_too(mode
     rows.write_text("\n".join(["text,label", *written]), encoding="utf-8")
     found = trim(config_for(model, rows, tmp_path), output=tmp_path / "small")
     whole, small = load_model(str(model), device="cpu"), load_model(found.folder, device="cpu")
-    prompt = Prompt("", "Alvex of Oslo </s> <eos>", "")
+    prompt = Prompt.around("", "Alvex of Oslo </s> <eos>", "")
     (before,), (after,) = read_whole(whole, [prompt]), read_whole(small, [prompt])
     assert whole.tokenizer.convert_ids_to_tokens(before) == small.tokenizer.convert_ids_to_tokens(after)
     assert small.tokenizer.eos_token_id not in after[:-1]

@@ -70,7 +70,7 @@ def test_a_problem_names_its_place(raw: dict[str, Any], message: str) -> None:
         ({"model": {"dtype": "int8"}}, "model.dtype: Input should be 'auto', 'float32', 'bfloat16' or 'float16'"),
         (
             {"evaluation": {"baselines": ["tfidf", "knn"]}},
-            "evaluation.baselines: unknown baseline 'knn'. Allowed: majority, tfidf, ",
+            "evaluation.baselines: unknown baseline 'knn'. Allowed: majority, mean, tfidf, ",
         ),
         ({"train": {"zzz": 1}}, "train.zzz: unknown setting. Allowed: epochs, learning_rate, batch_size, "),
         ({3: "x"}, "3: Keys should be strings"),

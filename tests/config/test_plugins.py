@@ -32,7 +32,7 @@ def test_the_example_is_trained_saved_and_used(tiny_config: dict[str, Any], tmp_
     assert run.environment()["trainable_parameters"] == 2 * 32
     assert sorted(p.name for p in run.adapter.iterdir()) == ["fintune_adapter.json", "fintune_adapter.safetensors"]
     stored = [json.loads(line) for line in (run.folder / "predictions.test.jsonl").read_text().splitlines()]
-    asked = fin("predict", run.folder, stored[0]["text"], "--json", "--code", EXAMPLE)
+    asked = fin("predict", run.folder, stored[0]["fields"]["text"], "--json", "--code", EXAMPLE)
     assert json.loads(asked.out)["probabilities"] == pytest.approx(stored[0]["probabilities"], abs=1e-5)
 
 

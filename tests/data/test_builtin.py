@@ -17,13 +17,13 @@ def test_balanced_distinct_and_in_two_languages() -> None:
     chinese = sum(any("\u4e00" <= character <= "\u9fff" for character in row.text) for row in rows)
     assert len(rows) - chinese >= 600
     assert chinese >= 300
-    assert min(Counter(row.label for row in rows).values()) > 0.3 * len(rows)
+    assert min(Counter(row.target for row in rows).values()) > 0.3 * len(rows)
     assert np.bincount(clusters([row.text for row in rows])).max() == 1, "no two headlines are near-duplicates"
 
 
 def test_counting_words_does_not_solve_it() -> None:
     prepared = prepare(load({}))
-    found, gold = tfidf(baseline_input(prepared, "test")).labels, [e.label for e in prepared.splits["test"]]
+    found, gold = tfidf(baseline_input(prepared, "test")).answers, [e.target for e in prepared.splits["test"]]
     assert sum(a == b for a, b in zip(found, gold, strict=True)) / len(gold) < 0.85
 
 

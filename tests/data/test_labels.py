@@ -22,7 +22,7 @@ SWAPPED = {"negative": "positive", "positive": "negative"}
 
 def labels(path: Path, mapping: dict[str, str]) -> tuple[list[str | None], list[str]]:
     faults: list[Fault] = []
-    rows = [row.label for row in read(str(path), Reading(label_map=mapping), faults=faults.append)]
+    rows = [row.target for row in read(str(path), Reading(label_map=mapping), faults=faults.append)]
     return rows, [f"{fault.kind}: {fault.problem}. {fault.hint}" for fault in faults]
 
 
@@ -117,7 +117,7 @@ def test_a_label_that_nobody_asked_for_is_no_fault(tmp_path: Path) -> None:
     """`predict --file` reads texts; what stands in the label's column may be of another time."""
     (tmp_path / "a.csv").write_text("text,label\nA,1\nB,9\nC,\n")
     reading = Reading(label_map={"1": "up"}, columns=Columns(need_label=False))
-    assert [(row.text, row.label) for row in read(str(tmp_path / "a.csv"), reading)] == [
+    assert [(row.text, row.target) for row in read(str(tmp_path / "a.csv"), reading)] == [
         ("A", "up"),
         ("B", None),
         ("C", ""),

@@ -13,6 +13,7 @@ from fintune.data.readers.read import read
 from fintune.data.splits import Plan, Splits, divide, fingerprint, learning_subset
 from fintune.errors import DataError
 from fintune.records import Example
+from tests.made_records import example
 
 FRACTIONS = {"train": 0.7, "validation": 0.1, "test": 0.2}
 
@@ -24,7 +25,7 @@ def split(rows: list[Example], groups: np.ndarray, shares: dict[str, float], *, 
 
 def examples(n: int = 300, seed: int = 0) -> list[Example]:
     labels = np.random.default_rng(seed).choice(["a", "b", "c"], size=n, p=[0.6, 0.3, 0.1])
-    return [Example(str(i), f"text {i}", label) for i, label in enumerate(labels.tolist())]
+    return [example(str(i), f"text {i}", label) for i, label in enumerate(labels.tolist())]
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -35,9 +36,9 @@ def test_groups_stay_together_and_labels_keep_their_share(seed: int) -> None:
     place = {e.id: part for part, members in splits.parts.items() for e in members}
     assert len(place) == 300
     assert all(len({place[str(i)] for i in np.flatnonzero(groups == g)}) <= 1 for g in range(200))
-    total = Counter(e.label for e in rows)
+    total = Counter(e.target for e in rows)
     for part, share in FRACTIONS.items():
-        counts = Counter(e.label for e in splits[part])
+        counts = Counter(e.target for e in splits[part])
         assert all(abs(counts[label] - share * n) <= 3 for label, n in total.items()), "groups of up to six rows"
 
 
@@ -45,9 +46,9 @@ def test_groups_stay_together_and_labels_keep_their_share(seed: int) -> None:
 def test_without_groups_no_label_is_off_by_more_than_one(seed: int) -> None:
     rows = examples(seed=seed)
     splits = split(rows, np.arange(300), FRACTIONS, seed=seed)
-    for label, n in Counter(e.label for e in rows).items():
+    for label, n in Counter(e.target for e in rows).items():
         for part, share in FRACTIONS.items():
-            assert abs(sum(e.label == label for e in splits[part]) - share * n) < 1.0001
+            assert abs(sum(e.target == label for e in splits[part]) - share * n) < 1.0001
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -67,14 +68,14 @@ def test_single_rows_meet_any_shares_within_one(seed: int) -> None:
     rows = examples(120, seed)
     shares = dict(zip(FRACTIONS, np.random.default_rng(seed).dirichlet([3, 1, 1]).tolist(), strict=True))
     splits = split(rows, np.arange(120), shares, seed=seed)
-    for label, n in Counter(e.label for e in rows).items():
-        assert all(abs(sum(e.label == label for e in splits[part]) - shares[part] * n) < 1 for part in shares)
+    for label, n in Counter(e.target for e in rows).items():
+        assert all(abs(sum(e.target == label for e in splits[part]) - shares[part] * n) < 1 for part in shares)
 
 
 def test_a_cluster_goes_where_most_of_its_labels_are_lacking() -> None:
     """Of a cluster with two labels the more frequent one decides, whatever its other rows would prefer."""
     labels = ["a"] * 50 + ["b"] * 10 + (["a"] * 1 + ["b"] * 5)
-    rows = [Example(str(i), f"text {i}", label) for i, label in enumerate(labels)]
+    rows = [example(str(i), f"text {i}", label) for i, label in enumerate(labels)]
     groups = np.array([0] * 50 + list(range(1, 11)) + [11] * 6)  # 50 times a, ten single b, five b with one a
     splits = split(rows, groups, {"train": 0.6, "test": 0.4}, seed=0)
     assert {str(i) for i in range(50)} <= {e.id for e in splits["train"]}, "all a but one"
@@ -93,13 +94,13 @@ def test_the_seed_decides() -> None:
 
 
 def test_fingerprint_follows_content_not_order_or_file() -> None:
-    a, b, c = Example("f:1", "x", "up"), Example("f:2", "y", "down"), Example("g:9", "x", "up")
+    a, b, c = example("f:1", "x", "up"), example("f:2", "y", "down"), example("g:9", "x", "up")
     base = fingerprint({"train": [a, b], "test": []})
     assert fingerprint({"test": [], "train": [b, a]}) == fingerprint({"train": [b, c], "test": []}) == base
     others = [
         {"train": [a], "test": [b]},
-        {"train": [a, Example("f:2", "z", "down")], "test": []},
-        {"train": [a, Example("f:2", "y", "up")], "test": []},
+        {"train": [a, example("f:2", "z", "down")], "test": []},
+        {"train": [a, example("f:2", "y", "up")], "test": []},
     ]
     assert len({base, *map(fingerprint, others)}) == 4
     assert len(base) == 16
@@ -114,7 +115,9 @@ def test_a_split_carries_the_fingerprint_of_its_parts() -> None:
 
 
 def test_the_default_split_of_phrasebank(phrasebank: Path) -> None:
-    kept, _ = clean([Example(row.id, row.text, row.label or "") for row in read(str(phrasebank))], ["exact-duplicates"])
+    kept, _ = clean(
+        [example(row.id, row.text, row.target or "") for row in read(str(phrasebank))], ["exact-duplicates"]
+    )
     groups = clusters([e.text for e in kept])
     splits = split(kept, groups, FRACTIONS, seed=0)
     assert {part: len(members) for part, members in splits.parts.items()} == {
@@ -129,7 +132,7 @@ def test_the_default_split_of_phrasebank(phrasebank: Path) -> None:
 
 
 def dated(*dates: str) -> list[Example]:
-    return [Example(str(i), f"text {i}", "a", date=date) for i, date in enumerate(dates)]
+    return [example(str(i), f"text {i}", "a", date=date) for i, date in enumerate(dates)]
 
 
 def test_by_time_the_oldest_learn_and_a_moment_never_parts() -> None:
@@ -151,7 +154,7 @@ def test_by_time_reads_the_formats_that_are_named() -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_groups_of_a_column_stay_whole(seed: int) -> None:
     names = np.random.default_rng(seed).choice(["x", "y", "z", "w", "v"], size=60).tolist()
-    rows = [Example(str(i), f"text {i}", "ab"[i % 2], group=name) for i, name in enumerate(names)]
+    rows = [example(str(i), f"text {i}", "ab"[i % 2], group=name) for i, name in enumerate(names)]
     parts = divide(rows, Plan("group", FRACTIONS, seed))
     seen = [{e.group for e in part} for part in parts.values()]
     assert sum(map(len, seen)) == len(set(names))
@@ -168,8 +171,8 @@ def test_at_random_labels_and_clusters_do_not_count() -> None:
 def test_stratified_keeps_shares_and_ignores_clusters() -> None:
     rows = examples(300)
     parts = divide(rows, Plan("stratified", FRACTIONS, 0), groups=np.zeros(300, dtype=np.int64))
-    for label, n in Counter(e.label for e in rows).items():
-        assert all(abs(sum(e.label == label for e in parts[p]) - share * n) < 1.0001 for p, share in FRACTIONS.items())
+    for label, n in Counter(e.target for e in rows).items():
+        assert all(abs(sum(e.target == label for e in parts[p]) - share * n) < 1.0001 for p, share in FRACTIONS.items())
 
 
 @pytest.mark.parametrize("by", ["near-duplicates", "stratified", "random"])
@@ -198,16 +201,16 @@ def test_folds_by_time_learn_from_the_past_alone() -> None:
 
 def test_smaller_train_parts_lie_within_larger_ones_and_keep_the_shares() -> None:
     labels = ["neutral"] * 60 + ["positive"] * 30 + ["negative"] * 10
-    examples = [Example(f"f:{i}", f"text {i}", label) for i, label in enumerate(labels)]
+    examples = [example(f"f:{i}", f"text {i}", label) for i, label in enumerate(labels)]
     sizes = [3, 10, 20, 50, 100]
     subsets = [learning_subset(examples, size, seed=0) for size in sizes]
     for smaller, larger in pairwise(subsets):
         assert {e.id for e in smaller} < {e.id for e in larger}
     assert [len(subset) for subset in subsets] == sizes
-    assert {e.label for e in subsets[0]} == set(labels), "no label is lacking"
+    assert {e.target for e in subsets[0]} == set(labels), "no label is lacking"
     for size, subset in zip(sizes[1:], subsets[1:], strict=True):
         for label, share in (("neutral", 0.6), ("positive", 0.3), ("negative", 0.1)):
-            assert abs(sum(e.label == label for e in subset) - share * size) <= 1
+            assert abs(sum(e.target == label for e in subset) - share * size) <= 1
     assert subsets[-1] == examples, "in input order"
     assert learning_subset(examples, 20, seed=0) == subsets[2]
     assert learning_subset(examples, 20, seed=1) != subsets[2]

@@ -41,9 +41,9 @@ def test_answers_become_predictions_and_scores() -> None:
     scored = rows("s", 4)
     found = score_baseline(BASELINES["majority"], prepared(rows("a", 2), scored, resamples=100), None, "test")
     assert [p.id for p in found.predictions] == [e.id for e in scored]
-    assert {p.label for p in found.predictions} == {p.answer for p in found.predictions} == {"up"}
+    assert {p.answer for p in found.predictions} == {p.written for p in found.predictions} == {"up"}
     assert found.predictions[0].probabilities == pytest.approx(dict.fromkeys(LABELS, 1 / 3))
-    assert [p.gold for p in found.predictions] == [e.label for e in scored]
+    assert [p.gold for p in found.predictions] == [e.target for e in scored]
     assert (found.scores["accuracy"].value, found.scores["recall/up"].value) == (pytest.approx(1 / 3), 1.0)
     assert found.scores["confusion/down/up"].value == 4
 

@@ -27,7 +27,7 @@ def test_every_baseline_leaves_scores_and_predictions(tiny_config: dict[str, Any
     for name in OWN:
         found = run.predictions("test", name)
         assert [(p.id, p.gold) for p in found] == gold
-        right = sum(p.label == p.gold for p in found) / len(found)
+        right = sum(p.right for p in found) / len(found)
         assert right == pytest.approx(run.baselines()[name]["test"]["accuracy"].value)
         assert set(found[0].probabilities) == (set() if name == "lexicon" else {"negative", "neutral", "positive"})
     assert run.baselines()["few-shot"] != run.baselines()["zero-shot"]

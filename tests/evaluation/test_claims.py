@@ -13,10 +13,11 @@ from fintune.config.load import load
 from fintune.data.quality.leaks import Leaks
 from fintune.evaluation.claims import claims_of_part
 from fintune.evaluation.evaluate import score
-from fintune.records import Claims, Prediction, Scores
+from fintune.records import Claims, Scores
 from fintune.report import write_report
 from fintune.runs.model_card import named_scores
 from tests.conftest import Command
+from tests.made_records import prediction
 from tests.report.test_page import plain
 from tests.tiny import config_for, tiny_rows
 
@@ -25,7 +26,7 @@ def _all_known(answers: tuple[str, ...]) -> tuple[Claims, Scores]:
     """What is said of thirty texts that all stand in train, the answers given in turn; and the scores of all."""
     gold = ("negative", "neutral", "positive")
     answered = [
-        Prediction(str(i), f"text {i}", answers[i % len(answers)], answers[i % len(answers)], {}, gold[i % 3])
+        prediction(str(i), f"text {i}", answers[i % len(answers)], answers[i % len(answers)], {}, gold[i % 3])
         for i in range(30)
     ]
     config = load({})
@@ -98,7 +99,7 @@ def test_a_score_with_leaks_is_marked_and_the_clean_one_stands_beside(leaking: f
     assert leaks["train"] == [f"test.jsonl:{i}" for i in range(1, 10)]
     answered = [p for p in leaking.predictions("test") if p.id not in leaks["train"]]
     assert clean["accuracy"].n == len(answered) == 15
-    assert clean["accuracy"].value == sum(p.label == p.gold for p in answered) / 15
+    assert clean["accuracy"].value == sum(p.right for p in answered) / 15
     told = next(s for s in leaking.claims().of("test") if s.kind == "leaks")
     assert told.level == "severe"
     assert told.text.startswith(

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from fintune.evaluation.significance import (
-    COMPARED_METRICS,
     Resampled,
     difference,
     enough_resamples,
@@ -12,9 +11,9 @@ from fintune.evaluation.significance import (
     holm,
     interval,
     mcnemar,
-    resample,
 )
-from fintune.tasks.metrics import UNPARSED, Ints, classification_scores, pareto
+from fintune.tasks.metrics import pareto
+from tests.label_scores import HEADLINE, UNPARSED, Ints, classification_scores, resample
 
 LABELS = ["down", "same", "up"]
 
@@ -31,7 +30,7 @@ def test_the_value_is_the_mean_of_what_each_run_scored() -> None:
     answers[0, :5] = UNPARSED
     row = resample(gold, {"a": answers}, LABELS, resamples=50)["a"]
     alone = [classification_scores(gold, one, LABELS, resamples=0) for one in answers]
-    for metric in COMPARED_METRICS:
+    for metric in HEADLINE:
         assert interval(row, metric, n=200).value == pytest.approx(np.mean([one[metric].value for one in alone]))
 
 
@@ -40,7 +39,7 @@ def test_kinds_of_examples_are_drawn_as_examples_are() -> None:
     gold, answers = drawn(150, 1, 0.6)
     row = resample(gold, {"a": answers}, LABELS, resamples=8000)["a"]
     plain = classification_scores(gold, answers[0], LABELS, resamples=8000)
-    for metric in COMPARED_METRICS:
+    for metric in HEADLINE:
         found = interval(row, metric, n=150)
         assert (found.low, found.high) == pytest.approx((plain[metric].low, plain[metric].high), abs=0.012)
 

@@ -13,6 +13,8 @@ from fintune.evaluation.guessing import guessing
 from fintune.evaluation.significance import mcnemar, texts_to_tell
 from fintune.records import Prediction, Statement
 from fintune.report.words import Translator, worth
+from tests.label_scores import task_of
+from tests.made_records import prediction
 
 LABELS = ["down", "same", "up"]
 EVEN = dict.fromkeys(LABELS, 50)
@@ -20,7 +22,8 @@ EVEN = dict.fromkeys(LABELS, 50)
 
 def judge(*asked: Any) -> list[Statement]:
     """What is said, once it was said in the page's other language too."""
-    found = verdict.judge(*asked)
+    predicted, beside, labels, counts = asked
+    found = verdict.judge(task_of(labels), predicted, beside, counts)
     for statement in found:
         other = worth(statement, Translator("zh"))
         assert other != statement.text, statement.kind
@@ -39,7 +42,7 @@ def answers(
         said = label if hit else LABELS[(LABELS.index(label) + 1) % 3]
         top = sure if hit else doubt
         shares = {name: top if name == said else (1 - top) / 2 for name in LABELS}
-        found.append(Prediction(str(i), f"text {i}", said, said, shares, label))
+        found.append(prediction(str(i), f"text {i}", said, said, shares, label))
     return found
 
 
@@ -49,7 +52,7 @@ def right(n: int, share: float, shift: int = 0) -> list[bool]:
 
 def constant(label: str, n: int, sure: float = 0.5) -> list[Prediction]:
     shares = {name: sure if name == label else (1 - sure) / 2 for name in LABELS}
-    return [Prediction(str(i), f"text {i}", label, label, shares, LABELS[i % 3]) for i in range(n)]
+    return [prediction(str(i), f"text {i}", label, label, shares, LABELS[i % 3]) for i in range(n)]
 
 
 def test_one_label_for_all_texts_is_nothing_learned() -> None:
@@ -68,9 +71,9 @@ def test_one_label_for_a_few_texts_proves_nothing() -> None:
 def test_what_is_better_is_said_before_what_cannot_be_told_apart() -> None:
     """Eighteen texts do not tell the model from the majority class, and do show that counting words is better."""
     labels = ["same"] * 10 + ["up"] * 8
-    own = [Prediction(str(i), f"text {i}", "same", "same", {}, gold) for i, gold in enumerate(labels)]
-    own[-1] = replace(own[-1], label="up")
-    words = [replace(p, label=p.gold or "") for p in own]
+    own = [prediction(str(i), f"text {i}", "same", "same", {}, gold) for i, gold in enumerate(labels)]
+    own[-1] = replace(own[-1], answer="up")
+    words = [replace(p, answer=p.gold or "") for p in own]
     found = judge(own, {"tfidf": words}, LABELS, {"same": 30, "up": 30})
     assert [(one.kind, one.level) for one in found] == [("behind", "severe")]
 
@@ -151,7 +154,7 @@ def test_undecided_says_how_many_texts_would_tell() -> None:
     model, counted = answers([i < 42 for i in range(60)]), answers([i >= 20 for i in range(60)])
     (found,) = judge(model, {"tfidf": counted}, LABELS, EVEN)
     assert (found.kind, found.level) == ("undecided", "warning")
-    own, other = (np.array([p.label == p.gold for p in some]) for some in (model, counted))
+    own, other = (np.array([p.right for p in some]) for some in (model, counted))
     needed = texts_to_tell(own.mean() - other.mean(), (own != other).mean())
     assert f"about {needed:,} texts would tell such a difference" in found.text
 
@@ -162,7 +165,7 @@ def test_better_in_mcc_alone_is_better() -> None:
     model = answers([not (name == "same" and i % 7 == 0) for i, name in enumerate(gold)], gold=gold)
     (found,) = judge(model, {}, LABELS, {"same": 900, "up": 50, "down": 50})
     assert (found.kind, found.values["metric"]) == ("ahead", "mcc")
-    assert sum(p.label == p.gold for p in model) / 600 < 0.9
+    assert sum(p.right for p in model) / 600 < 0.9
     assert "MCC 0." in found.text
     assert " to 0.00 on 600 texts" in found.text
 

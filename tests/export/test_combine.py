@@ -52,13 +52,13 @@ def test_what_was_combined_is_asked_and_scored_by_its_folder(
     texts = [p.text for p in runs[0].predictions("validation")]
     wanted = fintune.load(both)(texts)
     rows = [json.loads(line) for line in fin("predict", both, *texts, "--json").out.splitlines()]
-    assert [row["label"] for row in rows] == [p.label for p in wanted]
+    assert [row["label"] for row in rows] == [p.answer for p in wanted]
     scores = json.loads(fin("evaluate", both, "--data", rows_file, "--json").out)
     assert scores["accuracy"]["n"] == 90
     (tmp_path / "texts.txt").write_text("\n".join(texts))
     assert fin("predict", both, "--file", tmp_path / "texts.txt", "--output", tmp_path / "out.jsonl").code == 0
     written = [json.loads(line)["label"] for line in (tmp_path / "out.jsonl").read_text().splitlines()]
-    assert written == [p.label for p in wanted]
+    assert written == [p.answer for p in wanted]
     refused = [fin("evaluate", both), fin("predict", both, "a", "--engine", "int8"), fin("explain", both)]
     assert [one.code for one in refused] == [2, 2, 2]
     assert "an export, and no answers in it" in refused[2].err

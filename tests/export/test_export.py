@@ -33,6 +33,7 @@ from fintune.runs.run import Run
 from fintune.runtime.install import with_extra
 from fintune.tasks import TASKS
 from tests.families import save
+from tests.made_records import asked
 from tests.tiny import config_for, unigram_tokenizer
 
 FAMILIES = ["llama", "qwen2", "qwen3", "gemma3", "gpt2", "flan-t5", "mt5", "t5gemma2"]
@@ -253,7 +254,7 @@ def test_an_export_is_an_engine(name: str, plain: Run, rows_file: Path, tmp_path
     standing(plain, form, dtype)
     texts = [p.text for p in plain.predictions("validation")]
     found = fintune.load(plain, engine_name=name)(texts)
-    assert [p.label for p in found] == [p.label for p in plain.predictions("validation")]
+    assert [p.answer for p in found] == [p.answer for p in plain.predictions("validation")]
     moved = Path(shutil.copytree(plain.folder / "exports" / name, tmp_path / "moved"))
     assert fintune.load(moved)(texts) == found
     scores = json.loads(fin("evaluate", plain.folder, "--data", rows_file, "--engine", name, "--json").out)
@@ -374,9 +375,9 @@ def test_what_a_graph_would_leave_out_is_refused(form: str, dtype: str, tmp_path
 def test_an_answer_in_8_bits_does_not_hang_on_the_batch(plain: Run) -> None:
     standing(plain, "onnx", "int8")
     engine, task = engine_of(export_of(plain, "onnx-int8")), TASKS["sentiment"].build(plain.config().task)
-    prompts = [task.prompt(text) for text in ("Alvex +", "Bortu -", "Cyrit =")]
-    alone = [engine.rank([prompt], task.candidates()).log_probability[0] for prompt in prompts]
-    np.testing.assert_allclose(engine.rank(prompts, task.candidates()).log_probability, alone, atol=1e-5)
+    prompts = [task.prompt(asked(text)) for text in ("Alvex +", "Bortu -", "Cyrit =")]
+    alone = [engine.rank([prompt], list(task.choices().values())).log_probability[0] for prompt in prompts]
+    np.testing.assert_allclose(engine.rank(prompts, list(task.choices().values())).log_probability, alone, atol=1e-5)
 
 
 def test_stretched_positions_of_metas_own_sort_come_back(tmp_path: Path) -> None:
@@ -405,11 +406,11 @@ def test_what_is_no_finished_export_is_not_replaced(plain: Run, tmp_path: Path) 
 def test_a_folder_of_another_version_is_refused(plain: Run, tmp_path: Path) -> None:
     folder = export(plain, "merged", output=tmp_path / "out").folder
     record = json.loads((folder / "verification.json").read_text())
-    (folder / "verification.json").write_text(json.dumps(record | {"version": 3}))
-    with pytest.raises(ModelError, match="version 3, and this FinTune reads up to 2"):
+    (folder / "verification.json").write_text(json.dumps(record | {"version": 4}))
+    with pytest.raises(ModelError, match="version 4, and this FinTune reads up to 3"):
         fintune.load(folder)
     (folder / "verification.json").write_text(json.dumps(record | {"version": 1}))
-    with pytest.raises(ModelError, match=r"made by an earlier FinTune \(version 1 of verification.json, 2 now\)"):
+    with pytest.raises(ModelError, match=r"made by an earlier FinTune \(version 1 of verification.json, 3 now\)"):
         fintune.load(folder)
 
 
@@ -424,10 +425,12 @@ def test_first_tokens_and_whole_answers_in_ctranslate2(
     assert made.verification.changed == 0
     engine = engine_of(export_of(run, "ctranslate2"))
     task = TASKS["sentiment"].build(run.config().task)
-    prompts = [task.prompt(text) for text in ("Alvex +", "Bortun of Lima and Turin and Accra =", "Cyrit of Oslo -")]
-    alone = [engine.rank([prompt], task.candidates()).log_probability[0] for prompt in prompts]
-    np.testing.assert_allclose(engine.rank(prompts, task.candidates()).log_probability, alone, atol=1e-4)
-    exact = open_engine(run).rank(prompts, task.candidates()).log_probability
+    prompts = [
+        task.prompt(asked(text)) for text in ("Alvex +", "Bortun of Lima and Turin and Accra =", "Cyrit of Oslo -")
+    ]
+    alone = [engine.rank([prompt], list(task.choices().values())).log_probability[0] for prompt in prompts]
+    np.testing.assert_allclose(engine.rank(prompts, list(task.choices().values())).log_probability, alone, atol=1e-4)
+    exact = open_engine(run).rank(prompts, list(task.choices().values())).log_probability
     np.testing.assert_allclose(alone, exact, atol=1e-4)
 
 
@@ -442,8 +445,10 @@ def test_first_tokens_and_whole_answers_in_onnx(
     run = fintune.train(config, ["train.epochs=1", "evaluation.baselines=[]", f"train.objective={objective}", answers])
     assert export(run, "onnx").verification.changed == 0
     engine, task = engine_of(export_of(run, "onnx")), TASKS["sentiment"].build(run.config().task)
-    prompts = [task.prompt(text) for text in ("Alvex +", "Bortun of Lima and Turin and Accra =", "Cyrit of Oslo -")]
-    found, exact = (e.rank(prompts, task.candidates()).log_probability for e in (engine, open_engine(run)))
+    prompts = [
+        task.prompt(asked(text)) for text in ("Alvex +", "Bortun of Lima and Turin and Accra =", "Cyrit of Oslo -")
+    ]
+    found, exact = (e.rank(prompts, list(task.choices().values())).log_probability for e in (engine, open_engine(run)))
     np.testing.assert_allclose(found, exact, atol=1e-4)
 
 

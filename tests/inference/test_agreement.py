@@ -20,7 +20,11 @@ from fintune.models import load_model
 from fintune.records import Prediction
 from fintune.runs.run import Run
 from tests.families import save
+from tests.label_scores import task_of
+from tests.made_records import prediction
 from tests.tiny import config_for
+
+TASK = task_of(["up", "down"])
 
 
 def answers(*pairs: tuple[float, float]) -> list[Prediction]:
@@ -28,7 +32,7 @@ def answers(*pairs: tuple[float, float]) -> list[Prediction]:
     made = []
     for number, (up, down) in enumerate(pairs):
         label = "up" if up >= down else "down"
-        made.append(Prediction(str(number), "a text", label, label, {"up": up, "down": down}, gold="up"))
+        made.append(prediction(str(number), "a text", label, label, {"up": up, "down": down}, gold="up"))
     return made
 
 
@@ -49,7 +53,7 @@ def answers(*pairs: tuple[float, float]) -> list[Prediction]:
 def test_a_changed_label_counts_where_its_lead_passes_the_tolerance(
     stored: tuple[float, float], found: tuple[float, float], tolerance: float | None, changed: int, near_ties: int
 ) -> None:
-    proved = compare(answers(stored, (0.9, 0.1)), answers(found, (0.9, 0.1)), tolerance)
+    proved = compare(TASK, answers(stored, (0.9, 0.1)), answers(found, (0.9, 0.1)), tolerance)
     assert (proved.texts, proved.changed, proved.near_ties) == (2, changed, near_ties)
     assert (
         Verification.of(json.loads(json.dumps(proved.record()))) == proved
@@ -62,8 +66,8 @@ def test_near_ties_are_no_reason_to_refuse_and_real_changes_are() -> None:
     tied = [(0.5 + 1e-7, 0.5 - 1e-7)] * 20 + [(0.9, 0.1)] * 180
     turned = [(0.5 - 1e-7, 0.5 + 1e-7)] * 20 + [(0.9, 0.1)] * 180
     for tolerance in (EXACT, ROUNDED, None):
-        need_equal(compare(answers(*tied), answers(*turned), tolerance), tolerance, "merged", allow_loss=False)
-    found = compare(answers(*tied), answers(*turned[:-2], (0.1, 0.9), (0.1, 0.9)), None)
+        need_equal(compare(TASK, answers(*tied), answers(*turned), tolerance), tolerance, "merged", allow_loss=False)
+    found = compare(TASK, answers(*tied), answers(*turned[:-2], (0.1, 0.9), (0.1, 0.9)), None)
     assert (found.changed, found.near_ties, found.agreement) == (2, 20, 0.99)
     with pytest.raises(ModelError, match=r"2 of 200 texts get another label \(of 20 more, two labels"):
         need_equal(found, None, "int8", allow_loss=False)
@@ -71,25 +75,25 @@ def test_near_ties_are_no_reason_to_refuse_and_real_changes_are() -> None:
 
 def test_one_label_for_all_texts_proves_nothing_where_labels_decide() -> None:
     stored, rebuilt = answers((0.9, 0.1), (0.8, 0.2)), answers((0.6, 0.4), (0.8, 0.2))
-    verification = compare(stored, rebuilt, None)
+    verification = compare(TASK, stored, rebuilt, None)
     assert (verification.one_label, verification.changed) == (True, 0)
     with pytest.raises(ModelError) as caught:
         need_equal(verification, None, "gguf, q8_0", allow_loss=False)
     assert "one label, which proves nothing" in caught.value.hint
     need_equal(verification, None, "gguf, q8_0", allow_loss=True)
-    need_equal(compare(stored, answers((0.85, 0.15), (0.8, 0.2)), None), None, "gguf, q8_0", allow_loss=False)
+    need_equal(compare(TASK, stored, answers((0.85, 0.15), (0.8, 0.2)), None), None, "gguf, q8_0", allow_loss=False)
     two = [*stored, *answers((0.2, 0.8))]
-    need_equal(compare(two, [*rebuilt, *answers((0.4, 0.6))], None), None, "gguf, q8_0", allow_loss=False)
+    need_equal(compare(TASK, two, [*rebuilt, *answers((0.4, 0.6))], None), None, "gguf, q8_0", allow_loss=False)
 
 
 def test_labels_are_compared_by_name_not_by_place() -> None:
     stored = answers((0.9, 0.1))
     turned = [replace(stored[0], probabilities={"down": 0.1, "up": 0.9})]
-    assert compare(stored, turned, EXACT).largest_difference == 0
+    assert compare(TASK, stored, turned, EXACT).largest_difference == 0
 
 
 def test_who_can_do_something_is_told_what() -> None:
-    found = compare(answers((0.9, 0.1)), answers((0.8, 0.2)), EXACT)
+    found = compare(TASK, answers((0.9, 0.1)), answers((0.8, 0.2)), EXACT)
     with pytest.raises(ModelError, match="not the model that was evaluated") as told:
         need_equal(found, EXACT, "merged", allow_loss=True, rescore="fintune evaluate runs/a --split validation")
     assert told.value.hint.endswith("try again: fintune evaluate runs/a --split validation")
@@ -119,16 +123,16 @@ def nudged(run: Run, folder: Path) -> tuple[Run, int]:
     stored = copy.predictions("validation")
     assert all(p.probabilities["positive"] == pytest.approx(p.probabilities["neutral"], abs=1e-6) for p in stored)
     copy.write_predictions("validation", [_turned(p) for p in stored])
-    return copy, sum(p.label != "negative" for p in stored)
+    return copy, sum(p.answer != "negative" for p in stored)
 
 
 def _turned(p: Prediction) -> Prediction:
-    if p.label == "negative":
+    if p.answer == "negative":
         return p
-    other = "neutral" if p.label == "positive" else "positive"
+    other = "neutral" if p.answer == "positive" else "positive"
     chances: dict[str, Any] = dict(p.probabilities)
-    chances |= {p.label: chances[p.label] - 1.5e-7, other: chances[other] + 1.5e-7}
-    return replace(p, label=other, answer=other, probabilities=chances)
+    chances |= {p.answer: chances[p.answer] - 1.5e-7, other: chances[other] + 1.5e-7}
+    return replace(p, answer=other, written=other, probabilities=chances)
 
 
 def test_an_export_is_not_refused_for_labels_that_tie(tying: Run, tmp_path: Path) -> None:
@@ -138,7 +142,7 @@ def test_an_export_is_not_refused_for_labels_that_tie(tying: Run, tmp_path: Path
     assert (made.verification.changed, made.verification.near_ties) == (0, count)
     assert json.loads((made.folder / "verification.json").read_text())["near_ties"] == count
     assert (
-        f"{9 - count} of the 9 validation texts (and of {count} one of two labels"
+        f"{9 - count} of the 9 validation texts (and of {count} one of two answers"
         in (made.folder / "README.md").read_text()
     )
     assert f"| {9 - count} of 9, {count} near tie" in markdown(exports([made]))
@@ -157,7 +161,7 @@ def test_a_record_from_before_near_ties_were_counted_has_none(tying: Run, tmp_pa
     record = {k: v for k, v in json.loads(place.read_text()).items() if k != "near_ties"}
     place.write_text(json.dumps(record))
     assert Verification.of(record).near_ties == 0
-    assert fintune.load(made.folder)(["Alvex +"])[0].label
+    assert fintune.load(made.folder)(["Alvex +"])[0].answer
     place.write_text(json.dumps(record | {"near_ties": -1}))
     with pytest.raises(ModelError, match="damaged: near_ties"):
         fintune.load(made.folder)
@@ -165,7 +169,7 @@ def test_a_record_from_before_near_ties_were_counted_has_none(tying: Run, tmp_pa
 
 def test_sums_of_texts(tying: Run) -> None:
     stored: Sequence[Prediction] = tying.predictions("validation")
-    assert compare(stored, stored, EXACT) == Verification(
-        texts=9, changed=0, largest_difference=0.0, accuracy=tying.scores()["validation"]["accuracy"].value,
-        accuracy_of_run=tying.scores()["validation"]["accuracy"].value, one_label=len({p.label for p in stored}) == 1,
+    assert compare(tying.config().build_task(), stored, stored, EXACT) == Verification(
+        texts=9, changed=0, largest_difference=0.0, metric="accuracy", score=tying.scores()["validation"]["accuracy"].value,
+        score_of_run=tying.scores()["validation"]["accuracy"].value, one_label=len({p.answer for p in stored}) == 1,
     )  # fmt: skip

@@ -7,10 +7,15 @@ import pytest
 
 from fintune.inference.attribution import _WORD, attribute, select_interesting
 from fintune.inference.engines import Ranking
-from fintune.records import Prediction
+from fintune.records import Example, Prediction
 from fintune.tasks.classification import Classification, SentimentOptions
+from tests.made_records import prediction
 
 TASK = Classification(SentimentOptions())
+
+
+def asked(texts: list[str], ids: list[str]) -> list[Example]:
+    return [Example(name, {"text": text}, None) for name, text in zip(ids, texts, strict=True)]
 
 
 class Counter:
@@ -20,7 +25,7 @@ class Counter:
         self.calls: list[list[str]] = []
 
     def rank(self, prompts: Any, candidates: Any, *, stage: str = "score") -> Ranking:
-        texts = [p.text for p in prompts]
+        texts = [p.pieces[1][0] for p in prompts]
         self.calls.append(texts)
         good = np.array([0.5 + 0.2 * t.count("up") - 0.1 * t.count("down") + 0.2 * t.count("涨") for t in texts])
         scores = np.log(np.stack([(1 - good) / 2, (1 - good) / 2, good], axis=1))
@@ -29,8 +34,8 @@ class Counter:
 
 def test_effects_are_what_the_answer_loses() -> None:
     engine = Counter()
-    first, second = attribute(engine, TASK, ["Sales up, costs down.", "up"], ["a", "b"])
-    assert (first.id, first.label, first.probability) == ("a", "positive", pytest.approx(0.6))
+    first, second = attribute(engine, TASK, asked(["Sales up, costs down.", "up"], ["a", "b"]))
+    assert (first.id, first.answer, first.probability) == ("a", "positive", pytest.approx(0.6))
     assert [(w.text, round(w.effect, 6)) for w in first.words] == [
         ("Sales", 0.0), ("up", 0.2), ("costs", 0.0), ("down", -0.1)
     ]  # fmt: skip
@@ -49,7 +54,7 @@ def test_effects_are_what_the_answer_loses() -> None:
 
 
 def test_without_an_effect_on_its_own_label_a_word_counts_nothing() -> None:
-    (found,) = attribute(Counter(), TASK, ["Nothing new"], ["1"])
+    (found,) = attribute(Counter(), TASK, asked(["Nothing new"], ["1"]))
     assert [w.effect for w in found.words] == [0.0, 0.0]
     assert found.record()["words"][0] == {"text": "Nothing", "effect": 0.0}
 
@@ -71,22 +76,22 @@ def test_words(text: str, words: list[str]) -> None:
 
 def test_chinese_by_character() -> None:
     engine = Counter()
-    (found,) = attribute(engine, TASK, ["股价涨"], ["1"])
+    (found,) = attribute(engine, TASK, asked(["股价涨"], ["1"]))
     assert [(w.text, round(w.effect, 6)) for w in found.words] == [("股", 0.0), ("价", 0.0), ("涨", 0.2)]
     assert engine.calls == [["股价涨", "价涨", "股涨", "股价"]]
 
 
-def prediction(name: str, label: str, gold: str, confidence: float) -> Prediction:
-    return Prediction(name, name, label, label, {label: confidence}, gold)
+def answered(name: str, label: str, gold: str, confidence: float) -> Prediction:
+    return prediction(name, name, label, label, {label: confidence}, gold)
 
 
 def test_select_interesting_takes_confident_mistakes_then_uncertain_others() -> None:
     predictions = [
-        prediction("sure mistake", "a", "b", 0.9),
-        prediction("surer mistake", "a", "b", 0.95),
-        prediction("timid mistake", "a", "b", 0.4),
-        prediction("certain", "a", "a", 0.99),
-        prediction("unsure", "a", "a", 0.5),
+        answered("sure mistake", "a", "b", 0.9),
+        answered("surer mistake", "a", "b", 0.95),
+        answered("timid mistake", "a", "b", 0.4),
+        answered("certain", "a", "a", 0.99),
+        answered("unsure", "a", "a", 0.5),
     ]
     assert [p.id for p in select_interesting(predictions, 2)] == [
         "surer mistake",

@@ -12,10 +12,11 @@ from fintune.inference.confidence import (
     surest_mistakes,
 )
 from fintune.records import Prediction
+from tests.made_records import prediction
 
 
 def answer(sure: float, right: bool, name: str = "x") -> Prediction:
-    return Prediction(name, "t", "a", "a", {"a": sure, "b": 1 - sure}, "a" if right else "b")
+    return prediction(name, "t", "a", "a", {"a": sure, "b": 1 - sure}, "a" if right else "b")
 
 
 def test_the_error_is_the_weighted_distance_of_confidence_and_share_right() -> None:
@@ -47,5 +48,5 @@ def test_texts_to_look_at_come_in_order() -> None:
 
 
 def test_answers_that_cannot_be_read_have_a_column_of_their_own() -> None:
-    unread = Prediction("x", "t", "??", None, {"a": 0.5, "b": 0.5}, "b")
+    unread = prediction("x", "t", "??", None, {"a": 0.5, "b": 0.5}, "b")
     assert confusion([answer(0.9, True), answer(0.9, False), unread], ["a", "b"]) == [[1, 0, 0], [1, 0, 1]]

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,12 +24,12 @@ def test_the_sign_that_decides_moves_the_answer_most(fin: Command, trained: fint
     text = "Alvex of Oslo and Lima up"
     (found,) = json.loads(fin("explain", trained.folder, text, "--json").out)
     (plain,) = fintune.load(trained)([text])
-    assert (found["id"], found["label"]) == ("1", plain.label)
+    assert (found["id"], found["answer"]) == ("1", plain.answer)
     assert found["probability"] == pytest.approx(plain.confidence, abs=1e-4)
     assert [word["text"] for word in found["words"]] == text.split()
     without = fintune.load(trained)(["Alvex of Oslo and Lima"])[0]
     assert found["words"][-1]["effect"] == pytest.approx(
-        plain.confidence - without.probabilities[plain.label or ""], abs=1e-4
+        plain.confidence - without.probabilities[plain.answer or ""], abs=1e-4
     )
 
 
@@ -37,9 +38,9 @@ def test_without_texts_the_run_is_explained_and_the_file_written(fin: Command, c
     assert result.code == 0
     found = json.loads((copied.folder / "attributions.json").read_text())
     assert 5 <= len(found) <= 10
-    assert set(found[0]) == {"id", "text", "label", "probability", "words"}
+    assert set(found[0]) == {"id", "text", "answer", "probability", "words"}
     stored = {p.id: p for p in copied.predictions("test")}
-    assert all(stored[one["id"]].text == one["text"] and stored[one["id"]].label == one["label"] for one in found)
+    assert all(stored[one["id"]].text == one["text"] and stored[one["id"]].answer == one["answer"] for one in found)
     least = min(stored.values(), key=lambda p: p.confidence)
     assert least.id in {one["id"] for one in found}
     for one in found:
@@ -73,7 +74,7 @@ def test_a_damaged_predictions_file(copied: fintune.Run) -> None:
 
 def test_line_ends_of_other_scripts_do_not_break_predictions(copied: fintune.Run) -> None:
     (first, *_) = copied.predictions("test")
-    odd = type(first)("x", "one\u2028two\x85three", first.answer, first.label, first.probabilities, first.gold)
+    odd = replace(first, id="x", fields={"text": "one\u2028two\x85three"})
     copied.write_predictions("test", [odd], "oracle")
     assert copied.predictions("test", "oracle") == [odd]
 
@@ -81,7 +82,7 @@ def test_line_ends_of_other_scripts_do_not_break_predictions(copied: fintune.Run
 def test_words_for_and_against_are_colored_and_the_strongest_written_out() -> None:
     words = [Word("loss", -0.1), Word("loss", 0.0), Word("narrowed", 0.6), Word("by", 0.01)]
     line, below = attributions(
-        [Attribution(id="1", text="A loss, loss narrowed by", label="positive", probability=0.97, words=words)]
+        [Attribution(id="1", text="A loss, loss narrowed by", answer="positive", probability=0.97, words=words)]
     )
     assert line.plain == "positive  0.970  A loss, loss narrowed by"
     colored = [(line.plain[s.start : s.end], s.start, s.style) for s in line.spans]

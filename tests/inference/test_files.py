@@ -10,13 +10,26 @@ import pytest
 from fintune.data.readers.formats import Columns
 from fintune.data.readers.read import Reading
 from fintune.errors import DataError
-from fintune.inference.files import json_line, read_texts, write_predictions
+from fintune.inference.files import AnswerColumns, json_line, read_texts, write_predictions
 from fintune.records import Prediction
+from tests.made_records import prediction
 
 PREDICTIONS = [
-    Prediction("in.csv:2", 'Rose, "a lot"\nthen fell 涨', " up", "up", {"up": 0.75, "down": 0.25}),
-    Prediction("in.csv:4", "flat", "sideways", None, {"up": 0.5, "down": 0.5}, "down"),
+    prediction("in.csv:2", 'Rose, "a lot"\nthen fell 涨', " up", "up", {"up": 0.75, "down": 0.25}),
+    prediction("in.csv:4", "flat", "sideways", None, {"up": 0.5, "down": 0.5}, "down"),
 ]
+
+
+COLUMNS = AnswerColumns(noun="label", choices=["up", "down"], confidence=True)
+
+
+def line(one: Prediction) -> str:
+    return json_line(one, COLUMNS)
+
+
+def rows_of(texts: list[str], file: str | None, reading: Reading | None = None) -> tuple[list[str], list[str]]:
+    read = read_texts(["text"], texts, file, reading)
+    return [row.id for row in read], [row.text for row in read]
 
 
 class Piped(io.TextIOWrapper):
@@ -31,14 +44,14 @@ class Piped(io.TextIOWrapper):
 
 
 def test_arguments_are_numbered_and_blank_ones_refused() -> None:
-    assert read_texts([" one ", "two"], None) == (["1", "2"], ["one", "two"])
+    assert rows_of([" one ", "two"], None) == (["1", "2"], ["one", "two"])
     with pytest.raises(DataError, match="argument 2: nothing to read in it"):
-        read_texts([" one ", "  ", "two"], None)
+        rows_of([" one ", "  ", "two"], None)
 
 
 def test_standard_input_gives_a_text_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", Piped("\ufeffone\n\n zwölf\r\n".encode()))
-    assert read_texts([], None) == (["1", "3"], ["one", "zwölf"])
+    assert rows_of([], None) == (["1", "3"], ["one", "zwölf"])
 
 
 @pytest.mark.parametrize(
@@ -49,12 +62,12 @@ def test_standard_input_that_is_no_text_is_named_by_line(
 ) -> None:
     monkeypatch.setattr("sys.stdin", Piped(content))
     with pytest.raises(DataError, match=f"standard input:2: {what}"):
-        read_texts([], None)
+        rows_of([], None)
 
 
 def test_arguments_come_before_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", Piped(b"piped\n"))
-    assert read_texts(["given"], None) == (["1"], ["given"])
+    assert rows_of(["given"], None) == (["1"], ["given"])
 
 
 @pytest.mark.parametrize(
@@ -67,38 +80,38 @@ def test_arguments_come_before_standard_input(monkeypatch: pytest.MonkeyPatch) -
 )
 def test_files_need_no_label(tmp_path: Path, name: str, content: str, ids: list[str], texts: list[str]) -> None:
     (tmp_path / name).write_text(content)
-    assert read_texts([], str(tmp_path / name), Reading(columns=Columns("headline", need_label=False))) == (ids, texts)
+    assert rows_of([], str(tmp_path / name), Reading(columns=Columns("headline", need_label=False))) == (ids, texts)
 
 
 def test_a_missing_text_column_is_told(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("headline\nx\n")
     with pytest.raises(DataError, match=r"a\.csv:1: no column 'text'; found headline"):
-        read_texts([], str(tmp_path / "a.csv"), Reading(columns=Columns("text", need_label=False)))
+        rows_of([], str(tmp_path / "a.csv"), Reading(columns=Columns("text", need_label=False)))
 
 
 def test_nothing_to_predict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.csv").write_text("text\n")
     with pytest.raises(DataError, match=r"a\.csv: no texts"):
-        read_texts([], str(tmp_path / "a.csv"), Reading(columns=Columns("text", need_label=False)))
+        rows_of([], str(tmp_path / "a.csv"), Reading(columns=Columns("text", need_label=False)))
     monkeypatch.setattr("sys.stdin", Piped(b"\n"))
     with pytest.raises(DataError, match=r"^standard input: no texts$"):
-        read_texts([], None)
+        rows_of([], None)
 
 
 def test_a_terminal_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", Piped(b"never read\n", terminal=True))
     with pytest.raises(DataError, match=r"^no texts given$") as caught:
-        read_texts([], None)
+        rows_of([], None)
     assert "fintune predict RUN" in caught.value.hint
 
 
 def test_arguments_and_a_file_at_once_are_refused() -> None:
     with pytest.raises(DataError, match="--file: texts were given as arguments too"):
-        read_texts(["one"], "a.csv")
+        rows_of(["one"], "a.csv")
 
 
 def test_json_lines_hold_what_people_ask_for() -> None:
-    lines = [json.loads(line) for line in map(json_line, PREDICTIONS)]
+    lines = [json.loads(line) for line in map(line, PREDICTIONS)]
     assert lines == [
         {
             "id": "in.csv:2", "text": 'Rose, "a lot"\nthen fell 涨', "label": "up", "confidence": 0.75,
@@ -109,17 +122,17 @@ def test_json_lines_hold_what_people_ask_for() -> None:
             "probabilities": {"up": 0.5, "down": 0.5},
         },
     ]  # fmt: skip
-    assert "涨" in json_line(PREDICTIONS[0]), "text stays readable"
+    assert "涨" in line(PREDICTIONS[0]), "text stays readable"
 
 
 def test_a_jsonl_file_is_the_same_lines(tmp_path: Path) -> None:
-    write_predictions(tmp_path / "new" / "out.jsonl", PREDICTIONS)
-    assert (tmp_path / "new" / "out.jsonl").read_text(encoding="utf-8") == "".join(map(json_line, PREDICTIONS))
+    write_predictions(tmp_path / "new" / "out.jsonl", PREDICTIONS, COLUMNS)
+    assert (tmp_path / "new" / "out.jsonl").read_text(encoding="utf-8") == "".join(map(line, PREDICTIONS))
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["out.jsonl"]
 
 
 def test_csv_reads_back(tmp_path: Path) -> None:
-    write_predictions(tmp_path / "out.csv", PREDICTIONS)
+    write_predictions(tmp_path / "out.csv", PREDICTIONS, COLUMNS)
     with (tmp_path / "out.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.reader(file))
     assert rows == [
@@ -131,13 +144,13 @@ def test_csv_reads_back(tmp_path: Path) -> None:
 
 def test_an_older_file_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "out.jsonl").write_text("old\n" * 100)
-    write_predictions(tmp_path / "out.jsonl", PREDICTIONS[:1])
+    write_predictions(tmp_path / "out.jsonl", PREDICTIONS[:1], COLUMNS)
     assert (tmp_path / "out.jsonl").read_text(encoding="utf-8").count("\n") == 1
 
 
 def test_parquet_holds_the_columns_of_csv(tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
-    write_predictions(tmp_path / "out.parquet", PREDICTIONS)
+    write_predictions(tmp_path / "out.parquet", PREDICTIONS, COLUMNS)
     table = parquet.read_table(tmp_path / "out.parquet")
     assert table.column_names == ["id", "label", "confidence", "p_up", "p_down", "text"]
     assert table.to_pylist()[1] == {

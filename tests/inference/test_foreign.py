@@ -49,7 +49,7 @@ def test_commands_take_it_with_base_and_task(
     use = ("--base", tiny_causal, "--task", task)
     expected = fintune.load(adapter, base=str(tiny_causal), task=TASK, device="cpu")(TEXTS)
     lines = fin("predict", adapter, *TEXTS, "--json", *use).out.splitlines()
-    assert [json.loads(line)["label"] for line in lines] == [p.label for p in expected]
+    assert [json.loads(line)["label"] for line in lines] == [p.answer for p in expected]
     done = fin("predict", adapter, "--file", rows_file, "--output", tmp_path / "out.jsonl", *use)
     assert "90" in done.err
     given = ("--set", "task.prompt={text}{answer}", "--set", f"model.base={tiny_causal}", "--task", "sentiment")
@@ -191,7 +191,7 @@ def test_merged_weights_are_proved_on_texts_of_the_users_own(
     made = fin("merge", folder, *use, "--data", texts_file)
     assert made.code == 0, made.err
     record = json.loads((folder / "exports" / "merged" / "verification.json").read_text())
-    assert (record["texts"], record["changed"], record["accuracy"], record["method"]) == (12, 0, None, "peft")
+    assert (record["texts"], record["changed"], record["score"], record["method"]) == (12, 0, None, "peft")
     assert record["largest_difference"] < 1e-4
     assert record["reference"]["answers"] == "the adapter's own, before it was merged"
     assert record["reference"]["file"] == str(texts_file)
@@ -199,7 +199,7 @@ def test_merged_weights_are_proved_on_texts_of_the_users_own(
     merged = log_probabilities(fintune.load(folder / "exports" / "merged"))
     np.testing.assert_allclose(merged, answers_of_peft(tiny_causal, folder), atol=1e-3)
     engine = json.loads(fin("predict", folder, TEXTS[0], *use, "--engine", "merged", "--json").out)
-    assert engine["label"] == fintune.load(folder, task=TASK)([TEXTS[0]])[0].label
+    assert engine["label"] == fintune.load(folder, task=TASK)([TEXTS[0]])[0].answer
 
 
 @pytest.mark.parametrize("name", ["gguf-lora", "gguf"])
@@ -209,7 +209,7 @@ def test_formats_of_other_programs_are_proved_so(name: str, texts_file: Path, tm
     made = fin("export", adapter, *use)
     assert made.code == 0, made.err
     assert json.loads(made.out)["reference"]["file"] == str(texts_file)
-    assert fintune.load(tmp_path / "made")(TEXTS)[0].label == fintune.load(adapter, task="sentiment")(TEXTS)[0].label
+    assert fintune.load(tmp_path / "made")(TEXTS)[0].answer == fintune.load(adapter, task="sentiment")(TEXTS)[0].answer
 
 
 def test_vectors_before_the_text_are_not_merged(tiny_causal: Path, texts_file: Path, tmp_path: Path, fin: Any) -> None:

@@ -40,7 +40,7 @@ class Interrupted:
     """A predictor that is interrupted after a number of chunks, and counts the texts it was given."""
 
     def __init__(self, inner: Any, chunks: int) -> None:
-        self.inner, self.left, self.texts = inner, chunks, 0
+        self.inner, self.left, self.texts, self.task = inner, chunks, 0, inner.task
 
     def __call__(self, texts: Sequence[str], ids: Sequence[str]) -> list[Prediction]:
         if self.left == 0:
@@ -68,7 +68,7 @@ def test_a_file_into_a_file(trained: fintune.Run, table: Path, suffix: str) -> N
     expected = fintune.load(trained)(texts)
     assert found["text"].tolist() == texts
     assert found["id"].tolist() == [f"in.csv:{i}" for i in range(2, ROWS + 2)]
-    assert found["label"].tolist() == [p.label for p in expected]
+    assert found["label"].tolist() == [p.answer for p in expected]
     assert found["confidence"].tolist() == pytest.approx([p.confidence for p in expected], abs=1e-4)
     assert sorted(path.name for path in table.parent.iterdir()) == ["in.csv", f"out.{suffix}"]
 

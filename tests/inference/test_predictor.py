@@ -25,7 +25,7 @@ def predictor(trained: fintune.Run) -> fintune.Predictor:
 
 def test_texts_in_labels_out(predictor: fintune.Predictor) -> None:
     found = predictor(["Bormas of Lima +", "Bormas of Lima -", "Bormas of Lima ="])
-    assert [p.label for p in found] == ["positive", "negative", "neutral"]
+    assert [p.answer for p in found] == ["positive", "negative", "neutral"]
     assert [p.id for p in found] == ["1", "2", "3"]
     assert found[0].confidence == max(found[0].probabilities.values())
 

@@ -123,7 +123,7 @@ def test_a_cache_that_cannot_be_written_is_no_failure(
 ) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setattr("fintune.inference.proof.cache_folder", lambda: tmp_path / "file")
-    assert fintune.load(trained.folder)(["Alvex +"])[0].label
+    assert fintune.load(trained.folder)(["Alvex +"])[0].answer
 
 
 def test_an_adapter_is_refused_where_it_does_not_answer(trained: Run, monkeypatch: pytest.MonkeyPatch) -> None:

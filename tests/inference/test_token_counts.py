@@ -96,7 +96,7 @@ def test_an_answer_that_begins_another_is_told_by_the_end_token(kind: str) -> No
     distinct(kind, "up", "upward")
     task = Classification(ClassificationOptions(labels=["up", "upward"]))
     encoder = PromptEncoder(tokenizer_of(kind), "causal", 99)
-    assert all(ids[-1] == encoder.tokenizer.eos_token_id for ids in answers_of(encoder, task))
+    assert all(ids[-1] == encoder.tokenizer.eos_token_id for ids in answers_of(encoder, task).values())
 
 
 def test_check_says_where_prompt_and_answer_would_be_joined(tmp_path: Path, rows_file: Path, tiny_causal: Path) -> None:

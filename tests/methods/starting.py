@@ -20,7 +20,8 @@ from tests.training.loop.test_trainer import encoded_rows, fit, silent
 
 EXAMPLES = 24
 PROMPTS = [
-    Prompt("", text, "") for text in ("Alvex of Oslo +", "Bormas of Lima and a longer tail of words -", "Cyrit =")
+    Prompt.around("", text, "")
+    for text in ("Alvex of Oslo +", "Bormas of Lima and a longer tail of words -", "Cyrit =")
 ]
 
 

@@ -122,7 +122,7 @@ def test_the_real_model_knows_some_words() -> None:
     loaded = load_model("embedded", device="cpu")
     assert sum(p.numel() for p in loaded.model.parameters()) == 268_098_176
     assert loaded.tokenizer(" positive", add_special_tokens=False)["input_ids"] == [4414]
-    prompts = [Prompt("The capital of ", country, " is") for country in ("France", "Japan")]
+    prompts = [Prompt.around("The capital of ", country, " is") for country in ("France", "Japan")]
     ranking = TorchEngine(loaded, max_length=64).rank(prompts, [" Paris", " Tokyo"])
     assert np.argmax(ranking.log_probability, axis=1).tolist() == [0, 1]
 

@@ -190,7 +190,7 @@ def test_a_score_is_that_of_the_plain_model(made: Path) -> None:
     """One at a time, no padding, nothing of ours but the ids: the sum of the answer's log-probabilities."""
     loaded = load_model(str(made), device="cpu")
     texts, answers = ["Profit rose by a lot.", "Loss."], ["up", "sideways"]
-    scores = TorchEngine(loaded, max_length=64).rank([Prompt("", t, "") for t in texts], answers).log_probability
+    scores = TorchEngine(loaded, max_length=64).rank([Prompt.around("", t, "") for t in texts], answers).log_probability
     for i, text in enumerate(texts):
         for k, answer in enumerate(answers):
             ids = [*loaded.tokenizer(answer, add_special_tokens=False)["input_ids"], 258]

@@ -23,7 +23,8 @@ from tests.families import FAMILIES, save
 from tests.training.loop.test_trainer import adapter, fit, silent, tuned
 
 PROMPTS = [
-    Prompt("", text, ":") for text in ("Alvex of Oslo +", "Bormas of Lima and a longer tail of words -", "Cyrit =")
+    Prompt.around("", text, ":")
+    for text in ("Alvex of Oslo +", "Bormas of Lima and a longer tail of words -", "Cyrit =")
 ]
 ANSWERS = ["up", "down", "sideways"]
 

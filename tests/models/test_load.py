@@ -37,7 +37,7 @@ def with_adapter(base: Path, folder: Path) -> LoadedModel:
 
 
 def scores(loaded: LoadedModel) -> np.ndarray:
-    prompts = [Prompt("", "Profit rose.", ":"), Prompt("", "Loss.", ":")]
+    prompts = [Prompt.around("", "Profit rose.", ":"), Prompt.around("", "Loss.", ":")]
     return TorchEngine(loaded, max_length=64).rank(prompts, ["up", "down"]).log_probability
 
 

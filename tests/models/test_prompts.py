@@ -22,11 +22,11 @@ def decode(tokenizer: Any, ids: list[int]) -> str:
 
 
 def test_an_answer_goes_on_where_the_prompt_ends(tokenizer: Any) -> None:
-    encoded = PromptEncoder(tokenizer, "causal", 64).encode(Prompt("Q: ", "up", "\nA:"), " yes")
+    encoded = PromptEncoder(tokenizer, "causal", 64).encode(Prompt.around("Q: ", "up", "\nA:"), " yes")
     assert isinstance(encoded, Encoded)
     assert encoded.input_ids[0] == BOS
     assert decode(tokenizer, encoded.input_ids) == "Q: up\nA:"
-    assert encoded.labels == [*tokenizer(" yes", add_special_tokens=False)["input_ids"], EOS]
+    assert encoded.answer_ids == [*tokenizer(" yes", add_special_tokens=False)["input_ids"], EOS]
 
 
 def test_seq2seq_answers_start_without_the_blank(tokenizer: Any) -> None:
@@ -38,9 +38,9 @@ def test_seq2seq_answers_start_without_the_blank(tokenizer: Any) -> None:
 def test_only_the_middle_of_the_text_is_cut(tokenizer: Any, kind: Any, limit: int) -> None:
     text = "abcdefghij" * 5
     encoder = PromptEncoder(tokenizer, kind, limit)
-    encoded = encoder.encode(Prompt("<", text, "> A:"), " up")
+    encoded = encoder.encode(Prompt.around("<", text, "> A:"), " up")
     assert isinstance(encoded, Encoded)
-    total = len(encoded.input_ids) + (len(encoded.labels) if kind == "causal" else 0)
+    total = len(encoded.input_ids) + (len(encoded.answer_ids) if kind == "causal" else 0)
     assert total == limit
     shown = decode(tokenizer, encoded.input_ids)
     inner = shown.removeprefix("<").removesuffix("> A:")
@@ -51,7 +51,7 @@ def test_only_the_middle_of_the_text_is_cut(tokenizer: Any, kind: Any, limit: in
 
 
 def test_a_text_that_fits_is_not_cut(tokenizer: Any) -> None:
-    prompt = Prompt("<", "abc", ">")
+    prompt = Prompt.around("<", "abc", ">")
     encoded = PromptEncoder(tokenizer, "causal", 6 + 2).encode(prompt, "x")  # bos < a b c > and x eos
     assert isinstance(encoded, Encoded)
     assert encoded.cut == 0
@@ -61,13 +61,13 @@ def test_a_text_that_fits_is_not_cut(tokenizer: Any) -> None:
 def test_characters_of_several_tokens_are_cut_whole(tokenizer: Any) -> None:
     text = "涨跌" * 10
     for limit in range(12, 40):
-        encoded = PromptEncoder(tokenizer, "causal", limit).encode(Prompt("", text, ":"), "x")
+        encoded = PromptEncoder(tokenizer, "causal", limit).encode(Prompt.around("", text, ":"), "x")
         assert isinstance(encoded, Encoded)
         assert set(decode(tokenizer, encoded.input_ids)) <= {"涨", "跌", ":"}
 
 
 def test_template_and_answer_that_do_not_fit_are_told(tokenizer: Any) -> None:
-    found = PromptEncoder(tokenizer, "causal", 10).encode(Prompt("", "text", "\nSentiment:"), " up")
+    found = PromptEncoder(tokenizer, "causal", 10).encode(Prompt.around("", "text", "\nSentiment:"), " up")
     assert found == TooLong(needed=1 + 11 + 4 + 1, limit=10)
 
 
@@ -78,10 +78,10 @@ def test_an_end_token_after_a_causal_prompt_is_dropped(tokenizer: Any) -> None:
     ending.backend_tokenizer.post_processor = processors.TemplateProcessing(
         single="$A <eos>", special_tokens=[("<eos>", EOS)]
     )
-    encoded = PromptEncoder(ending, "causal", 64).encode_prompt(Prompt("", "up", ""), reserve=0)
+    encoded = PromptEncoder(ending, "causal", 64).encode_prompt(Prompt.around("", "up", ""), reserve=0)
     assert isinstance(encoded, Encoded)
     assert EOS not in encoded.input_ids
-    kept = PromptEncoder(ending, "seq2seq", 64).encode_prompt(Prompt("", "up", ""), reserve=0)
+    kept = PromptEncoder(ending, "seq2seq", 64).encode_prompt(Prompt.around("", "up", ""), reserve=0)
     assert isinstance(kept, Encoded)
     assert kept.input_ids[-1] == EOS
 

@@ -1,5 +1,6 @@
 """With every kind of tokenizer: answers have the ids of the whole text, and control tokens written in a text are letters."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from fintune.records import Encoded, Prompt
 from fintune.tasks.classification import Classification, ClassificationOptions
 from tests import families
 from tests.kinds import CHAT, KINDS, tokenizer_of
+from tests.made_records import asked
 
 TEMPLATES = {
     "blank": "{text}\nSentiment: {answer}",
@@ -45,15 +47,15 @@ def without_end(tokenizer: Any, ids: list[int]) -> list[int]:
 def test_prompt_and_answer_have_the_tokens_of_the_whole_text(kind: str, template: str) -> None:
     tokenizer, task = tokenizer_of(kind), task_of(template)
     encoder = PromptEncoder(tokenizer, "causal", 1000)
-    for prompt in map(task.prompt, TEXTS):
-        for answer in task.candidates():
+    for prompt in (task.prompt(asked(text)) for text in TEXTS):
+        for answer in list(task.choices().values()):
             found = encoder.encode(prompt, answer)
             assert isinstance(found, Encoded)
-            ids, text = [*found.input_ids, *found.labels[:-1]], f"{prompt}{answer}"
+            ids, text = [*found.input_ids, *found.answer_ids[:-1]], f"{prompt}{answer}"
             whole = without_end(tokenizer, tokenizer(text)["input_ids"])
-            assert found.labels[-1] == tokenizer.eos_token_id
+            assert found.answer_ids[-1] == tokenizer.eos_token_id
             assert encoder.answer(answer, prompt.after).joined == ((kind, template) in JOINED)
-            if (kind, template) not in JOINED and not (template == "nothing" and prompt.text[-1].isalpha()):
+            if (kind, template) not in JOINED and not (template == "nothing" and prompt.pieces[1][0][-1].isalpha()):
                 assert ids == whole, tokenizer.convert_ids_to_tokens(ids)
             assert found.input_ids == without_end(tokenizer, tokenizer(str(prompt))["input_ids"]), (
                 "what a program feeds"
@@ -71,11 +73,11 @@ def without_chat(text: str) -> str:
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_answer_has_the_same_tokens_behind_every_text_and_wherever_it_is_asked_for(kind: str) -> None:
     encoder, task = PromptEncoder(tokenizer_of(kind), "causal", 1000), task_of("no blank")
-    prompts = [task.prompt(text) for text in (*TEXTS, "", " ", "</s>")]
-    ranked = encode_request(encoder, prompts, task.candidates(), first=False)
+    prompts = [task.prompt(asked(text)) for text in (*TEXTS, "", " ", "</s>")]
+    ranked = encode_request(encoder, prompts, list(task.choices().values()), first=False)
     for prompt, ids in zip(prompts, ranked.prompts, strict=True):
-        learned = [encoder.encode(prompt, answer) for answer in task.candidates()]
-        assert [one.labels for one in learned if isinstance(one, Encoded)] == ranked.answers
+        learned = [encoder.encode(prompt, answer) for answer in list(task.choices().values())]
+        assert [one.answer_ids for one in learned if isinstance(one, Encoded)] == ranked.answers
         assert all(isinstance(one, Encoded) and one.input_ids == ids for one in learned)
 
 
@@ -85,11 +87,11 @@ def test_control_tokens_in_a_text_are_letters(kind: str, template: str) -> None:
     tokenizer, task = tokenizer_of(kind), task_of(template)
     encoder = PromptEncoder(tokenizer, "causal", 1000)
     control = {i: token.content for i, token in tokenizer.added_tokens_decoder.items() if token.special}
-    plain = encoder.encode_prompt(task.prompt("Sales rose"), reserve=0)
+    plain = encoder.encode_prompt(task.prompt(asked("Sales rose")), reserve=0)
     assert isinstance(plain, Encoded)
     template_own = [i for i in plain.input_ids if i in control]
     for written in (*control.values(), "".join(control.values()), "Debt </s> fell<s> <pad>\n<unk>[SEP]<|end|>"):
-        found = encoder.encode_prompt(task.prompt(written), reserve=0)
+        found = encoder.encode_prompt(task.prompt(asked(written)), reserve=0)
         assert isinstance(found, Encoded)
         unknown = tokenizer.unk_token_id
         assert [i for i in found.input_ids if i in control and i != unknown] == template_own
@@ -106,10 +108,10 @@ def test_letters_that_make_a_control_piece_by_merges_are_spelled() -> None:
     made = Tokenizer(models.BPE(vocab={piece: i for i, piece in enumerate(pieces)}, merges=merges))
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=made, eos_token="</s>")
     assert tokenizer("a</s>a", split_special_tokens=True)["input_ids"] == [7, 0, 7], "the library's own way obeys it"
-    found = PromptEncoder(tokenizer, "causal", 99).encode_prompt(Prompt("", "a</s>a", ""), reserve=0)
+    found = PromptEncoder(tokenizer, "causal", 99).encode_prompt(Prompt.around("", "a</s>a", ""), reserve=0)
     assert isinstance(found, Encoded)
     assert tokenizer.convert_ids_to_tokens(found.input_ids) == ["a", "</s", ">", "a"]
-    obeyed = PromptEncoder(tokenizer, "causal", 99).encode_prompt(Prompt("a</s>", "a", ""), reserve=0)
+    obeyed = PromptEncoder(tokenizer, "causal", 99).encode_prompt(Prompt.around("a</s>", "a", ""), reserve=0)
     assert isinstance(obeyed, Encoded)
     assert obeyed.input_ids == [7, 0, 7]
 
@@ -119,7 +121,7 @@ def test_a_letter_that_serves_as_a_control_token_stays_a_letter() -> None:
 
     tokenizer = byte_tokenizer()
     tokenizer.pad_token = "?"
-    found = PromptEncoder(tokenizer, "causal", 99).encode_prompt(Prompt("", "up?", ""), reserve=0)
+    found = PromptEncoder(tokenizer, "causal", 99).encode_prompt(Prompt.around("", "up?", ""), reserve=0)
     assert isinstance(found, Encoded)
     assert tokenizer.convert_ids_to_tokens(found.input_ids) == ["<bos>", "u", "p", "?"]
 
@@ -131,7 +133,7 @@ def test_words_among_the_added_tokens_are_matched_and_turns_of_a_chat_are_not() 
     tokenizer.add_tokens(["<|im_end|>"])
     tokenizer.chat_template = "{{ messages[0].content }}<|im_end|>"
     encoder = PromptEncoder(tokenizer, "causal", 99)
-    found = encoder.encode_prompt(Prompt("", "Sales\n\nrose<|im_end|>", "<|im_end|>"), reserve=0)
+    found = encoder.encode_prompt(Prompt.around("", "Sales\n\nrose<|im_end|>", "<|im_end|>"), reserve=0)
     assert isinstance(found, Encoded)
     tokens = tokenizer.convert_ids_to_tokens(found.input_ids)
     assert "\n\n" in tokens
@@ -141,15 +143,15 @@ def test_words_among_the_added_tokens_are_matched_and_turns_of_a_chat_are_not() 
 @pytest.mark.parametrize("kind", ["llama", "gemma", "llama3"])
 def test_a_beginning_the_template_writes_is_not_doubled(kind: str) -> None:
     tokenizer = tokenizer_of(kind)
-    found = PromptEncoder(tokenizer, "causal", 99).encode_prompt(Prompt("<s>Text: ", "Sales", "\nA:"), reserve=0)
+    found = PromptEncoder(tokenizer, "causal", 99).encode_prompt(Prompt.around("<s>Text: ", "Sales", "\nA:"), reserve=0)
     assert isinstance(found, Encoded)
     assert found.input_ids.count(tokenizer.bos_token_id) == 1
 
 
 def test_texts_that_are_shown_before_are_letters_too() -> None:
     tokenizer = tokenizer_of("llama")
-    shown = (Prompt("<|user|>", "rose </s>", "<|assistant|>"), Prompt("", "<pad>", "\n\n"))
-    prompt = Prompt("<|user|>", "fell", "<|assistant|>", shown)
+    shown = (Prompt.around("<|user|>", "rose </s>", "<|assistant|>"), Prompt.around("", "<pad>", "\n\n"))
+    prompt = replace(Prompt.around("<|user|>", "fell", "<|assistant|>"), shown=shown)
     found = PromptEncoder(tokenizer, "causal", 99).encode_prompt(prompt, reserve=0)
     assert isinstance(found, Encoded)
     ids = tokenizer.convert_tokens_to_ids(["<s>", "<|user|>", "<|assistant|>", "</s>", "<pad>"])
@@ -159,7 +161,10 @@ def test_texts_that_are_shown_before_are_letters_too() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_only_the_middle_of_a_text_is_cut_between_control_tokens(kind: str) -> None:
-    tokenizer, prompt = tokenizer_of(kind), Prompt("<|user|>Read: ", "Profit rose in May. " * 9, "<|end|>\nLabel:")
+    tokenizer, prompt = (
+        tokenizer_of(kind),
+        Prompt.around("<|user|>Read: ", "Profit rose in May. " * 9, "<|end|>\nLabel:"),
+    )
     whole = PromptEncoder(tokenizer, "causal", 999).encode_prompt(prompt, reserve=0)
     assert isinstance(whole, Encoded)
     limit = len(whole.input_ids) - 20
@@ -186,11 +191,14 @@ def test_an_engine_gives_what_the_model_gives_for_the_whole_text(llama: LoadedMo
     import torch
 
     task = task_of("chinese")
-    ranked = TorchEngine(llama, max_length=200).rank([task.prompt(text)], task.candidates())
+    ranked = TorchEngine(llama, max_length=200).rank([task.prompt(asked(text))], list(task.choices().values()))
     options: Any = {"split_special_tokens": True}
-    for answer, score in zip(task.candidates(), ranked.log_probability[0], strict=True):
-        before = llama.tokenizer(str(task.prompt(text)), **options)["input_ids"]
-        whole = [*llama.tokenizer(f"{task.prompt(text)}{answer}", **options)["input_ids"], llama.tokenizer.eos_token_id]
+    for answer, score in zip(list(task.choices().values()), ranked.log_probability[0], strict=True):
+        before = llama.tokenizer(str(task.prompt(asked(text))), **options)["input_ids"]
+        whole = [
+            *llama.tokenizer(f"{task.prompt(asked(text))}{answer}", **options)["input_ids"],
+            llama.tokenizer.eos_token_id,
+        ]
         with torch.inference_mode():
             logits = llama.model(torch.tensor([whole])).logits[0].log_softmax(-1)
         said = sum(float(logits[i - 1, whole[i]]) for i in range(len(before), len(whole)))

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from fintune.report import write_report
-from tests.report.made import NASTY, made_comparison, made_run
+from fintune.runs.run import Run
+from tests.report.made import NASTY, made_comparison, made_numbers, made_run, made_texts, rewrite
 
 playwright = pytest.importorskip("playwright.sync_api")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -72,6 +73,25 @@ def test_every_chart_is_drawn_and_nothing_sticks_out(page: Any) -> None:
     assert "Comparison" in page.locator("article.comparison .kicker").inner_text()
 
 
+@pytest.mark.parametrize("made", [made_numbers, made_texts])
+@pytest.mark.parametrize("width", [1400, 400])
+def test_answers_that_are_no_labels_are_drawn_too(
+    browser: Any, tmp_path: Path, made: Callable[..., Run], width: int
+) -> None:
+    run = made(tmp_path / "a", text=NASTY)
+    rewrite(run, "test", written="word" * 100)
+    opened = browser.new_page(viewport={"width": width, "height": 900}, locale="en-GB")
+    complaints: list[str] = []
+    opened.on("console", lambda message: complaints.append(message.text))
+    opened.on("pageerror", lambda error: complaints.append(str(error)))
+    opened.goto(write_report([run.folder]).as_uri())
+    opened.wait_for_selector("html[data-drawn=en]")
+    assert drawn(opened) == opened.locator(".chart:visible").count() == 4
+    assert opened.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    opened.close()
+    assert complaints == []
+
+
 def test_texts_stay_texts(page: Any) -> None:
     assert page.locator("img").count() == 0
     assert NASTY in page.locator("#run1 td.text").first.inner_text()
@@ -120,7 +140,7 @@ def test_a_click_on_a_heading_sorts(page: Any) -> None:
     compared.locator("th", has_text="Training time").locator("button").click()
     assert compared.locator("tbody th").all_inner_texts()[0] == "ia3"
     compared.locator("th", has_text="Training time").locator("button").click()
-    assert compared.locator("tbody th").all_inner_texts()[-1] == "TF-IDF + logistic regression"  # no time: last
+    assert compared.locator("tbody th").all_inner_texts()[-1] == "TF-IDF + linear model"  # no time: last
 
 
 def test_a_run_is_picked_from_the_list_or_the_table(page: Any) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from string import Formatter
 from typing import Any
@@ -15,7 +16,23 @@ from fintune.runs.files import MARK
 from fintune.runs.run import Run
 from fintune.runtime.install import with_extra
 from tests.conftest import Command
-from tests.report.made import NASTY, attribution, made_comparison, made_run, rewrite
+from tests.report.made import (
+    LABELS,
+    NASTY,
+    UNKNOWN,
+    attribution,
+    made_comparison,
+    made_numbers,
+    made_run,
+    made_texts,
+    rewrite,
+)
+
+LABELS_ONLY = (
+    "macro-f1", "accuracy", "mcc", "confusion", "each label", "weakest label", "balance of labels", "true label", "(ece)",
+    "confidence when", "reliability", "most uncertain",
+)  # fmt: skip
+"""What a page shows of labels alone."""
 
 
 def plain(page: Path, language: str = "en") -> str:
@@ -40,10 +57,19 @@ def run(tmp_path: Path) -> Run:
 def test_the_first_sentence_says_how_good_it_is(run: Run) -> None:
     page = write_report([run.folder])
     assert page == run.folder / "report.html"
-    assert "On 60 texts it has never seen, the model labels 65.0 % correctly (95 % interval " in plain(page)
-    assert "在 60 条从未见过的文本上，模型正确标注了 65.0 %" in plain(page, "zh")
+    assert "On 60 texts it has never seen, its macro-F1 is 65.0 % (95 % interval " in plain(page)
+    assert "在 60 条从未见过的文本上，其宏平均 F1为 65.0 %（95 % 置信区间 " in plain(page, "zh")
     assert "the most frequent label 65.0 %" in plain(page)
     assert "ECE 0.275" in plain(page)  # 39 right answers say 0.9, 21 wrong ones 0.6: 0.65 * 0.1 + 0.35 * 0.6
+
+
+def test_a_run_of_labels_shows_its_headline_and_its_weakest_label(run: Run) -> None:
+    shown = plain(write_report([run.folder]))
+    assert "Macro-F1 (%) Accuracy (%) MCC" in shown
+    assert "Macro-F1 beside simple baselines" in shown
+    weakest = min(LABELS, key=lambda label: run.scores()["test"][f"f1/{label}"].value)
+    assert f"Its weakest label is “{weakest}”, with F1 " in shown
+    assert [one for one in LABELS_ONLY if one not in shown.lower()] == []
 
 
 def test_every_chart_of_a_whole_run_is_there_in_both_languages(run: Run) -> None:
@@ -99,7 +125,7 @@ def test_labels_are_escaped_inside_the_charts(tmp_path: Path) -> None:
     run = made_run(tmp_path / "a")
     path = run.folder / "scores.json"
     path.write_text(path.read_text().replace("/positive", f"/{json.dumps(NASTY)[1:-1]}"))
-    rewrite(run, "test", probabilities={NASTY: 0.9, "neutral": 0.1}, label=NASTY, gold=NASTY)
+    rewrite(run, "test", probabilities={NASTY: 0.9, "neutral": 0.1}, answer=NASTY, gold=NASTY)
     page = write_report([run.folder])
     assert page.read_text().count("</script>") == 3
     assert NASTY in {row["label"] for row in charts_of(page)["en"]["run1.per_class"]["data"]["values"]}
@@ -112,6 +138,57 @@ def test_texts_can_be_left_out(tmp_path: Path) -> None:
     assert ("Confidential" in shown, "quoted: secret" in shown) == (True, True)
     assert ("Confidential" in kept, "secret" in kept) == (False, False)
     assert "rows.csv:3" in kept
+
+
+def test_numbers_show_their_largest_errors_and_no_word_of_labels(tmp_path: Path) -> None:
+    run = made_numbers(tmp_path / "a")
+    run.write_json(
+        "attributions.json", [attribution("one", [{"text": "one", "effect": 0.5}], answer=1.25, probability=None)]
+    )
+    page = write_report([run.folder])
+    shown = plain(page)
+    for said in (
+        "its answer loss is 1.250 (95 % interval 1.125 to 1.500). For comparison: the mean 1.250.",
+        "Answer loss beside simple baselines", "Model Part Answer loss Made up", "Largest errors",
+        "Error Id Text 19 1 ✗ unreadable: ? – rows.csv:19 Text 18 1 2.8 1.8 rows.csv:18 ", "How far the answer falls",
+        "1.25 · Strongest: one +0.50",
+    ):  # fmt: skip
+        assert said in shown
+    assert [one for one in (*LABELS_ONLY, "(%)") if one in shown.lower()] == []
+    assert "None" not in shown
+    assert set(charts_of(page)["en"]) == {"run1.against", "run1.loss", "run1.quality", "run1.lengths"}
+    assert "答案损失" in plain(page, "zh")
+
+
+@pytest.mark.parametrize(("kind", "gold"), [("texts", "Profit rose."), ("lists", "Acme; Beta")])
+def test_written_answers_stand_beside_the_true_ones(tmp_path: Path, kind: str, gold: str) -> None:
+    run = made_texts(tmp_path / "a", kind=kind)
+    page, kept = (write_report([run.folder], tmp_path / f"{texts}.html", texts=texts) for texts in (True, False))
+    shown = plain(page)
+    assert "On 12 texts it has never seen, its made up is 0.500" in shown
+    assert f"{gold} ✗ written 11 rows.csv:11" in shown
+    assert [one for one in (*LABELS_ONLY, "written 10") if one in shown.lower()] == []
+    assert "None" not in shown
+    assert set(charts_of(page)["en"]) == {"run1.against", "run1.loss", "run1.quality", "run1.lengths"}
+    assert [one for one in ("written 11", gold, "Text 11") if one in kept.read_text()] == []
+    assert "rows.csv:11" in plain(kept)
+
+
+@pytest.mark.parametrize("made", [made_numbers, made_texts])
+def test_contents_name_the_sections_that_are_there(tmp_path: Path, made: Callable[[Path], Run]) -> None:
+    written = write_report([made(tmp_path / "a").folder]).read_text()
+    listed = re.findall(r'<li><a href="#(run1-\w+)">', written)
+    assert listed == [f"run1-{name}" for name in ("result", "texts", "training", "data", "again")]
+    assert listed == re.findall(r'<h2 id="(run1-\w+)">', written)
+
+
+def test_a_run_whose_scores_name_no_headline_has_no_figures(run: Run) -> None:
+    scores = run.raw_scores()
+    run.write_json("scores.json", {**scores, "task": {}})
+    page = write_report([run.folder])
+    assert "No scores are stored" in plain(page)
+    assert "Quality beside simple baselines" in plain(page)
+    assert not {"run1.against", "run1.quality", "run1.reliability"} & set(charts_of(page)["en"])
 
 
 def test_words_that_moved_an_answer_are_tinted_by_their_effect(run: Run) -> None:
@@ -165,12 +242,37 @@ def test_a_comparison_shows_its_table_tests_and_runs(tmp_path: Path) -> None:
         "On 60 test texts, lora is ahead of all others.",
         "Take lora.",
         "+10.0 %",
+        "lora – ia3Macro-F1 (%) +20.0+2.0 – +30.0 0.0100.0200.030",
         "vera could not be made: no layer fits",
     ):
         assert said in shown
     found = charts_of(page)["en"]
     assert {"comparison1.intervals", "comparison1.pareto", "comparison1.learning_curve", "run1.loss"} <= found.keys()
     assert [row["name"] for row in found["comparison1.pareto"]["data"]["values"]] == ["lora", "ia3"]
+
+
+def test_less_is_better_where_the_metric_says_so(tmp_path: Path) -> None:
+    folder = made_comparison(
+        tmp_path / "c",
+        {"lora": [], "ia3": []},
+        ("answer_loss", UNKNOWN),
+        groups=[],
+        pareto=[],
+        pairs=[
+            {"a": "ia3", "b": "lora", "metric": "answer_loss", "p_bootstrap": 0.25, "p_mcnemar": None, "p_holm": 0.5}
+        ],
+    )
+    page = write_report([folder])
+    shown, drawn = plain(page), charts_of(page)["en"]
+    assert "2 runs; the best answer loss on the test part is 0.800 (0.750 to 0.850), by ia3." in shown
+    assert "Down and to the left is better" in shown
+    assert "McNemar" not in shown
+    names = [row["name"] for row in drawn["comparison1.intervals"]["data"]["values"]]
+    assert names == ["TF-IDF + linear model", "ia3", "lora"]
+    assert {row["metric"] for row in drawn["comparison1.intervals"]["data"]["values"]} == {"Answer loss"}
+    best = {row["name"]: row["best"] for row in drawn["comparison1.pareto"]["data"]["values"]}
+    assert best == {"lora": True, "ia3": True}  # lora is the cheaper, ia3 the better
+    assert "format" not in drawn["comparison1.pareto"]["layer"][0]["encoding"]["y"]["axis"]
 
 
 def test_many_runs_of_long_texts_stay_below_5_mb(tmp_path: Path) -> None:

@@ -6,16 +6,18 @@ from pathlib import Path
 import pytest
 
 from fintune.errors import RunError
-from fintune.report.comparing import frontier, of_runs
+from fintune.report.comparing import alike, frontier, of_runs
 from fintune.report.reading import read_comparison, read_run
 from fintune.report.sources import read_sources
 from fintune.runs.files import MARK
+from tests.label_scores import HEADLINE
 from tests.report.made import LABELS, made_comparison, made_run
 
 
 def test_a_whole_run_misses_nothing(tmp_path: Path) -> None:
     run = read_run(made_run(tmp_path / "a").folder)
     assert (run.part, len(run.judged), run.labels, run.method, run.missing) == ("test", 60, LABELS, "lora", [])
+    assert (run.kind, run.headline, run.weighed) == ("labels", list(HEADLINE), run.judged)
 
 
 def test_a_real_run_misses_nothing(trained: "object") -> None:
@@ -86,12 +88,18 @@ def test_runs_are_compared_on_the_part_that_most_were_scored_on(tmp_path: Path) 
     assert (found["part"], found["n"]) == ("validation", 60)
     assert [row["name"] for row in found["rows"]] == ["a", "b", "c", "tfidf", "majority"]
     assert found["rows"][0]["train_seconds"] == 40.0
+    assert list(found["rows"][0]["scores"]) == found["headline"] == list(HEADLINE)
     assert found["rows"][0]["scores"]["accuracy"]["value"] == pytest.approx(39 / 60)
 
 
 def test_the_frontier_holds_what_nothing_cheaper_equals() -> None:
     rows = [
-        {"name": n, "train_seconds": cost, "scores": {"accuracy": {"value": value}}}
+        {"name": n, "train_seconds": cost, "scores": {"accuracy": {"value": value}, "answer_loss": {"value": -value}}}
         for n, cost, value in (("a", 1, 0.5), ("b", 2, 0.5), ("c", 3, 0.9), ("d", 4, 0.8), ("e", None, 1.0))
     ]
-    assert frontier(rows, "train_seconds") == ["a", "c"]
+    assert frontier(rows, "train_seconds", "accuracy") == frontier(rows, "train_seconds", "answer_loss") == ["a", "c"]
+
+
+def test_metrics_of_one_scale_share_an_axis() -> None:
+    assert alike(HEADLINE) == ["macro_f1", "accuracy"]
+    assert (alike(["mcc", "accuracy"]), alike([])) == (["mcc"], [])

@@ -30,7 +30,7 @@ def test_what_is_added_is_used_as_a_run_and_kept_once(run: Run, fin: Any) -> Non
     assert add(run.folder, name="again").name == "first"
     text = run.predictions("validation")[0]
     again = json.loads(fin("predict", kept["path"], text.text, "--json").out)
-    assert again["label"] == text.label
+    assert again["label"] == text.answer
     assert [row["id"] for row in json.loads(fin("adapters", "list", "--json").out)] == [kept["id"]]
     assert "first" in fin("adapters", "list").out
     assert fin("adapters", "remove", kept["id"][:5]).code == 0

@@ -58,13 +58,13 @@ def test_programs_read_what_a_card_is_of(run: Run, tmp_path: Path) -> None:
     card = ModelCard.load(tmp_path / "README.md")
     data = card.data
     assert (data.base_model, data.license, data.library_name) == ("google/gemma-3-270m", "gemma", "peft")
-    assert (data.metrics, data.datasets) == (["accuracy", "f1", "matthews_correlation"], None)
+    assert (data.metrics, data.datasets) == (["f1", "accuracy", "matthews_correlation"], None)
     assert data.tags == ["fintune", "lora", "sentiment"]
     assert (data.model_name, {one.dataset_name for one in data.eval_results}) == ("card", {"0.csv"})
     scores = run.scores()["test"]
     assert [(one.metric_type, one.metric_value, one.dataset_split) for one in data.eval_results] == [
-        ("accuracy", round(scores["accuracy"].value, 4), "test"),
         ("f1", round(scores["macro_f1"].value, 4), "test"),
+        ("accuracy", round(scores["accuracy"].value, 4), "test"),
         ("matthews_correlation", round(scores["mcc"].value, 4), "test"),
     ]
     assert card.text.startswith("\n# card\n")

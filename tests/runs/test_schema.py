@@ -10,9 +10,10 @@ from safetensors import SafetensorError
 
 from fintune.config.load import dump, load
 from fintune.errors import RunError
-from fintune.records import Prediction, Score
+from fintune.records import Answer, Score
 from fintune.runs.run import Run
 from fintune.runtime.files import replacing_folder, write_atomically
+from tests.made_records import prediction
 
 
 @pytest.fixture
@@ -71,8 +72,11 @@ def test_scores_round_trip(run: Run) -> None:
 
 
 def test_predictions_are_a_json_object_a_line(run: Run) -> None:
-    run.write_predictions("test", [Prediction("f:1", "涨", " up", "up", {"up": 1.0}, "down")] * 2)
-    line = '{"id": "f:1", "text": "涨", "answer": " up", "label": "up", "probabilities": {"up": 1.0}, "gold": "down"}\n'
+    run.write_predictions("test", [prediction("f:1", "涨", " up", "up", {"up": 1.0}, "down")] * 2)
+    line = (
+        '{"version": 2, "id": "f:1", "fields": {"text": "涨"}, "answer": "up", "written": " up", "probabilities": {"up": 1.0}, '
+        '"gold": "down"}\n'
+    )
     assert (run.folder / "predictions.test.jsonl").read_text(encoding="utf-8") == line * 2
 
 
@@ -81,15 +85,17 @@ def test_predictions_are_a_json_object_a_line(run: Run) -> None:
     [
         ("[]", "Input should be an object"),
         (
-            '{"id": "a", "text": "t", "answer": "x", "label": null, "probabilities": {}, "golds": "up"}',
+            '{"version": 2, "id": "a", "fields": {"text": "t"}, "answer": "x", "written": "x", "probabilities": {}, "golds": "up"}',
             "golds: Unexpected keyword argument",
         ),
-        ('{"id": 1}', "id: Input should be a valid string"),
+        ('{"id": "a", "text": "t", "answer": "x", "label": null, "probabilities": {}}', "version: Field required"),
+        ('{"version": 1}', "version: Input should be 2"),
+        ('{"version": 2, "id": 1}', "id: Input should be a valid string"),
         ('{"id"', "Invalid JSON"),
     ],
 )
 def test_a_damaged_prediction_is_named_by_line(line: str, what: str, run: Run) -> None:
-    run.write_predictions("test", [Prediction("f:1", "涨", " up", "up", {"up": 1.0})])
+    run.write_predictions("test", [prediction("f:1", "涨", " up", "up", {"up": 1.0})])
     with (run.folder / "predictions.test.jsonl").open("a") as file:
         file.write(line + "\n")
     with pytest.raises(RunError, match=rf"predictions\.test\.jsonl: damaged: line 2: {what}"):
@@ -188,3 +194,10 @@ def test_who_comes_second_replaces_nothing(tmp_path: Path) -> None:
         second()
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
     assert (tmp_path / "out" / "a").read_text() == "first"
+
+
+@pytest.mark.parametrize("answer", ["up", 0.25, ("Nokia", "Fortum"), None])
+def test_answers_of_every_kind_come_back(answer: Answer | None, run: Run) -> None:
+    made = [prediction("f:1", "x", "as written", answer, {}, answer)]
+    run.write_predictions("test", made)
+    assert Run(run.folder).predictions("test") == made

@@ -26,11 +26,14 @@ from fintune.export import table as export_table
 from fintune.export.export import Exported, Refused
 from fintune.inference import table as inference_table
 from fintune.inference.agreement import Verification
-from fintune.records import Prediction, Scores
+from fintune.inference.files import AnswerColumns
+from fintune.records import Scores
 from fintune.runtime import table as runtime_table
 from fintune.runtime.layout import Table, Text, folded
-from fintune.tasks.metrics import HEADLINE, classification_scores, interval
+from fintune.tasks.lookup import interval
 from fintune.training import table as training_table
+from tests.label_scores import HEADLINE, classification_scores
+from tests.made_records import prediction
 
 MODULES = (
     comparison_table,
@@ -71,19 +74,19 @@ def scores_of(labels: Sequence[str]) -> Scores:
 def scores(labels: Sequence[str]) -> Case:
     found = {f"{name}, test": scores_of(labels) for name in ("lora", *labels)}
     told = [interval(metric, one[metric]) for one in found.values() for metric in HEADLINE]
-    return Case(evaluation_table.scores_table(found, confidence=0.95), [*found, *told])
+    return Case(evaluation_table.scores_table(found, HEADLINE, confidence=0.95), [*found, *told])
 
 
 def classes(labels: Sequence[str]) -> Case:
     found = scores_of(labels)
     told = [interval(m, found[f"{m}/{label}"]) for m in ("precision", "recall", "f1") for label in labels]
-    return Case(evaluation_table.classes_table(found, labels), [*labels, *told])
+    return Case(list(evaluation_table.labels_tables(found))[:1], [*labels, *told])
 
 
 def confusion(labels: Sequence[str]) -> Case:
     found = scores_of(labels)
     told = [f"{found[f'confusion/{a}/{b}'].value:.0f}" for a in labels for b in labels]
-    return Case(evaluation_table.confusion_table(found, labels), [*labels, *(one for one in told if one != "0")])
+    return Case(list(evaluation_table.labels_tables(found))[1:], [*labels, *(one for one in told if one != "0")])
 
 
 def examination(labels: Sequence[str]) -> Case:
@@ -94,6 +97,7 @@ def examination(labels: Sequence[str]) -> Case:
     report = SimpleNamespace(
         rows=36_000, unusable=3, labels=counts, label_map={}, dropped={"empty": 3}, exact_duplicates=5, conflicting_texts=2,
         near_duplicate_rows=7, near_duplicate_clusters=3, median_words=21.0, longest_words=1_234, tokens={}, parts={"train": counts},
+        sizes={"train": 12_345}, values={},
         median_characters=None, twins_in_train={}, dates={}, label_samples={label: [TEXT, TEXT] for label in labels}, findings=findings,
     )  # fmt: skip
     doubts = [
@@ -113,10 +117,10 @@ def examination(labels: Sequence[str]) -> Case:
 
 def predictions(labels: Sequence[str]) -> Case:
     made = [
-        Prediction(str(i), TEXT, label, label, dict.fromkeys(labels, (i + 1) / 16)) for i, label in enumerate(labels)
+        prediction(str(i), TEXT, label, label, dict.fromkeys(labels, (i + 1) / 16)) for i, label in enumerate(labels)
     ]
     return Case(
-        inference_table.predictions_table(made),
+        inference_table.predictions_table(made, AnswerColumns(noun="label", choices=labels, confidence=True)),
         [*labels, *(f"{(i + 1) / 16:.3f}" for i in range(len(labels)))],
         prose=True,
     )
@@ -167,7 +171,7 @@ def comparison(labels: Sequence[str]) -> Case:
     ]
     content = {
         "part": "validation", "n": 452, "confidence": 0.95, "rows": rows, "learning_curve": curve, "failed": [], "pareto": list(labels),
-        "recommendation": TEXT, "leaks": 17,
+        "recommendation": TEXT, "leaks": 17, "headline": ["macro_f1", "accuracy", "mcc"],
     }  # fmt: skip
     told = [f"90.0 [{80 + i / 10:.1f}, 95.0]" for i in range(len(labels))]
     return Case(
@@ -179,7 +183,7 @@ def comparison(labels: Sequence[str]) -> Case:
 def exports(labels: Sequence[str]) -> Case:
     facts: Any = {
         "format": "", "dtype": "float32", "megabytes": 1_072.4, "load_seconds": 3.2, "texts_per_second": 21.4, "texts": 226,
-        "largest_difference": 3e-6, "changed": 1, "accuracy": 0.97, "accuracy_of_run": 0.98,
+        "largest_difference": 3e-6, "changed": 1, "metric": "accuracy", "score": 0.97, "score_of_run": 0.98,
     }  # fmt: skip
     rounded = facts | {"beside_the_run": {"texts": 226, "changed": 3, "largest_difference": 0.02}}
     records = [(rounded if i else facts) | {"format": name} for i, name in enumerate(labels)]
@@ -192,8 +196,8 @@ def exports(labels: Sequence[str]) -> Case:
 
 TABLES: dict[str, tuple[Callable[[Sequence[str]], Case], set[str]]] = {
     "scores": (scores, {"scores_table"}),
-    "classes": (classes, {"classes_table"}),
-    "confusion": (confusion, {"confusion_table"}),
+    "classes": (classes, {"labels_tables"}),
+    "confusion": (confusion, set()),
     "examination": (examination, {"_facts", "_findings", "_label_samples", "_suspicious", "_cross"}),
     "predictions": (predictions, {"predictions_table"}),
     "estimate": (estimate, {"estimate_table"}),
@@ -247,9 +251,9 @@ def test_nothing_is_cut_and_nothing_is_wider(name: str, labels: str, width: int)
 def test_a_table_with_room_for_it_looks_as_ever() -> None:
     lines = [line.rstrip() for line in drawn(scores(LABELS["short"]).tables, 80)]
     assert lines[2:5] == [
-        " model, part              accuracy           macro f1                mcc",
+        " model, part              macro-F1           accuracy                MCC",
         f" {'─' * 72}",
-        " lora, test      80.0 [72.5, 87.5]  80.0 [71.9, 87.4]  0.70 [0.58, 0.81]",
+        " lora, test      80.0 [71.9, 87.4]  80.0 [72.5, 87.5]  0.70 [0.58, 0.81]",
     ]
 
 

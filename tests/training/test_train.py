@@ -18,6 +18,7 @@ from fintune.inference.engines.torch_engine import TorchEngine
 from fintune.inference.load import load_tuned
 from fintune.models import LoadedModel
 from fintune.runtime.progress import listening
+from tests.made_records import asked
 from tests.tiny import LABELS, config_for
 
 FILES = {
@@ -52,11 +53,11 @@ def test_stored_ids_follow_the_split(trained: fintune.Run) -> None:
 
 def test_predictions_hold_what_the_scores_were_made_of(trained: fintune.Run) -> None:
     lines = [json.loads(line) for line in (trained.folder / "predictions.test.jsonl").read_text().splitlines()]
-    right = sum(line["label"] == line["gold"] for line in lines)
+    right = sum(line["answer"] == line["gold"] for line in lines)
     assert right / len(lines) == trained.scores()["test"]["accuracy"].value
     for line in lines:
         assert sum(line["probabilities"].values()) == pytest.approx(1)
-        assert max(line["probabilities"], key=line["probabilities"].get) == line["label"]
+        assert max(line["probabilities"], key=line["probabilities"].get) == line["answer"]
 
 
 def test_every_epoch_is_logged_and_the_best_kept(trained: fintune.Run) -> None:
@@ -92,9 +93,9 @@ def test_plain_peft_loads_the_adapter_and_gives_the_same_scores(trained: fintune
     model = PeftModel.from_pretrained(base, trained.adapter).eval()
     plain = LoadedModel(model, AutoTokenizer.from_pretrained(tiny_causal), "causal", "plain")
     task = fintune.load(trained).task
-    prompts = [task.prompt(f"Alvex of Oslo {sign}") for sign in "+-="]
-    ours = TorchEngine(load_tuned(trained), max_length=96).rank(prompts, task.candidates())
-    theirs = TorchEngine(plain, max_length=96).rank(prompts, task.candidates())
+    prompts = [task.prompt(asked(f"Alvex of Oslo {sign}")) for sign in "+-="]
+    ours = TorchEngine(load_tuned(trained), max_length=96).rank(prompts, list(task.choices().values()))
+    theirs = TorchEngine(plain, max_length=96).rank(prompts, list(task.choices().values()))
     np.testing.assert_allclose(ours.log_probability, theirs.log_probability, atol=1e-4)
 
 
@@ -217,7 +218,7 @@ def test_a_run_says_what_it_cost(trained: fintune.Run) -> None:
 def test_a_smaller_train_part_leaves_the_others_as_they_are(tiny_config: dict[str, Any]) -> None:
     whole, some = (prepare(load(tiny_config, sets)) for sets in ([], ["data.split.train_examples=12"]))
     assert len(some.splits["train"]) == 12
-    assert set(some.splits["train"]) < set(whole.splits["train"])
+    assert {e.id for e in some.splits["train"]} < {e.id for e in whole.splits["train"]}
     for part in ("validation", "test"):
         assert some.splits[part] == whole.splits[part]
     assert some.splits.fingerprint != whole.splits.fingerprint

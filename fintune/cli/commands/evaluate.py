@@ -74,8 +74,9 @@ def evaluate(
 
     part = next(iter(evaluation.claims.verdicts), split)
     rows = named_scores("", {part: evaluation.scores}, {}, evaluation.claims)
-    out.print(scores_table(rows, confidence=opened.config().evaluation.confidence))
-    show_labels(evaluation.scores, list(evaluation.predictions[0].probabilities))
+    config = opened.config()
+    out.print(scores_table(rows, config.build_task().headline, confidence=config.evaluation.confidence))
+    show_labels(evaluation.scores)
     show_worth(evaluation.claims)
 
 
@@ -103,6 +104,7 @@ def report(
     no_texts: Annotated[
         bool, typer.Option("--no-texts", help="Leave the texts of the data out; their ids stay.")
     ] = False,
+    code: Code = None,
     debug: Debug = False,
 ) -> None:
     """Write runs or a comparison as one HTML page that opens anywhere, without a network."""

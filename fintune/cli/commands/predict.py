@@ -15,6 +15,7 @@ from fintune.runtime.layout import Text
 
 if TYPE_CHECKING:
     from fintune.data.readers.read import Reading
+    from fintune.records import Row
 
 
 def predict(
@@ -42,7 +43,7 @@ def predict(
 ) -> None:
     """Label texts, with a probability for every label; a file into a file is streamed, and resumed after a kill."""
     from fintune.data.load import reading_like
-    from fintune.inference.files import json_line, read_texts, write_predictions
+    from fintune.inference.files import AnswerColumns, json_line, read_texts, write_predictions
     from fintune.inference.open import choose_engine, open_trained
     from fintune.inference.predict_file import check_output, predict_file
     from fintune.inference.predictor import predictor_of
@@ -59,20 +60,22 @@ def predict(
     chosen = choose_engine(opened, engine)
     if output is not None:
         check_output(output)
-    how = reading_like(opened.config().data, file or "", name=name, encoding=encoding, need_label=False)
+    answers = opened.config().build_task()
+    how = reading_like(opened.config().data, answers.fields, file or "", name=name, encoding=encoding, need_label=False)
     with working(), in_options_of(context, file="--file"):
-        ids, contents = read_texts(texts or [], file, _texts_alone(how, text_column))
+        rows = read_texts(answers.fields, texts or [], file, _texts_alone(how, text_column))
     with working():
-        predictions = predictor_of(chosen)(contents, ids)
+        predictions = predictor_of(chosen)([row.fields for row in rows], [row.id for row in rows])
+    columns = AnswerColumns.of(answers)
     if output is not None:
-        write_predictions(output, predictions)
+        write_predictions(output, predictions, columns)
         err.print(Text(f"predictions written to {output}: {len(predictions):,}"))
     elif as_json:
-        sys.stdout.writelines(map(json_line, predictions))
+        sys.stdout.writelines(json_line(prediction, columns) for prediction in predictions)
     else:
         from fintune.inference.table import predictions_table
 
-        out.print(predictions_table(predictions))
+        out.print(predictions_table(predictions, columns))
 
 
 def _texts_alone(how: "Reading", text_column: str | None = None) -> "Reading":
@@ -107,17 +110,19 @@ def explain(
 
     with working():
         opened = open_trained(run, base=base, task=task, overrides=settings or ())
-    ids: list[str] = []
-    contents: list[str] = []
+    rows: list[Row] = []
     if texts or file is not None:
-        how = _texts_alone(reading_like(opened.config().data, file or "", need_label=False))
+        fields = opened.config().build_task().fields
+        how = _texts_alone(reading_like(opened.config().data, fields, file or "", need_label=False))
         with working(), in_options_of(context, file="--file"):
-            ids, contents = read_texts(texts or [], file, how)
+            rows = read_texts(fields, texts or [], file, how)
     elif not isinstance(opened, Run):
         raise RunError(f"{run}: {kind_in_words(opened)}, and no answers in it", hint="Give texts, or a --file of them.")
     with working():
         words = (
-            explain_run(opened) if isinstance(opened, Run) and not contents else explain_texts(opened, contents, ids)
+            explain_run(opened)
+            if isinstance(opened, Run) and not rows
+            else explain_texts(opened, [row.fields for row in rows], [row.id for row in rows])
         )
     if as_json:
         print_json([attribution.record() for attribution in words])

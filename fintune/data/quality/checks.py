@@ -3,7 +3,6 @@
 To add a check: write a function, put it into CHECKS; `fintune check`, its JSON and every run's DataReport follow.
 """
 
-from collections import Counter
 from collections.abc import Callable
 
 import numpy as np
@@ -13,7 +12,7 @@ from fintune.data.quality.findings import SHOWN, Finding, finding, share_level
 from fintune.data.quality.material import Material
 from fintune.data.quality.reaching import cause
 from fintune.data.quality.text import is_dictionary, is_header, is_mojibake, normalized, parses
-from fintune.records import FaultKind
+from fintune.records import Answer, FaultKind, strata
 from fintune.runtime.printable import BESIDE
 
 MANY_LINES = 10
@@ -81,7 +80,7 @@ def _label_map(m: Material) -> list[Finding]:
 
 def _dictionaries(m: Material) -> list[Finding]:
     labels = [(f.where, f.value) for f in m.faults if is_dictionary(f.value)]
-    labels += [(e.id, e.label) for e in m.kept if is_dictionary(e.label)]
+    labels += [(e.id, e.stratum) for e in m.kept if e.stratum is not None and is_dictionary(e.stratum)]
     broken = [where for where, label in labels if not parses(label)]
     message = "labels that are dictionaries or lists: {n}; write one row for each of their labels"
     return finding("label-dictionaries", "warning", message, [where for where, _ in labels]) + finding(
@@ -90,8 +89,8 @@ def _dictionaries(m: Material) -> list[Finding]:
 
 
 def _exact(m: Material) -> list[Finding]:
-    first: dict[tuple[str, str], str] = {}
-    rows = [e.id for e in m.kept if first.setdefault((e.text, e.label), e.id) != e.id]
+    first: dict[tuple[str, Answer | None], str] = {}
+    rows = [e.id for e in m.kept if first.setdefault((e.text, e.target), e.id) != e.id]
     return finding(
         "exact-duplicates", "warning", "rows that repeat an earlier one: {n}; data.drop: [exact-duplicates]", rows
     )
@@ -104,7 +103,7 @@ def _conflicts(m: Material) -> list[Finding]:
 
 
 def _balance(m: Material) -> list[Finding]:
-    counts = Counter(e.label for e in m.kept)
+    counts = strata(m.kept)
     most = max(counts.values(), default=0)
     rare = [label for label in m.labels if 0 < counts[label] * 20 < most]
     message = (
@@ -116,7 +115,7 @@ def _balance(m: Material) -> list[Finding]:
 def _missing(m: Material) -> list[Finding]:
     findings = []
     for name, part in m.parts.items():
-        present = {e.label for e in part}
+        present = strata(part)
         lacking = [label for label in m.labels if label not in present]
         why = cause(lacking[0], m.split_off, m.by) if lacking and name in m.split_off else ("", "")
         message = f"no example in the {name} part of: {', '.join(lacking)}" + (f"; {': '.join(why)}" if why[0] else "")

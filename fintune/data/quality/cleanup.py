@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 
 from fintune.data.quality.duplicates import clusters
 from fintune.data.quality.text import is_header, is_mojibake, normalized
-from fintune.records import Example, FaultKind
+from fintune.records import Answer, Example, FaultKind
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,10 @@ class Drop:
 
 
 def _exact_duplicates(examples: Sequence[Example]) -> dict[int, str]:
-    first: dict[tuple[str, str], str] = {}
+    first: dict[tuple[str, Answer | None], str] = {}
     reasons = {}
     for i, e in enumerate(examples):
-        if (earlier := first.setdefault((e.text, e.label), e.id)) != e.id:
+        if (earlier := first.setdefault((e.text, e.target), e.id)) != e.id:
             reasons[i] = f"same text and label as {earlier}"
     return reasons
 
@@ -55,7 +55,7 @@ def _near_duplicates(examples: Sequence[Example]) -> dict[int, str]:
     for i, (e, cluster) in enumerate(zip(examples, clusters([e.text for e in examples]).tolist(), strict=True)):
         if (earlier := first.setdefault(cluster, e)) is not e:
             reasons[i] = f"near-duplicate of {earlier.id}" + (
-                "" if earlier.label == e.label else ", which is " + earlier.label
+                "" if earlier.target == e.target else f", which is {earlier.target}"
             )
     return reasons
 
@@ -88,7 +88,7 @@ def clean(examples: Sequence[Example], kinds: Sequence[str]) -> tuple[list[Examp
         if name in kinds:
             reasons = drop.find(kept)
             dropped += [
-                Dropped(kept[i].id, f"{name}: {why}", kept[i].text, kept[i].label) for i, why in reasons.items()
+                Dropped(kept[i].id, f"{name}: {why}", kept[i].text, str(kept[i].target)) for i, why in reasons.items()
             ]
             kept = [e for i, e in enumerate(kept) if i not in reasons] if reasons else kept
     return kept, dropped
@@ -102,6 +102,7 @@ def conflicts(examples: Sequence[Example], keys: Sequence[str]) -> dict[str, set
     first: dict[str, str] = {}
     labels: dict[str, set[str]] = {}
     for example, key in zip(examples, keys, strict=True):
-        if key and (label := first.setdefault(key, example.label)) != example.label:
-            labels.setdefault(key, {label}).add(example.label)
+        own = example.stratum
+        if key and own is not None and (label := first.setdefault(key, own)) != own:
+            labels.setdefault(key, {label}).add(own)
     return labels

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from fintune.records import Example
+from fintune.records import Example, strata
 
 FOLDS = 5
 MOST_REVIEWED = 10_000
@@ -51,7 +51,7 @@ def review(examples: Sequence[Example], *, seed: int = 0) -> Review:
     from threadpoolctl import threadpool_limits
 
     chosen = _enough(_sample(examples, seed))
-    labels = np.array([e.label for e in chosen])
+    labels = np.array([str(e.stratum) for e in chosen])
     if len(set(labels.tolist())) < 2:
         return Review()
     model = make_pipeline(_counts(), LogisticRegression(C=10.0, max_iter=1000, class_weight="balanced"))
@@ -72,7 +72,7 @@ def review(examples: Sequence[Example], *, seed: int = 0) -> Review:
     rows = [
         Suspicion(
             id=chosen[i].id,
-            label=chosen[i].label,
+            label=str(chosen[i].stratum),
             rather=str(names[best[i]]),
             probability=float(probability[i, best[i]]),
             text=chosen[i].text,
@@ -97,10 +97,8 @@ def _sample(examples: Sequence[Example], seed: int) -> list[Example]:
 
 
 def _enough(examples: Sequence[Example]) -> list[Example]:
-    counts: dict[str, int] = {}
-    for e in examples:
-        counts[e.label] = counts.get(e.label, 0) + 1
-    return [e for e in examples if counts[e.label] >= FOLDS]
+    counts = strata(examples)
+    return [e for e in examples if e.stratum is not None and counts[e.stratum] >= FOLDS]
 
 
 def _counts() -> object:

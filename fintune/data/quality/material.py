@@ -30,7 +30,7 @@ class Material:
     groups: NDArray[np.int64]
     """Near-duplicate clusters of `kept`, shape `(n,)`; all different when they were not looked for."""
     labels: Sequence[str]
-    """The labels of the task."""
+    """The labels of the task; none where it has no such."""
     given: Sequence[str] = ()
     """Parts that came as files of their own."""
     faults: Sequence[Fault] = ()

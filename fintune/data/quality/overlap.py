@@ -44,14 +44,14 @@ def compare(here: Sequence[Row], there: Sequence[Row], other: str) -> Overlap:
     mine, theirs = [normalized(text) for text in bare], [normalized(text) for text in bare_there]
     labels_there: dict[str, set[str]] = {}
     for row, text in zip(there, theirs, strict=True):
-        if row.label is not None:
-            labels_there.setdefault(text, set()).add(row.label)
+        if row.target is not None:
+            labels_there.setdefault(text, set()).add(row.target)
     known = set(theirs)
     shared = [(row, text) for row, text in zip(here, mine, strict=True) if text in known]
     table: dict[str, Counter[str]] = {}
     for row, text in shared:
         for label in labels_there.get(text, ()):
-            table.setdefault(row.label or "", Counter())[label] += 1
+            table.setdefault(row.target or "", Counter())[label] += 1
     distinct = dict(zip(mine, bare, strict=True))
     texts = {text for _, text in shared}
     near = int(twins(list(distinct.values()), bare_there).sum())

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fintune.data.quality.duplicates import clusters
 from fintune.data.splits import Parts, Plan, divide
-from fintune.records import Example
+from fintune.records import Example, strata
 
 Groups = NDArray[np.int64]
 
@@ -43,14 +43,14 @@ def divide_all_labels(examples: Sequence[Example], plan: Plan, groups: Groups) -
 
 def unreached(examples: Sequence[Example], parts: Mapping[str, Sequence[Example]]) -> list[str]:
     """Labels that a part lacks although there are enough rows for all parts."""
-    counts = Counter(e.label for e in examples)
-    present = [{e.label for e in part} for part in parts.values()]
+    counts = strata(examples)
+    present = [strata(part) for part in parts.values()]
     return [label for label, n in counts.items() if n >= len(parts) and not all(label in part for part in present)]
 
 
 def cause(label: str, parts: Mapping[str, Sequence[Example]], by: str) -> tuple[str, str]:
     """Why a part lacks a label, and what to do about it; empty where there are too few rows of it anyway."""
-    n = sum(e.label == label for part in parts.values() for e in part)
+    n = sum(e.stratum == label for part in parts.values() for e in part)
     why, way_out = _CAUSES.get(by, ("", ""))
     return (why.format(n=n), way_out) if n >= len(parts) else ("", "")
 
@@ -67,9 +67,9 @@ def parted(parts: Mapping[str, Sequence[Example]], kept: Sequence[Example], grou
 
 def _told_apart(examples: Sequence[Example], groups: Groups, labels: Sequence[str], share: float) -> Groups:
     """Clusters anew, numbers as words, where one holds more of a label than the smallest part should."""
-    counts = Counter(e.label for e in examples)
-    held = Counter((group, e.label) for group, e in zip(groups.tolist(), examples, strict=True))
-    large = {group for (group, label), n in held.items() if label in labels and n > max(1.0, share * counts[label])}
+    counts = strata(examples)
+    held = Counter((group, str(e.stratum)) for group, e in zip(groups.tolist(), examples, strict=True))
+    large = {group for (group, name), n in held.items() if name in labels and n > max(1.0, share * counts[name])}
     inside = np.flatnonzero(np.isin(groups, list(large)))
     apart = groups.copy()
     if len(inside):

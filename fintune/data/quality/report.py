@@ -12,7 +12,7 @@ from fintune.data.quality.checks import CHECKS
 from fintune.data.quality.findings import Finding, by_weight
 from fintune.data.quality.material import Material
 from fintune.data.quality.text import lacks_blanks
-from fintune.records import Example
+from fintune.records import Example, strata
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,12 +32,16 @@ class DataReport:
     """Rows that share a cluster with another row."""
     near_duplicate_clusters: int
     labels: dict[str, int]
-    """Kept rows of each label."""
+    """Kept rows of each label; empty where the task has none."""
     median_words: float | None
     """The median of words between blanks; None where most of the script has no blanks between words."""
     longest_words: int | None
     parts: dict[str, dict[str, int]]
     """Kept rows of each label in each part of the split."""
+    sizes: dict[str, int] = field(default_factory=dict)
+    """Kept rows of each part."""
+    values: dict[str, float] = field(default_factory=dict)
+    """Lowest, mean and highest of the values, where answers are numbers."""
     median_characters: float | None = None
     """The median of characters, where most of the script has no blanks between words."""
     longest_characters: int | None = None
@@ -66,7 +70,7 @@ def report(material: Material) -> DataReport:
     unspaced = lacks_blanks(texts)
     lengths = [len(text) if unspaced else len(text.split()) for text in texts] or [0]
     reasons = Counter(d.reason.partition(":")[0] for d in material.dropped)
-    repeated = len(kept) - len({(e.text, e.label) for e in kept})
+    repeated = len(kept) - len({(e.text, e.target) for e in kept})
     return DataReport(
         rows=material.rows,
         unusable=len(material.faults),
@@ -75,12 +79,14 @@ def report(material: Material) -> DataReport:
         conflicting_texts=len(material.conflicts),
         near_duplicate_rows=int(sizes[sizes > 1].sum()),
         near_duplicate_clusters=int((sizes > 1).sum()),
-        labels=dict(Counter(e.label for e in kept).most_common()),
+        labels=dict(strata(kept).most_common()),
         median_words=None if unspaced else median(lengths),
         longest_words=None if unspaced else max(lengths),
         median_characters=median(lengths) if unspaced else None,
         longest_characters=max(lengths) if unspaced else None,
-        parts={name: dict(Counter(e.label for e in part).most_common()) for name, part in material.parts.items()},
+        parts={name: dict(strata(part).most_common()) for name, part in material.parts.items()},
+        sizes={name: len(part) for name, part in material.parts.items()},
+        values=_values(kept),
         dropped=dict(reasons.most_common()),
         twins_in_train=material.twins,
         dates={name: [str(np.nanmin(moments)), str(np.nanmax(moments))] for name, moments in material.dates.items()},
@@ -88,6 +94,13 @@ def report(material: Material) -> DataReport:
         label_samples=dict(material.samples),
         findings=by_weight(f for check in CHECKS.values() for f in check(material)),
     )
+
+
+def _values(examples: Sequence[Example]) -> dict[str, float]:
+    numbers = [e.target for e in examples if isinstance(e.target, float)]
+    if not numbers:
+        return {}
+    return {"lowest": min(numbers), "mean": float(np.mean(numbers)), "highest": max(numbers)}
 
 
 def token_lengths(lengths: Sequence[int], max_length: int) -> dict[str, float]:
@@ -110,7 +123,7 @@ def label_samples(rows: Sequence[Example], mapping: Mapping[str, str], labels: S
     names |= {label: f"{label} (no name: see data.label_map)" for label in labels if _is_number(label)}
     samples = {}
     for label, shown in names.items():
-        texts = [e.text for e in rows if e.label == label]
+        texts = [e.text for e in rows if e.stratum == label]
         samples[shown] = [text[:100] for text in texts[:: max(1, len(texts) // 3)][:3]]
     return samples
 

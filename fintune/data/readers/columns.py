@@ -1,11 +1,12 @@
 """What a format function knows of the file it is to read, and the lines of a text file, none longer than memory bears."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, field, replace
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 from fintune.errors import DataError, DataErrorKind, did_you_mean
-from fintune.records import Fault, FaultKind
+from fintune.records import TEXT, Fault, FaultKind
 
 Fields = Mapping[str, object]
 """A record as values by column."""
@@ -24,6 +25,12 @@ class Broken:
     kind: FaultKind = "unreadable"
 
 
+class _Rest(TypedDict, total=False):
+    need_label: bool
+    date: str | None
+    group: str | None
+
+
 @dataclass(frozen=True)
 class Columns:
     """Names of the columns that are read (a number counts columns from 1, from the end when negative)."""
@@ -31,24 +38,44 @@ class Columns:
     text: str = "text"
     label: str = "label"
     _: KW_ONLY
+    name: str = TEXT
+    """The field that stands in `text`."""
+    more: Mapping[str, str] = field(default_factory=dict)
+    """The column of every other field."""
     need_label: bool = True
     date: str | None = None
     group: str | None = None
 
-    def wanted(self) -> dict[str, str]:
-        """Columns that must be there, by the setting that names them."""
-        named = {"text_column": self.text, "date_column": self.date, "group_column": self.group}
-        if self.need_label:
-            named["label_column"] = self.label
-        return {f"data.{setting}": column for setting, column in named.items() if column is not None}
+    @classmethod
+    def of(cls, fields: Sequence[str], text: str, label: str, **rest: Unpack[_Rest]) -> "Columns":
+        """Return the columns of a prompt's fields: TEXT stands in `text`, any other in the column of its name."""
+        first = TEXT if TEXT in fields else fields[0]
+        more = {name: name for name in fields if name != first}
+        return cls(text if first == TEXT else first, label, name=first, more=more, **rest)
+
+    def fields(self) -> dict[str, str]:
+        """Return the column of each field."""
+        return {self.name: self.text, **self.more}
+
+    def wanted(self) -> list[tuple[str, str]]:
+        """Return columns that must be there, each with the setting that names it."""
+        first = "data.text_column" if self.name == TEXT else "task.prompt"
+        named = [(first, self.text), *(("task.prompt", column) for column in self.more.values())]
+        named += [("data.label_column", self.label)] if self.need_label else []
+        named += [("data.date_column", self.date)] if self.date is not None else []
+        return named + ([("data.group_column", self.group)] if self.group is not None else [])
+
+    def read(self) -> list[str]:
+        """Return every column that is read where it is there, each once."""
+        return list(dict.fromkeys([*(column for _, column in self.wanted()), self.label]))
 
     def by_number(self) -> bool:
         """Whether all of them are numbers: the file has no header line."""
-        return all(column.lstrip("-").isdigit() for column in self.wanted().values())
+        return all(column.lstrip("-").isdigit() for _, column in self.wanted())
 
     def backwards(self) -> bool:
         """Whether one of them is counted from the end."""
-        return self.by_number() and any(column.startswith("-") for column in self.wanted().values())
+        return self.by_number() and any(column.startswith("-") for _, column in self.wanted())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +127,7 @@ def fault_error(fault: Fault) -> DataError:
 
 def column_problem(columns: Columns, names: Sequence[str]) -> Broken | None:
     """Return what is wrong with the columns of a file or a record."""
-    for setting, column in columns.wanted().items():
+    for setting, column in columns.wanted():
         if column not in names:
             near = did_you_mean(column, [name[:40] for name in names[:20]])
             hint = f"{near} Set {setting} to the right one; without a header line, to its number."
@@ -117,10 +144,11 @@ def by_position(columns: Columns, width: int) -> Columns:
     def positive(column: str | None) -> str | None:
         return str(width + 1 + int(column)) if column and column.startswith("-") and column[1:].isdigit() else column
 
-    return Columns(
+    return replace(
+        columns,
         text=positive(columns.text) or "",
         label=positive(columns.label) or "",
-        need_label=columns.need_label,
+        more={name: positive(column) or "" for name, column in columns.more.items()},
         date=positive(columns.date),
         group=positive(columns.group),
     )

@@ -57,7 +57,7 @@ def find_delimiter(path: Path, opening: Opening) -> str:
     """Return the delimiter under which the header holds the wanted columns; without such a header, what clevercsv finds."""
     found = itertools.islice(lines(path, opening.encoding, newline=""), _SAMPLE)
     sample = [content for _, content in found if isinstance(content, str)]
-    wanted = set(opening.columns.wanted().values())
+    wanted = {column for _, column in opening.columns.wanted()}
     headers = {delimiter: _header(sample, delimiter) for delimiter in DELIMITERS}
     for delimiter, names in headers.items():
         if wanted <= set(names):

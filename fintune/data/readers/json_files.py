@@ -232,8 +232,8 @@ def _by_columns(stack: ExitStack, path: Path, opening: Opening, keys: Sequence[s
     """Yield a table kept by columns, `{column: [...]}` or `{column: {row: value}}`: a window for each column that is wanted."""
     need_columns(opening, 1, names)
     columns = opening.columns
-    wanted = [name for name in (columns.text, columns.label, columns.date, columns.group) if name in names]
-    windows = {name: _window(stack, path, opening, *keys, name) for name in wanted if name is not None}
+    wanted = [name for name in columns.read() if name in names]
+    windows = {name: _window(stack, path, opening, *keys, name) for name in wanted}
     items = {name: window.items() for name, window in windows.items()}
     lead = windows[columns.text]
     try:

@@ -2,7 +2,7 @@
 
 >>> rows = list(read("news.csv"))
 >>> rows[0]
-Row(id='news.csv:2', text='Profit rose.', label='positive')
+Row(id='news.csv:2', fields={'text': 'Profit rose.'}, target='positive', ...)
 """
 
 import re
@@ -16,7 +16,7 @@ from fintune.data.readers.encodings import check_encoding, find_encoding
 from fintune.data.readers.formats import PACKED, READERS, Reader
 from fintune.data.readers.sources import Source, expand
 from fintune.errors import BrokenEnvironment, DataError, did_you_mean
-from fintune.records import Fault, Row
+from fintune.records import TEXT, Fault, Row, text_of
 from fintune.runtime.install import with_extra
 from fintune.runtime.printable import legible
 
@@ -76,7 +76,9 @@ def open_source(source: Source, reading: Reading) -> Opened:
     if reader.encoding is not None:
         encoding = find_encoding(source.path, reader.encoding) if reading.encoding == "auto" else reading.encoding
         check_encoding(encoding)
-    columns = reading.columns if reader.has_columns else Columns(need_label=reading.columns.need_label)
+    columns = reading.columns
+    if not reader.has_columns:
+        columns = Columns(name=columns.name, more=columns.more, need_label=columns.need_label)
     delimiter = None if reading.delimiter == "auto" else reading.delimiter.replace("\\t", "\t")
     opening = Opening(
         name=source.name,
@@ -126,7 +128,7 @@ class _RowMaker:
         self._columns, self._encoding = opened.opening.columns, opened.opening.encoding
         self._map, self._redact = LabelMap(reading.label_map), tuple(reading.redact)
         self._numbered = self._columns.by_number()
-        self._wanted = tuple(self._columns.wanted().values())
+        self._wanted = tuple(column for _, column in self._columns.wanted())
         self._width: int | None = None if self._columns.backwards() else -1
         """Fields of the first record, where columns are counted from the end."""
 
@@ -144,30 +146,37 @@ class _RowMaker:
             missing = column_problem(columns, list(fields))
             if missing is not None:
                 return _fault(where, missing)
-        text, label = fields[columns.text], _plain(fields.get(columns.label))
-        if not isinstance(text, str | None):
-            problem = f"'{columns.text}' is {type(text).__name__}, not text"
-            hint = "Choose the column with data.text_column."
-            return Fault(where=where, problem=problem, hint=hint, kind="non-text", value=label or "", text=str(text))
-        return self._row(where, text or "", label, fields, columns)
+        texts = {name: fields[column] for name, column in columns.fields().items()}
+        label = _plain(fields.get(columns.label))
+        for name, text in texts.items():
+            if not isinstance(text, str | None):
+                problem = f"'{columns.fields()[name]}' is {type(text).__name__}, not text"
+                hint = f"Choose the column with {'data.text_column' if name == TEXT else 'task.prompt'}."
+                return Fault(
+                    where=where, problem=problem, hint=hint, kind="non-text", value=label or "", text=str(text)
+                )
+        return self._row(where, {name: str(text or "") for name, text in texts.items()}, label, fields, columns)
 
-    def _row(self, where: str, text: str, label: str | None, fields: Fields, columns: Columns) -> Row | Fault:
-        if (problem := _no_text(text, self._encoding) or _no_text(label or "", self._encoding)) is not None:
+    def _row(
+        self, where: str, texts: Mapping[str, str], label: str | None, fields: Fields, columns: Columns
+    ) -> Row | Fault:
+        problems = (_no_text(text, self._encoding) for text in (*texts.values(), label or ""))
+        if (problem := next(filter(None, problems), None)) is not None:
             hint = "Mend the file, or set data.encoding, for example to latin-1 or gb18030."
-            return Fault(where=where, problem=problem, hint=hint, value=label or "", text=text)
+            return Fault(where=where, problem=problem, hint=hint, value=label or "", text=text_of(texts))
         original = None
         if label is not None and (label or self._map.key("") is not None) and self._map:
             original, label = label, self._map.apply(label)
             if label is None and columns.need_label:
                 problem = f"label '{original}' is not in data.label_map ({self._map})"
-                hint = self._map.hint(original)
+                hint, text = self._map.hint(original), text_of(texts)
                 return Fault(where=where, problem=problem, hint=hint, kind="unknown-label", value=original, text=text)
         if self._redact:
             from fintune.data.quality.pii import redact
 
-            text = redact(text, self._redact)
+            texts = {name: redact(text, self._redact) for name, text in texts.items()}
         date, group = (_plain(fields.get(column)) if column else None for column in (columns.date, columns.group))
-        readable = text.strip() if legible(text) else ""
+        readable = {name: text.strip() if legible(text) else "" for name, text in texts.items()}
         return Row(where, readable, label, date=date, group=group, original=original)
 
 

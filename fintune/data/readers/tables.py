@@ -95,8 +95,7 @@ def _refuse_bombs(path: Path, opening: Opening) -> None:
 
 
 def _present(opening: Opening, found: list[str]) -> list[str]:
-    columns = opening.columns
-    return [name for name in {columns.text, columns.label, columns.date, columns.group} if name in found]
+    return [name for name in opening.columns.read() if name in found]
 
 
 def _unreadable(opening: Opening, what: str, error: BaseException) -> DataError:

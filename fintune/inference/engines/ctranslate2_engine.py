@@ -14,7 +14,7 @@ from scipy.special import log_softmax
 from fintune.config.run_config import RunConfig
 from fintune.errors import ModelError
 from fintune.inference.candidates import first_tokens
-from fintune.inference.engines.protocol import Ranking, encode_request
+from fintune.inference.engines.protocol import Ranking, RanksAlone, encode_request
 from fintune.models.folder import loading_errors
 from fintune.models.prompts import Kind, PromptEncoder
 from fintune.records import Prompt
@@ -33,11 +33,13 @@ _PROMPTS = 1024
 """Number of prompts handed over at a time."""
 
 
-class CTranslate2Engine:
+class CTranslate2Engine(RanksAlone):
     """See Engine. With `first` the first tokens of the answers are compared and nothing else of them is read.
 
     Threads that share one take turns at the tokenizer; CTranslate2 runs their batches one after another.
     """
+
+    name = "CTranslate2"
 
     def __init__(self, folder: Path, encoder: PromptEncoder, *, first: bool) -> None:
         """Open the folder's model. Raises ModelError when it cannot be read."""

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fintune.inference.engines.protocol import Engine, Ranking
 from fintune.records import Prompt
@@ -34,6 +35,10 @@ class FallbackEngine:
         scores = ranking.log_probability.copy()
         scores[close] = again.log_probability
         return replace(ranking, log_probability=scores)
+
+    def write(self, prompts: Sequence[Prompt], *, stage: str = "write") -> tuple[list[str], NDArray[np.int64]]:
+        """See Engine: by the exact one, as nothing says which token was a close call."""
+        return self.exact.write(prompts, stage=stage)
 
     def _close(self, ranking: Ranking) -> list[int]:
         """Return the places of prompts whose two best candidates lie too close together."""

@@ -12,7 +12,7 @@ from warnings import catch_warnings, filterwarnings
 import numpy as np
 
 from fintune.errors import ModelError
-from fintune.inference.engines.protocol import Ranking, encode_request
+from fintune.inference.engines.protocol import Ranking, RanksAlone, encode_request
 from fintune.models import LoadedModel
 from fintune.models.prompts import PromptEncoder
 from fintune.records import Prompt
@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     import torch
 
 
-class OneLengthEngine:
+class OneLengthEngine(RanksAlone):
     """See Engine. With `first` the first tokens of the answers are compared and nothing else of them is read."""
+
+    name = "an adapter whose answers hang on its padding"
 
     def __init__(self, loaded: LoadedModel, *, max_length: int, batch_size: int = 32, first: bool = False) -> None:
         self._loaded, self._batch_size, self._first = loaded, batch_size, first

@@ -14,7 +14,7 @@ from scipy.special import log_softmax
 from fintune.config.run_config import RunConfig
 from fintune.errors import ModelError
 from fintune.inference.candidates import first_tokens
-from fintune.inference.engines.protocol import Ranking, encode_request
+from fintune.inference.engines.protocol import Ranking, RanksAlone, encode_request
 from fintune.models.folder import loading_errors
 from fintune.models.prompts import PromptEncoder
 from fintune.records import Prompt
@@ -26,11 +26,13 @@ _TOKENS = 2048
 """Number of tokens in a batch."""
 
 
-class OnnxEngine:
+class OnnxEngine(RanksAlone):
     """See Engine. With `first` the first tokens of the answers are compared and nothing else of them is read.
 
     Threads that share one take turns at the tokenizer; onnxruntime runs their batches side by side.
     """
+
+    name = "onnxruntime"
 
     def __init__(self, folder: Path, encoder: PromptEncoder, *, first: bool) -> None:
         """Open the folder's graph. Raises ModelError when it cannot be read."""

@@ -7,6 +7,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from fintune.errors import ModelError
 from fintune.models.prompts import PromptEncoder
 from fintune.records import Prompt
 from fintune.runtime.turns import turn
@@ -59,3 +60,22 @@ class Engine(Protocol):
 
     def rank(self, prompts: Sequence[Prompt], candidates: Sequence[str], *, stage: str = "score") -> Ranking:
         """Score every candidate after every prompt. Raises ModelError when template and answer alone exceed the limit."""
+
+    def write(self, prompts: Sequence[Prompt], *, stage: str = "write") -> tuple[list[str], NDArray[np.int64]]:
+        """Write an answer to every prompt, the likeliest token at each place; return also the tokens left out of each prompt.
+
+        Raises ModelError where the engine ranks alone, or as `rank` does.
+        """
+
+
+class RanksAlone:
+    """What an engine has in place of `write` that cannot write."""
+
+    name: str
+
+    def write(self, prompts: Sequence[Prompt], *, stage: str = "write") -> tuple[list[str], NDArray[np.int64]]:
+        """See Engine. Raises ModelError."""
+        raise ModelError(
+            f"{self.name} ranks answers of a closed set, and those of this task are written",
+            hint="Use the run itself, or an export that transformers runs: --format merged.",
+        )

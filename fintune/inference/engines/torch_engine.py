@@ -3,7 +3,7 @@
 A prompt is read once: all candidates are read with it, or after it from its keys and values (or encoder states).
 
 >>> engine = TorchEngine(load_model("embedded"), max_length=256)
->>> engine.rank([Prompt("", "Profit rose.", "\\nSentiment:")], [" positive", " negative"]).probabilities()
+>>> engine.rank([Prompt.around("", "Profit rose.", "\\nSentiment:")], [" positive", " negative"]).probabilities()
 """
 
 from collections.abc import Sequence
@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fintune.inference.engines.joint_candidates import appended, fits
 from fintune.inference.engines.protocol import Ranking, encode_request
@@ -41,6 +42,7 @@ class TorchEngine:
         loaded: LoadedModel,
         *,
         max_length: int,
+        max_new_tokens: int = 128,
         batch_size: int = 32,
         side: Side = "left",
         shortcuts: Shortcuts | None = None,
@@ -50,7 +52,7 @@ class TorchEngine:
         self._shortcuts = shortcuts or Shortcuts()
         before = tuple(virtual_ids(unwrap(loaded.model)))
         self._encoder = PromptEncoder(loaded.tokenizer, loaded.kind, max_length, before)
-        self._batch_size = batch_size
+        self._batch_size, self._most = batch_size, max_new_tokens
         self._side = side
 
     def rank(self, prompts: Sequence[Prompt], candidates: Sequence[str], *, stage: str = "score") -> Ranking:
@@ -72,6 +74,45 @@ class TorchEngine:
                     scores[rows] = score([ids[i] for i in rows], answers, prefix).double().cpu().numpy()
                 advance(stage, min(start + size, len(order)), len(order))
         return request.ranking(scores)
+
+    def write(self, prompts: Sequence[Prompt], *, stage: str = "write") -> tuple[list[str], NDArray[np.int64]]:
+        """See Engine. Prompts are read in batches of like length."""
+        import torch
+
+        with turn(self._encoder.tokenizer):
+            ids, cut = self._encoder.encode_prompts(prompts, reserve=self._most)
+        order, written = sorted(range(len(ids)), key=lambda i: -len(ids[i])), [""] * len(ids)
+        with torch.inference_mode():
+            for start in range(0, len(order), self._batch_size):
+                rows = order[start : start + self._batch_size]
+                with turn(unwrap(self._loaded.model)):
+                    answers = self._generate([ids[i] for i in rows])
+                for i, answer in zip(rows, answers, strict=True):
+                    written[i] = str(self._loaded.tokenizer.decode(answer, skip_special_tokens=True)).strip()
+                advance(stage, min(start + len(rows), len(order)), len(order))
+        return written, np.array(cut, dtype=np.int64)
+
+    def _generate(self, ids: list[list[int]]) -> list[list[int]]:
+        """Return the tokens written behind each of these prompts."""
+        from transformers import GenerationConfig
+
+        pad_id, causal = self._loaded.tokenizer.pad_token_id, self._loaded.kind == "causal"
+        tokens, mask = (t.to(self._loaded.device) for t in pad(ids, pad_id, "left" if causal else "right"))
+        ends = self._loaded.tokenizer.eos_token_id
+        start = None if causal else self._loaded.model.config.decoder_start_token_id
+        how: Any = GenerationConfig  # transformers leaves it without types
+        settings = how(
+            max_new_tokens=self._most,
+            do_sample=False,
+            pad_token_id=pad_id,
+            eos_token_id=ends,
+            decoder_start_token_id=start,
+        )
+        model: Any = self._loaded.model
+        written: list[list[int]] = model.generate(
+            input_ids=tokens, attention_mask=mask, generation_config=settings
+        ).tolist()
+        return [row[tokens.shape[1] if causal else 1 :] for row in written]
 
     def _shared(self, ids: Sequence[list[int]], longest: int) -> Prefix | None:
         trunk = self._shortcuts.trunk

@@ -49,8 +49,9 @@
   function write(value, format) { // the few d3 formats of the charts; the bundle keeps d3 to itself
     if (!format || typeof value !== "number") return String(value ?? "–");
     if (format.endsWith("%")) return (100 * value).toFixed(1) + "\u202f%";
-    const whole = format.endsWith("d") || format.includes(".0");
-    return value.toLocaleString("en-US", whole ? { maximumFractionDigits: 0 } : { maximumSignificantDigits: 4 });
+    const digits = /\.(\d+)f$/.exec(format)?.[1] ?? (format.endsWith("d") ? 0 : undefined);
+    const fixed = { minimumFractionDigits: digits, maximumFractionDigits: digits };
+    return value.toLocaleString("en-US", digits === undefined ? { maximumSignificantDigits: 4 } : fixed);
   }
 
   function numbers(details) {

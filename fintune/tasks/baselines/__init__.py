@@ -2,7 +2,7 @@
 
 Config checks, scoring, `fintune train`'s table and the docs follow from the entries; to add one: a function and a line here.
 
->>> BASELINES["majority"].answer(BaselineInput(task, train, validation, ["Profit rose."])).labels
+>>> BASELINES["majority"].answer(BaselineInput(task, train, validation, ["Profit rose."])).answers
 ['neutral']
 """
 
@@ -18,13 +18,24 @@ BASELINES: dict[str, Baseline] = {
             learns=True,
             said="always giving the most frequent label",
             answer=counts.majority,
+            floor=True,
+        ),
+        Baseline(
+            "mean",
+            "the mean of the training values",
+            learns=True,
+            said="always giving the mean",
+            answer=counts.mean,
+            kinds=("numbers",),
+            floor=True,
         ),
         Baseline(
             "tfidf",
-            "TF-IDF of words and characters, logistic regression",
+            "TF-IDF of words and characters, logistic regression (numbers: ridge regression)",
             learns=True,
             said="counting words",
             answer=counts.tfidf,
+            kinds=("labels", "numbers"),
         ),
         Baseline(
             "lexicon",
@@ -49,6 +60,7 @@ BASELINES: dict[str, Baseline] = {
             learns=False,
             said="the base model as it is",
             ask=prompting.zero_shot,
+            kinds=("labels", "numbers", "lists", "texts"),
         ),
         Baseline(
             "few-shot",
@@ -56,9 +68,18 @@ BASELINES: dict[str, Baseline] = {
             learns=True,
             said="the base model shown some examples",
             ask=prompting.few_shot,
+            kinds=("labels", "numbers", "lists", "texts"),
         ),
     )
 }
-DEFAULT = ("majority", "tfidf", "zero-shot")
+DEFAULT = ("majority", "mean", "tfidf", "zero-shot")
+"""Those that are scored where nothing is said, as far as they go with the kind of task."""
+MAJORITY = "majority"
 
-__all__ = ["BASELINES", "DEFAULT", "Answers", "Baseline", "BaselineInput"]
+
+def is_floor(name: str) -> bool:
+    """Whether a baseline is the least that a model must beat."""
+    return name in BASELINES and BASELINES[name].floor
+
+
+__all__ = ["BASELINES", "DEFAULT", "MAJORITY", "Answers", "Baseline", "BaselineInput", "is_floor"]

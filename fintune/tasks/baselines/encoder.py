@@ -31,9 +31,9 @@ def answer(visible: BaselineInput) -> Answers:
 
     parts = [[e.text for e in visible.train], [e.text for e in visible.validation], list(visible.texts)]
     learnt, checked, scored = np.split(embed([text for part in parts for text in part]), _ends(parts))
-    labels = [e.label for e in visible.train]
+    labels = [str(e.target) for e in visible.train]
     with threadpool_limits(1):
-        model = best(lambda c: regression(c).fit(learnt, labels), checked, [e.label for e in visible.validation])
+        model = best(lambda c: regression(c).fit(learnt, labels), checked, [str(e.target) for e in visible.validation])
     return answers(model, scored, visible)
 
 

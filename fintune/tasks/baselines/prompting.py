@@ -19,9 +19,9 @@ def few_shot(visible: BaselineInput) -> tuple[Prompt, ...]:
     """`shots` training examples of each label (all there are, if fewer), drawn and shuffled by the seed, as prompt and answer."""
     random = np.random.default_rng(visible.seed)
     chosen = []
-    for label in visible.task.labels:
-        own = [e for e in visible.train if e.label == label]
+    for stratum in visible.choices if visible.task.kind == "labels" else [None]:
+        own = [e for e in visible.train if e.stratum == stratum]
         chosen += [own[i] for i in random.permutation(len(own))[: visible.shots]]
     shown = [chosen[i] for i in random.permutation(len(chosen))]
     task = visible.task
-    return tuple(one for e in shown for one in (task.prompt(e.text), Prompt("", task.answer(e.label), "\n\n")))
+    return tuple(one for e in shown for one in (task.prompt(e), Prompt.around("", task.target(e), "\n\n")))

@@ -83,7 +83,7 @@ class AnswerTrainer(Trainer):
         return prepared
 
     def _sampler(self) -> BucketSampler:
-        lengths = [len(example.input_ids) + len(example.labels) for example in self._examples]
+        lengths = [len(example.input_ids) + len(example.answer_ids) for example in self._examples]
         strata = [example.stratum for example in self._examples] if self._settings.sampling == "balanced" else None
         return BucketSampler(lengths, self.args.train_batch_size, self.args.seed, strata=strata)
 

@@ -56,7 +56,7 @@ class Watch(TrainerCallback):
 
     def save(self, folder: Path) -> None:
         """Write the state into a checkpoint."""
-        best = self._best and {"macro_f1": self._best.macro_f1, "loss": self._best.loss}
+        best = self._best and {"value": self._best.value, "loss": self._best.loss}
         names = ("best_epoch", "done", "_epoch", "_unjudged", "_losses", "_lines")
         state = {name.lstrip("_"): getattr(self, name) for name in names}
         state |= {
@@ -71,7 +71,7 @@ class Watch(TrainerCallback):
         """Read the state from a checkpoint; lines that were logged after it are forgotten."""
         state = json.loads((folder / _FILE).read_text())
         best = state["best"]
-        self._best = best and Judgment(best["macro_f1"], best["loss"], {})
+        self._best = best and Judgment(best["value"], best["loss"], {})
         self.best_epoch, self.done = state["best_epoch"], state["done"]
         self._epoch, self._unjudged = state["epoch"], state["unjudged"]
         self._losses = [(loss, n) for loss, n in state["losses"]]

@@ -11,16 +11,17 @@ from fintune.models.shortcuts.shortcuts import Shortcuts
 
 @dataclass(frozen=True)
 class Judgment:
-    """How good the parameters of an epoch are: the larger (`macro_f1`, then the smaller `loss`) the better."""
+    """How good the parameters of an epoch are: the larger (`value`, then the smaller `loss`) the better."""
 
-    macro_f1: float
+    value: float
+    """The task's first headline metric, with its sign turned where less of it is better."""
     loss: float
     figures: Mapping[str, float]
     """What log.jsonl and the screen show."""
 
     def better_than(self, other: "Judgment | None") -> bool:
         """Return whether it is strictly better, or the first."""
-        return other is None or (self.macro_f1, -self.loss) > (other.macro_f1, -other.loss)
+        return other is None or (self.value, -self.loss) > (other.value, -other.loss)
 
 
 @dataclass(frozen=True)

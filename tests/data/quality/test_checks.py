@@ -14,10 +14,11 @@ from fintune.data.quality.findings import finding
 from fintune.data.quality.material import Material
 from fintune.data.quality.report import label_samples, report
 from fintune.records import Example, Fault, FaultKind
+from tests.made_records import example
 
 
 def rows(*pairs: tuple[str, str]) -> list[Example]:
-    return [Example(f"f:{i}", text, label) for i, (text, label) in enumerate(pairs, start=1)]
+    return [example(f"f:{i}", text, label) for i, (text, label) in enumerate(pairs, start=1)]
 
 
 def material(kept: list[Example], **more: Any) -> Material:
@@ -142,11 +143,11 @@ def test_given_parts_that_share_texts_are_severe() -> None:
 
 def test_leaks_name_the_rows_and_what_they_repeat() -> None:
     train = [
-        Example("train.csv:2", "The board met in Oslo", "up"),
-        Example("train.csv:3", "Sales rose 5 % in May", "up"),
-        Example("train.csv:4", "sales rose 6 % in May, again", "up"),
+        example("train.csv:2", "The board met in Oslo", "up"),
+        example("train.csv:3", "Sales rose 5 % in May", "up"),
+        example("train.csv:4", "sales rose 6 % in May, again", "up"),
     ]
-    test = [Example("test.csv:2", "Nothing of the sort", "up"), Example("test.csv:3", "sales rose 9 % in may", "up")]
+    test = [example("test.csv:2", "Nothing of the sort", "up"), example("test.csv:3", "sales rose 9 % in may", "up")]
     m = material([*train, *test], parts={"train": train, "test": test}, given=["test"])
     (leak,) = [finding for finding in report(m).findings if finding.kind == "leaks"]
     assert leak.rows == ["test.csv:3 ~ train.csv:3"]
@@ -166,12 +167,12 @@ def test_a_label_missing_from_a_part_is_severe() -> None:
 
 def test_looking_ahead_is_told() -> None:
     def dated(*days: int) -> list[Example]:
-        return [Example(f"f:{d}", f"t{d}", "up", date=f"2024-01-{d:02d}") for d in days]
+        return [example(f"f:{d}", f"t{d}", "up", date=f"2024-01-{d:02d}") for d in days]
 
     parts = {"train": dated(1, 2, 9), "test": dated(5, 8)}
     m = material([*parts["train"], *parts["test"]], parts=parts, by="random", labels=["up"])
     assert found(m)["look-ahead"] == ("warning", 1)
-    undated = [*parts["train"], Example("f:0", "t", "up", date="soon")]
+    undated = [*parts["train"], example("f:0", "t", "up", date="soon")]
     kinds = found(material([*undated, *parts["test"]], parts=parts | {"train": undated}, by="random", labels=["up"]))
     assert (kinds["look-ahead"], kinds["undated"]) == (("warning", 1), ("warning", 1))
     assert report(m).dates == {

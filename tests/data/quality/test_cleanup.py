@@ -4,10 +4,11 @@ import pytest
 
 from fintune.data.quality.cleanup import DROPS, clean
 from fintune.records import Example
+from tests.made_records import example
 
 
 def rows(*pairs: tuple[str, str]) -> list[Example]:
-    return [Example(f"f:{i}", text, label) for i, (text, label) in enumerate(pairs, start=1)]
+    return [example(f"f:{i}", text, label) for i, (text, label) in enumerate(pairs, start=1)]
 
 
 CASES: dict[str, tuple[list[tuple[str, str]], list[str], str]] = {

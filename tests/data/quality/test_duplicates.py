@@ -143,7 +143,7 @@ def test_ascii_texts_have_the_shingles_of_their_full_width_form() -> None:
 
 def test_what_phrasebank_holds(phrasebank: Path) -> None:
     rows = list(read(str(phrasebank)))
-    assert Counter(row.label for row in rows) == {"negative": 303, "neutral": 1391, "positive": 570}
+    assert Counter(row.target for row in rows) == {"negative": 303, "neutral": 1391, "positive": 570}
     texts = list(dict.fromkeys(row.text for row in rows))
     assert len(rows) - len(texts) == 5
     sizes = np.bincount(clusters(texts))

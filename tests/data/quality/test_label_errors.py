@@ -5,6 +5,7 @@ import numpy as np
 from fintune.data.quality import label_errors
 from fintune.data.quality.label_errors import review
 from fintune.records import Example
+from tests.made_records import example
 
 WORDS = {"up": ("rose", "grew", "climbed"), "down": ("fell", "shrank", "slid")}
 
@@ -16,7 +17,7 @@ def examples(n: int, wrong: tuple[int, ...] = ()) -> list[Example]:
         label = ("up", "down")[i % 2]
         text = f"{random.choice(['Sales', 'Profit', 'Margins'])} {random.choice(WORDS[label])} in year {random.integers(99)}"
         given = ("down", "up")[i % 2] if i in wrong else label
-        rows.append(Example(f"f:{i}", text, given))
+        rows.append(example(f"f:{i}", text, given))
     return rows
 
 
@@ -33,7 +34,7 @@ def test_sound_labels_are_left_alone() -> None:
 
 def test_where_counting_words_tells_nothing_nothing_is_listed() -> None:
     random = np.random.default_rng(1)
-    rows = [Example(e.id, e.text, str(random.choice(["up", "down"]))) for e in examples(300)]
+    rows = [example(e.id, e.text, str(random.choice(["up", "down"]))) for e in examples(300)]
     found = review(rows)
     assert (found.rows, found.tells, found.looked_at, found.chance) == ([], False, 300, 0.5)
     assert 0.4 < found.recall < 0.6
@@ -44,13 +45,13 @@ def test_where_counting_words_tells_nothing_nothing_is_listed() -> None:
 
 def test_a_rare_label_that_words_tell_counts_as_told() -> None:
     """Accuracy would not say so: always answering the common label is right more often."""
-    rows = [e for i, e in enumerate(examples(400)) if e.label == "up" or i % 20 == 1]
+    rows = [e for i, e in enumerate(examples(400)) if e.target == "up" or i % 20 == 1]
     assert review(rows).tells
 
 
 def test_too_few_rows_or_labels_give_no_list() -> None:
     assert review(examples(4)).rows == []
-    assert review([e for e in examples(40) if e.label == "up"]).rows == []
+    assert review([e for e in examples(40) if e.target == "up"]).rows == []
     assert review([]).rows == []
 
 

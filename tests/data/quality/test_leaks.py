@@ -2,12 +2,13 @@
 
 from fintune.data.quality.leaks import Leaks, leaks, stands_in
 from fintune.records import Example
+from tests.made_records import example
 
 TEXTS = ["Profit rose to EUR 5 mn.", "The board met in Oslo on Monday.", "Sales of timber fell in Norway."]
 
 
 def rows(part: str, *texts: str) -> list[Example]:
-    return [Example(f"{part}:{i}", text, "same") for i, text in enumerate(texts, 1)]
+    return [example(f"{part}:{i}", text, "same") for i, text in enumerate(texts, 1)]
 
 
 def test_rows_are_found_word_by_word_and_nearly() -> None:

@@ -2,10 +2,11 @@
 
 from fintune.data.quality.overlap import compare, swaps, without_template
 from fintune.records import Row
+from tests.made_records import row
 
 
 def rows(*pairs: tuple[str, str | None]) -> list[Row]:
-    return [Row(f"f:{i}", text, label) for i, (text, label) in enumerate(pairs, start=1)]
+    return [row(f"f:{i}", text, label) for i, (text, label) in enumerate(pairs, start=1)]
 
 
 def test_shared_texts_and_near_twins_are_counted() -> None:

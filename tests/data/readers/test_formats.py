@@ -45,7 +45,7 @@ def test_a_sample_is_read(tmp_path: Path, name: str) -> None:
     settings, content = SAMPLES[name]
     (tmp_path / name).write_text(content, encoding="utf-8")
     found = [
-        (row.id.removeprefix(f"{name}:"), row.text, row.label) for row in read(str(tmp_path / name), reading(settings))
+        (row.id.removeprefix(f"{name}:"), row.text, row.target) for row in read(str(tmp_path / name), reading(settings))
     ]
     assert found == EXPECTED[name]
 
@@ -64,7 +64,7 @@ def test_binary_formats_are_read_as_the_snippet_writes_them(tmp_path: Path, monk
     monkeypatch.chdir(tmp_path)
     exec(re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)[0], {})
     for path in ("news.parquet", "news.xlsx", "news.xlsx#Sheet", "saved", "saved#train"):
-        assert [(row.text, row.label) for row in read(path)] == [
+        assert [(row.text, row.target) for row in read(path)] == [
             ("Net sales rose", "positive"),
             ("Loss widened", "negative"),
         ], path

@@ -8,8 +8,9 @@ import pytest
 from fintune.data.readers.formats import Columns
 from fintune.data.readers.formulas import is_predictions, neutral, restored
 from fintune.data.readers.read import Reading, read
-from fintune.inference.files import write_predictions
+from fintune.inference.files import AnswerColumns, write_predictions
 from fintune.records import Prediction
+from tests.made_records import prediction
 
 FORMULAS = [
     "=cmd|'/C calc'!A0", "+1+cmd", "-2+3", "@SUM(A1)", "  =1+1", "\t=1", "\r=1", "\n=1", "\tx", "\xa0=1", "＝1+1", "＋1", "－1+1",
@@ -58,8 +59,8 @@ def _file(folder: Path) -> tuple[Path, list[Prediction]]:
     labels = ["=up", "-1", "@down"]
     shares = dict.fromkeys(labels, 1 / 3)
     texts = [cell.strip() for cell in FORMULAS + PLAIN if cell.strip()]
-    made = [Prediction(f"=in.csv:{i}", text, "", labels[i % 3], shares) for i, text in enumerate(texts)]
-    write_predictions(folder / "out.csv", made)
+    made = [prediction(f"=in.csv:{i}", text, "", labels[i % 3], shares) for i, text in enumerate(texts)]
+    write_predictions(folder / "out.csv", made, AnswerColumns(noun="label", choices=labels, confidence=True))
     return folder / "out.csv", made
 
 
@@ -74,7 +75,7 @@ def test_no_cell_of_predictions_is_a_formula_and_we_read_what_was_meant(tmp_path
     assert {row[1] for row in rows[1:]} == {"'=up", "-1", "'@down"}
     for columns, first in ((Columns("text", "label"), 0), (Columns("7", "2"), 1)):
         found = list(read(str(path), Reading(columns=columns, encoding="utf-8")))[first:]
-        assert [(row.text, row.label) for row in found] == [(p.text, p.label) for p in made]
+        assert [(row.text, row.target) for row in found] == [(p.text, p.answer) for p in made]
 
 
 def test_an_apostrophe_of_others_is_left(tmp_path: Path) -> None:
@@ -91,4 +92,4 @@ def test_a_workbook_made_of_them_is_read_alike(tmp_path: Path) -> None:
             book.active.append(row)
     book.save(tmp_path / "out.xlsx")
     found = list(read(str(tmp_path / "out.xlsx")))
-    assert [(row.text, row.label) for row in found] == [(p.text, p.label) for p in made]
+    assert [(row.text, row.target) for row in found] == [(p.text, p.answer) for p in made]

@@ -26,7 +26,7 @@ def both(
 ) -> tuple[list[tuple[str, str | None]], list[tuple[str, str]]]:
     faults: list[Fault] = []
     reading = Reading(columns=columns or Columns())
-    rows = [(row.text, row.label) for row in read(str(path), reading, faults=faults.append)]
+    rows = [(row.text, row.target) for row in read(str(path), reading, faults=faults.append)]
     return rows, [(f.where, f.problem) for f in faults]
 
 

@@ -16,7 +16,7 @@ LABELS = ("negative", "neutral", "positive")
 
 def both(path: Path, reading: Reading | None = None) -> tuple[list[tuple[str, str | None]], list[tuple[str, str]]]:
     faults: list[Fault] = []
-    rows = [(row.text, row.label) for row in read(str(path), reading, faults=faults.append)]
+    rows = [(row.text, row.target) for row in read(str(path), reading, faults=faults.append)]
     return rows, [(f.where.partition(":")[2], f.problem) for f in faults]
 
 

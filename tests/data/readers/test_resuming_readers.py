@@ -76,12 +76,12 @@ def test_a_header_above_columns_by_number(tmp_path: Path) -> None:
 
     (tmp_path / "a.csv").write_text("label,what\nup,rose\n")
     reading = Reading(header=True, columns=Columns("-1", "1"))
-    assert [(r.text, r.label) for r in read(str(tmp_path / "a.csv"), reading)] == [("rose", "up")]
+    assert [(r.text, r.target) for r in read(str(tmp_path / "a.csv"), reading)] == [("rose", "up")]
 
 
 def test_label_maps_meet_numbers_as_people_write_them(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("text,label\nx,0.0\ny,1\n")
     mapped = Reading(label_map={"0": "down", "1": "up"})
-    assert [r.label for r in read(str(tmp_path / "a.csv"), mapped)] == ["down", "up"]
+    assert [r.target for r in read(str(tmp_path / "a.csv"), mapped)] == ["down", "up"]
     (tmp_path / "a.jsonl").write_text('{"text": "x", "label": true}\n')
-    assert [r.label for r in read(str(tmp_path / "a.jsonl"), Reading(label_map={"true": "up"}))] == ["up"]
+    assert [r.target for r in read(str(tmp_path / "a.jsonl"), Reading(label_map={"true": "up"}))] == ["up"]

@@ -12,6 +12,7 @@ from fintune.data.readers.read import Reading, read
 from fintune.errors import BrokenEnvironment, DataError
 from fintune.records import Fault, Row
 from fintune.runtime.install import with_extra
+from tests.made_records import row
 
 pytest.importorskip("openpyxl")
 pytest.importorskip("datasets")
@@ -27,8 +28,8 @@ def book(path: Path, *sheets: list[list[Any]]) -> Path:
     made = openpyxl.Workbook()
     for i, content in enumerate(sheets):
         sheet = made.active if i == 0 else made.create_sheet(f"Second{i}")
-        for row in content:
-            sheet.append(row)
+        for cells in content:
+            sheet.append(cells)
     made.save(path)
     return path
 
@@ -47,12 +48,12 @@ def test_excel_cells_become_text(tmp_path: Path) -> None:
         [["id", "text", "label", "day"], [1, "rose", 2, date(2024, 3, 1)], [], [2, None, 0.0, None]],
     )
     found = rows(path, date="day")
-    assert found == [Row("a.xlsx:2", "rose", "2", date="2024-03-01 00:00:00"), Row("a.xlsx:4", "", "0")]
+    assert found == [row("a.xlsx:2", "rose", "2", date="2024-03-01 00:00:00"), row("a.xlsx:4", "", "0")]
 
 
 def test_a_sheet_is_named(tmp_path: Path) -> None:
     path = book(tmp_path / "a.xlsx", [["x"]], [["text", "label"], ["rose", "up"]])
-    assert rows(f"{path}#Second1") == [Row("a.xlsx:2", "rose", "up")]
+    assert rows(f"{path}#Second1") == [row("a.xlsx:2", "rose", "up")]
     with pytest.raises(DataError, match=r"a\.xlsx: no sheet 'Secnd1'") as caught:
         rows(f"{path}#Secnd1")
     assert "Second1" in caught.value.hint
@@ -62,7 +63,7 @@ def test_a_sheet_is_named(tmp_path: Path) -> None:
 
 def test_a_sheet_without_header(tmp_path: Path) -> None:
     path = book(tmp_path / "a.xlsx", [["up", 7, "rose"], ["down", 8, "fell"]])
-    assert [(r.text, r.label) for r in rows(path, text="-1", label="1")] == [("rose", "up"), ("fell", "down")]
+    assert [(r.text, r.target) for r in rows(path, text="-1", label="1")] == [("rose", "up"), ("fell", "down")]
 
 
 def test_a_number_is_no_text(tmp_path: Path) -> None:
@@ -98,9 +99,9 @@ def test_a_zip_bomb_is_not_unpacked(tmp_path: Path) -> None:
 def test_parquet_reads_the_wanted_columns(tmp_path: Path) -> None:
     path = parquet(tmp_path / "a.parquet", text=["rose", None, "fell"], label=[1, 0, None], junk=[b"x", b"y", b"z"])
     assert rows(path) == [
-        Row("a.parquet:1", "rose", "1"),
-        Row("a.parquet:2", "", "0"),
-        Row("a.parquet:3", "fell", None),
+        row("a.parquet:1", "rose", "1"),
+        row("a.parquet:2", "", "0"),
+        row("a.parquet:3", "fell", None),
     ]
     with pytest.raises(DataError, match=r"no column 'headline'; found text, label, junk"):
         rows(path, text="headline")
@@ -122,7 +123,7 @@ def saved(folder: Path) -> Path:
 
 def test_a_saved_set_gives_names_for_numbers(tmp_path: Path) -> None:
     folder = saved(tmp_path / "set")
-    assert rows(f"{folder}#train") == [Row("set:1", "rose", "up"), Row("set:2", "fell", "down")]
+    assert rows(f"{folder}#train") == [row("set:1", "rose", "up"), row("set:2", "fell", "down")]
     with pytest.raises(DataError, match="set: holds train, test") as caught:
         rows(folder)
     assert "#train" in caught.value.hint
@@ -144,7 +145,7 @@ def test_a_hub_set_is_asked_for_at_its_revision(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr("datasets.load_dataset", load_dataset)
     found = rows("hf:owner/name/all@refs/convert/parquet#test")
     assert asked == [(("owner/name", "all"), {"revision": "refs/convert/parquet"})]
-    assert found == [Row("hf:owner/name/all@refs/convert/parquet:1", "fell", "down")]
+    assert found == [row("hf:owner/name/all@refs/convert/parquet:1", "fell", "down")]
 
 
 def test_a_hub_that_cannot_be_reached_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from fintune.records import Fault
 
 def both(path: Path, columns: Columns) -> tuple[list[tuple[str, str | None]], list[str]]:
     faults: list[Fault] = []
-    rows = [(row.text, row.label) for row in read(str(path), Reading(columns=columns), faults=faults.append)]
+    rows = [(row.text, row.target) for row in read(str(path), Reading(columns=columns), faults=faults.append)]
     return rows, [f"{f.where}: {f.problem}" for f in faults]
 
 

@@ -17,14 +17,14 @@ class Fixed:
         self.read: list[str] = []
 
     def rank(self, prompts: Sequence[Prompt], candidates: Sequence[str], *, stage: str = "score") -> Ranking:
-        self.read += [prompt.text for prompt in prompts]
-        first = np.array([float(prompt.text) + self.shift for prompt in prompts])
+        self.read += [str(prompt) for prompt in prompts]
+        first = np.array([float(str(prompt)) + self.shift for prompt in prompts])
         log = np.log(np.stack([first, 1 - first], axis=1))[:, : len(candidates)]
         return Ranking(log, np.ones(len(candidates), np.int64), np.zeros(len(prompts), np.int64))
 
 
 def prompts(*texts: str) -> list[Prompt]:
-    return [Prompt("", text, "") for text in texts]
+    return [Prompt.around("", text, "") for text in texts]
 
 
 def test_close_calls_alone_are_read_again_and_keep_their_place() -> None:

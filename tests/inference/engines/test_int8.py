@@ -67,9 +67,11 @@ def found_of(comparisons: Path) -> list[dict[str, Any]]:
 
 
 def test_an_engine_answers_as_the_run_does_and_says_how_nearly(run: Run, own_comparisons: Path) -> None:
-    texts = [json.loads(line)["text"] for line in (run.folder / "predictions.test.jsonl").read_text().splitlines()]
+    texts = [
+        json.loads(line)["fields"]["text"] for line in (run.folder / "predictions.test.jsonl").read_text().splitlines()
+    ]
     plain, quick = load(run)(texts), load(run, engine_name="int8")(texts)
-    assert np.mean([a.label == b.label for a, b in zip(plain, quick, strict=True)]) >= 0.9
+    assert np.mean([a.answer == b.answer for a, b in zip(plain, quick, strict=True)]) >= 0.9
     assert any(a.probabilities != b.probabilities for a, b in zip(plain, quick, strict=True))
     [found] = found_of(own_comparisons)
     assert found["texts"] == 9
@@ -173,4 +175,4 @@ def test_a_base_in_fewer_bits_is_refused(tmp_path: Path, rows_file: Path) -> Non
     run = fintune.train(config, ["model.quantization=nf4", "train.epochs=1", "evaluation.baselines=[]"])
     with pytest.raises(ModelError, match="--engine int8: the run's base model is held in fewer bits already"):
         open_engine(run, "int8")
-    assert load(run)(["Alvex +"])[0].label
+    assert load(run)(["Alvex +"])[0].answer

@@ -21,7 +21,7 @@ from fintune.inference.attribution import attribute
 from fintune.inference.engines.shared_prefix import FEWEST
 from fintune.inference.engines.torch_engine import TorchEngine
 from fintune.inference.load import load_tuned
-from fintune.inference.predictor import Predictor
+from fintune.inference.predictor import Predictor, examples_of
 from fintune.methods import prefix_attention
 from fintune.models import load_model
 from fintune.models.shortcuts import TrunkCache, find_trunk
@@ -68,10 +68,10 @@ def assert_same(predictor: Predictor) -> None:
     """Labels, probabilities and explanations, to the bit."""
 
     def ask(texts: list[str]) -> Any:
-        return [(p.label, dict(p.probabilities)) for p in predictor(texts)]
+        return [(p.answer, dict(p.probabilities)) for p in predictor(texts)]
 
     def explain(texts: list[str]) -> Any:
-        return attribute(predictor.engine, predictor.task, texts[:1], ["1"])
+        return attribute(predictor.engine, predictor.task, examples_of(predictor.task, texts[:1]))
 
     for what, calls in ((ask, CALLS), (explain, CALLS[:6])):
         assert together(what, calls) == [what(texts) for texts in calls]
@@ -120,7 +120,7 @@ def test_states_of_a_trunk(tiny_causal: Path, rows_file: Path, tmp_path: Path) -
     run = fintune.train(config, ["train.epochs=1", "evaluation.baselines=[]", "evaluation.test=false"])
     loaded, task = load_tuned(run), TASKS["sentiment"].build(run.config().task)
     plain = TorchEngine(loaded, max_length=96)
-    prompts, candidates = [task.prompt(text) for text in TEXTS], task.candidates()
+    prompts, candidates = [task.prompt(example) for example in examples_of(task, TEXTS)], list(task.choices().values())
     ids, _ = plain._encoder.encode_prompts(prompts, reserve=1)
     for parameter in loaded.model.parameters():
         parameter.requires_grad_(False)

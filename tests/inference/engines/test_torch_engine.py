@@ -17,7 +17,7 @@ from fintune.records import Prompt
 from tests.families import save
 from tests.tiny import tiny_rows
 
-PROMPTS = [Prompt("", row["text"] * (1 + i % 3), ":") for i, row in enumerate(tiny_rows(11))]
+PROMPTS = [Prompt.around("", row["text"] * (1 + i % 3), ":") for i, row in enumerate(tiny_rows(11))]
 CANDIDATES = ["up", "down a lot", "flat", "a"]
 TIGHT = 1e-4
 """the product's promise: single and batched scores agree to this"""
@@ -61,7 +61,7 @@ def test_padding_side_cannot_change_a_score(tiny_causal: Path) -> None:
 
 def test_prompts_beyond_the_sliding_window(tiny_causal: Path) -> None:
     loaded = load_model(str(tiny_causal), device="cpu")
-    long = [Prompt("", "abc " * 50, ":"), Prompt("", "x", ":"), Prompt("", "defg " * 31, ":")]
+    long = [Prompt.around("", "abc " * 50, ":"), Prompt.around("", "x", ":"), Prompt.around("", "defg " * 31, ":")]
     ranking = TorchEngine(loaded, max_length=400).rank(long, CANDIDATES)
     np.testing.assert_allclose(ranking.log_probability, reference(loaded, long, CANDIDATES), atol=TIGHT)
 
@@ -90,14 +90,16 @@ def test_a_small_logits_budget_changes_no_score(tiny_causal: Path, monkeypatch: 
 
 def test_cut_texts_are_counted(tiny_causal: Path) -> None:
     loaded = load_model(str(tiny_causal), device="cpu")
-    ranking = TorchEngine(loaded, max_length=40).rank([Prompt("", "x" * 100, ":"), Prompt("", "x", ":")], ["up"])
+    ranking = TorchEngine(loaded, max_length=40).rank(
+        [Prompt.around("", "x" * 100, ":"), Prompt.around("", "x", ":")], ["up"]
+    )
     assert ranking.cut.tolist() == [100 - (40 - 3 - 2), 0]
 
 
 def test_a_template_that_cannot_fit_is_refused(tiny_causal: Path) -> None:
     with pytest.raises(ModelError, match=r"model.max_length: 8 tokens cannot hold template and answer"):
         TorchEngine(load_model(str(tiny_causal), device="cpu"), max_length=8).rank(
-            [Prompt("Question: ", "x", ":")], ["up"]
+            [Prompt.around("Question: ", "x", ":")], ["up"]
         )
 
 
@@ -108,7 +110,9 @@ def test_a_shared_beginning_is_read_once_and_changes_nothing(
 ) -> None:
     loaded = load_model(str(tiny_causal), device="cpu")
     long = "Say whether the news is good for holders: "
-    prompts = [Prompt("", long + text, ":") for text in ("Alvex +", "Bormas and a longer tail of words -", "Cyrit =")]
+    prompts = [
+        Prompt.around("", long + text, ":") for text in ("Alvex +", "Bormas and a longer tail of words -", "Cyrit =")
+    ]
     answers = ["up", "down", "sideways"]
     rows = torch.tensor([ord(answer[0]) for answer in answers]) if first_tokens else None
     shortcuts = Shortcuts(rows=rows)

@@ -110,9 +110,9 @@ def _lengths(loaded: LoadedModel, name: str) -> list[int]:
     order = np.random.default_rng(0).permutation(EXAMPLES)
     rows = encoded_rows(loaded, EXAMPLES)
     whole: Callable[[Any], int] = (
-        (lambda r: len(r.input_ids) + len(r.labels) - 1)
+        (lambda r: len(r.input_ids) + len(r.answer_ids) - 1)
         if loaded.kind == "causal"
-        else (lambda r: len(r.input_ids if ".encoder." in name else r.labels))
+        else (lambda r: len(r.input_ids if ".encoder." in name else r.answer_ids))
     )
     return [whole(rows[i]) for i in order]
 

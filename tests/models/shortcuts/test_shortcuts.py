@@ -102,8 +102,8 @@ def test_lora_on_every_layer_is_the_same_when_lean(folders: dict[str, Path], fam
 @pytest.mark.parametrize("family", FAMILIES)
 def test_candidates_alone_have_the_loss_of_their_rows(folders: dict[str, Path], family: str) -> None:
     loaded = tuned(folders[family])
-    rows = [replace(row, labels=row.labels[:1]) for row in encoded_rows(loaded, 6)]
-    candidates = torch.tensor(sorted({row.labels[0] for row in rows}, reverse=True))
+    rows = [replace(row, answer_ids=row.answer_ids[:1]) for row in encoded_rows(loaded, 6)]
+    candidates = torch.tensor(sorted({row.answer_ids[0] for row in rows}, reverse=True))
     batch = collator(loaded)(rows)
     labels, _ = batch.pop("labels"), batch.pop("weights")
     logits = loaded.model(**batch).logits[:, 0].float()[:, candidates]
@@ -118,7 +118,9 @@ def test_candidates_alone_have_the_loss_of_their_rows(folders: dict[str, Path], 
 def test_scores_of_first_tokens_are_the_same_from_the_trunk(folders: dict[str, Path], family: str) -> None:
     loaded = tuned(folders[family])
     loaded.model.eval()
-    prompts = [Prompt("", text, ":") for text in ("Alvex of Oslo +", "Bormas of Lima and more words -", "Cyrit =")]
+    prompts = [
+        Prompt.around("", text, ":") for text in ("Alvex of Oslo +", "Bormas of Lima and more words -", "Cyrit =")
+    ]
     answers = ["up", "down", "sideways"]
     plain = TorchEngine(loaded, max_length=96)
     rows = torch.tensor([plain._encoder.answer_ids(answer, "")[0] for answer in answers])
@@ -143,7 +145,7 @@ def test_the_lower_blocks_are_not_run_and_the_last_one_at_few_positions(folders:
     from fintune.models.blocks import blocks, unwrap
 
     loaded = tuned(folders[family])
-    rows = [replace(row, labels=row.labels[:1]) for row in encoded_rows(loaded, 4)]
+    rows = [replace(row, answer_ids=row.answer_ids[:1]) for row in encoded_rows(loaded, 4)]
     cache = filled(loaded, [read(row, loaded.kind) for row in rows])
     lower, seen = [], []
     part = unwrap(loaded.model).get_encoder() if loaded.kind == "seq2seq" else blocks(loaded.model)[0]

@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from fintune.records import Example
 from fintune.tasks.baselines import BaselineInput
 from fintune.tasks.classification import Classification, ClassificationOptions
+from tests.made_records import example
 
 LABELS = ["up", "down", "flat"]
 WORDS = {"up": "gain", "down": "fall", "flat": "hold"}
 
 
 def rows(prefix: str, n: int) -> list[Example]:
-    return [Example(f"{prefix}{i}", f"{prefix} {WORDS[label]} {i}", label) for i in range(n) for label in WORDS]
+    return [example(f"{prefix}{i}", f"{prefix} {WORDS[label]} {i}", label) for i in range(n) for label in WORDS]
 
 
 def baseline_input(

@@ -5,37 +5,37 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fintune.records import Example
 from fintune.tasks.baselines import counts
 from fintune.tasks.baselines.counts import majority, tfidf
 from fintune.tasks.baselines.linear import REGULARIZATION
+from tests.made_records import example
 from tests.tasks.baselines.inputs import LABELS, baseline_input, rows
 
 
 def test_majority_takes_the_most_frequent_training_label_and_its_share() -> None:
-    train = [*rows("a", 3), Example("x", "x", "flat")]
+    train = [*rows("a", 3), example("x", "x", "flat")]
     found = majority(baseline_input(train, [], rows("b", 4)))
-    assert found.labels == ["flat"] * 12
+    assert found.answers == ["flat"] * 12
     assert found.probabilities is not None
     np.testing.assert_allclose(found.probabilities, np.tile([0.3, 0.3, 0.4], (12, 1)))
 
 
 def test_a_tie_goes_to_the_first() -> None:
-    assert majority(baseline_input(rows("a", 2), [], rows("b", 1))).labels == ["up"] * 3
+    assert majority(baseline_input(rows("a", 2), [], rows("b", 1))).answers == ["up"] * 3
 
 
 def test_tfidf_learns_words() -> None:
     scored = rows("c", 5)
     found = tfidf(baseline_input(rows("a", 20), rows("b", 5), scored))
-    assert found.labels == [e.label for e in scored]
+    assert found.answers == [e.target for e in scored]
     assert found.probabilities is not None
     np.testing.assert_allclose(found.probabilities.sum(axis=1), 1)
-    assert [LABELS[i] for i in found.probabilities.argmax(axis=1)] == found.labels, "columns are the task's labels"
+    assert [LABELS[i] for i in found.probabilities.argmax(axis=1)] == found.answers, "columns are the task's labels"
 
 
 def test_tfidf_without_signal_says_one_label() -> None:
-    blind = [Example(e.id, "same", e.label) for e in rows("a", 10)]
-    assert len(set(tfidf(baseline_input(blind, blind, blind)).labels)) == 1
+    blind = [example(e.id, "same", e.target) for e in rows("a", 10)]
+    assert len(set(tfidf(baseline_input(blind, blind, blind)).answers)) == 1
 
 
 class Constant:
@@ -65,9 +65,9 @@ def test_regularisation_is_chosen_on_validation_and_fitted_on_training(
 
     monkeypatch.setattr(counts, "_fit", fit)
     train = rows("a", 2)
-    found = tfidf(baseline_input(train, [Example("v", "x", best)], rows("c", 2)))
+    found = tfidf(baseline_input(train, [example("v", "x", best)], rows("c", 2)))
     assert fitted == [(train, c) for c in REGULARIZATION]
-    assert found.labels == [best] * 6
+    assert found.answers == [best] * 6
 
 
 def test_tfidf_is_the_same_every_time() -> None:
@@ -77,13 +77,13 @@ def test_tfidf_is_the_same_every_time() -> None:
 
 def test_tfidf_of_texts_without_words() -> None:
     marks = [
-        Example(str(i), mark * (1 + i % 3), label) for i in range(9) for mark, label in zip("+-=", LABELS, strict=True)
+        example(str(i), mark * (1 + i % 3), label) for i in range(9) for mark, label in zip("+-=", LABELS, strict=True)
     ]
-    assert tfidf(baseline_input(marks, marks, marks)).labels == [e.label for e in marks]
+    assert tfidf(baseline_input(marks, marks, marks)).answers == [e.target for e in marks]
 
 
 def test_a_label_that_was_never_seen_has_no_probability() -> None:
-    train = [e for e in rows("a", 5) if e.label != "down"]
+    train = [e for e in rows("a", 5) if e.target != "down"]
     found = tfidf(baseline_input(train, train, rows("c", 2)))
     assert found.probabilities is not None
     assert (found.probabilities[:, 1] == 0).all()

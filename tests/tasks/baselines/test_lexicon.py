@@ -71,6 +71,6 @@ def test_it_beats_the_majority_on_real_rows(phrasebank: Path) -> None:
     prepared = prepare(load({"data": {"path": str(phrasebank), "format": "phrasebank"}}))
     answer = BASELINES["lexicon"].answer
     assert answer is not None
-    found = answer(baseline_input(prepared, "validation")).labels
-    gold = [e.label for e in prepared.splits["validation"]]
+    found = answer(baseline_input(prepared, "validation")).answers
+    gold = [e.target for e in prepared.splits["validation"]]
     assert sum(a == b for a, b in zip(found, gold, strict=True)) / len(gold) > 0.8

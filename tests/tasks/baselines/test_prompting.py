@@ -14,7 +14,7 @@ def test_examples_are_prompts_with_their_answers_of_every_label() -> None:
     shown = said_by(few_shot(baseline_input(train, rows("v", 2), rows("s", 2)))).split("\n\n")
     assert shown.pop() == ""
     assert len(shown) == 6
-    said = {f"{e.text} ->{e.label}" for e in train}
+    said = {f"{e.text} ->{e.target}" for e in train}
     assert set(shown) <= said, "from the training part alone"
     assert sorted(text.split("->")[1] for text in shown) == ["down", "down", "flat", "flat", "up", "up"]
     assert all(WORDS[text.split("->")[1]] in text for text in shown)

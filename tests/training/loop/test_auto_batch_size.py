@@ -65,8 +65,8 @@ def test_what_is_measured_is_what_will_train(tiny_causal: Path, monkeypatch: pyt
     """Fused layers are inside and only the candidates' logits are computed."""
     loaded, seen = tuned(tiny_causal), []
     rows = encoded_rows(loaded, 60)
-    wanted = torch.tensor(sorted({row.labels[0] for row in rows}))
-    first = [replace(row, labels=row.labels[:1]) for row in rows]
+    wanted = torch.tensor(sorted({row.answer_ids[0] for row in rows}))
+    first = [replace(row, answer_ids=row.answer_ids[:1]) for row in rows]
 
     def loss(outputs: Any, labels: torch.Tensor, **more: Any) -> torch.Tensor:
         grouped = any(isinstance(m.__dict__.get("forward"), _Asking) for m in loaded.model.modules())

@@ -47,10 +47,10 @@ def test_kept_positions_predict_the_answer_tokens(side: str) -> None:
     batch = collate_causal(BATCH, 0, side)  # type: ignore[arg-type]
     assert batch["labels"].tolist() == [[7, 8, 9], [6, 9, IGNORE]]
     for row, example in enumerate(BATCH):
-        for place, label in zip(batch["logits_to_keep"][row].tolist(), example.labels, strict=False):
+        for place, label in zip(batch["logits_to_keep"][row].tolist(), example.answer_ids, strict=False):
             seen = batch["input_ids"][row, : place + 1][batch["attention_mask"][row, : place + 1] == 1].tolist()
-            assert seen == (example.input_ids + example.labels)[: len(seen)]
-            assert (example.input_ids + example.labels)[len(seen)] == label
+            assert seen == (example.input_ids + example.answer_ids)[: len(seen)]
+            assert (example.input_ids + example.answer_ids)[len(seen)] == label
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ from tests.tiny import tiny_rows
 
 def encoded_rows(loaded: LoadedModel, n: int) -> list[Encoded]:
     encoder = PromptEncoder(loaded.tokenizer, loaded.kind, 96, tuple(virtual_ids(unwrap(loaded.model))))
-    rows = [encoder.encode(Prompt("", row["text"], ""), row["label"]) for row in tiny_rows(n)]
+    rows = [encoder.encode(Prompt.around("", row["text"], ""), row["label"]) for row in tiny_rows(n)]
     return [row for row in rows if isinstance(row, Encoded)]
 
 
@@ -65,9 +65,9 @@ def test_loss_equals_the_full_logits_reference(tiny_causal: Path) -> None:
     ours = answer_loss(loaded.model(**batch), labels)
     losses = []
     for row in rows:  # one at a time, every position, no padding: nothing of ours but the ids
-        logits = loaded.model(torch.tensor([row.input_ids + row.labels])).logits[0]
-        at = torch.arange(len(row.labels)) + len(row.input_ids) - 1
-        losses.append(torch.nn.functional.cross_entropy(logits[at], torch.tensor(row.labels), reduction="none"))
+        logits = loaded.model(torch.tensor([row.input_ids + row.answer_ids])).logits[0]
+        at = torch.arange(len(row.answer_ids)) + len(row.input_ids) - 1
+        losses.append(torch.nn.functional.cross_entropy(logits[at], torch.tensor(row.answer_ids), reduction="none"))
     assert ours.item() == pytest.approx(torch.cat(losses).mean().item(), abs=1e-5)
     assert loaded.model(**batch).logits.shape[:2] == labels.shape, "logits only where an answer token is predicted"
 
