@@ -216,3 +216,22 @@ def test_smaller_train_parts_lie_within_larger_ones_and_keep_the_shares() -> Non
     assert learning_subset(examples, 20, seed=1) != subsets[2]
     with pytest.raises(DataError, match="101 of a train part of 100"):
         learning_subset(examples, 101, seed=0)
+
+
+@pytest.mark.parametrize("by", ["near-duplicates", "stratified", "random", "group", "time"])
+@pytest.mark.parametrize("folds", [0, 3])
+def test_examples_of_one_row_stay_on_one_side(by: str, folds: int) -> None:
+    rows = [
+        Example(
+            f"f:{i}#{j}", {"text": f"text {i}", "entity": f"{j}"}, "ab"[(i + j) % 2], row=f"f:{i}", group=f"g{i % 20}",
+            date=f"2024-01-{1 + i % 28:02d}", stratum="ab"[(i + j) % 2],
+        )
+        for i in range(120) for j in range(1 + i % 3)
+    ]  # fmt: skip
+    parts = divide(rows, Plan(by, FRACTIONS, folds=folds), groups=np.arange(len(rows)))
+    sides: dict[str, set[str]] = {}
+    for name, part in parts.items():
+        for e in part:
+            sides.setdefault(e.row, set()).add(name)
+    assert all(len(names) == 1 for names in sides.values())
+    assert all(parts.values())

@@ -91,3 +91,27 @@ def test_a_tokenizer_without_end_token_is_refused() -> None:
     endless.eos_token = None
     with pytest.raises(ModelError, match="end token"):
         PromptEncoder(endless, "causal", 64)
+
+
+@pytest.mark.parametrize("limit", range(30, 130, 7))
+def test_of_several_texts_those_that_are_marked_are_shortened_the_longest_first(tokenizer: Any, limit: int) -> None:
+    title, body, note, kept = "T" * 20, "b" * 60, "n" * 40, "k" * 9
+    pieces = (
+        (title, "shortened"), ("<", "template"), (body, "shortened"), (">", "template"), (kept, "field"), ("|", "template"),
+        (note, "shortened"), (":", "template"),
+    )  # fmt: skip
+    encoded = PromptEncoder(tokenizer, "causal", limit).encode(Prompt(pieces), "x")  # type: ignore[arg-type]
+    assert isinstance(encoded, Encoded)
+    shown = decode(tokenizer, encoded.input_ids)
+    left = [shown.count(letter) for letter in "Tbn"]
+    assert shown == f"{'T' * left[0]}<{'b' * left[1]}>{kept}|{'n' * left[2]}:", "nothing else is cut"
+    assert encoded.cut == 120 - sum(left)
+    assert len(encoded.input_ids) + len(encoded.answer_ids) == min(limit, 1 + 120 + 4 + 9 + 2)
+    level = max(left)
+    assert all(length == whole or level - length <= 1 for length, whole in zip(left, (20, 60, 40), strict=True))
+
+
+def test_what_may_not_be_shortened_and_does_not_fit_is_too_long(tokenizer: Any) -> None:
+    prompt = Prompt((("k" * 50, "field"), ("short", "shortened"), (":", "template")))
+    assert isinstance(PromptEncoder(tokenizer, "causal", 40).encode(prompt, "x"), TooLong)
+    assert isinstance(PromptEncoder(tokenizer, "causal", 40).encode(Prompt((("k" * 50, "field"),)), "x"), TooLong)

@@ -206,6 +206,7 @@ def test_phrasebank_from_file_to_report(phrasebank: Path) -> None:
     assert counts.pop("twins_in_train") == {"validation": 0, "test": 0}
     assert [counts.pop(name) for name in ("dates", "label_samples", "label_map", "tokens")] == [{}] * 4
     assert counts.pop("parts").keys() == {"train", "validation", "test"}
+    assert (counts.pop("sizes"), counts.pop("values")) == ({"train": 1581, "validation": 226, "test": 452}, {})
     words = (counts.pop("median_words"), counts.pop("longest_words"))
     assert (counts.pop("median_characters"), counts.pop("longest_characters")) == (None, None)
     assert counts == {
