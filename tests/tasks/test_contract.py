@@ -82,5 +82,3 @@ def test_a_file_of_ones_own_that_reads_wrongly_is_refused_in_two_lines(
     config.write_text(json.dumps(tiny_config | {"task": {"name": "company"}}))
     refused = fin("train", config, "--code", tmp_path / "mine.py")
     assert (refused.code, len(refused.err.splitlines()), what in refused.err.splitlines()[0]) == (2, 2, True)
-
-

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fintune.inference.engines.joint_candidates import appended, fits
+from fintune.inference.engines.joint_candidates import AnswerTree, appended, fits, followed
 from fintune.inference.engines.protocol import Ranking, encode_request
 from fintune.inference.engines.shared_prefix import CausalInputs, Prefix, allowed, read, shared
 from fintune.models import LoadedModel
@@ -65,9 +65,9 @@ class TorchEngine:
         scores = np.zeros((len(ids), len(answers)))
         order = sorted(range(len(ids)), key=lambda i: -len(ids[i]))
         score = self._first_tokens if first else self._batch
-        size = self._rows(answers)
         with torch.inference_mode():
             prefix = self._shared(ids, max(map(len, answers)))
+            size = self._rows(ids, answers, prefix)
             for start in range(0, len(order), size):
                 rows = order[start : start + size]
                 with turn(unwrap(self._loaded.model)):
@@ -134,18 +134,25 @@ class TorchEngine:
             return prefix.continued(tokens, mask), mask
         return {"input_ids": tokens, "attention_mask": mask, "position_ids": positions(mask)}, mask
 
-    def _rows(self, answers: list[list[int]]) -> int:
-        """Return the number of prompts in a batch: at most batch_size, fewer when the candidates' logits would not fit the budget."""
+    def _rows(self, ids: list[list[int]], answers: list[list[int]], prefix: Prefix | None) -> int:
+        """Return the number of prompts in a batch: at most batch_size, fewer when the logits that are kept would not fit the budget."""
         if self._shortcuts.rows is not None:
             return self._batch_size
-        each = len(answers) * max(map(len, answers)) * int(self._loaded.model.get_output_embeddings().weight.shape[0])
+        kept = len(answers) * max(map(len, answers))
+        if self._loaded.kind == "causal" and self._are_joint(ids, answers, prefix):
+            kept = 1 + len(AnswerTree.of(answers).tokens)
+        each = kept * int(self._loaded.model.get_output_embeddings().weight.shape[0])
         return max(1, min(self._batch_size, _LOGITS_BUDGET // each))
+
+    def _are_joint(self, ids: list[list[int]], answers: list[list[int]], prefix: Prefix | None) -> bool:
+        """Return whether answers are read in one pass with these prompts."""
+        longest = max(map(len, answers))
+        return longest > 1 and prefix is None and fits(self._loaded.model, max(map(len, ids), default=0) + longest)
 
     def _batch(self, ids: list[list[int]], answers: list[list[int]], prefix: Prefix | None) -> "torch.Tensor":
         if self._loaded.kind != "causal":
             return self._seq2seq(ids, answers)
-        several = max(map(len, answers)) > 1 and prefix is None
-        if several and fits(self._loaded.model, max(map(len, ids)) + max(map(len, answers))):
+        if self._are_joint(ids, answers, prefix):
             return self._together(ids, answers)
         return self._causal(ids, answers, prefix)
 
@@ -172,14 +179,15 @@ class TorchEngine:
         return of_rows(logits, rows)[:, 0].float().log_softmax(dim=-1)
 
     def _together(self, ids: list[list[int]], answers: list[list[int]]) -> "torch.Tensor":
+        import torch
+
         prompts, _ = self._prompts(ids, None)
-        targets, known = (t.to(self._loaded.device) for t in pad(answers, self._loaded.tokenizer.pad_token_id, "right"))
-        n, (k, m) = len(ids), targets.shape
-        joint: dict[str, Any] = {**appended(prompts, targets[:, :-1])}
+        tree = AnswerTree.of(answers)
+        joint: dict[str, Any] = {**appended(prompts, tree)}
         with replace(self._shortcuts, rows=None).taken(self._loaded.model, joint) as arguments:
             logits = self._loaded.model(**arguments, use_cache=False).logits
-        rest = _gather(logits[:, 1:], targets[:, 1:].reshape(1, -1).expand(n, -1)).view(n, k, m - 1)
-        return _log_probability(logits[:, 0], targets[:, 0]) + (rest * known[:, 1:]).sum(dim=-1)
+        first = torch.tensor([answer[0] for answer in answers], device=self._loaded.device)
+        return _log_probability(logits[:, 0], first) + followed(logits[:, 1:], tree, len(answers))
 
     def _causal(self, ids: list[list[int]], answers: list[list[int]], prefix: Prefix | None) -> "torch.Tensor":
         import torch
