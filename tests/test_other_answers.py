@@ -7,8 +7,14 @@ from typing import Any
 import pytest
 
 import fintune
-from fintune.errors import ConfigError, DataError
-from fintune.runs.run import Run
+from fintune.config.load import dump, load
+from fintune.config.prepare import prepare
+from fintune.data.prepare import prepare as prepare_data
+from fintune.errors import ConfigError, DataError, RunError
+from fintune.records import Example, Fault, Row
+from fintune.runs.files import MARK
+from fintune.runs.run import Run, run_of
+from fintune.tasks.classification import Classification, ClassificationOptions
 from tests.conftest import Command
 from tests.tiny import config_for, tiny_rows
 
@@ -165,3 +171,60 @@ def test_an_unknown_placeholder_is_refused_with_the_columns_there_are(
         fintune.train(config)
     assert "Did you mean 'text'?" in refused.value.hint
     assert "task.prompt" in refused.value.hint
+
+
+def test_a_prompt_that_reads_the_answers_is_refused(tiny_causal: Path, rows_file: Path, tmp_path: Path) -> None:
+    config = quick(tiny_causal, rows_file, tmp_path, name="sentiment", prompt="{text} {label}\n{answer}")
+    with pytest.raises(DataError, match=r"task.prompt: reads \{label\}, the column of the answers"):
+        fintune.train(config)
+
+
+def test_a_column_of_numbers_is_read_as_text(tiny_causal: Path, tmp_path: Path) -> None:
+    rows = [{"text": row["text"], "year": 2000 + i, "label": row["label"]} for i, row in enumerate(tiny_rows(30))]
+    data = written(tmp_path / "rows.jsonl", rows)
+    config = quick(tiny_causal, data, tmp_path, name="sentiment", prompt="{year}: {text}\n{answer}")
+    prepared = prepare(load(config))
+    assert {e.fields["year"] for e in prepared.splits["train"]} <= {str(2000 + i) for i in range(30)}
+
+
+def test_a_number_column_of_ones_own_is_no_text_column(
+    numbers: Run, columns: Run, tmp_path: Path, fin: Command
+) -> None:
+    texts = written(tmp_path / "texts.jsonl", [{"source": "a", "headline": "b"}])
+    refused = fin("predict", columns.folder, "--file", texts, "--text-column", "headline")
+    assert (refused.code, "the prompt reads source, headline" in refused.err) == (2, True)
+    checked = fin("check", numbers.folder / "config.yaml", "--json")
+    found = json.loads(checked.out)
+    assert found["values"] == {"lowest": -1.0, "mean": 0.0, "highest": 1.0}
+    explained = json.loads(fin("explain", numbers.folder, "--json").out)
+    errors = sorted((abs(p.answer - p.gold) for p in numbers.predictions("test")), reverse=True)
+    by_id = {p.id: p for p in numbers.predictions("test")}
+    assert [abs(by_id[one["id"]].answer - by_id[one["id"]].gold) for one in explained] == errors[:10]
+
+
+def test_what_another_version_began_is_not_gone_on_with(tiny_causal: Path, rows_file: Path, tmp_path: Path) -> None:
+    config = load(quick(tiny_causal, rows_file, tmp_path, name="sentiment"))
+    run = run_of(config)
+    (run.checkpoints / "checkpoint-1").mkdir(parents=True)
+    (run.folder / MARK).write_text("begun")
+    run.write_text("config.yaml", dump(config))
+    run.write_json("environment.json", {"packages": {"fintune": "0.2.0"}})
+    run.write_json("data.json", {"ids": {}, "fingerprint": ""})
+    with pytest.raises(RunError, match=r"begun by FinTune 0\.2\.0, and this is"):
+        fintune.train(config, resume=True)
+
+
+def test_rows_that_hold_several_examples_are_trained_scored_and_kept_apart(tiny_causal: Path, tmp_path: Path) -> None:
+    class Both(Classification):
+        def parse(self, row: Row) -> list[Example | Fault]:
+            other = {"negative": "positive", "positive": "negative"}.get(str(row.target), "neutral")
+            return [Example(row.id, row.fields, row.target), Example(row.id, {"text": f"not {row.text}"}, other)]
+
+    rows = written(tmp_path / "rows.jsonl", tiny_rows(60))
+    task = Both(ClassificationOptions(labels=["negative", "neutral", "positive"]))
+    dataset = prepare_data(load(quick(tiny_causal, rows, tmp_path, name="sentiment")).data, task)
+    everything = [e for part in dataset.splits.parts.values() for e in part]
+    assert (len(everything), len({e.id for e in everything})) == (120, 120)
+    assert sorted(everything, key=lambda e: e.id)[0].id == "rows.jsonl:1.1"
+    sides = [{e.row for e in part} for part in dataset.splits.parts.values()]
+    assert len(set.union(*sides)) == sum(map(len, sides)) == 60

@@ -23,6 +23,8 @@ class RowContent(TypedDict):
     seconds_per_1000: float | None
     forgetting: ForgettingRecord | None
     group: int
+    ahead: bool | None
+    """Whether it is proven better than the floor (the majority class, the mean), as a verdict of a run is; None for the floor itself."""
     runs: list[str]
 
 

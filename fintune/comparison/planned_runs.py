@@ -22,7 +22,7 @@ from fintune.config.run_config import RunConfig
 from fintune.errors import ConfigError, DataError, UsageError, did_you_mean
 from fintune.methods import METHODS
 from fintune.runs.run import Run
-from fintune.tasks.baselines import BASELINES, MAJORITY
+from fintune.tasks.baselines import BASELINES, is_floor
 
 _SAME_FOR_ALL = {"train": ("epochs", "seed"), "model": ("base", "revision")}
 """Settings that a row may not have to itself: its budget, its base model, and what the comparison sets."""
@@ -117,7 +117,7 @@ def planned_runs(
 def _check_rows(config: RunConfig, entries: Sequence[MethodEntry]) -> None:
     problems: list[str] = []
     for entry in entries:
-        if entry.label in (*config.evaluation.baselines, MAJORITY):
+        if entry.label in config.evaluation.baselines or is_floor(entry.label):
             problems.append(f"compare.methods: '{entry.label}' is what a baseline is called: give the row a label")
         try:
             config_for(config, entry, 0)

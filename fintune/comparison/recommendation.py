@@ -21,10 +21,8 @@ def recommend(
 
     `rows` and `pairs` are those of comparison.json, the best first; a tie in time goes to the better score.
     """
-    better = {pair["a"] for pair in pairs if is_floor(pair["b"]) and pair["p_holm"] < 1 - confidence}
-    if not any(is_floor(row["name"]) for row in rows):
-        better = {row["name"] for row in rows}
-    usable = [row for row in rows if row["group"] == 1 and row["name"] in better]
+    without_floor = not any(is_floor(row["name"]) for row in rows)
+    usable = [row for row in rows if row["group"] == 1 and (without_floor or row["ahead"])]
     if not usable:
         return _nothing_proven(rows, pairs, part, metric, confidence)
     chosen = min(usable, key=lambda row: (training_time(row), -_gain(row, metric)))
@@ -42,6 +40,8 @@ def training_time(row: RowContent) -> float:
 
 def _reason(chosen: RowContent, usable: Sequence[RowContent], rows: Sequence[RowContent], metric: Metric) -> str:
     top, rest = [row for row in rows if row["group"] == 1], [row for row in rows if row["group"] > 1]
+    if not rest and len(top) == 1:
+        return "stands alone: nothing was compared with it"
     if len(top) == 1:
         return f"is better than that of every other row; the next best, {_named(rest[0], metric)}"
     if chosen is top[0]:
@@ -79,7 +79,9 @@ def _needed(pair: PairContent, pairs: int, n: int, confidence: float) -> str:
     if pair["p_holm"] < 1 - confidence:
         return "it is proven worse"
     if pair["p_mcnemar"] is None:
-        return "more texts would tell"
+        return "more texts may tell"
+    if pair["right"] * pair["difference"]["value"] < 0:
+        return "fewer of its answers are right: which of the two counts is not for more texts to say"
     needed = texts_to_tell(pair["right"], pair["discordant"], 1 - (1 - confidence) / pairs)
     if needed is None:
         return "the two do not differ, and no number of texts tells such rows apart"

@@ -31,6 +31,7 @@ from fintune.evaluation.significance import (
 from fintune.records import Example
 from fintune.runs.score_record import plain_scores
 from fintune.tasks import Task
+from fintune.tasks.baselines import is_floor
 from fintune.tasks.lookup import metric_of
 from fintune.tasks.metrics import pareto
 
@@ -75,7 +76,11 @@ def comparison_results(
     groups = group([row.name for row in best_first], lambda a, b: apart[frozenset((a, b))])
     number = {name: i + 1 for i, names in enumerate(groups) for name in names}
     clean = _clean(scored, rows, evaluation.confidence, size)
-    content = [_row_content(row, scores[row.name], clean.get(row.name), number[row.name]) for row in best_first]
+    ahead = _ahead_of_floor(scored, rows, resampled, evaluation.confidence)
+    content = [
+        _row_content(row, scores[row.name], clean.get(row.name), number[row.name], ahead.get(row.name))
+        for row in best_first
+    ]
     content.sort(key=lambda row: row["group"])
     costs = {row["name"]: (ranking.gain(row["scores"][ranking.name]["value"]), training_time(row)) for row in content}
     return {
@@ -163,7 +168,36 @@ def _pair(
     }
 
 
-def _row_content(row: ComparisonRow, scores: MetricScores, clean: MetricScores | None, number: int) -> RowContent:
+def _ahead_of_floor(
+    scored: ScoredPart, rows: Sequence[ComparisonRow], resampled: Mapping[str, Resampled], confidence: float
+) -> dict[str, bool]:
+    """Return which rows are better than the floor in one of the metrics that the task names for it, Holm's correction over all tests."""
+    floor = next((row for row in rows if is_floor(row.name)), None)
+    if floor is None:
+        return {}
+    tests = {
+        (row.name, m): difference(
+            resampled[row.name], resampled[floor.name], m, n=len(scored.examples), confidence=confidence
+        )
+        for row in rows
+        if row is not floor
+        for m in scored.task.tested
+    }
+    exact = {row.name: mcnemar(right(row.answers), right(floor.answers)) for row in rows if row is not floor}
+    p = holm(
+        [max(test.p, exact[name]) if metric_of(m).of_right_answers else test.p for (name, m), test in tests.items()]
+    )
+    proven = {
+        key
+        for (key, test), adjusted in zip(tests.items(), p, strict=True)
+        if adjusted < 1 - confidence and test.score.value > 0
+    }
+    return {row.name: any((row.name, m) in proven for m in scored.task.tested) for row in rows if row is not floor}
+
+
+def _row_content(
+    row: ComparisonRow, scores: MetricScores, clean: MetricScores | None, number: int, ahead: bool | None
+) -> RowContent:
     costs = row.costs
     return {
         "name": row.name,
@@ -178,5 +212,6 @@ def _row_content(row: ComparisonRow, scores: MetricScores, clean: MetricScores |
         "seconds_per_1000": costs.seconds_per_1000,
         "forgetting": costs.forgetting,
         "group": number,
+        "ahead": ahead,
         "runs": row.runs,
     }

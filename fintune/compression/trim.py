@@ -114,8 +114,8 @@ def _texts(prepared: Prepared) -> list[Prompt]:
     """Collect every prompt of the data, and each possible answer: behind one of them, and by itself."""
     task, examples = prepared.task, [e for part in prepared.splits.parts.values() for e in part]
     prompts, dot = [task.prompt(e) for e in examples], task.prompt(blank(task, "."))
-    shared = (task.choices() or {}).values()
-    said = list(dict.fromkeys([*shared, *(task.target(e) for e in examples)]))
+    choices = ((task.choices(e) or {}).values() for e in examples)
+    said = list(dict.fromkeys([*(answer for of in choices for answer in of), *(task.target(e) for e in examples)]))
     answers = [Prompt.around("", answer, "") for answer in said]
     behind = [replace(answer, shown=(dot,)) for answer in answers]
     return [*prompts, *answers, *behind, *(Prompt.around("", answer.strip(), "") for answer in said)]

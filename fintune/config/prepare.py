@@ -61,11 +61,13 @@ def need_fit(config: RunConfig, kind: Kind | None) -> None:
 def need_positions(config: RunConfig, positions: int | None) -> None:
     """Refuse texts longer than the base model can read, its number of positions as far as that is known. Raises ModelError."""
     length, virtual = config.model.max_length, config.method.tokens_before()
-    if positions is not None and length + virtual > positions:
+    written = config.model.max_new_tokens if config.build_task().choices() is None else 0
+    if positions is not None and length + virtual + written > positions:
         more = f" and {virtual} virtual tokens" if virtual else ""
+        more += f" and {written} of a written answer (model.max_new_tokens)" if written else ""
         raise ModelError(
             f"model.max_length: {length}{more}, and the model reads {positions} tokens at most",
-            hint=f"Use --set model.max_length={max(8, positions - virtual)}{', or fewer virtual tokens' if virtual else ''}.",
+            hint=f"Use --set model.max_length={max(8, positions - virtual - written)}{', or fewer virtual tokens' if virtual else ''}.",
         )
 
 

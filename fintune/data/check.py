@@ -26,6 +26,7 @@ from fintune.errors import DataError, FintuneError, ModelError
 from fintune.records import Example, Fault, Row
 from fintune.runtime.progress import tell
 from fintune.tasks import Task
+from fintune.tasks.contract import need_contract
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +79,8 @@ def check(  # noqa: PLR0913
     extra: list[Finding] = []
     gathered = gather(settings, task, tolerant=True)
     everything = [e for part in gathered.parts.values() for e in part]
+    if everything:
+        need_contract(task, everything[0])
     tell("check", f"{gathered.rows:,} rows read, {len(everything):,} kept")
     parts, groups = _divided(settings, gathered, extra, near_duplicates)
     quality = report(material(settings, gathered, parts, groups, near_duplicates=near_duplicates))
@@ -138,6 +141,8 @@ def _against(
         return None
     own_rows = [Row(e.id, e.fields, e.stratum) for e in examples]
     rows, unread = _other_rows(settings, task.fields, other, how)
+    if all(row.target is None for row in own_rows):  # no labels here to set beside others
+        rows = [replace(row, target=None) for row in rows]
     overlap = replace(compare(own_rows, rows, other), unread=unread)
     extra += overlap.findings
     return overlap

@@ -24,6 +24,7 @@ from fintune.records import Example, Fault, Row
 from fintune.runtime.files import sha256
 from fintune.runtime.progress import advance, tell
 from fintune.tasks import Task
+from fintune.tasks.contract import kept_promise, need_examples
 
 _TICK = 10_000
 
@@ -47,6 +48,11 @@ class Gathered:
 
 def gather(settings: DataSection, task: Task, *, tolerant: bool = False) -> Gathered:
     """Read all files. The first Fault raises DataError, unless data.drop names its kind or `tolerant` collects it."""
+    if settings.label_column in task.fields:
+        raise DataError(
+            f"task.prompt: reads {{{settings.label_column}}}, the column of the answers (data.label_column)",
+            hint="Take it out of the template.",
+        )
     gathered = Gathered(task)
     for part, paths in settings.paths.items():
         gathered.parts[part] = []
@@ -75,12 +81,12 @@ def _gather_one(gathered: Gathered, part: str, source: Source, data: DataSection
             advance("read", gathered.rows, 0)
         if row.original is not None and row.target is not None:
             gathered.labels[row.original, row.target] += 1
-        for parsed in _parsed(gathered.task, row):
+        for parsed in parsed_row(gathered.task, row):
             dated = _dated(parsed, data)
             if isinstance(dated, Fault):
                 sort_out.take(dated)
             else:
-                examples.append(replace(dated, stratum=gathered.task.stratum(dated)))
+                examples.append(dated)
         sample = sample or (row.text[:60] if guessed and not row.text.isascii() else "")
     gathered.sources.append(
         {
@@ -98,17 +104,26 @@ def _gather_one(gathered: Gathered, part: str, source: Source, data: DataSection
     )
 
 
-def _parsed(task: Task, row: Row) -> Sequence[Example | Fault]:
-    """Return what a row holds; examples of one row bear its name, so that no split parts them. Raises DataError for other things."""
-    parsed = task.parse(row)
-    if not isinstance(parsed, Sequence) or not all(isinstance(one, Example | Fault) for one in parsed):
-        raise DataError(
-            f"{row.id}: task {task.name}: parse returned {type(parsed).__name__}, not a list of Example and Fault",
-            hint="Mend the task.",
-        )
-    if len(parsed) == 1:
-        return parsed
-    return [one if isinstance(one, Fault) else replace(one, row=row.id) for one in parsed]
+def parsed_row(task: Task, row: Row) -> Sequence[Example | Fault]:
+    """Return what a row holds, strata and all; examples of one row bear its name, so that no split parts them, and ids of their own.
+
+    Raises DataError where the task returns other things.
+    """
+    with kept_promise(task, f"{row.id}: "):
+        parsed = task.parse(row)
+        need_examples(task, row.id, parsed)
+        if not parsed:
+            hint = "Mend the row, or data.drop: [unknown-label]."
+            return [
+                Fault(where=row.id, problem="holds nothing to answer", hint=hint, kind="unknown-label", text=row.text)
+            ]
+        sorts = [one if isinstance(one, Fault) else replace(one, stratum=task.stratum(one)) for one in parsed]
+    if len(sorts) == 1:
+        return sorts
+    return [
+        one if isinstance(one, Fault) else replace(one, row=row.id, id=f"{row.id}.{number}")
+        for number, one in enumerate(sorts, start=1)
+    ]
 
 
 def _dated(parsed: Example | Fault, data: DataSection) -> Example | Fault:

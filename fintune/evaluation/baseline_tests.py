@@ -74,6 +74,8 @@ def compare(
     resamples: int,
 ) -> dict[str, BaselineComparison]:
     """Return the paired tests with each baseline, whose answers stand in the order of the predictions."""
+    if not baselines:
+        return {}
     rows = {"": [predictions], **{name: [answers] for name, answers in baselines.items()}}
     n, names = len(predictions), task.tested
     drawn = resample(task, rows, resamples=enough_resamples(len(names), confidence, resamples))

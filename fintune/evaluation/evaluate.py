@@ -14,7 +14,8 @@ from fintune.inference.answer import Answered, predict
 from fintune.inference.engines import Engine
 from fintune.records import Claims, Example, Prediction, Prompt, Scores
 from fintune.tasks import Task
-from fintune.tasks.metrics import bootstrap_weights, loss_series, scores_of
+from fintune.tasks.arrays import Floats
+from fintune.tasks.metrics import bootstrapped, loss_series, scores_of
 
 
 class ScoringOptions(TypedDict, total=False):
@@ -60,8 +61,13 @@ def score(
     """Return scores of predictions whose gold answers are known; losses too, where `answered` knows them."""
     if not predictions:
         return {}
-    weights = bootstrap_weights(len(predictions), options.get("resamples", 1000))
-    series = dict(task.score(predictions, weights))
-    if answered is not None and answered.loss is not None:
-        series |= loss_series(answered.loss, answered.tokens, weights)
-    return scores_of(series, n=len(predictions), confidence=options.get("confidence", 0.95))
+
+    def of_draws(weights: Floats) -> dict[str, Floats]:
+        series = dict(task.score(predictions, weights))
+        if answered is not None and answered.loss is not None:
+            series |= loss_series(answered.loss, answered.tokens, weights)
+        return series
+
+    n = len(predictions)
+    series = bootstrapped(of_draws, n, options.get("resamples", 1000))
+    return scores_of(series, n=n, confidence=options.get("confidence", 0.95))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from fintune.config.prepare import Prepared, prepare
 from fintune.config.run_config import RunConfig
-from fintune.data.load import reading_like
+from fintune.data.load import parsed_row, reading_like
 from fintune.data.readers.columns import fault_error
 from fintune.data.readers.read import read
 from fintune.errors import DataError
@@ -122,10 +122,10 @@ def score_file(
 
 
 def _examples(task: Task, row: Row) -> list[Example]:
-    parsed = task.parse(row)
+    parsed = parsed_row(task, row)
     if (fault := next((one for one in parsed if isinstance(one, Fault)), None)) is not None:
         raise fault_error(fault)
-    return [replace(one, stratum=task.stratum(one)) for one in parsed if isinstance(one, Example)]
+    return [one for one in parsed if isinstance(one, Example)]
 
 
 def score_trained(prepared: Prepared, base: "LoadedModel", run: Run) -> None:

@@ -8,7 +8,7 @@ Difference(score=Score(value=0.013, low=-0.009, high=0.035, n=226), p=0.27)
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from fintune.records import Prediction, Score
 from fintune.tasks import Task
-from fintune.tasks.arrays import Floats
+from fintune.tasks.arrays import Floats, Ints
 from fintune.tasks.lookup import metric_of
+from fintune.tasks.metrics import joined, rows_at_a_time
 
 Bools = NDArray[np.bool_]
 
@@ -71,16 +72,24 @@ def resample(task: Task, rows: Mapping[str, Row], *, resamples: int, seed: int =
         kinds.setdefault(tuple((answer is not None, str(answer)) for answer in answers), []).append(i)
     members = [kinds[kind] for kind in sorted(kinds)]
     counts = np.array([len(places) for places in members])
-    drawn = np.random.default_rng(seed).multinomial(n, counts / n, size=resamples)
-    weights = np.vstack([counts, drawn]).astype(float)
-    names = tuple(dict.fromkeys([*task.headline, *task.tested]))
+    names, places = tuple(dict.fromkeys([*task.headline, *task.tested])), [own[0] for own in members]
     return {
-        name: _resampled(task, row, [places[0] for places in members], weights, names) for name, row in rows.items()
+        name: _resampled(task, [[run[i] for i in places] for run in row], _weights(counts, resamples, seed), names)
+        for name, row in rows.items()
     }
 
 
-def _resampled(task: Task, row: Row, places: Sequence[int], weights: Floats, names: Sequence[str]) -> Resampled:
-    metrics = [task.score([run[i] for i in places], weights) for run in row]
+def _weights(counts: Ints, resamples: int, seed: int) -> Iterator[Floats]:
+    """Yield how often each kind occurs, in the sample and in resamples, some draws at a time."""
+    random, n, rows = np.random.default_rng(seed), int(counts.sum()), rows_at_a_time(len(counts))
+    yield counts[None].astype(float)
+    for start in range(0, resamples, rows):
+        yield random.multinomial(n, counts / n, size=min(rows, resamples - start)).astype(float)
+
+
+def _resampled(task: Task, row: Row, draws: Iterator[Floats], names: Sequence[str]) -> Resampled:
+    parts = [[task.score(run, weights) for run in row] for weights in draws]
+    metrics = [joined(part[seed] for part in parts) for seed in range(len(row))]
     return Resampled({name: np.array([of_seed[name] for of_seed in metrics]) for name in names})
 
 

@@ -45,6 +45,7 @@ def judge(
     if not predictions:
         return []
     beside: dict[str, Sequence[Prediction]] = {}
+    counts = counts if task.kind == "labels" else {}
     if counts:
         usual = max(counts, key=lambda label: counts[label])
         beside[MAJORITY] = [replace(p, answer=usual) for p in predictions]
@@ -62,7 +63,7 @@ def _nothing_learned(
     n, answered = len(predictions), {p.answer for p in predictions}
     other = sum(p.gold not in answered for p in predictions)
     single = next(iter(answered))
-    label = "none that can be read" if single is None else str(single)
+    label = "none that can be read" if single is None else f"{single:g}" if isinstance(single, float) else str(single)
     few = []
     if len(answered) == 1 and other and 0.5**other >= _BY_CHANCE:
         values = {"n": f"{n:,}", "label": label, "other": f"{other:,}"}

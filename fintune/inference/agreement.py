@@ -54,8 +54,8 @@ class Verification:
 
     def in_words(self) -> str:
         """Return how many labels changed, as a sentence has it."""
-        ties = f" (of {self.near_ties} more, two labels are as good as equal)" if self.near_ties else ""
-        return f"{self.changed} of {self.texts} texts get another label{ties}"
+        ties = f" (of {self.near_ties} more, two answers are as good as equal)" if self.near_ties else ""
+        return f"{self.changed} of {self.texts} texts get another answer{ties}"
 
     def record(self) -> VerificationRecord:
         """Return it as verification.json has it."""
@@ -143,7 +143,7 @@ def need_equal(
         lost = _lost_by_rounding(verification)
     else:
         close = not verification.changed and verification.largest_difference <= tolerance
-        lost = "" if close else f"All labels must stay, and no probability differ by more than {tolerance:g}"
+        lost = "" if close else f"All answers must stay, and no probability differ by more than {tolerance:g}"
     if not lost or (allow_loss and tolerance != EXACT):
         return
     difference = f"{verification.in_words()}, and a probability differs by up to {verification.largest_difference:.2g}"
@@ -164,7 +164,7 @@ def _lost_by_rounding(verification: Verification) -> str:
     """Return what labels that decide have lost; empty where they stayed and say something."""
     difference = verification.largest_difference
     if verification.agreement < AGREEMENT or not math.isfinite(difference):
-        return f"{AGREEMENT:.1%} of the labels must stay"
+        return f"{AGREEMENT:.1%} of the answers must stay"
     if verification.one_label and difference > ONE_LABEL:
-        return f"The run gives every text one label, which proves nothing: no probability may differ by more than {ONE_LABEL:g}"
+        return f"The run gives every text one answer, which proves nothing: no probability may differ by more than {ONE_LABEL:g}"
     return ""

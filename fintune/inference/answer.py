@@ -100,9 +100,12 @@ def _written(
     if any(example.target is None for example in examples):
         return Answered(predictions, cut, None, np.zeros(len(examples), np.int64))
     loss, tokens = np.zeros(len(examples)), np.zeros(len(examples), np.int64)
-    for i, (example, prompt) in enumerate(zip(examples, prompts, strict=True)):
-        ranking = engine.rank([prompt], [task.target(example)], stage="")
-        loss[i], tokens[i] = -ranking.log_probability[0, 0], ranking.tokens[0]
+    places: dict[str, list[int]] = {}
+    for i, example in enumerate(examples):
+        places.setdefault(task.target(example), []).append(i)
+    for target, alike in places.items():
+        ranking = engine.rank([prompts[i] for i in alike], [target], stage=f"{stage}, gold answers")
+        loss[alike], tokens[alike] = -ranking.log_probability[:, 0], ranking.tokens[0]
     return Answered(predictions, cut, loss, tokens)
 
 

@@ -7,6 +7,7 @@ word with all others in place, not why: words that say the same hide each other,
 [Word(text='Operating', effect=0.02), Word(text='loss', effect=-0.11), Word(text='narrowed', effect=0.74)]
 """
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -76,10 +77,21 @@ def attribute(engine: Engine, task: Task, examples: Sequence[Example], *, stage:
 
 
 def select_interesting(predictions: Sequence[Prediction], most: int = 5) -> list[Prediction]:
-    """Return the predictions one wants explained: the most confident mistakes, then the most uncertain of the other texts."""
+    """Return the predictions one wants explained: the most confident mistakes, then the most uncertain of the others.
+
+    Of numbers they are those that are off by most.
+    """
+    if any(isinstance(p.answer, float) for p in predictions):
+        return sorted(predictions, key=lambda p: -_error(p))[: 2 * most]
     wrong = surest_mistakes(predictions, most)
     rest = [p for p in predictions if not any(p is w for w in wrong)]
     return wrong + sorted(rest, key=lambda p: p.confidence)[:most]
+
+
+def _error(prediction: Prediction) -> float:
+    """Return by how much a number is off; one that could not be read by most."""
+    answer, gold = prediction.answer, prediction.gold
+    return abs(answer - gold) if isinstance(answer, float) and isinstance(gold, float) else math.inf
 
 
 def _attribution(

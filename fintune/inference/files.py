@@ -65,12 +65,13 @@ class AnswerColumns:
     """Names of the choices that have a probability each."""
     confidence: bool
     """Whether the answer is one of them."""
+    numbers: bool = False
 
     @classmethod
     def of(cls, task: Task) -> "AnswerColumns":
         """Return those of a task."""
         choices = list(task.choices() or {})
-        return cls(noun=task.noun, choices=choices, confidence=task.kind == "labels")
+        return cls(noun=task.noun, choices=choices, confidence=task.kind == "labels", numbers=task.kind == "numbers")
 
 
 def answer_row(prediction: Prediction, columns: AnswerColumns) -> AnswerRow:
@@ -137,15 +138,13 @@ def _columns(columns: AnswerColumns) -> dict[str, bool]:
     """Return names of the columns, and whether they hold numbers."""
     shares = dict.fromkeys((f"{SHARE}{choice}" for choice in columns.choices), True)
     confidence = {"confidence": True} if columns.confidence else {}
-    numbers = bool(columns.choices) and not columns.confidence
-    return {"id": False, columns.noun: numbers, **confidence, **shares, "text": False}
+    return {"id": False, columns.noun: columns.numbers, **confidence, **shares, "text": False}
 
 
 def _flat(row: AnswerRow, columns: AnswerColumns) -> dict[str, str | float | None]:
     """Return a row as cells: a list is joined by `; `."""
     answer, shares = row[columns.noun], row.get("probabilities", {})
-    numbers = _columns(columns)[columns.noun]
-    cell = answer if numbers else "; ".join(answer) if isinstance(answer, list) else str(answer or "")
+    cell = answer if columns.numbers else "; ".join(answer) if isinstance(answer, list | tuple) else answer or ""
     confidence = {"confidence": float(row["confidence"])} if columns.confidence else {}
     by_choice = {f"{SHARE}{choice}": float(shares[choice]) for choice in columns.choices}
     return {"id": row["id"], columns.noun: cell, **confidence, **by_choice, "text": row["text"]}

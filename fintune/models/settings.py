@@ -27,7 +27,7 @@ class ModelSection(Section):
         128,
         ge=1,
         le=100_000,
-        description="Tokens of a written answer at most; tasks with a closed set of answers need none.",
+        description="Tokens of a written answer at most, on top of max_length; tasks with a closed set of answers need none.",
     )
 
     @model_validator(mode="after")

@@ -4,6 +4,7 @@
 RunError: runs/of-last-year: made by FinTune 0.1.0, whose runs this FinTune does not read
 """
 
+from importlib.metadata import version
 from pathlib import Path
 
 from fintune.errors import RunError
@@ -17,13 +18,27 @@ RUN_VERSION = 4
 def need_this_version(folder: Path) -> None:
     """Refuse a run that an earlier FinTune made; what is damaged or newer is told where it is read."""
     try:
-        version = parse_object(read_text(folder / MANIFEST)).get("version")
+        made_as = parse_object(read_text(folder / MANIFEST)).get("version")
         packages = parse_object(read_text(folder / "environment.json")).get("packages")
     except (OSError, ValueError):
         return
     maker = packages.get("fintune") if isinstance(packages, dict) else None
-    if isinstance(version, int) and version < RUN_VERSION and maker:
+    if isinstance(made_as, int) and made_as < RUN_VERSION and maker:
         raise RunError(
             f"{folder}: made by FinTune {maker}, whose runs this FinTune does not read",
             hint=f"Train it again with this version, or open it with {maker}.",
+        )
+
+
+def need_begun_by_this(folder: Path) -> None:
+    """Refuse to go on with a run that another FinTune began: what its checkpoints hold is that one's."""
+    try:
+        packages = parse_object(read_text(folder / "environment.json")).get("packages")
+    except (OSError, ValueError):
+        return
+    maker = packages.get("fintune") if isinstance(packages, dict) else None
+    if maker and maker != (own := version("fintune")):
+        raise RunError(
+            f"{folder}: begun by FinTune {maker}, and this is {own}",
+            hint=f"Begin anew with --overwrite, or go on with {maker}.",
         )

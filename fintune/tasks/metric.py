@@ -37,10 +37,6 @@ class Metric:
         """Return a value as sentences have it."""
         return f"{self.figure(value, sign)} %" if self.share else self.figure(value, sign)
 
-    def better(self, a: float, b: float) -> bool:
-        """Return whether the first of two values is better."""
-        return a > b if self.greater_is_better else a < b
-
     def gain(self, value: float) -> float:
         """Return what is larger the better the value is."""
         return value if self.greater_is_better else -value

@@ -5,7 +5,7 @@
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import numpy as np
 
@@ -14,8 +14,8 @@ from fintune.tasks.arrays import Floats, Ints
 
 _LARGEST = 700.0
 """The largest exponent for which `exp` does not overflow."""
-_AT_A_TIME = 20_000_000
-"""Number of weights that are drawn at a time."""
+_AT_A_TIME = 4_000_000
+"""Number of weights that are held at a time: 32 MB."""
 
 
 def bootstrap_weights(n: int, resamples: int, seed: int = 0) -> Floats:
@@ -23,14 +23,33 @@ def bootstrap_weights(n: int, resamples: int, seed: int = 0) -> Floats:
 
     Source: Efron & Tibshirani 1993.
     """
-    weights = np.ones((1 + resamples, n))
-    random = np.random.default_rng(seed)
-    rows = max(1, _AT_A_TIME // max(n, 1))
-    for start in range(1, 1 + resamples, rows):
-        chosen = random.integers(0, n, size=(min(rows, 1 + resamples - start), n))
-        for i, row in enumerate(chosen, start=start):
-            weights[i] = np.bincount(row, minlength=n)
-    return weights
+    return np.vstack(list(_bootstrap_blocks(n, resamples, seed)))
+
+
+def _bootstrap_blocks(n: int, resamples: int, seed: int) -> Iterator[Floats]:
+    random, rows = np.random.default_rng(seed), rows_at_a_time(n)
+    yield np.ones((1, n))
+    for start in range(0, resamples, rows):
+        chosen = random.integers(0, n, size=(min(rows, resamples - start), n))
+        yield np.array([np.bincount(row, minlength=n) for row in chosen], dtype=float)
+
+
+def rows_at_a_time(n: int) -> int:
+    """Return how many draws of n examples are held at a time."""
+    return max(1, _AT_A_TIME // max(n, 1))
+
+
+def joined(parts: Iterable[Mapping[str, Floats]]) -> dict[str, Floats]:
+    """Return series of blocks of draws as series of all."""
+    blocks = list(parts)
+    return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+
+
+def bootstrapped(
+    of_draws: Callable[[Floats], Mapping[str, Floats]], n: int, resamples: int, seed: int = 0
+) -> dict[str, Floats]:
+    """Return series over the sample and its resamples, of a function from weights to series; memory does not grow with their number."""
+    return joined(of_draws(weights) for weights in _bootstrap_blocks(n, resamples, seed))
 
 
 def loss_series(loss: Floats, tokens: Ints, weights: Floats) -> dict[str, Floats]:

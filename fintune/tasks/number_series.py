@@ -18,10 +18,11 @@ def number_series(gold: Floats, said: Floats, weights: Floats) -> dict[str, Floa
     squares = weights @ error**2
     mean = (weights @ gold) / n
     spread = (weights * (gold - mean[:, None]) ** 2).sum(axis=1)
+    varies = spread > 1e-12 * (weights @ gold**2)
     return {
         "mae": (weights @ np.abs(error)) / n,
         "mse": squares / n,
-        "r2": np.where(spread > 0, 1 - squares / np.where(spread > 0, spread, 1), 0.0),
+        "r2": np.where(varies, 1 - squares / np.where(varies, spread, 1), 0.0),
         "pearson": _correlation(gold[None], said[None], weights),
         "spearman": _correlation(_ranks(gold, weights), _ranks(said, weights), weights),
         "cosine": _ratio(weights @ (gold * said), np.sqrt((weights @ gold**2) * (weights @ said**2))),

@@ -24,6 +24,8 @@ def encode(prepared: Prepared, loaded: LoadedModel) -> list[Encoded]:
     first_only = first_tokens(prepared.config, task, loaded) is not None
     counts = Counter(example.stratum for example in train)
     balanced, numbers = prepared.config.train.class_weights == "balanced", {name: i for i, name in enumerate(counts)}
+    if None in counts and "balanced" in (prepared.config.train.class_weights, prepared.config.train.sampling):
+        tell("train", f"warning: task {task.name} has no labels to balance: class_weights and sampling change nothing")
     for example in train:
         ids = encoder.encode(task.prompt(example), task.target(example), first_only=first_only)
         if isinstance(ids, TooLong):

@@ -28,6 +28,7 @@ from fintune.records import Encoded, Scores
 from fintune.runs.lifecycle import being_made, interrupted
 from fintune.runs.resume import need_same_base, need_same_config, need_same_data, threads_of, where_it_lies
 from fintune.runs.run import Run, run_of
+from fintune.runs.version import need_begun_by_this
 from fintune.runtime.environment import describe, deterministic
 from fintune.runtime.progress import tell
 from fintune.runtime.signals import deferred
@@ -61,6 +62,8 @@ def train(
     if resume:
         before = interrupted(prepared.config) or run_of(prepared.config)
         if before.exists():
+            if not before.is_finished():
+                need_begun_by_this(before.folder)
             need_same_config(before, prepared.config)
             need_same_data(before, prepared)
         if before.is_finished():
@@ -118,7 +121,7 @@ def _fit(prepared: Prepared, run: Run, *, resume: bool) -> "LoadedModel":
         lengths = [len(e.answer_ids) for e in encoded]
         hooks = replace(
             _hooks(prepared, tuned, run, shortcuts),
-            guessing=guessing_a_token([e.stratum for e in prepared.splits["train"]], lengths, config.train),
+            guessing=guessing_a_token(_labels_of_train(prepared), lengths, config.train),
             should_stop=stop, interruptible=stop.at_once, **work_of_steps(config, tuned),
         )  # fmt: skip
         best = fit(tuned, encoded, settings, hooks, folder=run.checkpoints, resume=resume)
@@ -179,3 +182,9 @@ def _in_words(scores: Scores, headline: Sequence[str]) -> str:
     """Return headline metrics as a line of the screen has them."""
     shown = ((metric_of(name), scores[name].value) for name in headline)
     return " · ".join(f"{metric.title} {metric.written(value)}" for metric, value in shown)
+
+
+def _labels_of_train(prepared: Prepared) -> list[str | None]:
+    """Return the label of each training example; None for each where a task has no labels, whatever its strata."""
+    labeled = prepared.task.kind == "labels"
+    return [example.stratum if labeled else None for example in prepared.splits["train"]]

@@ -80,7 +80,7 @@ def test_the_record_holds_all_that_is_read_from_it(compared: Comparison) -> None
     }  # fmt: skip
     assert set(rows["firm"]) == {
         "name", "kind", "seeds", "scores", "trainable_parameters", "adapter_mb", "train_seconds", "peak_memory_bytes",
-        "seconds_per_1000", "forgetting", "group", "runs", "clean",
+        "seconds_per_1000", "forgetting", "group", "runs", "clean", "ahead",
     }  # fmt: skip
     assert len(content["pairs"]) == 6
     assert set(content["pairs"][0]) == {

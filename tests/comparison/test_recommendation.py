@@ -23,14 +23,15 @@ USUAL = "always giving the most frequent label (majority)"
 
 def row(name: str, group: int, accuracy: float, seconds: float | None) -> dict[str, Any]:
     score = {"accuracy": {"value": accuracy, "low": 0.0, "high": 1.0, "n": 226}}
-    return {"name": name, "group": group, "scores": score, "clean": None, "train_seconds": seconds}
+    return {"name": name, "group": group, "scores": score, "clean": None, "train_seconds": seconds, "ahead": True}
 
 
 def advice(*rows: Mapping[str, Any], unproven: str = "", part: str = "validation") -> str:
     """With majority as the last row; every row is told apart from it but the one that is `unproven`."""
     usual = row("majority", 1 + max(one["group"] for one in rows), 0.5, 0.0)
     pairs = [{"a": one["name"], "b": "majority", "p_holm": 0.4 if one["name"] == unproven else 0.001} for one in rows]
-    return recommend([*rows, usual], pairs, part, metric_of("accuracy"), confidence=0.95)
+    told = [dict(one) | {"ahead": one["name"] != unproven} for one in rows]
+    return recommend([*told, usual], pairs, part, metric_of("accuracy"), confidence=0.95)
 
 
 def answered(
@@ -146,24 +147,31 @@ def test_a_guess_is_not_proven_better_than_one_label_for_all() -> None:
     n = 400
     gold = (np.arange(n) >= n // 10).astype(np.int64)
     guess, usual = np.random.default_rng(0).integers(0, 2, n), np.ones(n, dtype=np.int64)
-    rows = [
-        ComparisonRow(
-            name=name, kind="method", answers=[predictions(gold, said, LABELS)], costs=Costs(train_seconds=1.0)
-        )
-        for name, said in (("guess", np.where(np.arange(n) % 10 < 5, gold, guess)), ("majority", usual))
-    ]
+    informed = np.where(np.arange(n) % 10 < 5, gold, guess)
     examples = [example(str(i), f"text {i}", LABELS[g]) for i, g in enumerate(gold)]
-    content = comparison_results(
-        ScoredPart(examples=examples, task=task_of(LABELS), name="validation"), rows, EvaluationSection(resamples=200)
-    )
-    (pair,) = content["pairs"]
-    assert (pair["a"], pair["difference"]["value"] > 0.1, pair["right"] < 0) == ("guess", True, True)
-    assert pair["p_holm"] == 1
-    assert "No recommendation" in content["recommendation"]
+    part = ScoredPart(examples=examples, task=task_of(LABELS), name="validation")
+    for said, ahead in ((guess, False), (informed, True)):
+        rows = [
+            ComparisonRow(
+                name=name, kind="method", answers=[predictions(gold, one, LABELS)], costs=Costs(train_seconds=1.0)
+            )
+            for name, one in (("lora", said), ("majority", usual))
+        ]
+        content = comparison_results(part, rows, EvaluationSection(resamples=200))
+        by_name = {row["name"]: row for row in content["rows"]}
+        assert (by_name["lora"]["ahead"], by_name["majority"]["ahead"]) == (ahead, None), "by MCC"
+        (pair,) = content["pairs"]
+        assert pair["right"] * (1 if pair["a"] == "lora" else -1) < 0
+        assert ("No recommendation" in content["recommendation"]) != ahead
+
+
+def test_a_row_that_stands_alone_is_told_to() -> None:
+    content = compared(answered("lora", [range(20)], n=26))
+    assert content["recommendation"].endswith("stands alone: nothing was compared with it.")
 
 
 def test_where_seeds_differ_more_texts_alone_are_not_promised() -> None:
-    lora = answered("lora", [range(400), range(20, 220), range(400)], n=400)
+    lora = answered("lora", [range(400), range(150, 250), range(400)], n=400)
     found = compared(lora, majority(400, 200))
     assert found["groups"] == [["lora", "majority"]]
     assert found["recommendation"].endswith(

@@ -88,7 +88,7 @@ def test_what_was_dropped_lies_in_the_run(tiny_config: dict[str, Any], tmp_path:
     lines = [json.loads(line) for line in (run.folder / "dropped.jsonl").read_text().splitlines()]
     assert [(line["id"], line["reason"]) for line in lines] == [
         ("twice.jsonl:92", "empty: no text"),
-        ("twice.jsonl:91", "exact-duplicates: same text and label as twice.jsonl:1"),
+        ("twice.jsonl:91", "exact-duplicates: same text and answer as twice.jsonl:1"),
     ]
     assert run.data()["report"]["dropped"] == {"empty": 1, "exact-duplicates": 1}
     again = fintune.train(tiny_config, ["train.epochs=1", "evaluation.baselines=[majority]"], overwrite=True)

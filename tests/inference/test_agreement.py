@@ -69,7 +69,7 @@ def test_near_ties_are_no_reason_to_refuse_and_real_changes_are() -> None:
         need_equal(compare(TASK, answers(*tied), answers(*turned), tolerance), tolerance, "merged", allow_loss=False)
     found = compare(TASK, answers(*tied), answers(*turned[:-2], (0.1, 0.9), (0.1, 0.9)), None)
     assert (found.changed, found.near_ties, found.agreement) == (2, 20, 0.99)
-    with pytest.raises(ModelError, match=r"2 of 200 texts get another label \(of 20 more, two labels"):
+    with pytest.raises(ModelError, match=r"2 of 200 texts get another answer \(of 20 more, two answers"):
         need_equal(found, None, "int8", allow_loss=False)
 
 
@@ -79,7 +79,7 @@ def test_one_label_for_all_texts_proves_nothing_where_labels_decide() -> None:
     assert (verification.one_label, verification.changed) == (True, 0)
     with pytest.raises(ModelError) as caught:
         need_equal(verification, None, "gguf, q8_0", allow_loss=False)
-    assert "one label, which proves nothing" in caught.value.hint
+    assert "one answer, which proves nothing" in caught.value.hint
     need_equal(verification, None, "gguf, q8_0", allow_loss=True)
     need_equal(compare(TASK, stored, answers((0.85, 0.15), (0.8, 0.2)), None), None, "gguf, q8_0", allow_loss=False)
     two = [*stored, *answers((0.2, 0.8))]

@@ -45,7 +45,10 @@ def test_the_tasks_there_are_keep_their_promises() -> None:
         ("decide", lambda shares, example: float("nan"), "decide returned float, not an answer"),
         ("score", lambda predictions, weights: {}, "score returned dict, not an array (draws,) for each of accuracy, macro_f1"),
         ("score", lambda predictions, weights: {"accuracy": 1.0}, "score returned dict, not an array"),
-        ("headline", ("mine",), "score returned dict, not an array (draws,) for each of accuracy, mcc, mine"),
+        ("headline", ("mine",), "names the metric 'mine', and its TaskEntry has no Metric of that name"),
+        ("headline", "accuracy", "headline is not a list of names"),
+        ("tested", (), "tested is not a list of names"),
+        ("kind", "poems", "kind is not one of labels, numbers, lists, texts"),
     ],
 )  # fmt: skip
 def test_what_a_method_returns_or_raises_is_named(name: str, value: Any, what: str) -> None:
@@ -70,6 +73,13 @@ def test_a_written_answer_may_not_be_readable_but_is_of_a_kind() -> None:
         ("return Example(row.id, row.fields, row.target)", "parse returned Example, not a list of Example and Fault"),
         ("return None", "parse returned NoneType, not a list of Example and Fault"),
         ("return [row]", "parse returned list, not a list of Example and Fault"),
+        ("return [Example(row.id, row.fields, 3)]", "parse returned a target that is int, and its kind is texts"),
+        (
+            "return [Example(row.id, row.fields, None)]",
+            "parse returned a target that is NoneType, and its kind is texts",
+        ),
+        ("return []", "holds nothing to answer"),
+        ("return 1 / 0", "task company: ZeroDivisionError: division by zero"),
     ],
 )
 def test_a_file_of_ones_own_that_reads_wrongly_is_refused_in_two_lines(

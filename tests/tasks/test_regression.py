@@ -112,3 +112,7 @@ def test_what_does_not_vary_is_correlated_with_nothing() -> None:
 def test_an_answer_that_could_not_be_read_counts_as_the_middle() -> None:
     said = [prediction("1", "x", "?", None, {}, 1.0), prediction("2", "x", "1.0", 1.0, {}, 1.0)]
     assert task().score(said, np.ones((1, 2)))["mae"][0] == 0.5
+
+
+def test_numbers_that_are_all_alike_have_no_r2() -> None:
+    assert number_series(np.full(10, 0.1), np.full(10, 0.3), np.ones((1, 10)))["r2"][0] == 0

@@ -10,7 +10,8 @@ import typer
 from fintune.cli.hints import in_options_of
 from fintune.cli.options import AsJson, Base, Code, Debug, Encoding, EngineName, Format, Settings, Source, TaskOption
 from fintune.cli.output import err, out, print_json, say_bulk, working
-from fintune.errors import RunError
+from fintune.errors import RunError, UsageError
+from fintune.records import TEXT
 from fintune.runtime.layout import Text
 
 if TYPE_CHECKING:
@@ -50,6 +51,12 @@ def predict(
 
     with working():
         opened = open_trained(run, base=base, task=task, overrides=settings or ())
+        answers = opened.config().build_task()
+        if text_column is not None and TEXT not in answers.fields:
+            raise UsageError(
+                f"--text-column: the prompt reads {', '.join(answers.fields)}, and no text column",
+                hint="Leave it out: columns of the file go by these names.",
+            )
     if file is not None and output is not None and not texts:
         with working(), in_options_of(context, file="--file"):
             done = predict_file(
@@ -60,7 +67,6 @@ def predict(
     chosen = choose_engine(opened, engine)
     if output is not None:
         check_output(output)
-    answers = opened.config().build_task()
     how = reading_like(opened.config().data, answers.fields, file or "", name=name, encoding=encoding, need_label=False)
     with working(), in_options_of(context, file="--file"):
         rows = read_texts(answers.fields, texts or [], file, _texts_alone(how, text_column))

@@ -39,7 +39,7 @@ def _exact_duplicates(examples: Sequence[Example]) -> dict[int, str]:
     reasons = {}
     for i, e in enumerate(examples):
         if (earlier := first.setdefault((e.text, e.target), e.id)) != e.id:
-            reasons[i] = f"same text and label as {earlier}"
+            reasons[i] = f"same text and answer as {earlier}"
     return reasons
 
 
@@ -53,7 +53,7 @@ def _near_duplicates(examples: Sequence[Example]) -> dict[int, str]:
     first: dict[int, Example] = {}
     reasons = {}
     for i, (e, cluster) in enumerate(zip(examples, clusters([e.text for e in examples]).tolist(), strict=True)):
-        if (earlier := first.setdefault(cluster, e)) is not e:
+        if (earlier := first.setdefault(cluster, e)) is not e and not (e.row and e.row == earlier.row):
             reasons[i] = f"near-duplicate of {earlier.id}" + (
                 "" if earlier.target == e.target else f", which is {earlier.target}"
             )

@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
-FIRST, SHARE, LAST = ("id", "label", "confidence"), "p_", "text"
-"""Columns of a file of predictions: the first ones, how those of the labels begin, the last one."""
+SHARE = "p_"
+"""How the columns of probabilities begin in a file of predictions: id, the answer, confidence of a label, these, text."""
 RowCells = TypeVar("RowCells")
 _RUN = re.compile(r"'*(?:\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n])")
 """Beginnings that spreadsheets run (https://owasp.org/www-community/attacks/CSV_Injection); apostrophes before them count, so that ours can
@@ -30,12 +30,10 @@ def restored(cell: str) -> str:
 def is_predictions(header: Sequence[object]) -> bool:
     """Whether a file with these columns is one of predictions, whose cells are neutral."""
     names = [str(name) for name in header]
-    return (
-        len(names) > len(FIRST) + 1
-        and tuple(names[: len(FIRST)]) == FIRST
-        and names[-1] == LAST
-        and all(name.startswith(SHARE) for name in names[len(FIRST) : -1])
-    )
+    if len(names) < 3 or (names[0], names[-1]) != ("id", "text"):
+        return False
+    between = names[3:-1] if names[2] == "confidence" else names[2:-1]
+    return all(name.startswith(SHARE) for name in between) and (bool(between) or len(names) == 3)
 
 
 def restoring(rows: Iterator[tuple[int, RowCells]]) -> Iterator[tuple[int, RowCells]]:

@@ -146,7 +146,10 @@ class _RowMaker:
             missing = column_problem(columns, list(fields))
             if missing is not None:
                 return _fault(where, missing)
-        texts = {name: fields[column] for name, column in columns.fields().items()}
+        texts = {
+            name: fields[column] if name == TEXT else _plain(fields[column])
+            for name, column in columns.fields().items()
+        }
         label = _plain(fields.get(columns.label))
         for name, text in texts.items():
             if not isinstance(text, str | None):

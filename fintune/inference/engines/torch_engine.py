@@ -76,11 +76,11 @@ class TorchEngine:
         return request.ranking(scores)
 
     def write(self, prompts: Sequence[Prompt], *, stage: str = "write") -> tuple[list[str], NDArray[np.int64]]:
-        """See Engine. Prompts are read in batches of like length."""
+        """See Engine. Prompts are read in batches of like length; max_new_tokens come on top of max_length."""
         import torch
 
         with turn(self._encoder.tokenizer):
-            ids, cut = self._encoder.encode_prompts(prompts, reserve=self._most)
+            ids, cut = self._encoder.encode_prompts(prompts, reserve=0)
         order, written = sorted(range(len(ids)), key=lambda i: -len(ids[i])), [""] * len(ids)
         with torch.inference_mode():
             for start in range(0, len(order), self._batch_size):

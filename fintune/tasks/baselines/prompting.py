@@ -19,7 +19,9 @@ def few_shot(visible: BaselineInput) -> tuple[Prompt, ...]:
     """`shots` training examples of each label (all there are, if fewer), drawn and shuffled by the seed, as prompt and answer."""
     random = np.random.default_rng(visible.seed)
     chosen = []
-    for stratum in visible.choices if visible.task.kind == "labels" else [None]:
+    strata = dict.fromkeys(e.stratum for e in visible.train)
+    ordered = [name for name in visible.choices if name in strata]  # whatever order the rows have
+    for stratum in ordered if len(ordered) == len(strata) else strata:
         own = [e for e in visible.train if e.stratum == stratum]
         chosen += [own[i] for i in random.permutation(len(own))[: visible.shots]]
     shown = [chosen[i] for i in random.permutation(len(chosen))]

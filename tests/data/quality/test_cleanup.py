@@ -18,7 +18,7 @@ CASES: dict[str, tuple[list[tuple[str, str]], list[str], str]] = {
     "exact-duplicates": (
         [("a", "up"), ("a", "down"), ("a", "up"), ("A", "up"), ("a", "up")],
         ["f:3", "f:5"],
-        "exact-duplicates: same text and label as f:1",
+        "exact-duplicates: same text and answer as f:1",
     ),
     "conflicts": (
         [("a b", "up"), ("c", "up"), ("A  b!", "down")],

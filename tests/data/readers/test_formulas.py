@@ -93,3 +93,19 @@ def test_a_workbook_made_of_them_is_read_alike(tmp_path: Path) -> None:
     book.save(tmp_path / "out.xlsx")
     found = list(read(str(tmp_path / "out.xlsx")))
     assert [(row.text, row.target) for row in found] == [(p.text, p.answer) for p in made]
+
+
+@pytest.mark.parametrize(
+    ("header", "ours"),
+    [
+        ("id,label,confidence,p_up,p_down,text", True),
+        ("id,value,p_-1.0,p_0.0,p_1.0,text", True),
+        ("id,company,text", True),
+        ("id,label,text,date", False),
+        ("id,label,confidence,up,text", False),
+        ("id,text", False),
+        ("text,label", False),
+    ],
+)
+def test_files_of_predictions_of_every_kind_are_known_by_their_columns(header: str, ours: bool) -> None:
+    assert is_predictions(header.split(",")) == ours

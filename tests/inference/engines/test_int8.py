@@ -89,9 +89,9 @@ def test_the_exact_model_stays_as_it_is_and_shares_its_weights(run: Run) -> None
 def test_an_engine_that_disagrees_is_refused(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = Int8Linear.forward
     monkeypatch.setattr(Int8Linear, "forward", lambda self, x: -plain(self, x))
-    with pytest.raises(ModelError, match=r"of 9 texts get another label"):
+    with pytest.raises(ModelError, match=r"of 9 texts get another answer"):
         open_engine(run, "int8")
-    with pytest.raises(ModelError, match="get another label"):
+    with pytest.raises(ModelError, match="get another answer"):
         open_engine(run, "int8")
 
 
@@ -104,7 +104,7 @@ def test_what_an_older_version_was_found_to_do_is_not_believed(
     place.write_text(
         json.dumps({key: one | {"changed": 9 * (one["largest_difference"] > 1e-4)} for key, one in kept.items()})
     )
-    with pytest.raises(ModelError, match="9 of 9 texts get another label"):
+    with pytest.raises(ModelError, match="9 of 9 texts get another answer"):
         open_engine(run, "int8")
     monkeypatch.setitem(ENGINES, "int8", replace(ENGINES["int8"], version=1000))
     open_engine(run, "int8")

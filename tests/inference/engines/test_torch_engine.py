@@ -84,7 +84,7 @@ def test_a_small_logits_budget_changes_no_score(tiny_causal: Path, monkeypatch: 
     engine = TorchEngine(load_model(str(tiny_causal), device="cpu"), max_length=400)
     whole = engine.rank(PROMPTS, CANDIDATES).log_probability
     monkeypatch.setattr("fintune.inference.engines.torch_engine._LOGITS_BUDGET", 1)
-    assert engine._rows([[1]]) == 1
+    assert engine._rows([[1]], [[1]], None) == 1
     np.testing.assert_allclose(engine.rank(PROMPTS, CANDIDATES).log_probability, whole, atol=TIGHT)
 
 
