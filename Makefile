@@ -2,8 +2,6 @@
 PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.13 python3,$(shell command -v $(p) 2>/dev/null)))
 BIN := .venv/bin
 CORE := tests/config tests/data tests/evaluation tests/methods/lora tests/runs tests/runtime tests/tasks
-# One more than there are cores, as some tests wait for a browser, a disk or a process.
-WORKERS = $(shell $(BIN)/python -c "import os; print(min(4, (os.cpu_count() or 1) + 1))")
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .PHONY: quickstart test coverage test-all test-lowest smoke lint docs bench clean
@@ -15,10 +13,10 @@ quickstart: .venv/.installed  ## fine-tune the embedded model on the built-in he
 	  "公司扭亏为盈，并上调全年业绩指引。"
 
 test: .venv/.dev  ## the tests: no network, tiny models
-	$(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
 coverage: .venv/.dev  ## the tests again, with what they do not reach; a quarter slower
-	$(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal --cov=fintune --cov-fail-under=90
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal --cov=fintune --cov-fail-under=90
 
 test-all: .venv/.dev  ## all tests, those with the embedded model too
 	$(BIN)/pytest -m "slow or not slow"

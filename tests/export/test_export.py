@@ -196,7 +196,7 @@ def test_one_that_answers_otherwise_is_not_written(plain: Run, tmp_path: Path, m
         export(plain, "merged", output=place / "deep" / "out", allow_loss=True)
     assert not place.exists()
     monkeypatch.setitem(FORMATS, "merged", replace(original, write=damaging, dtypes={"float32": None}))
-    with pytest.raises(ModelError, match="texts get another label"):
+    with pytest.raises(ModelError, match="texts get another answer"):
         export(plain, "merged", output=place / "out")
     assert export(plain, "merged", output=place / "out", allow_loss=True).verification.changed > 1
 

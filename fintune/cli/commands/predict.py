@@ -11,7 +11,6 @@ from fintune.cli.hints import in_options_of
 from fintune.cli.options import AsJson, Base, Code, Debug, Encoding, EngineName, Format, Settings, Source, TaskOption
 from fintune.cli.output import err, out, print_json, say_bulk, working
 from fintune.errors import RunError, UsageError
-from fintune.records import TEXT
 from fintune.runtime.layout import Text
 
 if TYPE_CHECKING:
@@ -48,6 +47,7 @@ def predict(
     from fintune.inference.open import choose_engine, open_trained
     from fintune.inference.predict_file import check_output, predict_file
     from fintune.inference.predictor import predictor_of
+    from fintune.records import TEXT
 
     with working():
         opened = open_trained(run, base=base, task=task, overrides=settings or ())
