@@ -1,7 +1,7 @@
 """What the library reports while it works, as bars and lines on a terminal."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -42,5 +42,6 @@ def progress_bars(console: Console) -> Iterator[None]:
         if event.done >= event.total > 0:
             bars.remove_task(shown.pop(event.stage))
 
-    with bars, listening(listen):
+    # before rich 14.3 bars that are disabled print a blank line at their end
+    with bars if console.is_terminal else nullcontext(), listening(listen):
         yield
