@@ -42,6 +42,6 @@ def progress_bars(console: Console) -> Iterator[None]:
         if event.done >= event.total > 0:
             bars.remove_task(shown.pop(event.stage))
 
-    # before rich 14.3 bars that are disabled print a blank line at their end
+    # rich 14.2 prints a blank line at the end of bars that are disabled
     with bars if console.is_terminal else nullcontext(), listening(listen):
         yield
