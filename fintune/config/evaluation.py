@@ -15,7 +15,10 @@ class EvaluationSection(Section):
         [*DEFAULT], description=f"Rows to compare with, those that go with the task: {' | '.join(BASELINES)}."
     )
     shots: int = Field(
-        2, ge=1, le=64, description="Training examples of each label that few-shot shows the base model."
+        2,
+        ge=1,
+        le=64,
+        description="Training examples of each label (of tasks without labels: in all) that few-shot shows the base model.",
     )
     forgetting: bool = Field(
         False,

@@ -35,7 +35,7 @@ Output = Annotated[
 ]
 Dtype = Annotated[str | None, typer.Option(help="Precision of the weights; left out: that of the format.")]
 AllowLoss = Annotated[
-    bool, typer.Option("--allow-loss", help="Write it though rounding changes more than 0.5 % of the labels.")
+    bool, typer.Option("--allow-loss", help="Write it though rounding changes more than 0.5 % of the answers.")
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an export there.")]
 

@@ -41,7 +41,7 @@ def predict(
     code: Code = None,
     debug: Debug = False,
 ) -> None:
-    """Label texts, with a probability for every label; a file into a file is streamed, and resumed after a kill."""
+    """Answer texts, with a probability for every label or choice; a file into a file is streamed, and resumed after a kill."""
     from fintune.data.load import reading_like
     from fintune.inference.files import AnswerColumns, json_line, read_texts, write_predictions
     from fintune.inference.open import choose_engine, open_trained
