@@ -8,11 +8,11 @@ from typing import Literal
 
 import numpy as np
 
-from fintune.records import Example, Fault, Prediction, Prompt, Row
+from fintune.records import Example, Fault, Prediction, Row
 from fintune.tasks.arrays import Floats
 from fintune.tasks.metric import Metric
-from fintune.tasks.protocol import TaskDefaults, TaskEntry
-from fintune.tasks.template import TemplateOptions
+from fintune.tasks.protocol import TaskEntry
+from fintune.tasks.template import TemplateOptions, TemplateTask
 
 
 class CompanyOptions(TemplateOptions):
@@ -20,14 +20,10 @@ class CompanyOptions(TemplateOptions):
     prompt: str = "{text}\nCompany: {answer}"
 
 
-class Company(TaskDefaults):
+class Company(TemplateTask):
     version = 1
     noun = "company"
     headline = tested = ("exact",)
-
-    def __init__(self, options: CompanyOptions) -> None:
-        self.name, self._template = options.name, options.template()
-        self.fields = self._template.fields
 
     def parse(self, row: Row) -> Sequence[Example | Fault]:
         if not row.target:
@@ -35,9 +31,6 @@ class Company(TaskDefaults):
                 Fault(where=row.id, problem="no company", hint="Fill the column.", kind="unknown-label", text=row.text)
             ]
         return [Example(row.id, row.fields, row.target)]
-
-    def prompt(self, example: Example) -> Prompt:
-        return self._template.fill(example.fields)
 
     def target(self, example: Example) -> str:
         return f"{self._template.gap}{example.target}"

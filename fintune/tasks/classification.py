@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from fintune.errors import did_you_mean
-from fintune.records import Example, Fault, Prediction, Prompt, Row
+from fintune.records import Example, Fault, Prediction, Row
 from fintune.tasks.metric import Metric
-from fintune.tasks.protocol import TaskDefaults, TaskEntry, TaskKind
-from fintune.tasks.template import TEMPLATE, TemplateOptions
+from fintune.tasks.protocol import TaskEntry, TaskKind
+from fintune.tasks.template import TEMPLATE, TemplateOptions, TemplateTask
 
 if TYPE_CHECKING:
     from fintune.tasks.arrays import Floats
@@ -127,7 +127,7 @@ def _trimmed(label: object) -> str:
     return str(label).strip()
 
 
-class Classification(TaskDefaults):
+class Classification(TemplateTask):
     """The task behind both registry entries; see Task for what its methods promise."""
 
     version = 2
@@ -139,9 +139,7 @@ class Classification(TaskDefaults):
     """MCC is for labels of unequal size: guessing and the majority class both have 0 of it, where macro-F1 puts any guess above that."""
 
     def __init__(self, options: ClassificationOptions) -> None:
-        self.name: str = options.name
-        self._template = options.template()
-        self.fields = self._template.fields
+        super().__init__(options)
         gap = self._template.gap
         self._choices = {label: gap + options.answers.get(label, label).strip() for label in options.labels}
         self._own = {label: label for label in options.labels}  # one object a label, whatever the number of rows
@@ -156,10 +154,6 @@ class Classification(TaskDefaults):
         hint = f"{near} Mend the row, set task.labels, or data.label_map."
         where, value = row.id, row.target or ""
         return [Fault(where=where, problem=problem, hint=hint, kind="unknown-label", value=value, text=row.text)]
-
-    def prompt(self, example: Example) -> Prompt:
-        """See Task."""
-        return self._template.fill(example.fields)
 
     def target(self, example: Example) -> str:
         """See Task."""

@@ -26,8 +26,7 @@ def need_contract(task: Task, example: Example) -> None:
     choices = _tried(task, "choices", lambda: task.choices(example), _are_choices, "names and answers, or None")
     shares = {name: 1 / len(choices) for name in choices} if isinstance(choices, Mapping) else {}
     if isinstance(choices, Mapping):
-        if target not in choices.values():
-            raise DataError(f"task {task.name}: target returned '{target}', which is none of its choices", hint=_HINT)
+        _need_choice(task, example)
         answer = _tried(task, "decide", lambda: task.decide(shares, example), _is_answer, "an answer")
     else:
         read = lambda: task.parse_answer(str(target), example)  # noqa: E731
@@ -70,6 +69,17 @@ def need_examples(task: Task, where: str, parsed: object) -> None:
                 f"{where}: task {task.name}: parse returned a target that is {type(one.target).__name__}, and its kind is {task.kind}",
                 hint=_HINT,
             )
+        if isinstance(one, Example):
+            _need_choice(task, one, f"{where}: ")
+
+
+def _need_choice(task: Task, example: Example, where: str = "") -> None:
+    """Refuse a target that is none of the choices there are."""
+    choices = task.choices(example)
+    if isinstance(choices, Mapping) and (target := task.target(example)) not in choices.values():
+        raise DataError(
+            f"{where}task {task.name}: target returned '{target}', which is none of its choices", hint=_HINT
+        )
 
 
 @contextmanager

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import Field, model_validator
 
-from fintune.records import Answer, Example, Fault, Prediction, Prompt, Row
+from fintune.records import Answer, Example, Fault, Prediction, Row
 from fintune.tasks.metric import Metric
-from fintune.tasks.protocol import TaskDefaults, TaskEntry, TaskKind
-from fintune.tasks.template import TEMPLATE, TemplateOptions
+from fintune.tasks.protocol import TaskEntry, TaskKind
+from fintune.tasks.template import TEMPLATE, TemplateOptions, TemplateTask
 
 if TYPE_CHECKING:
     from fintune.tasks.arrays import Floats
@@ -56,7 +56,7 @@ class RegressionOptions(TemplateOptions):
         return [self.low + i * width for i in range(self.steps - 1)] + [self.high]
 
 
-class Regression(TaskDefaults):
+class Regression(TemplateTask):
     """See Task."""
 
     version = 1
@@ -66,9 +66,7 @@ class Regression(TaskDefaults):
     tested = ("mae", "spearman")
 
     def __init__(self, options: RegressionOptions) -> None:
-        self.name: str = options.name
-        self._template = options.template()
-        self.fields = self._template.fields
+        super().__init__(options)
         self._low, self._high = options.low, options.high
         self._values = dict(zip(_names(options.grid()), options.grid(), strict=True))
         self._choices = {name: self._template.gap + name for name in self._values}
@@ -99,10 +97,6 @@ class Regression(TaskDefaults):
             scale = f"{self._low:g} to {self._high:g}"
             return None, f"{written} is outside the scale of {scale}", "Mend the row, or set task.low and task.high."
         return value, "", ""
-
-    def prompt(self, example: Example) -> Prompt:
-        """See Task."""
-        return self._template.fill(example.fields)
 
     def target(self, example: Example) -> str:
         """See Task: the nearest value of the grid."""

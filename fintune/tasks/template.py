@@ -14,8 +14,8 @@ from typing import Self
 from pydantic import Field, field_validator, model_validator
 
 from fintune.errors import did_you_mean
-from fintune.records import TEXT, PieceKind, Prompt
-from fintune.tasks.protocol import TaskOptions
+from fintune.records import TEXT, Example, PieceKind, Prompt
+from fintune.tasks.protocol import TaskDefaults, TaskOptions
 
 TEMPLATE = "Template: {text}, or other columns by name, each once, then {answer} at the very end; a brace itself is written {{ or }}."
 """What help says of a template."""
@@ -72,6 +72,19 @@ class TemplateOptions(TaskOptions):
     def template(self) -> Template:
         """Return the template that they describe."""
         return Template(self.prompt, self.shortened)
+
+
+class TemplateTask(TaskDefaults):
+    """What tasks have in common whose prompt is a template: its name, the columns it reads, the prompt."""
+
+    def __init__(self, options: TemplateOptions) -> None:
+        self.name: str = options.name
+        self._template = options.template()
+        self.fields: Sequence[str] = self._template.fields
+
+    def prompt(self, example: Example) -> Prompt:
+        """See Task."""
+        return self._template.fill(example.fields)
 
 
 def need_whole(prompt: str) -> list[str]:

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
+from fintune.data.load import parsed_row
 from fintune.errors import DataError
 from fintune.records import Example
 from fintune.tasks.classification import Classification, ClassificationOptions
 from fintune.tasks.contract import need_contract
-from fintune.tasks.regression import Regression, RegressionOptions
 from tests.conftest import Command
+from tests.made_records import row
 
 LABELED = Example("f:1", {"text": "x"}, "up")
 
@@ -25,11 +26,6 @@ def broken(name: str, value: Callable[..., Any]) -> Classification:
 
 def raising(*_: Any) -> Any:
     raise KeyError("title")
-
-
-def test_the_tasks_there_are_keep_their_promises() -> None:
-    need_contract(Classification(ClassificationOptions(labels=["up", "down"])), LABELED)
-    need_contract(Regression(RegressionOptions()), Example("f:1", {"text": "x"}, 0.5))
 
 
 @pytest.mark.parametrize(
@@ -86,9 +82,20 @@ def test_a_file_of_ones_own_that_reads_wrongly_is_refused_in_two_lines(
     parse: str, what: str, tiny_config: dict[str, Any], tmp_path: Path, fin: Command
 ) -> None:
     own = (Path(__file__).resolve().parents[2] / "examples" / "my_task.py").read_text("utf-8")
-    start, stop = own.index("        if not row.target:"), own.index("    def prompt(")
+    start, stop = own.index("        if not row.target:"), own.index("    def target(")
     (tmp_path / "mine.py").write_text(f"{own[:start]}        {parse}\n\n{own[stop:]}")
     config = tmp_path / "run.yaml"
     config.write_text(json.dumps(tiny_config | {"task": {"name": "company"}}))
     refused = fin("train", config, "--code", tmp_path / "mine.py")
     assert (refused.code, len(refused.err.splitlines()), what in refused.err.splitlines()[0]) == (2, 2, True)
+
+
+def test_a_target_that_is_no_choice_is_named_by_its_row_wherever_it_stands() -> None:
+    task = Classification(ClassificationOptions(labels=["up", "down"]))
+    task.parse = lambda row: [Example(row.id, row.fields, str(row.target))]  # type: ignore[method-assign]
+    task.target = lambda example: f" {example.target}"  # type: ignore[method-assign]
+    assert [one.stratum for one in parsed_row(task, row("f:1", "x", "up")) if isinstance(one, Example)] == ["up"]
+    with pytest.raises(
+        DataError, match=r"f:2: task classification: target returned ' sideways', which is none of its choices"
+    ):
+        parsed_row(task, row("f:2", "x", "sideways"))

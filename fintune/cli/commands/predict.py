@@ -1,6 +1,7 @@
 """Commands for texts through a run: predict, explain."""
 
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,7 +16,8 @@ from fintune.runtime.layout import Text
 
 if TYPE_CHECKING:
     from fintune.data.readers.read import Reading
-    from fintune.records import Row
+    from fintune.records import Prediction, Row
+    from fintune.tasks import Task
 
 
 def predict(
@@ -43,20 +45,15 @@ def predict(
 ) -> None:
     """Answer texts, with a probability for every label or choice; a file into a file is streamed, and resumed after a kill."""
     from fintune.data.load import reading_like
-    from fintune.inference.files import AnswerColumns, json_line, read_texts, write_predictions
+    from fintune.inference.files import read_texts
     from fintune.inference.open import choose_engine, open_trained
     from fintune.inference.predict_file import check_output, predict_file
     from fintune.inference.predictor import predictor_of
-    from fintune.records import TEXT
 
     with working():
         opened = open_trained(run, base=base, task=task, overrides=settings or ())
         answers = opened.config().build_task()
-        if text_column is not None and TEXT not in answers.fields:
-            raise UsageError(
-                f"--text-column: the prompt reads {', '.join(answers.fields)}, and no text column",
-                hint="Leave it out: columns of the file go by these names.",
-            )
+        _need_text_column(answers, text_column)
     if file is not None and output is not None and not texts:
         with working(), in_options_of(context, file="--file"):
             done = predict_file(
@@ -72,16 +69,33 @@ def predict(
         rows = read_texts(answers.fields, texts or [], file, _texts_alone(how, text_column))
     with working():
         predictions = predictor_of(chosen)([row.fields for row in rows], [row.id for row in rows])
-    columns = AnswerColumns.of(answers)
+    _show(predictions, answers, output, as_json)
+
+
+def _show(predictions: "Sequence[Prediction]", task: "Task", output: Path | None, as_json: bool) -> None:
+    """Write answers into a file, or print them."""
+    from fintune.inference.files import AnswerColumns, json_line, write_predictions
+    from fintune.inference.table import predictions_table
+
+    columns = AnswerColumns.of(task)
     if output is not None:
         write_predictions(output, predictions, columns)
         err.print(Text(f"predictions written to {output}: {len(predictions):,}"))
     elif as_json:
         sys.stdout.writelines(json_line(prediction, columns) for prediction in predictions)
     else:
-        from fintune.inference.table import predictions_table
-
         out.print(predictions_table(predictions, columns))
+
+
+def _need_text_column(task: "Task", text_column: str | None) -> None:
+    """Refuse a text column for a prompt that reads none."""
+    from fintune.records import TEXT
+
+    if text_column is not None and TEXT not in task.fields:
+        raise UsageError(
+            f"--text-column: the prompt reads {', '.join(task.fields)}, and no text column",
+            hint="Leave it out: columns of the file go by these names.",
+        )
 
 
 def _texts_alone(how: "Reading", text_column: str | None = None) -> "Reading":
