@@ -140,7 +140,7 @@ class Classification(TemplateTask):
 
     def __init__(self, options: ClassificationOptions) -> None:
         super().__init__(options)
-        gap = self._template.gap
+        gap = self.template.gap
         self._choices = {label: gap + options.answers.get(label, label).strip() for label in options.labels}
         self._own = {label: label for label in options.labels}  # one object a label, whatever the number of rows
         self._labels = {answer.strip(): label for label, answer in self._choices.items()}

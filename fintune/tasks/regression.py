@@ -69,7 +69,7 @@ class Regression(TemplateTask):
         super().__init__(options)
         self._low, self._high = options.low, options.high
         self._values = dict(zip(_names(options.grid()), options.grid(), strict=True))
-        self._choices = {name: self._template.gap + name for name in self._values}
+        self._choices = {name: self.template.gap + name for name in self._values}
 
     def parse(self, row: Row) -> Sequence[Example | Fault]:
         """See Task."""

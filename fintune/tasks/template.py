@@ -79,12 +79,12 @@ class TemplateTask(TaskDefaults):
 
     def __init__(self, options: TemplateOptions) -> None:
         self.name: str = options.name
-        self._template = options.template()
-        self.fields: Sequence[str] = self._template.fields
+        self.template = options.template()
+        self.fields: Sequence[str] = self.template.fields
 
     def prompt(self, example: Example) -> Prompt:
         """See Task."""
-        return self._template.fill(example.fields)
+        return self.template.fill(example.fields)
 
 
 def need_whole(prompt: str) -> list[str]:
