@@ -1,10 +1,11 @@
-"""Which epoch to keep: five rules scored on the test part of runs that have all epochs' answers, averaged adapters among them.
+"""Which epoch to keep: six rules scored on the test part of runs that have all epochs' answers, averaged adapters among them.
 
-python -m benchmarks.epoch_rules --data headlines=builtin:headlines allagree=.../Sentences_AllAgree.txt --seeds 5 --json epoch_rules.json
+python -m benchmarks.epoch_rules --data allagree=.../Sentences_AllAgree.txt gold=.../gold.csv --rows 700 --seeds 5 \\
+  --set train.epochs=4 gold:data.label_column='Price Sentiment' --json epoch_rules.json
 
-A seed is one of the split, the order and the start. Rules: `metric` (best on validation by the task's first metric, the smaller loss of
-equals), `loss` (smallest validation loss), `last`, `one-se` (the latest whose metric lies within one standard error of the best),
-`mean-all` and `mean-2` (the parameters averaged over all epochs, over the last two). None sees the test part, on which they are scored.
+A seed is one of the rows that are drawn, the split, the order and the start. Rules: `metric` (best on validation by the task's first
+metric, the smaller loss of equals), `loss` (smallest validation loss), `last`, `one-se` (the latest whose metric lies within one
+standard error of the best), `mean-all` and `mean-2` (parameters averaged over all epochs, over the last two). None sees the test part.
 """
 
 import argparse
@@ -20,12 +21,12 @@ import torch
 
 from fintune.config.load import load
 from fintune.config.prepare import Prepared
+from fintune.data.load import gather
 from fintune.evaluation.evaluate import Evaluation, evaluate
 from fintune.inference.load import engine
 from fintune.tasks.lookup import metric_of
 from fintune.training import train as training
 
-EXAMPLE = "examples/quickstart.yaml"
 RULES = ("metric", "loss", "last", "one-se", "mean-all", "mean-2")
 
 
@@ -113,14 +114,27 @@ def chosen(found: Sequence[Epoch]) -> dict[str, Epoch]:
     }
 
 
-def measure(data: str, path: str, seed: int, sets: Sequence[str]) -> dict[str, Any]:
+def draw(example: str, settings: Sequence[str], rows: int, seed: int, target: Path) -> list[str]:
+    """Write so many rows of a data set as JSON lines and return the settings that read them."""
+    config = load(example, settings)
+    examples = [e for part in gather(config.data, config.build_task()).parts.values() for e in part]
+    chosen = np.random.default_rng(seed).permutation(len(examples))[:rows]
+    lines = [json.dumps({"text": examples[i].text, "label": examples[i].target}, ensure_ascii=False) for i in chosen]
+    target.write_text("\n".join(lines), encoding="utf-8")
+    plain = {"path": target, "format": "jsonl", "label_map": "{}", "text_column": "text", "label_column": "label"}
+    return [f"data.{name}={value}" for name, value in plain.items()]
+
+
+def measure(data: str, path: str, seed: int, sets: Sequence[str], given: argparse.Namespace) -> dict[str, Any]:
     """Train once and return what every epoch is worth, and every rule."""
     with tempfile.TemporaryDirectory() as folder:
         settings = [
             f"data.path={path}", f"output={folder}", f"name={data}", f"train.seed={seed}", f"data.split.seed={seed}",
             "evaluation.test=false", "evaluation.baselines=[]", *sets,
         ]  # fmt: skip
-        config = load(EXAMPLE, settings)
+        if given.rows:
+            settings += draw(given.config, settings, given.rows, seed, Path(folder) / "rows.jsonl")
+        config = load(given.config, settings)
         recorder, original = Recorder(config.train.epochs), training._hooks
         training._hooks = recorder.wrap(original)
         try:
@@ -136,6 +150,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", nargs="+", required=True, help="name=path")
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--rows", type=int, default=0, help="so many of each data set; 0: all")
+    parser.add_argument("--config", default="examples/phrasebank-fast.yaml")
     parser.add_argument("--set", nargs="*", default=[], help="settings for all; name:setting for one data set")
     parser.add_argument("--json", type=Path, required=True)
     given = parser.parse_args()
@@ -146,7 +162,7 @@ def main() -> None:
                 continue
             own = [s.split(":", 1)[1] for s in given.set if s.startswith(f"{data}:")]
             shared = [s for s in given.set if not any(s.startswith(f"{d.split('=')[0]}:") for d in given.data)]
-            rows.append(measure(data, path, seed, [*shared, *own]))
+            rows.append(measure(data, path, seed, [*shared, *own], given))
             given.json.write_text(json.dumps(rows, indent=1) + "\n")
             print(data, seed, {rule: round(100 * value, 1) for rule, value in rows[-1]["rules"].items()}, flush=True)
     print(

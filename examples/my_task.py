@@ -33,7 +33,7 @@ class Company(TemplateTask):
         return [Example(row.id, row.fields, row.target)]
 
     def target(self, example: Example) -> str:
-        return f"{self._template.gap}{example.target}"
+        return f"{self.template.gap}{example.target}"
 
     def parse_answer(self, text: str, example: Example) -> str | None:
         return text.strip() or None

@@ -154,6 +154,8 @@ class Prediction:
     probabilities: Mapping[str, float]
     """Of each choice, raw; empty where the task has none."""
     gold: Answer | None = None
+    row: str = ""
+    """The row, where it holds several examples: intervals draw rows."""
 
     @property
     def text(self) -> str:
@@ -163,7 +165,7 @@ class Prediction:
     @property
     def example(self) -> Example:
         """What was answered, to be answered again."""
-        return Example(self.id, self.fields, self.gold)
+        return Example(self.id, self.fields, self.gold, row=self.row)
 
     @property
     def confidence(self) -> float:
@@ -177,8 +179,11 @@ class Prediction:
 
 
 def line_of(prediction: Prediction) -> str:
-    """Return a prediction as it is stored: JSON on one line."""
-    return json.dumps({"version": PREDICTION_VERSION, **asdict(prediction)}, ensure_ascii=False) + "\n"
+    """Return a prediction as it is stored: JSON on one line; `row` only where a row holds several examples."""
+    stored = {"version": PREDICTION_VERSION, **asdict(prediction)}
+    if not prediction.row:
+        del stored["row"]
+    return json.dumps(stored, ensure_ascii=False) + "\n"
 
 
 def lines_of(predictions: Iterable[Prediction]) -> str:
@@ -213,9 +218,10 @@ class _Stored:
     written: str
     probabilities: Mapping[str, float]
     gold: Answer | None = None
+    row: str = ""
 
     def prediction(self) -> Prediction:
-        return Prediction(self.id, self.fields, self.answer, self.written, self.probabilities, self.gold)
+        return Prediction(self.id, self.fields, self.answer, self.written, self.probabilities, self.gold, self.row)
 
 
 @dataclass(frozen=True, slots=True)

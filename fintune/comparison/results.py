@@ -33,7 +33,7 @@ from fintune.runs.score_record import plain_scores
 from fintune.tasks import Task
 from fintune.tasks.baselines import is_floor
 from fintune.tasks.lookup import metric_of
-from fintune.tasks.metrics import pareto
+from fintune.tasks.metrics import pareto, rows_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,7 +151,7 @@ def _pair(
     )
     right_a, right_b = right(a.answers), right(b.answers)
     more_right = float(right_a.mean() - right_b.mean())
-    p_mcnemar = mcnemar(right_a, right_b) if scored.has_exact_test else None
+    p_mcnemar = mcnemar(right_a, right_b, rows_of(a.answers[0])) if scored.has_exact_test else None
     p = test.p
     if p_mcnemar is not None:
         p = max(p, p_mcnemar) if more_right * test.score.value >= 0 else 1.0
@@ -183,7 +183,8 @@ def _ahead_of_floor(
         if row is not floor
         for m in scored.task.tested
     }
-    exact = {row.name: mcnemar(right(row.answers), right(floor.answers)) for row in rows if row is not floor}
+    together, of_floor = rows_of(floor.answers[0]), right(floor.answers)
+    exact = {row.name: mcnemar(right(row.answers), of_floor, together) for row in rows if row is not floor}
     p = holm(
         [max(test.p, exact[name]) if metric_of(m).of_right_answers else test.p for (name, m), test in tests.items()]
     )

@@ -15,7 +15,7 @@ from fintune.data.dates import moment
 from fintune.data.quality.cleanup import LEAKS, Dropped, clean
 from fintune.data.quality.duplicates import twins
 from fintune.data.quality.licenses import License
-from fintune.data.readers.columns import Columns, fault_error
+from fintune.data.readers.columns import Columns, fault_error, is_number
 from fintune.data.readers.read import Reading, open_source, rows
 from fintune.data.readers.sources import BUILTIN, Source, expand
 from fintune.data.settings import DataSection
@@ -53,6 +53,7 @@ def gather(settings: DataSection, task: Task, *, tolerant: bool = False) -> Gath
             f"task.prompt: reads {{{settings.label_column}}}, the column of the answers (data.label_column)",
             hint="Take it out of the template.",
         )
+    _need_numbers(reading(settings, task.fields))
     gathered = Gathered(task)
     for part, paths in settings.paths.items():
         gathered.parts[part] = []
@@ -64,6 +65,16 @@ def gather(settings: DataSection, task: Task, *, tolerant: bool = False) -> Gath
     if LEAKS in settings.drop:
         _drop_leaks(gathered)
     return gathered
+
+
+def _need_numbers(reading: Reading) -> None:
+    named = next((pair for pair in reading.columns.wanted() if not is_number(pair[1])), None)
+    if reading.header is False and named is not None:
+        setting, column = named
+        raise DataError(
+            f"data.header: false needs columns by number, and {setting} names '{column}'",
+            hint=f"Give {setting} a number: {'{1}' if setting == 'task.prompt' else '1'} is the first column.",
+        )
 
 
 def _gather_one(gathered: Gathered, part: str, source: Source, data: DataSection, tolerant: bool) -> None:

@@ -121,9 +121,6 @@ class DataSection(Section):
         for by, column in (("group", self.group_column), ("time", self.date_column)):
             if self.split.by == by and column is None:
                 raise ValueError(f"split.by: {by} needs data.{'group' if by == 'group' else 'date'}_column")
-        columns = [self.text_column, self.label_column]
-        if self.header is False and not all(column.lstrip("-").isdigit() for column in columns):
-            raise ValueError("header: false needs columns by number, such as text_column: 1")
         if self.split.folds == 1 or self.split.fold >= max(1, self.split.folds):
             raise ValueError(f"split.fold: {self.split.fold} is not one of {self.split.folds} folds (2 or more)")
         if self.split.folds and self.validation is not None:

@@ -12,6 +12,7 @@ from fintune.evaluation.significance import Difference, difference, enough_resam
 from fintune.records import Prediction
 from fintune.tasks import Task
 from fintune.tasks.lookup import metric_of
+from fintune.tasks.metrics import rows_of
 
 Relation = Literal["ahead", "behind", "no-better", "undecided", "too-few"]
 """How a model stands to a baseline."""
@@ -83,7 +84,7 @@ def compare(
     for name in baselines:
         tests = {m: difference(drawn[""], drawn[name], m, n=n, confidence=confidence) for m in names}
         other_right = right(rows[name])
-        exact = mcnemar(own_right, other_right)
+        exact = mcnemar(own_right, other_right, rows_of(predictions))
         adjusted = holm([exact if metric_of(m).of_right_answers else test.p for m, test in tests.items()])
         compared[name] = BaselineComparison(
             name=name,

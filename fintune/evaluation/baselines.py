@@ -88,7 +88,8 @@ def predictions_from(answers: Answers, task: Task, examples: Sequence[Example]) 
         choices = task.choices(example) or {}
         written = choices.get(str(answer), str(answer)).strip()
         by_name = dict(zip(choices, row, strict=bool(row))) if row else {}
-        predictions.append(Prediction(example.id, example.fields, answer, written, by_name, example.target))
+        made = Prediction(example.id, example.fields, answer, written, by_name, example.target, example.row)
+        predictions.append(made)
     return predictions
 
 

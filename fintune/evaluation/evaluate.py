@@ -15,7 +15,7 @@ from fintune.inference.engines import Engine
 from fintune.records import Claims, Example, Prediction, Prompt, Scores
 from fintune.tasks import Task
 from fintune.tasks.arrays import Floats
-from fintune.tasks.metrics import bootstrapped, loss_series, scores_of
+from fintune.tasks.metrics import bootstrapped, loss_series, rows_of, scores_of
 
 
 class ScoringOptions(TypedDict, total=False):
@@ -68,6 +68,5 @@ def score(
             series |= loss_series(answered.loss, answered.tokens, weights)
         return series
 
-    n = len(predictions)
-    series = bootstrapped(of_draws, n, options.get("resamples", 1000))
-    return scores_of(series, n=n, confidence=options.get("confidence", 0.95))
+    series = bootstrapped(of_draws, rows_of(predictions), options.get("resamples", 1000))
+    return scores_of(series, n=len(predictions), confidence=options.get("confidence", 0.95))

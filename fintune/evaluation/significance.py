@@ -18,7 +18,7 @@ from fintune.records import Prediction, Score
 from fintune.tasks import Task
 from fintune.tasks.arrays import Floats, Ints
 from fintune.tasks.lookup import metric_of
-from fintune.tasks.metrics import joined, rows_at_a_time
+from fintune.tasks.metrics import bootstrap_blocks, have_several, joined, rows_at_a_time, rows_of
 
 Bools = NDArray[np.bool_]
 
@@ -62,21 +62,31 @@ def resample(task: Task, rows: Mapping[str, Row], *, resamples: int, seed: int =
     """Return all rows on the same resamples of the examples, in the task's headline and tested metrics.
 
     Examples that every run answers alike are one kind, and a resample is a draw of how often each kind occurs (multinomial): the
-    same distribution as drawing example by example, at a cost that hardly grows with n where answers are few.
+    same distribution as drawing example by example, at a cost that hardly grows with n where answers are few. Where rows of the
+    data hold several examples, whole rows are drawn, one by one.
     """
     runs = [run for row in rows.values() for run in row]
-    n = len(runs[0])
-    kinds: dict[tuple[tuple[bool, str], ...], list[int]] = {}
-    for i in range(n):
-        answers = (runs[0][i].gold, *(run[i].answer for run in runs))
-        kinds.setdefault(tuple((answer is not None, str(answer)) for answer in answers), []).append(i)
-    members = [kinds[kind] for kind in sorted(kinds)]
-    counts = np.array([len(places) for places in members])
-    names, places = tuple(dict.fromkeys([*task.headline, *task.tested])), [own[0] for own in members]
+    names, together = tuple(dict.fromkeys([*task.headline, *task.tested])), rows_of(runs[0])
+    if have_several(together):
+        return {
+            name: _resampled(task, row, bootstrap_blocks(together, resamples, seed), names)
+            for name, row in rows.items()
+        }
+    members = _alike(runs)
+    counts, places = np.array([len(own) for own in members]), [own[0] for own in members]
     return {
         name: _resampled(task, [[run[i] for i in places] for run in row], _weights(counts, resamples, seed), names)
         for name, row in rows.items()
     }
+
+
+def _alike(runs: Row) -> list[list[int]]:
+    """Return places of examples in kinds: those that every run answers alike."""
+    kinds: dict[tuple[tuple[bool, str], ...], list[int]] = {}
+    for i in range(len(runs[0])):
+        answers = (runs[0][i].gold, *(run[i].answer for run in runs))
+        kinds.setdefault(tuple((answer is not None, str(answer)) for answer in answers), []).append(i)
+    return [kinds[kind] for kind in sorted(kinds)]
 
 
 def _weights(counts: Ints, resamples: int, seed: int) -> Iterator[Floats]:
@@ -122,13 +132,14 @@ def right(row: Row) -> Bools:
     return np.array([[prediction.right for prediction in run] for run in row], dtype=bool)
 
 
-def mcnemar(right_a: Bools, right_b: Bools) -> float:
+def mcnemar(right_a: Bools, right_b: Bools, rows: Ints | None = None) -> float:
     """Exact McNemar test of two rows: `(seeds, n)` each, whether an answer is right; returns a p-value.
 
     Seed i is tested against seed i (a row of one seed against each). Counts are not pooled over seeds: the runs of a method err
     on the same texts, and pooled they would count as independent evidence. Nor do seeds vote: that would test an ensemble nobody
     runs. The p-values are combined by Rüger's rule, valid however they depend on each other: S / k times the k-th smallest, with
     k more than half of S (Rüger 1978; Vovk & Wang 2020). Exact test of one seed: McNemar 1947, binomial.
+    With `rows` `(n,)`, see `rows_of`, a row of the data counts once, for the side that gets more of its examples right.
     """
     from scipy.stats import binomtest
 
@@ -136,7 +147,8 @@ def mcnemar(right_a: Bools, right_b: Bools) -> float:
     p_values = []
     for i in range(seeds):
         a, b = right_a[i % len(right_a)], right_b[i % len(right_b)]
-        only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
+        ahead = np.bincount(np.arange(len(a)) if rows is None else rows, weights=a.astype(float) - b)
+        only_a, only_b = int((ahead > 0).sum()), int((ahead < 0).sum())
         apart = only_a + only_b
         p_values.append(float(binomtest(only_a, apart).pvalue) if apart else 1.0)
     k = seeds // 2 + 1

@@ -112,4 +112,4 @@ def _written(
 def _prediction(
     example: Example, answer: Answer | None, written: str, probabilities: Mapping[str, float]
 ) -> Prediction:
-    return Prediction(example.id, example.fields, answer, written, probabilities, example.target)
+    return Prediction(example.id, example.fields, answer, written, probabilities, example.target, example.row)

@@ -1,15 +1,15 @@
-"""How metrics and their intervals are made of series over draws: percentile bootstrap over examples.
+"""How metrics and their intervals are made of series over draws: percentile bootstrap over examples, over rows that hold several.
 
 >>> bootstrap_weights(3, 1).sum(axis=1).tolist(), scores_of({"accuracy": np.array([0.5, 0.4, 0.6])}, n=2)["accuracy"].value
 ([3.0, 3.0], 0.5)
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from fintune.records import Score, Scores
+from fintune.records import Prediction, Score, Scores
 from fintune.tasks.arrays import Floats, Ints
 
 _LARGEST = 700.0
@@ -23,15 +23,29 @@ def bootstrap_weights(n: int, resamples: int, seed: int = 0) -> Floats:
 
     Source: Efron & Tibshirani 1993.
     """
-    return np.vstack(list(_bootstrap_blocks(n, resamples, seed)))
+    return np.vstack(list(bootstrap_blocks(np.arange(n), resamples, seed)))
 
 
-def _bootstrap_blocks(n: int, resamples: int, seed: int) -> Iterator[Floats]:
-    random, rows = np.random.default_rng(seed), rows_at_a_time(n)
-    yield np.ones((1, n))
-    for start in range(0, resamples, rows):
-        chosen = random.integers(0, n, size=(min(rows, resamples - start), n))
-        yield np.array([np.bincount(row, minlength=n) for row in chosen], dtype=float)
+def rows_of(predictions: Sequence[Prediction]) -> Ints:
+    """Return the number of the row that each prediction stands in, `(n,)`: its own place where every row holds one example."""
+    numbers: dict[str | int, int] = {}
+    places = [numbers.setdefault(one.row or i, len(numbers)) for i, one in enumerate(predictions)]
+    return np.array(places, dtype=np.int64)
+
+
+def have_several(rows: Ints) -> bool:
+    """Whether a row holds several predictions; `rows` as `rows_of` returns it."""
+    return int(rows.max(initial=-1)) + 1 < len(rows)
+
+
+def bootstrap_blocks(rows: Ints, resamples: int, seed: int) -> Iterator[Floats]:
+    """Yield `bootstrap_weights`, some draws at a time; examples of one row (see `rows_of`) are drawn together."""
+    random, size = np.random.default_rng(seed), int(rows.max(initial=-1)) + 1
+    at_a_time = rows_at_a_time(len(rows))
+    yield np.ones((1, len(rows)))
+    for start in range(0, resamples, at_a_time):
+        chosen = random.integers(0, size, size=(min(at_a_time, resamples - start), size))
+        yield np.array([np.bincount(draw, minlength=size)[rows] for draw in chosen], dtype=float)
 
 
 def rows_at_a_time(n: int) -> int:
@@ -46,10 +60,14 @@ def joined(parts: Iterable[Mapping[str, Floats]]) -> dict[str, Floats]:
 
 
 def bootstrapped(
-    of_draws: Callable[[Floats], Mapping[str, Floats]], n: int, resamples: int, seed: int = 0
+    of_draws: Callable[[Floats], Mapping[str, Floats]], rows: Ints, resamples: int, seed: int = 0
 ) -> dict[str, Floats]:
-    """Return series over the sample and its resamples, of a function from weights to series; memory does not grow with their number."""
-    return joined(of_draws(weights) for weights in _bootstrap_blocks(n, resamples, seed))
+    """Return series over the sample and its resamples, of a function from weights to series; memory does not grow with their number.
+
+    `rows` `(n,)`, see `rows_of`: examples of one row are drawn together, since they are no independent evidence
+    (cluster bootstrap: Davison & Hinkley 1997, 3.8; Field & Welsh 2007).
+    """
+    return joined(of_draws(weights) for weights in bootstrap_blocks(rows, resamples, seed))
 
 
 def loss_series(loss: Floats, tokens: Ints, weights: Floats) -> dict[str, Floats]:

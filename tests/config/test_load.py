@@ -197,7 +197,6 @@ def test_a_written_out_default_gives_way_to_the_chosen_language(tmp_path: Path) 
     ("raw", "problem"),
     [
         ({"data": {"delimiter": ";;"}}, "data.delimiter: must be one character"),
-        ({"data": {"header": False}}, "data: header: false needs columns by number"),
         (
             {"data": {"label_map": {0: "nuetral"}}},
             "data.label_map.0: 'nuetral' is no label of the task. Did you mean 'neutral'?",

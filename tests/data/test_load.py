@@ -195,3 +195,19 @@ def test_several_files_and_globs_are_one_set(files: dict[str, Any], tmp_path: Pa
     assert [source["name"] for source in prepared.sources] == ["test.jsonl", "train.jsonl", "dev.jsonl"]
     assert sum(map(len, prepared.splits.parts.values())) == 90
     assert prepared.config.data.path == [str(tmp_path / name) for name in ("test.jsonl", "train.jsonl", "dev.jsonl")]
+
+
+def test_without_a_header_columns_are_named_by_number(files: dict[str, Any], tmp_path: Path) -> None:
+    """Those that the prompt reads and the answer's; data.text_column only where the prompt has {text}."""
+    table = tmp_path / "bare.csv"
+    table.write_text("".join(f"{row['text']},acme {i},{row['label']}\n" for i, row in enumerate(tiny_rows())))
+    files["data"] = {"path": str(table), "header": False, "label_column": "3"}
+    with pytest.raises(DataError, match=r"false needs columns by number, and data.text_column names 'text'"):
+        prepare(load(files))
+    files["task"] = {"prompt": "{who}: {1} is {answer}"}
+    with pytest.raises(DataError, match=r"and task.prompt names 'who'"):
+        prepare(load(files))
+    files["task"] = {"prompt": "{2}: {1} is {answer}"}
+    example = prepare(load(files)).splits["train"][0]
+    number = int(example.fields["2"].removeprefix("acme "))
+    assert example.fields["1"] == tiny_rows()[number]["text"]

@@ -1,8 +1,12 @@
 """The statistics of a comparison against statsmodels, hand-made cases, and how often they are right on drawn data."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from fintune.evaluation import significance
+from fintune.evaluation.evaluate import score
 from fintune.evaluation.significance import (
     Resampled,
     difference,
@@ -13,7 +17,7 @@ from fintune.evaluation.significance import (
     mcnemar,
 )
 from fintune.tasks.metrics import pareto
-from tests.label_scores import HEADLINE, UNPARSED, Ints, classification_scores, resample
+from tests.label_scores import HEADLINE, UNPARSED, Ints, classification_scores, predictions, resample, task_of
 
 LABELS = ["down", "same", "up"]
 
@@ -42,6 +46,30 @@ def test_kinds_of_examples_are_drawn_as_examples_are() -> None:
     for metric in HEADLINE:
         found = interval(row, metric, n=150)
         assert (found.low, found.high) == pytest.approx((plain[metric].low, plain[metric].high), abs=0.012)
+
+
+def test_examples_of_one_row_are_drawn_together() -> None:
+    """Four copies of every example, each four a row, are no more evidence than the examples themselves."""
+    gold, answers = drawn(120, 1, 0.6)
+    single = predictions(gold, answers[0], LABELS)
+    copies = [replace(one, id=f"{one.id}.{i}", row=one.id) for one in single for i in range(4)]
+    task = task_of(LABELS)
+    assert {m: (s.value, s.low, s.high) for m, s in score(copies, task).items() if m in HEADLINE} == {
+        m: (s.value, s.low, s.high) for m, s in score(single, task).items() if m in HEADLINE
+    }
+    rows = {name: significance.resample(task, {"a": [of]}, resamples=8000)["a"] for name, of in
+            (("alone", single), ("copied", copies), ("taken apart", [replace(one, row="") for one in copies]))}  # fmt: skip
+    spread = {name: float(row.series["accuracy"][0, 1:].std()) for name, row in rows.items()}
+    assert spread["copied"] == pytest.approx(spread["alone"], rel=0.05)
+    assert spread["taken apart"] == pytest.approx(spread["alone"] / 2, rel=0.05)
+
+
+def test_a_row_of_several_examples_counts_once_in_mcnemars_test() -> None:
+    random = np.random.default_rng(0)
+    a, b = random.random((2, 1, 50)) < [[[0.8]], [[0.5]]]
+    fourfold = np.repeat(np.arange(50), 4)
+    assert mcnemar(a[:, fourfold], b[:, fourfold], fourfold) == mcnemar(a, b)
+    assert mcnemar(a[:, fourfold], b[:, fourfold]) < mcnemar(a, b) / 10
 
 
 def test_rows_are_resampled_together() -> None:

@@ -3,6 +3,7 @@
 import errno
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,12 @@ def test_predictions_are_a_json_object_a_line(run: Run) -> None:
         '"gold": "down"}\n'
     )
     assert (run.folder / "predictions.test.jsonl").read_text(encoding="utf-8") == line * 2
+
+
+def test_the_row_of_several_examples_is_stored(run: Run) -> None:
+    made = [replace(prediction(f"f:1/{i}", "涨", " up", "up", {"up": 1.0}, "down"), row="f:1") for i in range(2)]
+    run.write_predictions("test", made)
+    assert Run.open(run.folder).predictions("test") == made
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ class Columns:
 
     def by_number(self) -> bool:
         """Whether all of them are numbers: the file has no header line."""
-        return all(column.lstrip("-").isdigit() for _, column in self.wanted())
+        return all(is_number(column) for _, column in self.wanted())
 
     def backwards(self) -> bool:
         """Whether one of them is counted from the end."""
@@ -90,6 +90,11 @@ class Opening:
     header: bool | None = None
     part: str = ""
     """The sheet or split: what follows `#` in the path."""
+
+
+def is_number(column: str) -> bool:
+    """Whether a column is named by its place."""
+    return column.lstrip("-").isdigit()
 
 
 def lines(path: Path, encoding: str, newline: str | None = None) -> Iterator[tuple[int, str | Broken]]:
@@ -142,7 +147,7 @@ def by_position(columns: Columns, width: int) -> Columns:
     """Return the same with every negative number counted from the start."""
 
     def positive(column: str | None) -> str | None:
-        return str(width + 1 + int(column)) if column and column.startswith("-") and column[1:].isdigit() else column
+        return str(width + 1 + int(column)) if column and column.startswith("-") and is_number(column) else column
 
     return replace(
         columns,

@@ -13,7 +13,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from fintune.data.readers.columns import Columns
+from fintune.data.readers.columns import Columns, is_number
 
 _MOST_LABELS = 1000
 _ENCLOSED = re.compile(r'(?:^|(?<=\t))"(?:[^"]+|"")*"(?=\t|[\r\n]*$)')
@@ -94,7 +94,7 @@ def _index(names: Sequence[str], column: str) -> int | None:
 
 def _place(column: str, width: int) -> int | None:
     """Index of a column that is a number."""
-    if not column.lstrip("-").isdigit():
+    if not is_number(column):
         return None
     place = int(column)
     place += width if place < 0 else -1
