@@ -9,11 +9,11 @@ import os
 import resource
 import signal
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import chdir
 from multiprocessing import forkserver
 from pathlib import Path
-from tempfile import mkdtemp
 
 _ROOT = Path(__file__).resolve().parent.parent
 _CONTEXT = multiprocessing.get_context("forkserver")
@@ -26,7 +26,7 @@ class Process:
         _CONTEXT.set_forkserver_preload(["tests.preloaded"])
         with chdir(_ROOT):  # where the first process finds `tests`
             forkserver.ensure_running()
-        self._folder = Path(mkdtemp())
+        self._folder = Path(tempfile.mkdtemp())
         os.mkfifo(self._folder / "err")
         told = [str(argument) for argument in arguments], self._folder, dict(os.environ), os.getcwd(), largest_file
         self._process = _CONTEXT.Process(target=_run, args=told)
@@ -75,6 +75,7 @@ def _run(
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(environment)
+    tempfile.tempdir = None  # TMPDIR may be another here
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     if largest_file is not None:

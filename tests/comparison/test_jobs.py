@@ -18,6 +18,7 @@ from fintune.errors import BrokenEnvironment, ConfigError, DataError
 from fintune.runs.run import Run
 from fintune.runtime.progress import listening
 from tests.conftest import Command
+from tests.processes import Process
 
 MINE = Path(__file__).resolve().parents[2] / "examples" / "my_method.py"
 FIRM = {"name": "lora", "label": "firm", "lora_alpha": 16}
@@ -123,23 +124,22 @@ def test_what_a_process_fails_with_is_raised_here(
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
 def test_a_comparison_that_is_stopped_stops_its_processes(
-    how: signal.Signals, quick: dict[str, Any], tmp_path: Path
+    how: signal.Signals, quick: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     quick["train"] |= {"epochs": 400}
     quick["compare"]["methods"] = [FIRM, STILL]
     config = tmp_path / "run.yaml"
     config.write_text(json.dumps(quick))
-    command = [sys.executable, "-m", "fintune.cli.app", "compare", str(config), "--jobs", "2"]
-    where = os.environ | {"TMPDIR": str(tmp_path)}  # so that the processes name it
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=where)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))  # so that the processes name it
     runs = Path(quick["output"]) / "tiny-compare" / "runs"
-    while process.poll() is None and len(list(runs.glob("*/log.jsonl"))) < 2:
-        time.sleep(0.05)  # until both have logged a step
-    assert len(workers(tmp_path)) == 2
-    process.send_signal(how)
-    _, complaint = process.communicate(timeout=120)
+    with Process("compare", config, "--jobs", "2") as process:
+        while process.is_running() and len(list(runs.glob("*/log.jsonl"))) < 2:
+            time.sleep(0.05)  # until both have logged a step
+        assert len(workers(tmp_path)) == 2
+        process.send_signal(how)
+        code, _, complaint = process.end()
     assert "Traceback" not in complaint
-    assert how == signal.SIGKILL or process.returncode == 128 + signal.SIGTERM
+    assert code == (-signal.SIGKILL if how == signal.SIGKILL else 128 + signal.SIGTERM)
     deadline = time.monotonic() + 60
     while workers(tmp_path) and how == signal.SIGKILL and time.monotonic() < deadline:
         time.sleep(0.05)  # they end by themselves, saved

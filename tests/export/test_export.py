@@ -269,7 +269,7 @@ def test_an_export_is_an_engine(name: str, plain: Run, rows_file: Path, tmp_path
 @pytest.mark.parametrize(
     ("family", "sizes"),
     [
-        ("llama", {"hidden_size": 64, "intermediate_size": 128, "num_key_value_heads": 2}),
+        ("llama", {"hidden_size": 64, "intermediate_size": 128, "num_key_value_heads": 2, "num_hidden_layers": 1}),
         ("mt5", {"d_model": 64, "d_kv": 32, "d_ff": 128}),
     ],
 )
@@ -435,7 +435,8 @@ def test_first_tokens_and_whole_answers_in_ctranslate2(
 
 
 @pytest.mark.parametrize(
-    ("family", "sizes", "objective"), [("llama", {}, "tokens"), ("gemma3", {"sliding_window": 16}, "candidates")]
+    ("family", "sizes", "objective"),
+    [("llama", {"num_hidden_layers": 1}, "tokens"), ("gemma3", {"sliding_window": 16}, "candidates")],
 )
 def test_first_tokens_and_whole_answers_in_onnx(
     family: str, sizes: dict[str, int], objective: str, rows_file: Path, tmp_path: Path

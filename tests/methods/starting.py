@@ -14,8 +14,9 @@ from fintune.methods.adapter import load_adapter
 from fintune.methods.example_losses import example_losses
 from fintune.methods.lora.lora import LoraOptions
 from fintune.methods.peft_format import save
-from fintune.models import LoadedModel, load_model
+from fintune.models import LoadedModel
 from fintune.records import Prompt
+from tests.loaded import fresh, nothing_saved
 from tests.training.loop.test_trainer import encoded_rows, fit, silent
 
 EXAMPLES = 24
@@ -27,7 +28,7 @@ PROMPTS = [
 
 def started(model: Path, *, seed: int = 0, dtype: str = "auto", **options: Any) -> LoadedModel:
     """A tiny model with its adapter as training finds it."""
-    loaded = load_model(str(model), device="cpu", dtype=dtype)
+    loaded = fresh(model, dtype=dtype)
     chosen = LoraOptions(**({"r": 4, "lora_dropout": 0.0} | options)).resolved(loaded.tokenizer)
     set_seed(seed)
     tuned = replace(loaded, model=METHODS["lora"].attach(loaded.model, chosen, loaded.kind))
@@ -50,9 +51,10 @@ def scores(loaded: LoadedModel) -> np.ndarray:
 
 def assert_trains_and_comes_back(model: Path, folder: Path, **options: Any) -> LoadedModel:
     """Train, save, and load onto an untouched base model: the same scores as when it was trained. Returns the trained one."""
-    tuned, untouched = started(model, **options), load_model(str(model), device="cpu")
+    tuned, untouched = started(model, **options), fresh(model)
     before = scores(tuned)
-    fit(tuned, folder, silent(), n=EXAMPLES, learning_rate=2e-3)
+    with nothing_saved():
+        fit(tuned, folder, silent(), n=EXAMPLES, learning_rate=2e-3)
     trained = scores(tuned)
     assert np.abs(trained - before).max() > 1e-2, "it has learned something"
     save(tuned.model, folder / "adapter")

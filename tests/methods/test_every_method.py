@@ -19,6 +19,7 @@ from fintune.methods.example_losses import example_losses
 from fintune.models import LoadedModel, load_model
 from fintune.records import Prompt
 from tests.families import save
+from tests.loaded import fresh, nothing_saved
 from tests.methods.expected import TRAINS
 from tests.methods.starting import PROMPTS
 from tests.training.loop.test_trainer import encoded_rows, fit, silent
@@ -34,7 +35,7 @@ METHOD = pytest.mark.parametrize("name", [name for name, method in METHODS.items
 
 
 def base_for(name: str, model: Path) -> LoadedModel:
-    return load_model(str(model), device="cpu", quantization=NEEDS.get(name, "none"))
+    return fresh(model, quantization=NEEDS.get(name, "none"))
 
 
 def attached(name: str, model: Path, **options: Any) -> LoadedModel:
@@ -54,7 +55,8 @@ def learn(name: str, tuned: LoadedModel, folder: Path, rate: float | None = None
         rates=method.rates(tuned.model, method.options()) if method.rates else {},
         steps=method.steps,
     )
-    fit(tuned, folder, hooks, n=32, learning_rate=RATE.get(name, 1e-2) if rate is None else rate, **more)
+    with nothing_saved():
+        fit(tuned, folder, hooks, n=32, learning_rate=RATE.get(name, 1e-2) if rate is None else rate, **more)
     return losses
 
 

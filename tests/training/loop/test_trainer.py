@@ -21,6 +21,7 @@ from fintune.models.prompts import PromptEncoder
 from fintune.models.virtual_tokens import virtual_ids
 from fintune.records import Encoded, Prompt
 from fintune.training.loop.trainer import Hooks, Judgment, train
+from tests.loaded import fresh
 from tests.tiny import tiny_rows
 
 
@@ -31,7 +32,7 @@ def encoded_rows(loaded: LoadedModel, n: int) -> list[Encoded]:
 
 
 def tuned(model: Path, *, seed: int = 0, dropout: float = 0.0) -> LoadedModel:
-    base = load_model(str(model), device="cpu")
+    base = fresh(model)
     set_seed(seed)
     options = LoraOptions(r=4, lora_alpha=8, lora_dropout=dropout)
     return replace(base, model=METHODS["lora"].attach(base.model, options, base.kind))
