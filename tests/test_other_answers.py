@@ -195,7 +195,9 @@ def test_a_number_column_of_ones_own_is_no_text_column(
     assert (refused.code, "the prompt reads source, headline" in refused.err) == (2, True)
     checked = fin("check", numbers.folder / "config.yaml", "--json")
     found = json.loads(checked.out)
+    of_train = found["values"].pop("mean of train")
     assert found["values"] == {"lowest": -1.0, "mean": 0.0, "highest": 1.0}
+    assert 0 < abs(of_train) < 0.2
     explained = json.loads(fin("explain", numbers.folder, "--json").out)
     errors = sorted((abs(p.answer - p.gold) for p in numbers.predictions("test")), reverse=True)
     by_id = {p.id: p for p in numbers.predictions("test")}

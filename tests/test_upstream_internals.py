@@ -84,7 +84,10 @@ INTERNALS = _listed(
             "collect_eigens_for_layer": "methods/lora/initialization.py",
             "target_modules": "methods/lora/lora.py",
         },
-        "peft.tuners.tuners_utils": {"cast_adapter_dtype": "methods/lora/initialization.py"},
+        "peft.tuners.tuners_utils": {
+            "cast_adapter_dtype": "methods/lora/initialization.py",
+            "check_target_module_exists": "methods/lora/lora.py",
+        },
         "peft.utils.other": {
             "ModulesToSaveWrapper": "methods/lora/checks.py",
             "TrainableTokensWrapper": "methods/lora/lora.py",

@@ -5,6 +5,8 @@ fintune predict runs/run "Operating loss narrowed to EUR 2 mn."
 """
 
 import sys
+from importlib.metadata import version
+from typing import Annotated
 
 import typer
 
@@ -27,7 +29,13 @@ _AGAIN = "Run it again (train: with --resume to go on where it was); nothing fin
 
 
 @app.callback(invoke_without_command=True)
-def _without_command(context: typer.Context) -> None:
+def _without_command(
+    context: typer.Context,
+    asks_version: Annotated[bool, typer.Option("--version", help="Say which FinTune this is, and end.")] = False,
+) -> None:
+    if asks_version:
+        out.print(version("fintune"))
+        raise typer.Exit
     if context.invoked_subcommand is None:
         out.print(context.get_help())
         raise typer.Exit(2)

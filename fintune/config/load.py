@@ -31,6 +31,8 @@ from fintune.methods import METHODS
 from fintune.models.settings import ModelSection
 from fintune.runtime.untrusted import BrokenYaml, need_name, need_whole_characters, parse_yaml
 from fintune.tasks import TASKS
+from fintune.tasks.contract import built
+from fintune.tasks.protocol import blank
 
 _BRANCH = re.compile(r"(str|int|float|bool)$|(list|dict|literal)\[")
 """A part that pydantic adds to the place of a setting which may be one thing or another."""
@@ -109,10 +111,17 @@ def _unwritable(value: object, where: str = "") -> Iterator[str]:
 
 
 def _unknown_targets(parts: Mapping[str, Any]) -> list[str]:
-    """Labels that data.label_map leads to and the task does not have."""
-    labels = getattr(parts.get("task"), "labels", None)
-    if labels is None or "data" not in parts:
+    """Answers that data.label_map leads to and the task does not have."""
+    if "task" not in parts or "data" not in parts:
         return []
+    labels = getattr(parts["task"], "labels", None)
+    if labels is None:
+        task = built(parts["task"])
+        return [
+            f"data.label_map.{old}: '{new}' is no {task.noun} of the task"
+            for old, new in parts["data"].label_map.items()
+            if task.kind == "numbers" and task.parse_answer(new, blank(task)) is None
+        ]
     return [
         f"data.label_map.{old}: '{new}' is no label of the task. {did_you_mean(new, labels)}"
         for old, new in parts["data"].label_map.items()

@@ -40,8 +40,8 @@ def _are_rows(content: object) -> bool:
     """Whether JSON is no config: a list, or an object none of whose keys is a section."""
     if not isinstance(content, dict):
         return isinstance(content, list)
-    columns = all(isinstance(value, list) for value in content.values())
-    return bool(content) and (columns or not _SECTIONS & content.keys())
+    sections = [content[name] for name in _SECTIONS & content.keys() if name not in ("name", "output")]
+    return bool(content) and (any(isinstance(value, list) for value in sections) or not _SECTIONS & content.keys())
 
 
 def mistaken_for_run(path: Path) -> tuple[str, str] | None:

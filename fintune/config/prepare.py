@@ -15,11 +15,12 @@ from fintune.config.run_config import RunConfig
 from fintune.data.prepare import Dataset
 from fintune.data.prepare import announce as announce_data
 from fintune.data.prepare import prepare as prepare_data
-from fintune.errors import BrokenEnvironment, ModelError
+from fintune.errors import BrokenEnvironment, ConfigError, ModelError
 from fintune.methods import METHODS
 from fintune.models import check_reference
 from fintune.models.prompts import Kind
 from fintune.models.references import kind_at_hand, positions_at_hand
+from fintune.records import strata
 from fintune.runtime.install import with_extra
 from fintune.runtime.progress import tell
 from fintune.tasks.baselines import BASELINES, DEFAULT
@@ -39,7 +40,16 @@ def prepare(config: RunConfig) -> Prepared:
     need_fit(config, kind_at_hand(config.model.base))
     need_positions(config, positions_at_hand(config.model.base))
     dataset = prepare_data(config.data, config.build_task())
+    _need_labels_to_balance(config, dataset)
     return Prepared(config=absolute(config), **{field.name: getattr(dataset, field.name) for field in fields(dataset)})
+
+
+def _need_labels_to_balance(config: RunConfig, dataset: Dataset) -> None:
+    asked = [name for name in ("class_weights", "sampling") if getattr(config.train, name) == "balanced"]
+    if asked and not strata(dataset.splits["train"]):
+        raise ConfigError(
+            [f"train.{asked[0]}: balanced needs labels, and task {config.task.name} has none"], hint="Leave it out."
+        )
 
 
 def announce(prepared: Prepared) -> None:

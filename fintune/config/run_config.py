@@ -17,7 +17,8 @@ from fintune.errors import ConfigError
 from fintune.methods import MethodOptions
 from fintune.models.settings import ModelSection
 from fintune.runtime.settings import Section
-from fintune.tasks import TASKS, Task, TaskOptions
+from fintune.tasks import Task, TaskOptions
+from fintune.tasks.contract import built
 
 __all__ = [
     "CompareSection",
@@ -57,7 +58,7 @@ class RunConfig(Section):
 
     def build_task(self) -> Task:
         """Return the task that section `task` names, with its options."""
-        return TASKS[self.task.name].build(self.task)
+        return built(self.task)
 
     def with_(self, **settings: object) -> Self:
         """Return the config with other settings, each section checked: `train__seed=1`, `data__split__train_examples=100`.

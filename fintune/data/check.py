@@ -79,8 +79,7 @@ def check(  # noqa: PLR0913
     extra: list[Finding] = []
     gathered = gather(settings, task, tolerant=True)
     everything = [e for part in gathered.parts.values() for e in part]
-    if everything:
-        need_contract(task, everything[0])
+    need_contract(task, everything)
     tell("check", f"{gathered.rows:,} rows read, {len(everything):,} kept")
     parts, groups = _divided(settings, gathered, extra, near_duplicates)
     quality = report(material(settings, gathered, parts, groups, near_duplicates=near_duplicates))
@@ -140,7 +139,7 @@ def _against(
     if other is None:
         return None
     own_rows = [Row(e.id, e.fields, e.stratum) for e in examples]
-    rows, unread = _other_rows(settings, task.fields, other, how)
+    rows, unread = _other_rows(settings, task, other, how)
     if all(row.target is None for row in own_rows):  # no labels here to set beside others
         rows = [replace(row, target=None) for row in rows]
     overlap = replace(compare(own_rows, rows, other), unread=unread)
@@ -148,13 +147,11 @@ def _against(
     return overlap
 
 
-def _other_rows(
-    settings: DataSection, fields: Sequence[str], other: str, own: DataSection | None
-) -> tuple[list[Row], int]:
+def _other_rows(settings: DataSection, task: Task, other: str, own: DataSection | None) -> tuple[list[Row], int]:
     """Rows of the other file and how many records could not be read: as our own, under the usual names, or as its config says."""
     if own is not None:
-        return _tolerantly([path for paths in own.paths.values() for path in paths], reading(own, fields))
-    how = reading_like(settings, fields, other)
+        return _tolerantly([path for paths in own.paths.values() for path in paths], reading(own, task))
+    how = reading_like(settings, task, other)
     columns_here = replace(how.columns, date=None, group=None)
     refused: DataError | None = None
     for columns in (columns_here, replace(columns_here, need_label=False), Columns(), Columns(need_label=False)):

@@ -18,7 +18,9 @@ Applied = dict[str, dict[str, int]]
 class LabelMap:
     """The map as people write it: `0` also meets `0.0`, as pandas writes a column of whole numbers that has gaps."""
 
-    def __init__(self, mapping: Mapping[str, str]) -> None:
+    def __init__(self, mapping: Mapping[str, str], *, closed: bool = True) -> None:
+        """With `closed` a label that the map does not know is none of the task's; numbers and texts stand as they are."""
+        self._closed = closed
         self._map = dict(mapping)
         self._whole = {_whole(key): key for key in mapping}
         self._names = frozenset(mapping.values())
@@ -37,7 +39,7 @@ class LabelMap:
         """Return the task's label; None when the map does not know this one."""
         if (key := self.key(label)) is not None:
             return self._map[key]
-        return label if label in self._names else None
+        return label if label in self._names or not self._closed else None
 
     def hint(self, label: str) -> str:
         """Return what to do about a label the map does not know."""

@@ -24,7 +24,7 @@ from fintune.records import Example, Fault, Row
 from fintune.runtime.files import sha256
 from fintune.runtime.progress import advance, tell
 from fintune.tasks import Task
-from fintune.tasks.contract import kept_promise, need_examples
+from fintune.tasks.protocol import asked_fields
 
 _TICK = 10_000
 
@@ -48,12 +48,9 @@ class Gathered:
 
 def gather(settings: DataSection, task: Task, *, tolerant: bool = False) -> Gathered:
     """Read all files. The first Fault raises DataError, unless data.drop names its kind or `tolerant` collects it."""
-    if settings.label_column in task.fields:
-        raise DataError(
-            f"task.prompt: reads {{{settings.label_column}}}, the column of the answers (data.label_column)",
-            hint="Take it out of the template.",
-        )
-    _need_numbers(reading(settings, task.fields))
+    how = reading(settings, task)
+    _need_answers_hidden(how.columns)
+    _need_numbers(how)
     gathered = Gathered(task)
     for part, paths in settings.paths.items():
         gathered.parts[part] = []
@@ -65,6 +62,19 @@ def gather(settings: DataSection, task: Task, *, tolerant: bool = False) -> Gath
     if LEAKS in settings.drop:
         _drop_leaks(gathered)
     return gathered
+
+
+def _need_answers_hidden(columns: Columns) -> None:
+    for setting, column in columns.wanted():
+        if column == columns.label and setting == "data.text_column":
+            raise DataError(
+                f"{setting}: '{column}' is the column of the answers (data.label_column)", hint="Name another."
+            )
+        if column == columns.label and setting == "task.prompt":
+            raise DataError(
+                f"task.prompt: reads {{{column}}}, the column of the answers (data.label_column)",
+                hint="Take it out of the template.",
+            )
 
 
 def _need_numbers(reading: Reading) -> None:
@@ -80,7 +90,7 @@ def _need_numbers(reading: Reading) -> None:
 def _gather_one(gathered: Gathered, part: str, source: Source, data: DataSection, tolerant: bool) -> None:
     license = source_license(data, source)
     _need_permission(data, source.reference, license)
-    how = reading(data, gathered.task.fields)
+    how = reading(data, gathered.task)
     opened = open_source(source, how)
     examples, before = gathered.parts[part], (gathered.rows, len(gathered.parts[part]))
     sort_out = _Faults(gathered, data.drop, tolerant)
@@ -116,19 +126,12 @@ def _gather_one(gathered: Gathered, part: str, source: Source, data: DataSection
 
 
 def parsed_row(task: Task, row: Row) -> Sequence[Example | Fault]:
-    """Return what a row holds, strata and all; examples of one row bear its name, so that no split parts them, and ids of their own.
-
-    Raises DataError where the task returns other things.
-    """
-    with kept_promise(task, f"{row.id}: "):
-        parsed = task.parse(row)
-        need_examples(task, row.id, parsed)
-        if not parsed:
-            hint = "Mend the row, or data.drop: [unknown-label]."
-            return [
-                Fault(where=row.id, problem="holds nothing to answer", hint=hint, kind="unknown-label", text=row.text)
-            ]
-        sorts = [one if isinstance(one, Fault) else replace(one, stratum=task.stratum(one)) for one in parsed]
+    """Return what a row holds, strata and all; examples of one row bear its name, so that no split parts them, and ids of their own."""
+    parsed = task.parse(row)
+    if not parsed:
+        hint = "Mend the row, or data.drop: [unknown-label]."
+        return [Fault(where=row.id, problem="holds nothing to answer", hint=hint, kind="unknown-label", text=row.text)]
+    sorts = [one if isinstance(one, Fault) else replace(one, stratum=task.stratum(one)) for one in parsed]
     if len(sorts) == 1:
         return sorts
     return [
@@ -149,15 +152,15 @@ def _dated(parsed: Example | Fault, data: DataSection) -> Example | Fault:
     )
 
 
-def reading(data: DataSection, fields: Sequence[str], *, need_label: bool = True) -> Reading:
-    """How a config's files are read, for prompts of these fields."""
+def reading(data: DataSection, task: Task, *, need_label: bool = True) -> Reading:
+    """How a config's files are read, for a task."""
     return Reading(
         format=data.format,
         encoding=data.encoding,
         delimiter=data.delimiter,
         header=data.header,
         columns=Columns.of(
-            fields,
+            task.fields if need_label else asked_fields(task),
             data.text_column,
             data.label_column,
             need_label=need_label,
@@ -165,13 +168,14 @@ def reading(data: DataSection, fields: Sequence[str], *, need_label: bool = True
             group=data.group_column,
         ),
         label_map=data.label_map,
+        closed=task.kind == "labels",
         redact=data.redact,
     )
 
 
 def reading_like(
     data: DataSection,
-    fields: Sequence[str],
+    task: Task,
     path: str,
     *,
     name: str | None = None,
@@ -179,7 +183,7 @@ def reading_like(
     need_label: bool = True,
 ) -> Reading:
     """How to read another file: as the config's own where it ends alike, unless told; columns and map are the config's."""
-    own = reading(data, fields, need_label=need_label)
+    own = reading(data, task, need_label=need_label)
     alike = Path(path).suffix.lower() == Path(data.paths["train"][0].partition("#")[0]).suffix.lower()
     if not alike:
         own = replace(own, format="auto", encoding="auto", delimiter="auto", header=None)

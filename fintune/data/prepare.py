@@ -13,7 +13,7 @@ from fintune.data.quality.cleanup import Dropped
 from fintune.data.quality.duplicates import clusters
 from fintune.data.quality.leaks import Leaks
 from fintune.data.quality.material import Material
-from fintune.data.quality.reaching import cause, divide_all_labels
+from fintune.data.quality.reaching import FEWEST_EXAMPLES, cause, divide_all_labels, lacking
 from fintune.data.quality.report import DataReport, label_samples, report
 from fintune.data.settings import DataSection
 from fintune.data.splits import Parts, Plan, Splits, fingerprint, learning_subset
@@ -22,8 +22,6 @@ from fintune.records import Example, strata
 from fintune.runtime.progress import tell
 from fintune.tasks import Task
 from fintune.tasks.contract import need_contract
-
-_FEWEST = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,13 +40,13 @@ class Dataset:
 def prepare(settings: DataSection, task: Task) -> Dataset:
     """Read, check and split the data. Raises DataError."""
     gathered = gather(settings, task)
-    if (count := sum(map(len, gathered.parts.values()))) < _FEWEST:
+    if (count := sum(map(len, gathered.parts.values()))) < FEWEST_EXAMPLES:
         names = ", ".join(str(source["path"]) for source in gathered.sources)
         raise DataError(
             f"{names}: {count} distinct examples, too few to split", hint="Ten are the least, hundreds are useful."
         )
     everything = [e for part in gathered.parts.values() for e in part]
-    need_contract(task, everything[0])
+    need_contract(task, everything)
     if len({e.target for e in everything}) == 1:
         raise DataError(
             f"data.path: all {count:,} examples have the {task.noun} '{everything[0].target}': nothing to learn",
@@ -94,12 +92,14 @@ def material(
     near_duplicates: bool = True,
 ) -> Material:
     """Return what the checks look at."""
+    kept = [e for part in gathered.parts.values() for e in part]
+    labels = labels_of(gathered.task, kept)
     return Material(
         rows=gathered.rows,
-        kept=[e for part in gathered.parts.values() for e in part],
+        kept=kept,
         parts=parts,
         groups=groups,
-        labels=labels_of(gathered.task),
+        labels=labels,
         given=[name for name in gathered.parts if name != "train"],
         faults=gathered.faults,
         dropped=gathered.dropped,
@@ -108,9 +108,7 @@ def material(
         near_duplicates=near_duplicates,
         sources=gathered.sources,
         label_map=LabelMap(settings.label_map).applied(gathered.labels),
-        samples=label_samples(
-            [e for part in gathered.parts.values() for e in part], settings.label_map, labels_of(gathered.task)
-        ),
+        samples=label_samples(kept, settings.label_map, labels),
     )
 
 
@@ -143,21 +141,25 @@ def announce(dataset: Dataset, settings: DataSection) -> None:
             tell("data", f"{finding.level}: {finding.message}")
 
 
-def labels_of(task: Task) -> list[str]:
-    """Return the labels that every part must have examples of; none where a task has no such."""
-    return list(task.choices() or {}) if task.kind == "labels" else []
+def labels_of(task: Task, examples: Sequence[Example]) -> list[str]:
+    """Return the labels that every part must have examples of; none where a task has no such, or its strata are others."""
+    labels = list(task.choices() or {}) if task.kind == "labels" else []
+    return labels if strata(examples).keys() <= set(labels) else []
 
 
 def _need_labels(gathered: Gathered, parts: Mapping[str, Sequence[Example]], by: str) -> None:
-    """Refuse a part that lacks a label: it could neither be learned nor judged."""
+    """Refuse a part that lacks a label, or has nothing where there are none: it could neither be learned nor judged."""
+    labels = labels_of(gathered.task, [e for part in gathered.parts.values() for e in part])
     for part, examples in parts.items():
-        present = strata(examples)
-        if missing := [label for label in labels_of(gathered.task) if label not in present]:
+        if missing := lacking(labels, examples):
             split_off = {
                 name: members for name, members in parts.items() if name == "train" or name not in gathered.parts
             }
             why, way_out = cause(missing[0], split_off, by) if part in split_off else ("", "")
-            raise DataError(
-                f"data.path: no example of label '{missing[0]}' in the {part} part{f': {why}' if why else ''}",
-                hint=way_out or "Add examples of it, or take it out of task.labels.",
-            )
+            what, otherwise = "example", "Add examples."
+            if missing[0]:
+                what += f" of label '{missing[0]}'"
+                otherwise = "Add examples of it, or take it out of task.labels."
+            setting = "path" if part in split_off else part
+            because = f": {why}" if why else ""
+            raise DataError(f"data.{setting}: no {what} in the {part} part{because}", hint=way_out or otherwise)

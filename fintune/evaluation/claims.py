@@ -5,12 +5,14 @@
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 from fintune.config.run_config import RunConfig
 from fintune.data.quality.findings import share_level
 from fintune.data.quality.leaks import Leaks
+from fintune.data.quality.report import TRAIN_MEAN
 from fintune.evaluation.evaluate import score, scoring_options
-from fintune.evaluation.verdict import judge
+from fintune.evaluation.verdict import TrainAnswers, judge
 from fintune.records import Claims, Prediction, Scores, Statement
 from fintune.runs.run import Run
 from fintune.tasks import Task
@@ -28,14 +30,23 @@ def claims(
 ) -> Claims:
     """Return what the model's answers to parts are worth, beside those that the run stores of its baselines (name -> parts)."""
     config, all_parts = run.config(), Claims()
-    counts = run.data()["report"].get("parts", {}).get("train", {})
     for part, answered in answers.items():
         if part != "train":
-            beside = {name: run.predictions(part, name) for name, of in baselines.items() if part in of}
+            beside = {
+                name: run.predictions(part, name)
+                for name, of in baselines.items()
+                if part in of and run.has_predictions(part, name)
+            }
             all_parts = all_parts.with_parts_of(
-                claims_of_part(part, answered, beside, leaks.get(part, Leaks()), config, counts)
+                claims_of_part(part, answered, beside, leaks.get(part, Leaks()), config, train_answers(run))
             )
     return all_parts
+
+
+def train_answers(run: Run) -> TrainAnswers:
+    """Return what the run's record of its data says of the train part's answers."""
+    report: Mapping[str, Any] = run.data()["report"]
+    return TrainAnswers(report.get("parts", {}).get("train", {}), report.get("values", {}).get(TRAIN_MEAN))
 
 
 def claims_of_part(
@@ -44,11 +55,11 @@ def claims_of_part(
     beside: Mapping[str, Sequence[Prediction]],
     leaks: Leaks,
     config: RunConfig,
-    counts: Mapping[str, int],
+    train: TrainAnswers,
 ) -> Claims:
     """Return what answers to one part, or to a file, are worth, judged on the rows that are new to the model.
 
-    `counts`: how often each label occurs in train, where the task has labels. Where no row is new, what speaks against the model
+    Where no row is new, what speaks against the model
     on known rows does so all the more; what speaks for it is left out.
     """
     task = config.build_task()
@@ -56,7 +67,7 @@ def claims_of_part(
     new = {name: [p for p in of if p.id not in leaks.known] for name, of in {**beside, _OWN: answered}.items()}
     clean = {name: score(of, task, **options) for name, of in new.items() if leaks.known and of}
     own = new.pop(_OWN)
-    judged = judge(task, own or answered, new if own else beside, counts, **options)
+    judged = judge(task, own or answered, new if own else beside, train, **options)
     worth = [s for s in judged if own or s.kind not in ("ahead", "undecided", "too-few")]
     statements = [*leak_statements(task, leaks, answered, clean.get(_OWN)), *worth]
     splits = {part: clean.pop(_OWN)} if _OWN in clean else {}

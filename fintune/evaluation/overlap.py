@@ -4,7 +4,6 @@
 Leaks(train=['other.csv:7'], validation=[], conflicts=[])
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -13,9 +12,10 @@ from fintune.data.quality.cleanup import conflicts
 from fintune.data.quality.leaks import Leaks, stands_in
 from fintune.data.quality.text import normalized
 from fintune.errors import DataError, FintuneError
-from fintune.evaluation.claims import claims_of_part
+from fintune.evaluation.claims import claims_of_part, train_answers
+from fintune.evaluation.verdict import TrainAnswers
 from fintune.inference.foreign import ForeignAdapter
-from fintune.records import Claims, Example, Prediction, Statement
+from fintune.records import Claims, Example, Prediction, Statement, strata
 from fintune.runs.exported import Export
 from fintune.runs.run import Run
 
@@ -33,12 +33,9 @@ def claims_of_file(
             level="note",
             text=f"Whether its texts stand in train could not be checked: {error.message}.",
         )
-        others = claims_of_part(
-            name, answered, {}, Leaks(), config, Counter(e.stratum for e in examples if e.stratum is not None)
-        )
+        others = claims_of_part(name, answered, {}, Leaks(), config, TrainAnswers(strata(examples)))
         return Claims({name: [unchecked, *others.of(name)]})
-    counts = run.data()["report"].get("parts", {}).get("train", {})
-    return claims_of_part(name, answered, {}, leaks, config, counts)
+    return claims_of_part(name, answered, {}, leaks, config, train_answers(run))
 
 
 def _need_run(source: Run | Export | ForeignAdapter) -> Run:

@@ -111,7 +111,7 @@ def score_file(
     """Score a run, an export or an adapter on a labeled file of its task, read as in training unless told; stores nothing."""
     config = source.config()
     task = config.build_task()
-    rows = read(path, reading_like(config.data, task.fields, path, name=name, encoding=encoding))
+    rows = read(path, reading_like(config.data, task, path, name=name, encoding=encoding))
     examples = [example for row in rows if row.text for example in _examples(task, row)]
     if not examples:
         raise DataError(f"{path}: no labeled texts", hint="Give it at least one row.")

@@ -4,14 +4,14 @@ A model is ahead of a baseline where a paired test on the same texts says so, in
 where they are of right answers (McNemar), else by bootstrap, with Holm's correction over them. Being told apart from nothing is not
 the same as being equal: where so few texts could not show any difference, that is said instead.
 
->>> [statement.text for statement in judge(task, predictions, {"tfidf": tfidf}, {"up": 40, "down": 60})]
+>>> [statement.text for statement in judge(task, predictions, {"tfidf": tfidf}, TrainAnswers(mean=0.1))]
 ['No better than counting words (tfidf): MAE 0.41 to 0.40 on 452 texts.']
 """
 
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from fintune.evaluation.baseline_tests import BaselineComparison, compare
@@ -19,7 +19,7 @@ from fintune.evaluation.guessing import LEAST_PROBABILITY, guessing
 from fintune.evaluation.significance import texts_to_tell
 from fintune.records import Prediction, Statement
 from fintune.tasks import Task
-from fintune.tasks.baselines import BASELINES, MAJORITY, is_floor
+from fintune.tasks.baselines import BASELINES, MAJORITY, MEAN, is_floor
 from fintune.tasks.lookup import metric_of
 
 _ADVICE = " Try another train.learning_rate."
@@ -28,27 +28,36 @@ _BY_CHANCE = 0.05
 """Probability with which a model that finds half of the other labels says one alone: on fewer than five texts that proves nothing."""
 
 
+@dataclass(frozen=True)
+class TrainAnswers:
+    """What can be said without reading a text: how often each label occurs in train, or the mean of its values."""
+
+    labels: Mapping[str, int] = field(default_factory=dict)
+    mean: float | None = None
+
+
 def judge(
     task: Task,
     predictions: Sequence[Prediction],
     baselines: Mapping[str, Sequence[Prediction]],
-    counts: Mapping[str, int],
+    train: TrainAnswers,
     *,
     confidence: float = 0.95,
     resamples: int = 1000,
 ) -> list[Statement]:
     """Return the worst that is to be said of a model's answers to labeled texts, and how it stands to the baselines.
 
-    `counts`: how often each label occurs in train, where the task has labels; whoever says the most frequent one always is a
-    baseline that is always there.
+    Whoever says the most frequent label of train always, or the mean of its values, is a baseline that is always there.
     """
     if not predictions:
         return []
     beside: dict[str, Sequence[Prediction]] = {}
-    counts = counts if task.kind == "labels" else {}
+    counts = train.labels if task.kind == "labels" else {}
     if counts:
         usual = max(counts, key=lambda label: counts[label])
         beside[MAJORITY] = [replace(p, answer=usual) for p in predictions]
+    elif task.kind == "numbers" and train.mean is not None:
+        beside[MEAN] = [replace(p, answer=train.mean) for p in predictions]
     beside |= {name: _in_order(answers, predictions) for name, answers in baselines.items()}
     against = compare(task, predictions, beside, confidence=confidence, resamples=resamples)
     nothing = _nothing_learned(predictions, against.get(MAJORITY), counts, task.noun)
@@ -109,7 +118,10 @@ def _statement(a: BaselineComparison) -> Statement:
     metric = metric_of(a.proven if a.relation == "ahead" else a.first)
     own, other = metric.written(a.own[metric.name]), metric.written(a.other[metric.name])
     test = a.tests[metric.name].score
-    points = f"{metric.written(test.low, '+')} to {metric.written(test.high, '+')}"
+    low, high = sorted(
+        (metric.gain(test.low), metric.gain(test.high))
+    )  # of the metric itself, where less of it is better
+    points = f"{metric.written(low, '+')} to {metric.written(high, '+')}"
     figures = f"{metric.title} {own} to {other} on {n} texts (difference {points})"
     needed = texts_to_tell(a.tests[a.first].score.value, a.discordant, a.confidence) if a.has_exact_test else None
     values = {"name": a.name, "n": n, "own": own, "other": other, "difference": points, "metric": metric.name}

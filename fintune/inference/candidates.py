@@ -39,10 +39,15 @@ def need_distinct(encoder: PromptEncoder, task: Task) -> None:
             )
 
 
-def unknown_answers(encoder: PromptEncoder, task: Task) -> list[str]:
-    """Return answers that hold characters the tokenizer does not know."""
-    choices, ids_of = task.choices() or {}, answers_of(encoder, task)
-    return [choices[name].strip() for name, ids in ids_of.items() if encoder.tokenizer.unk_token_id in ids]
+def unknown_answers(encoder: PromptEncoder, task: Task, *, wholly: bool = False) -> list[str]:
+    """Return answers that hold characters the tokenizer does not know; `wholly`: those of which it knows nothing."""
+    tokenizer, choices = encoder.tokenizer, task.choices() or {}
+
+    def is_unknown(ids: Sequence[int]) -> bool:
+        known = tokenizer.decode([i for i in ids if i != tokenizer.unk_token_id], skip_special_tokens=True)
+        return tokenizer.unk_token_id in ids and not (wholly and str(known).strip())
+
+    return [choices[name].strip() for name, ids in answers_of(encoder, task).items() if is_unknown(ids)]
 
 
 def first_tokens(config: RunConfig, task: Task, reader: LoadedModel | PromptEncoder) -> list[int] | None:
@@ -70,6 +75,6 @@ def first_tokens(config: RunConfig, task: Task, reader: LoadedModel | PromptEnco
             raise ModelError(
                 f"train.objective: candidates needs answers that differ in their first token, and '{choices[other].strip()}' and "
                 f"'{choices[name].strip()}' both begin with {reader.tokenizer.convert_ids_to_tokens(ids[0])!r}",
-                hint="Use train.objective: tokens, or other words in task.answers.",
+                hint=f"Use train.objective: tokens{', or other words in task.answers' if task.kind == 'labels' else ''}.",
             )
     return list(name_of)

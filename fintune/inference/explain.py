@@ -32,9 +32,8 @@ def explain_run(run: Run) -> list[Attribution]:
 
 
 def _scored_part(run: Run) -> str:
-    """Return the test part where it has been scored, else validation."""
-    scored = run.scores()
+    """Return the test part where its answers are here, else validation."""
     for part in ("test", "validation"):
-        if part in scored:
+        if run.has_predictions(part):
             return part
     raise RunError(f"{run.folder}: no part was scored", hint="Score one: fintune evaluate RUN, or give texts.")

@@ -87,7 +87,7 @@ class ForeignAdapter:
                 f"{self.folder}: an adapter trained elsewhere has no stored answers, and nothing can be proved without texts",
                 hint="Give a file of texts of the kind it is for: --data FILE",
             )
-        how = reading_like(self.settings.data, self.settings.build_task().fields, self.proof, need_label=False)
+        how = reading_like(self.settings.data, self.settings.build_task(), self.proof, need_label=False)
         if not (rows := [row for row in read(self.proof, how) if row.text]):
             raise DataError(f"{self.proof}: no texts", hint="Give it some dozens at least.")
         return rows

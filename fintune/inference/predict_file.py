@@ -76,9 +76,7 @@ def predict_file(
         data = data.model_copy(update={"text_column": column})
     data = data.model_copy(update={"date_column": None, "group_column": None})
     task = opened.config().build_task()
-    how = reading_like(
-        data, task.fields, first, name=layout.get("name"), encoding=layout.get("encoding"), need_label=False
-    )
+    how = reading_like(data, task, first, name=layout.get("name"), encoding=layout.get("encoding"), need_label=False)
     for place in (target, _errors_of(target)):
         if place.exists() and any(not s.hub and s.path.samefile(place) for s in expand(path)):
             raise RunError(f"{place}: is the file that is read", hint="Name another output.")

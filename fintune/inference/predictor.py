@@ -23,6 +23,7 @@ from fintune.runs.exported import EXPORT_SETTINGS
 from fintune.runtime.printable import legible
 from fintune.runtime.progress import tell
 from fintune.tasks import Task
+from fintune.tasks.protocol import asked_fields
 
 if TYPE_CHECKING:
     from fintune.inference.open import ChosenEngine, Trained
@@ -68,15 +69,16 @@ def examples_of(
 
 def _fields(task: Task, text: object, name: str) -> dict[str, str]:
     """Return what the prompt reads of a text."""
-    given = {task.fields[0]: text} if isinstance(text, str) and len(task.fields) == 1 else text
+    asked = asked_fields(task)
+    given = {asked[0]: text} if isinstance(text, str) and len(asked) == 1 else text
     if not isinstance(given, Mapping):
-        wanted = "str" if len(task.fields) == 1 else f"a mapping with {', '.join(task.fields)}"
+        wanted = "str" if len(asked) == 1 else f"a mapping with {', '.join(asked)}"
         raise TypeError(f"text {name} is {type(text).__name__}, not {wanted}")
-    if lacking := [field for field in task.fields if not isinstance(given.get(field), str)]:
-        raise DataError(
-            f"text {name}: no '{lacking[0]}', which the prompt reads", hint=f"Give it {', '.join(task.fields)}."
-        )
-    fields = {field: given[field] for field in task.fields}
+    if lacking := [field for field in asked if not isinstance(given.get(field), str)]:
+        missing = lacking[0] not in given
+        what = f"no '{lacking[0]}'" if missing else f"'{lacking[0]}' is {type(given[lacking[0]]).__name__}, not str"
+        raise DataError(f"text {name}: {what}, which the prompt reads", hint=f"Give it {', '.join(asked)}.")
+    fields = {field: given[field] for field in asked}
     for value in fields.values():
         need_text(value, f"text {name}")
     if not any(map(legible, fields.values())):

@@ -153,8 +153,7 @@ def _on_hub(run: Run) -> dict[str, str]:
 
 def _language(run: Run) -> str | None:
     """Return the language of the texts where their script says it; None where it does not, as of Latin letters."""
-    stored = (part for part in ("test", "validation") if (run.folder / f"predictions.{part}.jsonl").is_file())
-    part = next(stored, None)  # an adapter that is kept has those of validation alone
+    part = next((part for part in ("test", "validation") if run.has_predictions(part)), None)
     predictions = run.predictions(part) if part else []
     letters = [c for p in predictions[:_TEXTS] for c in p.text if c.isalpha()]
     han = sum("\u4e00" <= c <= "\u9fff" for c in letters)

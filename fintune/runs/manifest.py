@@ -123,7 +123,9 @@ def _changes(run: Run, record: Manifest) -> Iterator[tuple[Path, str]]:
         elif files[name] != record.files[name]:
             yield run.folder / name, "not the file that was scored (sha256 differs)"
     then, now = (dict(flat(settings)) for settings in (record.settings, settings_of(config)))
-    for name in sorted(then.keys() | now.keys()):
+    for name in sorted(
+        then.keys() | now.keys(), key=lambda name: (not name.endswith(".name"), name)
+    ):  # others follow from it
         if then.get(name, _NONE) != now.get(name, _NONE):
             yield config, f"{name} is {_shown(now, name)}, and was {_shown(then, name)} when the run was scored"
     if run.environment().get("base_sha256") != record.base.sha256:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from fintune.config.run_config import RunConfig
 from fintune.data.quality.licenses import Commerce, license_of
 from fintune.models.references import base_license
 from fintune.records import TEXT, Claims, Scores
@@ -13,6 +14,7 @@ from fintune.runs.schema import SourceRecord
 from fintune.runtime.printable import markdown, markdown_code
 from fintune.tasks import Task
 from fintune.tasks.lookup import interval, metric_of
+from fintune.tasks.protocol import asked_fields
 
 if TYPE_CHECKING:
     from huggingface_hub import ModelCardData
@@ -55,6 +57,16 @@ def card(run: Run, words: CardWords, sources: Sequence[Mapping[str, object]]) ->
     return with_front_matter(_text(run, words, sources), words.data)
 
 
+def _dropped(reasons: Mapping[str, int]) -> str:
+    return ", ".join(f"{count:,} dropped ({markdown(reason)})" for reason, count in reasons.items()) or "none dropped"
+
+
+def _parts(config: RunConfig) -> str:
+    given = [part for part in config.data.paths if part != "train"]
+    split = "" if len(given) == 2 else f"split by {config.data.split.by}"
+    return ", ".join(filter(None, (split, f"{' and '.join(given)} given" if given else "")))
+
+
 def _text(run: Run, words: CardWords, sources: Sequence[Mapping[str, object]]) -> str:
     config, data = run.config(), run.data()
     report = data["report"]
@@ -85,8 +97,8 @@ what hangs on an answer is for a person to check.
 
 ## Data
 
-{report["rows"]:,} rows{labels}; {report["exact_duplicates"]} exact duplicates dropped; {report["near_duplicate_rows"]} rows in
-{report["near_duplicate_clusters"]} near-duplicate clusters; split by {config.data.split.by}. Fingerprint `{data["fingerprint"]}`.
+{report["rows"]:,} rows{labels}; {_dropped(report.get("dropped", {}))}; {report["near_duplicate_rows"]} rows in
+{report["near_duplicate_clusters"]} near-duplicate clusters; {_parts(config)}. Fingerprint `{data["fingerprint"]}`.
 
 | source | part | rows | license |
 |---|---|---|---|
@@ -174,7 +186,8 @@ def _row(name: str, scores: Scores, headline: Sequence[str]) -> str:
 
 def _use(task: Task) -> str:
     """Return what it is for: what it reads, and what it answers."""
-    reads = "a text" if list(task.fields) == [TEXT] else f"columns {', '.join(map(markdown, task.fields))} of a record"
+    asked = asked_fields(task)
+    reads = "a text" if asked == (TEXT,) else f"columns {', '.join(map(markdown, asked))} of a record"
     choices = ", ".join(map(markdown, task.choices() or {}))
     if not choices:
         return f"It reads {reads} and writes its answer."

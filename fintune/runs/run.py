@@ -41,6 +41,7 @@ from fintune.runs.version import need_this_version
 from fintune.runtime.files import disk_errors
 from fintune.runtime.shell import typed
 from fintune.runtime.untrusted import LARGEST_LIST, need_name, parse_object, read_bytes
+from fintune.tasks.promises import unfit
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -166,8 +167,21 @@ class Run:
         self.write_json("scores.json", {"task": task, **content_of(splits, baselines, claims or Claims())})
 
     def predictions(self, part: str, baseline: str | None = None) -> list[Prediction]:
-        """Return what the run's model, or a baseline, answered on a part. Raises RunError when that was not scored."""
-        return self._files.parsed(_predictions_file(part, baseline), predictions_in)
+        """Return what the run's model, or a baseline, answered on a part. Raises RunError where there are none, or another task's."""
+        task = self.config().build_task()
+
+        def of_the_task(lines: str) -> list[Prediction]:
+            predictions = predictions_in(lines)
+            for number, one in enumerate(predictions, start=1):
+                if problem := unfit(task, one):
+                    raise ValueError(f"line {number}: {problem}")
+            return predictions
+
+        return self._files.parsed(_predictions_file(part, baseline), of_the_task)
+
+    def has_predictions(self, part: str, baseline: str | None = None) -> bool:
+        """Whether answers to a part are here; an adapter that is kept has those of validation alone."""
+        return (self.folder / _predictions_file(part, baseline)).is_file()
 
     def write_predictions(self, part: str, predictions: Sequence[Prediction], baseline: str | None = None) -> None:
         """Write predictions.<part>.jsonl, or predictions.<part>.<baseline>.jsonl."""

@@ -19,10 +19,11 @@ def need_this_version(folder: Path) -> None:
     """Refuse a run that an earlier FinTune made; what is damaged or newer is told where it is read."""
     try:
         made_as = parse_object(read_text(folder / MANIFEST)).get("version")
-        packages = parse_object(read_text(folder / "environment.json")).get("packages")
+    except FileNotFoundError:
+        made_as = 0 if _maker(folder) != version("fintune") else None  # the first versions wrote none
     except (OSError, ValueError):
         return
-    maker = packages.get("fintune") if isinstance(packages, dict) else None
+    maker = _maker(folder)
     if isinstance(made_as, int) and made_as < RUN_VERSION and maker:
         raise RunError(
             f"{folder}: made by FinTune {maker}, whose runs this FinTune does not read",
@@ -30,13 +31,19 @@ def need_this_version(folder: Path) -> None:
         )
 
 
-def need_begun_by_this(folder: Path) -> None:
-    """Refuse to go on with a run that another FinTune began: what its checkpoints hold is that one's."""
+def _maker(folder: Path) -> str | None:
+    """Return the version of the FinTune that wrote a run; None where it does not say."""
     try:
         packages = parse_object(read_text(folder / "environment.json")).get("packages")
     except (OSError, ValueError):
-        return
+        return None
     maker = packages.get("fintune") if isinstance(packages, dict) else None
+    return str(maker) if maker else None
+
+
+def need_begun_by_this(folder: Path) -> None:
+    """Refuse to go on with a run that another FinTune began: what its checkpoints hold is that one's."""
+    maker = _maker(folder)
     if maker and maker != (own := version("fintune")):
         raise RunError(
             f"{folder}: begun by FinTune {maker}, and this is {own}",

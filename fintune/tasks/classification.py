@@ -91,14 +91,17 @@ class SentimentOptions(ClassificationOptions):
         if not isinstance(language, str) or language not in _SENTIMENT_PROMPTS:
             return values
         own: dict[str, Any] = {}
-        if values.get("prompt") in (None, *_SENTIMENT_PROMPTS.values()):
+        if values.get("prompt") is None or ("language" in values and values["prompt"] in _SENTIMENT_PROMPTS.values()):
             own["prompt"] = _SENTIMENT_PROMPTS[language]
         labels, answers = values.get("labels"), values.get("answers")
         names = list(_SENTIMENT_ANSWERS["en"]) if labels is None else labels
         if isinstance(names, list) and isinstance(answers, Mapping | None):
             chosen = {} if _written_out(values, language) else {str(k): v for k, v in (answers or {}).items()}
             said = _SENTIMENT_ANSWERS[language]
-            own["answers"] = {name: said[name] for name in map(_trimmed, names) if name in said} | chosen
+            known = {name: said[name.casefold()] for name in map(_trimmed, names) if name.casefold() in said}
+            own["answers"] = {
+                n: a for n, a in known.items() if n in said or language != "en"
+            } | chosen  # Negative stays so
         return values | own
 
     @model_validator(mode="after")

@@ -51,6 +51,10 @@ class Task(Protocol):
         """Columns that a prompt reads; TEXT is that of data.text_column."""
 
     @property
+    def made(self) -> Sequence[str]:
+        """Fields of a prompt that `parse` makes out of a row, such as the company that is asked about; in files to predict, columns."""
+
+    @property
     def headline(self) -> Sequence[str]:
         """Names of the metrics that are shown first: the first chooses the epoch, ranks rows and heads tables."""
 
@@ -94,6 +98,7 @@ class TaskDefaults:
 
     kind: TaskKind = "texts"
     noun = "answer"
+    made: Sequence[str] = ()
 
     def choices(self, example: Example | None = None) -> Mapping[str, str] | None:
         """See Task: written."""
@@ -104,13 +109,18 @@ class TaskDefaults:
         return max(probabilities, key=lambda name: probabilities[name])
 
     def stratum(self, example: Example) -> str | None:
-        """See Task: none."""
-        return None
+        """See Task: the label, where answers are labels."""
+        return str(example.target) if self.kind == "labels" and example.target is not None else None
+
+
+def asked_fields(task: Task) -> tuple[str, ...]:
+    """Return the columns that a record to be answered must have."""
+    return (*task.fields, *task.made)
 
 
 def blank(task: Task, text: str = "") -> Example:
     """Return an example with the same text in every field: for what the template has around them."""
-    return Example("", dict.fromkeys(task.fields, text), None)
+    return Example("", dict.fromkeys(asked_fields(task), text), None)
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,6 @@ def encode(prepared: Prepared, loaded: LoadedModel) -> list[Encoded]:
     first_only = first_tokens(prepared.config, task, loaded) is not None
     counts = Counter(example.stratum for example in train)
     balanced, numbers = prepared.config.train.class_weights == "balanced", {name: i for i, name in enumerate(counts)}
-    if None in counts and "balanced" in (prepared.config.train.class_weights, prepared.config.train.sampling):
-        tell("train", f"warning: task {task.name} has no labels to balance: class_weights and sampling change nothing")
     for example in train:
         ids = encoder.encode(task.prompt(example), task.target(example), first_only=first_only)
         if isinstance(ids, TooLong):
@@ -54,6 +52,11 @@ def _need_known(encoder: PromptEncoder, task: Task, loaded: LoadedModel) -> None
         raise ModelError(
             f"task.prompt: the model's embedding has {rows} rows, and none for '{loaded.tokenizer.decode(beyond[:1])}'",
             hint="Leave that token out of the template.",
+        )
+    if nothing := unknown_answers(encoder, task, wholly=True):
+        raise ModelError(
+            f"the tokenizer knows nothing of the answer '{nothing[0]}'",
+            hint="Set another in task.answers, or use another model.",
         )
     for answer in unknown_answers(encoder, task):
         tell("data", f"severe: the tokenizer does not know all of the answer '{answer}': set another in task.answers")

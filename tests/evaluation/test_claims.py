@@ -13,6 +13,7 @@ from fintune.config.load import load
 from fintune.data.quality.leaks import Leaks
 from fintune.evaluation.claims import claims_of_part
 from fintune.evaluation.evaluate import score
+from fintune.evaluation.verdict import TrainAnswers
 from fintune.records import Claims, Scores
 from fintune.report import write_report
 from fintune.runs.model_card import named_scores
@@ -31,7 +32,7 @@ def _all_known(answers: tuple[str, ...]) -> tuple[Claims, Scores]:
     ]
     config = load({})
     known = Leaks(train=[p.id for p in answered])
-    said = claims_of_part("test", answered, {}, known, config, dict.fromkeys(gold, 30))
+    said = claims_of_part("test", answered, {}, known, config, TrainAnswers(dict.fromkeys(gold, 30)))
     return said, score(answered, config.build_task(), resamples=20, confidence=0.95)
 
 

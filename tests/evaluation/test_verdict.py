@@ -23,7 +23,7 @@ EVEN = dict.fromkeys(LABELS, 50)
 def judge(*asked: Any) -> list[Statement]:
     """What is said, once it was said in the page's other language too."""
     predicted, beside, labels, counts = asked
-    found = verdict.judge(task_of(labels), predicted, beside, counts)
+    found = verdict.judge(task_of(labels), predicted, beside, verdict.TrainAnswers(counts))
     for statement in found:
         other = worth(statement, Translator("zh"))
         assert other != statement.text, statement.kind

@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 
 from fintune.config.load import dump, load
 from fintune.errors import RunError
-from fintune.records import Answer, Score
+from fintune.records import Answer, Score, predictions_in
 from fintune.runs.run import Run
 from fintune.runtime.files import replacing_folder, write_atomically
 from tests.made_records import prediction
@@ -82,7 +82,10 @@ def test_predictions_are_a_json_object_a_line(run: Run) -> None:
 
 
 def test_the_row_of_several_examples_is_stored(run: Run) -> None:
-    made = [replace(prediction(f"f:1/{i}", "涨", " up", "up", {"up": 1.0}, "down"), row="f:1") for i in range(2)]
+    made = [
+        replace(prediction(f"f:1/{i}", "涨", " up", "positive", {"positive": 1.0}, "negative"), row="f:1")
+        for i in range(2)
+    ]
     run.write_predictions("test", made)
     assert Run.open(run.folder).predictions("test") == made
 
@@ -207,4 +210,4 @@ def test_who_comes_second_replaces_nothing(tmp_path: Path) -> None:
 def test_answers_of_every_kind_come_back(answer: Answer | None, run: Run) -> None:
     made = [prediction("f:1", "x", "as written", answer, {}, answer)]
     run.write_predictions("test", made)
-    assert Run(run.folder).predictions("test") == made
+    assert predictions_in((run.folder / "predictions.test.jsonl").read_text("utf-8")) == made

@@ -11,7 +11,7 @@ from fintune.data.load import parsed_row
 from fintune.errors import DataError
 from fintune.records import Example
 from fintune.tasks.classification import Classification, ClassificationOptions
-from fintune.tasks.contract import need_contract
+from fintune.tasks.contract import guarded, need_contract
 from tests.conftest import Command
 from tests.made_records import row
 
@@ -49,17 +49,17 @@ def raising(*_: Any) -> Any:
 )  # fmt: skip
 def test_what_a_method_returns_or_raises_is_named(name: str, value: Any, what: str) -> None:
     with pytest.raises(DataError) as refused:
-        need_contract(broken(name, value), LABELED)
-    assert refused.value.message.startswith(f"task classification: {what}")
+        need_contract(guarded(broken(name, value)), [LABELED])
+    assert refused.value.message.removeprefix("f:1: ").startswith(f"task classification: {what}")
     assert "docs/extend.md" in refused.value.hint
 
 
 def test_a_written_answer_may_not_be_readable_but_is_of_a_kind() -> None:
     written = broken("choices", lambda example=None: None)
-    need_contract(written, LABELED)
+    need_contract(guarded(written), [LABELED])
     written.parse_answer = lambda text, example: 3  # type: ignore[assignment, method-assign, return-value]
     with pytest.raises(DataError, match="parse_answer returned int, not an answer or None"):
-        need_contract(written, LABELED)
+        need_contract(guarded(written), [LABELED])
 
 
 @pytest.mark.usefixtures("registries_kept")
@@ -75,7 +75,7 @@ def test_a_written_answer_may_not_be_readable_but_is_of_a_kind() -> None:
             "parse returned a target that is NoneType, and its kind is texts",
         ),
         ("return []", "holds nothing to answer"),
-        ("return 1 / 0", "task company: ZeroDivisionError: division by zero"),
+        ("return 1 / 0", "task company: parse: ZeroDivisionError: division by zero"),
     ],
 )
 def test_a_file_of_ones_own_that_reads_wrongly_is_refused_in_two_lines(
@@ -98,4 +98,4 @@ def test_a_target_that_is_no_choice_is_named_by_its_row_wherever_it_stands() -> 
     with pytest.raises(
         DataError, match=r"f:2: task classification: target returned ' sideways', which is none of its choices"
     ):
-        parsed_row(task, row("f:2", "x", "sideways"))
+        need_contract(guarded(task), [LABELED, Example("f:2", {"text": "x"}, "sideways")])

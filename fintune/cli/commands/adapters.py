@@ -37,7 +37,7 @@ def add(
     out.print(Text(f"{kept.id}  {kept.name}"))
     base = f" --base {typed(Path(kept.base)) if kept.base and at_hand(kept.base) else 'FOLDER'}"
     use = "" if kept.kind == "run" else f"{base} --task sentiment"
-    out.print(Text(f"next: fintune predict {typed(Path(kept.name))} 'a text'{use}"), soft_wrap=True)
+    out.print(Text(f"next: fintune predict {typed(Path(kept.name))} --file FILE{use}"), soft_wrap=True)
 
 
 @app.command(name="list")

@@ -1,5 +1,6 @@
 """Commands for before a run: init, check, plan."""
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -65,11 +66,14 @@ def check(
 
         for table in tables(examination):
             out.print(table)
-        out.print(
-            Text(f"next: fintune train {typed(config)}" if not examination.severe else "next: mend what is severe")
-        )
+        onward = _train(config, overrides) if not examination.severe else "next: mend what is severe"
+        out.print(Text(onward), soft_wrap=True)
     if examination.severe:
         sys.exit(1)
+
+
+def _train(config: Path, overrides: list[str] | None) -> str:
+    return " ".join(["next: fintune train", typed(config), *(f"--set {shlex.quote(one)}" for one in overrides or ())])
 
 
 def plan(
@@ -85,8 +89,7 @@ def plan(
         print_json(estimate.record())
     else:
         out.print(estimate_table(estimate))
-        out.print(
-            Text(f"next: fintune train {typed(config)}" if estimate.fits else "next: lower train.micro_batch_tokens")
-        )
+        onward = _train(config, overrides) if estimate.fits else "next: lower train.micro_batch_tokens"
+        out.print(Text(onward), soft_wrap=True)
     if not estimate.fits:
         sys.exit(1)

@@ -49,6 +49,7 @@ def predict(
     from fintune.inference.open import choose_engine, open_trained
     from fintune.inference.predict_file import check_output, predict_file
     from fintune.inference.predictor import predictor_of
+    from fintune.tasks.protocol import asked_fields
 
     with working():
         opened = open_trained(run, base=base, task=task, overrides=settings or ())
@@ -64,9 +65,9 @@ def predict(
     chosen = choose_engine(opened, engine)
     if output is not None:
         check_output(output)
-    how = reading_like(opened.config().data, answers.fields, file or "", name=name, encoding=encoding, need_label=False)
+    how = reading_like(opened.config().data, answers, file or "", name=name, encoding=encoding, need_label=False)
     with working(), in_options_of(context, file="--file"):
-        rows = read_texts(answers.fields, texts or [], file, _texts_alone(how, text_column))
+        rows = read_texts(asked_fields(answers), texts or [], file, _texts_alone(how, text_column))
     with working():
         predictions = predictor_of(chosen)([row.fields for row in rows], [row.id for row in rows])
     _show(predictions, answers, output, as_json)
@@ -127,15 +128,16 @@ def explain(
     from fintune.inference.files import read_texts
     from fintune.inference.open import kind_in_words, open_trained
     from fintune.runs.run import Run
+    from fintune.tasks.protocol import asked_fields
 
     with working():
         opened = open_trained(run, base=base, task=task, overrides=settings or ())
     rows: list[Row] = []
     if texts or file is not None:
-        fields = opened.config().build_task().fields
-        how = _texts_alone(reading_like(opened.config().data, fields, file or "", need_label=False))
+        asked = opened.config().build_task()
+        how = _texts_alone(reading_like(opened.config().data, asked, file or "", need_label=False))
         with working(), in_options_of(context, file="--file"):
-            rows = read_texts(fields, texts or [], file, how)
+            rows = read_texts(asked_fields(asked), texts or [], file, how)
     elif not isinstance(opened, Run):
         raise RunError(f"{run}: {kind_in_words(opened)}, and no answers in it", hint="Give texts, or a --file of them.")
     with working():

@@ -48,8 +48,12 @@ def train(
 
 
 def _a_text_of(run: "Run") -> str:
-    """Return the beginning of a validation text, as one types it; its data's file where none is fit to be typed."""
-    for prediction in run.predictions("validation")[:_LOOKED_AT]:
+    """Return the beginning of a validation text, as one types it; a file where none is fit, or the prompt reads other columns."""
+    from fintune.records import TEXT
+    from fintune.tasks.protocol import asked_fields
+
+    is_one_text = asked_fields(run.config().build_task()) == (TEXT,)
+    for prediction in run.predictions("validation")[:_LOOKED_AT] if is_one_text else ():
         text = textwrap.shorten(prediction.text, _LONGEST, placeholder=" ...")
         if text not in ("", "...") and text == one_line(text) and not text.startswith("-"):
             return shlex.quote(text)

@@ -10,7 +10,7 @@ import numpy as np
 from fintune.data.quality.duplicates import PREFILTER_FROM, nearest, prefiltered
 from fintune.data.quality.findings import SHOWN, Finding, finding, share_level
 from fintune.data.quality.material import Material
-from fintune.data.quality.reaching import cause
+from fintune.data.quality.reaching import FEWEST_EXAMPLES, cause, lacking
 from fintune.data.quality.text import is_dictionary, is_header, is_mojibake, normalized, parses
 from fintune.records import Answer, FaultKind, strata
 from fintune.runtime.printable import BESIDE
@@ -20,7 +20,7 @@ MANY_LINES = 10
 _FAULTS: dict[FaultKind, str] = {
     "unreadable": "records that cannot be read",
     "unread": "files of which the rest could not be read",
-    "unknown-label": "rows with a label that is not the task's",
+    "unknown-label": "rows whose answer is none of the task's",
     "non-text": "rows without text in the text column",
     "column": "records without a wanted column",
     "bad-date": "rows without a date that can be read",
@@ -115,12 +115,25 @@ def _balance(m: Material) -> list[Finding]:
 def _missing(m: Material) -> list[Finding]:
     findings = []
     for name, part in m.parts.items():
-        present = strata(part)
-        lacking = [label for label in m.labels if label not in present]
-        why = cause(lacking[0], m.split_off, m.by) if lacking and name in m.split_off else ("", "")
-        message = f"no example in the {name} part of: {', '.join(lacking)}" + (f"; {': '.join(why)}" if why[0] else "")
-        findings += finding("label-missing", "severe", message, lacking)
+        missed = lacking(m.labels, part)
+        why = cause(missed[0], m.split_off, m.by) if missed and name in m.split_off else ("", "")
+        of = f" of: {', '.join(missed)}" if m.labels else ""
+        message = f"no example in the {name} part{of}" + (f"; {': '.join(why)}" if why[0] else "")
+        findings += finding("label-missing", "severe", message, missed)
     return findings
+
+
+def _few(m: Material) -> list[Finding]:
+    n = len(m.kept)
+    few = Finding("few", "severe", n, f"{n} distinct examples are too few to split: {FEWEST_EXAMPLES} are the least")
+    return [few] if 0 < n < FEWEST_EXAMPLES else []
+
+
+def _one_answer(m: Material) -> list[Finding]:
+    answers = {e.target for e in m.kept}
+    said = next(iter(answers), None)
+    message = f"all examples have the answer '{said}': nothing to learn"
+    return [Finding("one-answer", "severe", len(m.kept), message)] if len(answers) == 1 else []
 
 
 def _overlaps(m: Material) -> list[Finding]:
@@ -195,6 +208,8 @@ def _look_ahead(m: Material) -> list[Finding]:
 
 CHECKS: dict[str, Callable[[Material], list[Finding]]] = {
     "unusable": _unusable,
+    "few": _few,
+    "one-answer": _one_answer,
     "empty": _empty,
     "headers": _headers,
     "many-lines": _many_lines,

@@ -1,18 +1,19 @@
-"""Labels that reach every part: clusters that hold too much of one are told apart by their numbers, or the cause is named.
+"""Labels, or examples where there are none, that reach every part: clusters that hold too much of one are told apart by their
+numbers, or the cause is named.
 
 Texts that differ in numbers alone, as bookings do, are near-duplicates of each other. Where that leaves a part without a
 label, the clusters concerned are formed anew with numbers as words; a finding says so and the twins are counted.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fintune.data.quality.duplicates import clusters
 from fintune.data.splits import Parts, Plan, divide
-from fintune.records import Example, strata
+from fintune.records import Example
 
 Groups = NDArray[np.int64]
 
@@ -32,25 +33,40 @@ _CAUSES = {
 }
 
 
+FEWEST_EXAMPLES = 10
+"""Examples below which nothing is split."""
+
+
+def labels_present(examples: Iterable[Example]) -> Counter[str]:
+    """Return how many examples there are of each label; of "" where a task has none."""
+    return Counter(e.stratum if e.stratum is not None else "" for e in examples)
+
+
+def lacking(labels: Sequence[str], part: Sequence[Example]) -> list[str]:
+    """Return the labels that a part has no example of; where there are no labels, "" for a part without any example."""
+    present = labels_present(part)
+    return [label for label in labels if label not in present] if labels else [] if part else [""]
+
+
 def divide_all_labels(examples: Sequence[Example], plan: Plan, groups: Groups) -> Parts:
     """As divide; where clusters keep a label from a part, those are told apart by their numbers, if that helps."""
     parts = divide(examples, plan, groups=groups)
-    if plan.by != "near-duplicates" or not (lacking := unreached(examples, parts)):
+    if plan.by != "near-duplicates" or not (missed := unreached(examples, parts)):
         return parts
-    again = divide(examples, plan, groups=_told_apart(examples, groups, lacking, min(plan.shares.values())))
+    again = divide(examples, plan, groups=_told_apart(examples, groups, missed, min(plan.shares.values())))
     return parts if unreached(examples, again) else again
 
 
 def unreached(examples: Sequence[Example], parts: Mapping[str, Sequence[Example]]) -> list[str]:
     """Labels that a part lacks although there are enough rows for all parts."""
-    counts = strata(examples)
-    present = [strata(part) for part in parts.values()]
+    counts = labels_present(examples)
+    present = [labels_present(part) for part in parts.values()]
     return [label for label, n in counts.items() if n >= len(parts) and not all(label in part for part in present)]
 
 
 def cause(label: str, parts: Mapping[str, Sequence[Example]], by: str) -> tuple[str, str]:
     """Why a part lacks a label, and what to do about it; empty where there are too few rows of it anyway."""
-    n = sum(e.stratum == label for part in parts.values() for e in part)
+    n = sum(labels_present(part)[label] for part in parts.values())
     why, way_out = _CAUSES.get(by, ("", ""))
     return (why.format(n=n), way_out) if n >= len(parts) else ("", "")
 
@@ -67,8 +83,10 @@ def parted(parts: Mapping[str, Sequence[Example]], kept: Sequence[Example], grou
 
 def _told_apart(examples: Sequence[Example], groups: Groups, labels: Sequence[str], share: float) -> Groups:
     """Clusters anew, numbers as words, where one holds more of a label than the smallest part should."""
-    counts = strata(examples)
-    held = Counter((group, str(e.stratum)) for group, e in zip(groups.tolist(), examples, strict=True))
+    counts = labels_present(examples)
+    held = Counter(
+        (group, e.stratum if e.stratum is not None else "") for group, e in zip(groups.tolist(), examples, strict=True)
+    )
     large = {group for (group, name), n in held.items() if name in labels and n > max(1.0, share * counts[name])}
     inside = np.flatnonzero(np.isin(groups, list(large)))
     apart = groups.copy()

@@ -14,6 +14,8 @@ from fintune.data.quality.material import Material
 from fintune.data.quality.text import lacks_blanks
 from fintune.records import Example, strata
 
+TRAIN_MEAN = "mean of train"
+
 
 @dataclass(frozen=True, kw_only=True)
 class DataReport:
@@ -41,7 +43,7 @@ class DataReport:
     sizes: dict[str, int] = field(default_factory=dict)
     """Kept rows of each part."""
     values: dict[str, float] = field(default_factory=dict)
-    """Lowest, mean and highest of the values, where answers are numbers."""
+    """Lowest, mean and highest of the values, where answers are numbers, and the mean of those in train."""
     median_characters: float | None = None
     """The median of characters, where most of the script has no blanks between words."""
     longest_characters: int | None = None
@@ -86,7 +88,7 @@ def report(material: Material) -> DataReport:
         longest_characters=max(lengths) if unspaced else None,
         parts={name: dict(strata(part).most_common()) for name, part in material.parts.items()},
         sizes={name: len(part) for name, part in material.parts.items()},
-        values=_values(kept),
+        values=_values(kept, material.parts.get("train", kept)),
         dropped=dict(reasons.most_common()),
         twins_in_train=material.twins,
         dates={name: [str(np.nanmin(moments)), str(np.nanmax(moments))] for name, moments in material.dates.items()},
@@ -96,11 +98,12 @@ def report(material: Material) -> DataReport:
     )
 
 
-def _values(examples: Sequence[Example]) -> dict[str, float]:
-    numbers = [e.target for e in examples if isinstance(e.target, float)]
-    if not numbers:
+def _values(examples: Sequence[Example], train: Sequence[Example]) -> dict[str, float]:
+    numbers, learned = ([e.target for e in of if isinstance(e.target, float)] for of in (examples, train))
+    if not learned:
         return {}
-    return {"lowest": min(numbers), "mean": float(np.mean(numbers)), "highest": max(numbers)}
+    whole = {"lowest": min(numbers), "mean": float(np.mean(numbers)), "highest": max(numbers)}
+    return whole | {TRAIN_MEAN: float(np.mean(learned))}
 
 
 def token_lengths(lengths: Sequence[int], max_length: int) -> dict[str, float]:

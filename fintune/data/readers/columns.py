@@ -134,8 +134,10 @@ def column_problem(columns: Columns, names: Sequence[str]) -> Broken | None:
     """Return what is wrong with the columns of a file or a record."""
     for setting, column in columns.wanted():
         if column not in names:
-            near = did_you_mean(column, [name[:40] for name in names[:20]])
-            hint = f"{near} Set {setting} to the right one; without a header line, to its number."
+            asked = setting == "task.prompt"
+            near = did_you_mean(column, [name[:40] for name in names[:20] if not (asked and name == columns.label)])
+            right = f"Set {setting} to the right one; without a header line, to its number."
+            hint = f"{near} {'Have task.prompt name the right one.' if asked else right}"
             shown = ", ".join(names)[:300] or "nothing"
             return Broken(f"no column '{column}'; found {shown}", hint if names else "Give it a header line.", "column")
         if names.count(column) > 1:

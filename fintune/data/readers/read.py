@@ -35,6 +35,8 @@ class Reading:
     header: bool | None = None
     columns: Columns = field(default_factory=Columns)
     label_map: Mapping[str, str] = field(default_factory=dict)
+    closed: bool = True
+    """Whether a label that the map does not know is none of the task's."""
     redact: Sequence[str] = ()
 
 
@@ -126,7 +128,7 @@ class _RowMaker:
 
     def __init__(self, opened: Opened, reading: Reading) -> None:
         self._columns, self._encoding = opened.opening.columns, opened.opening.encoding
-        self._map, self._redact = LabelMap(reading.label_map), tuple(reading.redact)
+        self._map, self._redact = LabelMap(reading.label_map, closed=reading.closed), tuple(reading.redact)
         self._numbered = self._columns.by_number()
         self._wanted = tuple(column for _, column in self._columns.wanted())
         self._width: int | None = None if self._columns.backwards() else -1
@@ -147,7 +149,7 @@ class _RowMaker:
             if missing is not None:
                 return _fault(where, missing)
         texts = {
-            name: fields[column] if name == TEXT else _plain(fields[column])
+            name: fields[column] if name == TEXT or _is_nested(fields[column]) else _plain(fields[column])
             for name, column in columns.fields().items()
         }
         label = _plain(fields.get(columns.label))
@@ -185,6 +187,10 @@ class _RowMaker:
 
 def _fault(where: str, broken: Broken) -> Fault:
     return Fault(where=where, problem=broken.problem, hint=broken.hint, kind=broken.kind)
+
+
+def _is_nested(value: object) -> bool:
+    return isinstance(value, Mapping | list | tuple)
 
 
 def _plain(value: object) -> str | None:

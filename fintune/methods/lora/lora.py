@@ -40,12 +40,15 @@ def attach(model: "Model", options: LoraOptions, kind: str) -> "PeftModel":
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=f"{TIED}|{RANK_STABILIZED}")
         config = _peft_config(model, options, kind)
+        _need_apart(model, options, config)
         _need_directions(model, options, config)
         try:
             tuned: PeftModel = get_peft_model(unwrap(model), config)
         except (ValueError, TypeError) as error:
+            first = str(error).splitlines()[0]
+            why = f"{first.removesuffix('(')} is none that LoRA adapts" if first.endswith("(") else first
             raise ModelError(
-                f"method.target_modules: {str(error).splitlines()[0]}",
+                f"method.target_modules: {why}",
                 hint="Use target_modules: auto, or names of linear layers of this model.",
             ) from None
     _need_head(model, tied, options)
@@ -97,6 +100,20 @@ def _token_rows(model: "Model", options: LoraOptions) -> Any:
     if getattr(model.config, "tie_word_embeddings", False) or len(embeddings) == 1:
         return ids
     return {name: ids for name, module in embeddings.items() if module is not table}
+
+
+def _need_apart(model: "Model", options: LoraOptions, config: "LoraConfig") -> None:
+    """Refuse rows of an embedding that is adapted as a whole."""
+    from peft.tuners.tuners_utils import check_target_module_exists
+
+    table = input_embedding(model).weight
+    names = [n for n, m in unwrap(model).named_modules() if getattr(m, "weight", None) is table]
+    both = [name for name in names if options.trainable_tokens and check_target_module_exists(config, name)]
+    if both:
+        raise ModelError(
+            f"method.trainable_tokens: {both[0]} is adapted already (method.target_modules)",
+            hint="Leave one of the two out.",
+        )
 
 
 def _need_directions(model: "Model", options: LoraOptions, config: "LoraConfig") -> None:

@@ -74,7 +74,7 @@ BASELINES: dict[str, Baseline] = {
 }
 DEFAULT = ("majority", "mean", "tfidf", "zero-shot")
 """Those that are scored where nothing is said, as far as they go with the kind of task."""
-MAJORITY = "majority"
+MAJORITY, MEAN = "majority", "mean"
 
 
 def is_floor(name: str) -> bool:
@@ -82,4 +82,4 @@ def is_floor(name: str) -> bool:
     return name in BASELINES and BASELINES[name].floor
 
 
-__all__ = ["BASELINES", "DEFAULT", "MAJORITY", "Answers", "Baseline", "BaselineInput", "is_floor"]
+__all__ = ["BASELINES", "DEFAULT", "MAJORITY", "MEAN", "Answers", "Baseline", "BaselineInput", "is_floor"]
