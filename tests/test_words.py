@@ -34,12 +34,12 @@ def under_attributes(tree: ast.AST) -> Iterator[tuple[int, str]]:
 
 
 def public(tree: ast.Module) -> Iterator[str]:
-    """Classes and constants of a module that have no underscore."""
+    """Classes, constants and names of types of a module that have no underscore."""
     for node in tree.body:
         targets = (
             node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
         )
-        names = [t.id for t in targets if isinstance(t, ast.Name) and t.id.isupper()]
+        names = [t.id for t in targets if isinstance(t, ast.Name) and t.id[0].isupper()]
         yield from (n for n in [*names, *([node.name] if isinstance(node, ast.ClassDef) else [])] if n[0] != "_")
 
 

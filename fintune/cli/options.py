@@ -9,7 +9,7 @@ from fintune.cli import output
 
 ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="A YAML config; fintune init writes one.")]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, such as runs/phrasebank-lora.")]
-Source = Annotated[
+TrainedSource = Annotated[
     Path,
     typer.Argument(
         metavar="RUN",
@@ -35,7 +35,7 @@ Settings = Annotated[
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override a setting; may be repeated.")
 ]
-Format = Annotated[
+FormatName = Annotated[
     str | None,
     typer.Option("--format", help="Format of that file; left out: as in training if it ends alike, or found."),
 ]

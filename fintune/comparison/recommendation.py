@@ -11,11 +11,18 @@ from fintune.evaluation.significance import texts_to_tell
 from fintune.evaluation.verdict import called
 from fintune.runtime.units import as_shown, duration
 from fintune.tasks.baselines import is_floor
+from fintune.tasks.lookup import metric_of
 from fintune.tasks.metric import Metric
 
 
 def recommend(
-    rows: Sequence[RowContent], pairs: Sequence[PairContent], part: str, metric: Metric, *, confidence: float
+    rows: Sequence[RowContent],
+    pairs: Sequence[PairContent],
+    part: str,
+    metric: Metric,
+    *,
+    confidence: float,
+    tested: Sequence[str] = (),
 ) -> str:
     """Return the quickest to train of group 1 among rows that are proven better than the floor, if there are any (of all, without one).
 
@@ -29,7 +36,8 @@ def recommend(
     score, clean = chosen["scores"][metric.name], (chosen["clean"] or {}).get(metric.name)
     new = f"; {metric.written(clean['value'])} on the {clean['n']:,} new ones" if clean else ""
     claim = f"Use {chosen['name']}: its {metric.title} of {metric.written(score['value'])} ({part}, n = {score['n']:,}{new})"
-    return f"{claim} {_reason(chosen, usable, rows, metric)}."
+    by = " or ".join(metric_of(name).title for name in tested)
+    return f"{claim} {_reason(chosen, usable, rows, metric, f' in {by}' if by else '')}."
 
 
 def training_time(row: RowContent) -> float:
@@ -38,7 +46,9 @@ def training_time(row: RowContent) -> float:
     return float("inf") if seconds is None else as_shown(seconds)
 
 
-def _reason(chosen: RowContent, usable: Sequence[RowContent], rows: Sequence[RowContent], metric: Metric) -> str:
+def _reason(
+    chosen: RowContent, usable: Sequence[RowContent], rows: Sequence[RowContent], metric: Metric, by: str
+) -> str:
     top, rest = [row for row in rows if row["group"] == 1], [row for row in rows if row["group"] > 1]
     if not rest and len(top) == 1:
         return "stands alone: nothing was compared with it"
@@ -50,8 +60,8 @@ def _reason(chosen: RowContent, usable: Sequence[RowContent], rows: Sequence[Row
         standing = f"cannot be told apart from {_named(top[0], metric)}, the best"
     floor = next((row["name"] for row in rows if is_floor(row["name"])), None)
     if len(usable) == 1 and floor:
-        return f"{standing}, and of these {len(top)} it alone is proven better than {called(floor)}"
-    proven = "" if len(usable) == len(top) or not floor else f" proven better than {called(floor)}"
+        return f"{standing}, and of these {len(top)} it alone is proven better than {called(floor)}{by}"
+    proven = "" if len(usable) == len(top) or not floor else f" proven better than {called(floor)}{by}"
     return f"{standing}, and of {'the' if proven else 'these'} {len(usable)}{proven} none trains faster{_time(chosen)}"
 
 

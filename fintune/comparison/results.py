@@ -88,7 +88,9 @@ def comparison_results(
         "rows": content,
         "pairs": pairs,
         "groups": groups,
-        "recommendation": recommend(content, pairs, scored.name, ranking, confidence=evaluation.confidence),
+        "recommendation": recommend(
+            content, pairs, scored.name, ranking, confidence=evaluation.confidence, tested=scored.task.tested
+        ),
         "pareto": pareto(costs),
     }
 

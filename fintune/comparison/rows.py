@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from fintune.errors import RunError
-from fintune.evaluation.significance import Row
+from fintune.evaluation.significance import RunAnswers
 from fintune.records import Example, Prediction
 from fintune.runs.run import Run
 from fintune.runs.schema import ForgettingRecord
@@ -36,7 +36,7 @@ class ComparisonRow:
 
     name: str
     kind: Literal["method", "baseline"]
-    answers: Row
+    answers: RunAnswers
     costs: Costs
     runs: list[str] = field(default_factory=list)
 

@@ -22,7 +22,7 @@ from fintune.tasks.metrics import bootstrap_blocks, have_several, joined, rows_a
 
 Bools = NDArray[np.bool_]
 
-Row = Sequence[Sequence[Prediction]]
+RunAnswers = Sequence[Sequence[Prediction]]
 """What the runs of a row, one a seed, answered on the same examples in the same order."""
 
 
@@ -58,7 +58,7 @@ class Difference:
     p: float
 
 
-def resample(task: Task, rows: Mapping[str, Row], *, resamples: int, seed: int = 0) -> dict[str, Resampled]:
+def resample(task: Task, rows: Mapping[str, RunAnswers], *, resamples: int, seed: int = 0) -> dict[str, Resampled]:
     """Return all rows on the same resamples of the examples, in the task's headline and tested metrics.
 
     Examples that every run answers alike are one kind, and a resample is a draw of how often each kind occurs (multinomial): the
@@ -80,7 +80,7 @@ def resample(task: Task, rows: Mapping[str, Row], *, resamples: int, seed: int =
     }
 
 
-def _alike(runs: Row) -> list[list[int]]:
+def _alike(runs: RunAnswers) -> list[list[int]]:
     """Return places of examples in kinds: those that every run answers alike."""
     kinds: dict[tuple[tuple[bool, str], ...], list[int]] = {}
     for i in range(len(runs[0])):
@@ -97,7 +97,7 @@ def _weights(counts: Ints, resamples: int, seed: int) -> Iterator[Floats]:
         yield random.multinomial(n, counts / n, size=min(rows, resamples - start)).astype(float)
 
 
-def _resampled(task: Task, row: Row, draws: Iterator[Floats], names: Sequence[str]) -> Resampled:
+def _resampled(task: Task, row: RunAnswers, draws: Iterator[Floats], names: Sequence[str]) -> Resampled:
     parts = [[task.score(run, weights) for run in row] for weights in draws]
     metrics = [joined(part[seed] for part in parts) for seed in range(len(row))]
     return Resampled({name: np.array([of_seed[name] for of_seed in metrics]) for name in names})
@@ -127,7 +127,7 @@ def difference(
     return Difference(Score(value=float(values[0]), low=low, high=high, n=n), p)
 
 
-def right(row: Row) -> Bools:
+def right(row: RunAnswers) -> Bools:
     """Return which answers are right, `(seeds, n)`."""
     return np.array([[prediction.right for prediction in run] for run in row], dtype=bool)
 

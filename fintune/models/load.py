@@ -19,7 +19,7 @@ from fintune.models.embedding_rows import fit_rows
 from fintune.models.families import OVERFLOW_IN_HALF
 from fintune.models.folder import loading_errors, need_readable
 from fintune.models.prompts import Kind
-from fintune.models.quantization import keep_packing, quantized, unpacked
+from fintune.models.quantization import hush_casts, is_quantized, keep_packing, quantized, unpacked
 from fintune.models.references import at_hand, source
 from fintune.runtime.hub import hub_answers
 from fintune.runtime.turns import loading
@@ -103,6 +103,8 @@ def load_model(  # noqa: PLR0913
         )
     _need_whole(reference, model, loading)
     _say_whether_tied(model)
+    if is_quantized(model):  # asked for, or saved so
+        hush_casts()
     digest = joined(files) if local else f"commit {config._commit_hash}"
     if fewer_bits:
         keep_packing(model)

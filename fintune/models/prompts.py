@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 Kind = Literal["causal", "seq2seq"]
-Stretch = tuple[str, bool]
+TextStretch = tuple[str, bool]
 """Characters, and whether they are the template's"""
 _TEXT_ENDS = (".", ")", "0", "a", "。")
 """Characters a text may end in, where the template has nothing between it and the answer"""
 
 
 @dataclass(frozen=True)
-class Answer:
+class EncodedAnswer:
     """Ids of an answer, the end token last."""
 
     ids: list[int]
@@ -68,23 +68,23 @@ class PromptEncoder:
         """Return the ids of an answer behind prompts that end in the template's `after`, the end token last."""
         return list(self.answer(answer, after).ids)
 
-    def answer(self, answer: str, after: str) -> Answer:
+    def answer(self, answer: str, after: str) -> EncodedAnswer:
         """Return an answer behind prompts that end in the template's `after`. An encoder-decoder's starts without the template's blank."""
         if (answer, after) not in self._answers:
             self._answers[answer, after] = self._answer(answer, after)
         return self._answers[answer, after]
 
-    def _answer(self, answer: str, after: str) -> Answer:
+    def _answer(self, answer: str, after: str) -> EncodedAnswer:
         end = self.tokenizer.eos_token_id
         if self.kind == "seq2seq":
-            return Answer([*self._letters.read(answer.strip())[0], end])
+            return EncodedAnswer([*self._letters.read(answer.strip())[0], end])
         for template in dict.fromkeys((after, "")):
             for text in _TEXT_ENDS:
                 if ids := self._behind([(text, False), (template, True)], answer):
-                    return Answer([*ids, end], joined=template != after)
-        return Answer([*self._letters.read(answer)[0], end], joined=True)
+                    return EncodedAnswer([*ids, end], joined=template != after)
+        return EncodedAnswer([*self._letters.read(answer)[0], end], joined=True)
 
-    def _behind(self, prompt: Sequence[Stretch], answer: str) -> list[int]:
+    def _behind(self, prompt: Sequence[TextStretch], answer: str) -> list[int]:
         """Return what stands behind a prompt's ids when its answer is read with it; nothing where a token reaches over the seam."""
         before, (whole, spans) = self._read(prompt)[0], self._read([*prompt, (answer, False)])
         count, seam = len(before), sum(len(text) for text, _ in prompt)
@@ -125,7 +125,7 @@ class PromptEncoder:
         """Count the tokens of prompts that stand one behind the other, without what the tokenizer puts around a text."""
         return len(self._read([stretch for prompt in prompts for stretch in _stretches(prompt)])[0])
 
-    def _read(self, stretches: Sequence[Stretch]) -> Read:
+    def _read(self, stretches: Sequence[TextStretch]) -> Read:
         """Return the ids of stretches of text: each between the template's control tokens is read as a whole, those come by id."""
         whole, ids, spans, place = "".join(text for text, _ in stretches), [], [], 0
         for start, stop, token in [*self._marks(stretches, whole), (len(whole), len(whole), None)]:
@@ -145,7 +145,7 @@ class PromptEncoder:
             behind = behind[:-1]  # some tokenizers end every text; here the answer follows
         return [*before, *ids, *behind], [*((0, 0) for _ in before), *spans, *((0, 0) for _ in behind)]
 
-    def _marks(self, stretches: Sequence[Stretch], whole: str) -> Iterator[tuple[int, int, int]]:
+    def _marks(self, stretches: Sequence[TextStretch], whole: str) -> Iterator[tuple[int, int, int]]:
         """Find where the template writes control tokens: first character, end, id; with blanks such a token takes in."""
         place = done = 0
         for text, templates in stretches:
@@ -173,7 +173,7 @@ class PromptEncoder:
         return Letters(self.tokenizer)
 
     @cached_property
-    def _answers(self) -> dict[tuple[str, str], Answer]:
+    def _answers(self) -> dict[tuple[str, str], EncodedAnswer]:
         return {}
 
     @cached_property
@@ -181,7 +181,7 @@ class PromptEncoder:
         return {}
 
 
-def _stretches(prompt: Prompt) -> list[Stretch]:
+def _stretches(prompt: Prompt) -> list[TextStretch]:
     return [(text, kind == "template") for part in (*prompt.shown, prompt) for text, kind in part.pieces]
 
 

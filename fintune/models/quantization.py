@@ -26,7 +26,6 @@ def quantized(name: str, precision: "torch.dtype", device: "torch.device", *, do
         return {}
     from transformers import BitsAndBytesConfig
 
-    logging.getLogger("bitsandbytes.autograd._functions").addFilter(_says_more_than_casts)
     settings: dict[str, object] = (
         {
             "load_in_4bit": True,
@@ -41,8 +40,13 @@ def quantized(name: str, precision: "torch.dtype", device: "torch.device", *, do
     return {"quantization_config": config(**settings), "device_map": {"": device}}
 
 
+def hush_casts() -> None:
+    """Keep bitsandbytes from saying at each product in 8 bits that its inputs are cast."""
+    logging.getLogger("bitsandbytes.autograd._functions").addFilter(_says_more_than_casts)
+
+
 def _says_more_than_casts(record: logging.LogRecord) -> bool:
-    """Return whether a record is worth showing: at each product bitsandbytes says that its inputs are cast."""
+    """Return whether a record is worth showing."""
     return not record.getMessage().startswith(CAST_INPUTS)
 
 

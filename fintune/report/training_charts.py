@@ -82,7 +82,7 @@ def _curves(rows: list[_Point], y: Spec, tint: Spec, t: Translator, *, bare: str
     return [vega.line(x=x, y=y, color=tint), marked | {"transform": [{"filter": f"datum.series !== {bare!r}"}]}]
 
 
-def _columns(form: str, t: Translator) -> vega.Columns:
+def _columns(form: str, t: Translator) -> vega.ChartColumns:
     return {"series": (t("series"), ""), "epoch": (t("epoch"), ".3~f"), "value": (t("value"), form)}
 
 

@@ -15,7 +15,7 @@ from fintune.tasks.metric import Metric
 Spec = dict[str, Any]
 ChartRow = Mapping[str, Any]
 """What a chart draws one mark from."""
-Columns = Mapping[str, tuple[str, str]]
+ChartColumns = Mapping[str, tuple[str, str]]
 """For each field its title and d3 format: what a tooltip and the table under a chart show."""
 
 PERCENT, COUNT, NUMBER = ".1%", ",d", ".4~g"
@@ -27,7 +27,7 @@ SERIES = ["var(--c1)", "var(--c2)", "var(--c3)", "var(--c4)", "var(--c5)", "var(
 
 def chart(
     rows: Sequence[ChartRow],
-    columns: Columns,
+    columns: ChartColumns,
     layers: Sequence[Spec],
     *,
     height: int | Spec,

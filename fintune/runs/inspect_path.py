@@ -34,7 +34,7 @@ from fintune.runtime.untrusted import need_name
 Facts = dict[str, object]
 _LONGEST = 2_000
 """Number of characters of a value on a screen."""
-Opened = Path | Run | Export
+Inspected = Path | Run | Export
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +45,7 @@ class Sort:
     fits: Callable[[Path], bool]
     facts: Callable[[Any], Mapping[str, object]]
     """(what was opened): its facts by name."""
-    open: Callable[[Path], Opened] = Path
+    open: Callable[[Path], Inspected] = Path
 
 
 def inspect(path: str | Path, *, base: str | None = None, verify: bool = False) -> Facts:
@@ -79,7 +79,7 @@ def sort_of(place: Path) -> Sort:
     raise ModelError(f"{place}: {what}", hint="Name one of these.")
 
 
-def _verified(opened: Opened) -> str:
+def _verified(opened: Inspected) -> str:
     """Return what was compared with its record, in words."""
     if isinstance(opened, Export):
         opened.need_whole()
@@ -96,7 +96,7 @@ def _verified(opened: Opened) -> str:
     return "adapter, settings and base model are those that were scored"
 
 
-def _facts(sort: Sort, place: Path, opened: Opened, base: str | None) -> Facts:
+def _facts(sort: Sort, place: Path, opened: Inspected, base: str | None) -> Facts:
     facts: Facts = {"kind": sort.name, "path": str(place), **sort.facts(opened)}
     return facts if base is None else facts | _on(place, base)
 

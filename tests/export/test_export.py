@@ -269,7 +269,7 @@ def test_an_export_is_an_engine(name: str, plain: Run, rows_file: Path, tmp_path
 @pytest.mark.parametrize(
     ("family", "sizes"),
     [
-        ("llama", {"hidden_size": 64, "intermediate_size": 128, "num_key_value_heads": 2, "num_hidden_layers": 1}),
+        ("llama", {"hidden_size": 64, "intermediate_size": 128, "num_key_value_heads": 2}),
         ("mt5", {"d_model": 64, "d_kv": 32, "d_ff": 128}),
     ],
 )
@@ -512,7 +512,7 @@ def test_nothing_is_proved_on_damaged_answers(damage: str, plain: Run, tmp_path:
         "no number": [replace(stored[0], probabilities=values), *stored[1:]],
     }
     run.write_predictions("validation", changed[damage])
-    with pytest.raises(ModelError, match=r"predictions\.validation\.jsonl: damaged"):
+    with pytest.raises((ModelError, RunError), match=r"predictions\.validation\.jsonl: damaged"):
         export(run, "merged", output=tmp_path / "out")
 
 

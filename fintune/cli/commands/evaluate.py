@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fintune.cli.hints import in_options_of
-from fintune.cli.options import AsJson, Base, Code, Debug, Encoding, EngineName, Format, Settings, Source, TaskOption
+from fintune.cli.options import (
+    AsJson,
+    Base,
+    Code,
+    Debug,
+    Encoding,
+    EngineName,
+    FormatName,
+    Settings,
+    TaskOption,
+    TrainedSource,
+)
 from fintune.cli.output import out, print_json, show_labels, show_worth, working
 from fintune.errors import RunError, UsageError
 from fintune.runtime.layout import Text
@@ -20,10 +31,10 @@ if TYPE_CHECKING:
 
 def evaluate(
     context: typer.Context,
-    run: Source,
+    run: TrainedSource,
     split: Annotated[str, typer.Option(help="Part of the run's own data: train, validation or test.")] = "test",
     data: Annotated[str | None, typer.Option(help="Score another labeled file instead; nothing is stored.")] = None,
-    name: Format = None,
+    name: FormatName = None,
     encoding: Encoding = None,
     engine: EngineName = "torch",
     base: Base = None,

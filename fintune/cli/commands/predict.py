@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fintune.cli.hints import in_options_of
-from fintune.cli.options import AsJson, Base, Code, Debug, Encoding, EngineName, Format, Settings, Source, TaskOption
+from fintune.cli.options import (
+    AsJson,
+    Base,
+    Code,
+    Debug,
+    Encoding,
+    EngineName,
+    FormatName,
+    Settings,
+    TaskOption,
+    TrainedSource,
+)
 from fintune.cli.output import err, out, print_json, say_bulk, working
 from fintune.errors import RunError, UsageError
 from fintune.runtime.layout import Text
@@ -22,12 +33,12 @@ if TYPE_CHECKING:
 
 def predict(
     context: typer.Context,
-    run: Source,
+    run: TrainedSource,
     texts: Annotated[list[str] | None, typer.Argument(help="Texts; left out: lines of standard input.")] = None,
     file: Annotated[
         str | None, typer.Option(help="Read texts from a file, of any format that data.path takes.")
     ] = None,
-    name: Format = None,
+    name: FormatName = None,
     encoding: Encoding = None,
     text_column: Annotated[
         str | None, typer.Option(help="Column of the file that holds the text; left out: as in training.")
@@ -106,7 +117,7 @@ def _texts_alone(how: "Reading", text_column: str | None = None) -> "Reading":
 
 def explain(
     context: typer.Context,
-    run: Source,
+    run: TrainedSource,
     texts: Annotated[
         list[str] | None,
         typer.Argument(help="Texts; left out, without --file: the run's confident mistakes and uncertain texts."),

@@ -11,7 +11,7 @@ from fintune.data.quality.duplicates import twins
 from fintune.data.quality.text import normalized
 from fintune.records import Example
 
-Parts = Mapping[str, Sequence[Example]]
+PartExamples = Mapping[str, Sequence[Example]]
 _BEFORE = ("train", "validation")
 """Parts that a model has learned from, or was chosen by; a part is compared with those before it."""
 
@@ -37,7 +37,7 @@ class Leaks:
         return {name: list(ids) for name, ids in asdict(self).items() if ids}
 
 
-def leaks(parts: Parts, conflicting: Collection[str] = (), *, searched: bool) -> dict[str, Leaks]:
+def leaks(parts: PartExamples, conflicting: Collection[str] = (), *, searched: bool) -> dict[str, Leaks]:
     """Of every part but train; `conflicting`: normalized texts that bear several labels.
 
     `searched`: look for near-duplicates too; without, only texts that are equal word by word are found.

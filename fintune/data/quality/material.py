@@ -11,12 +11,10 @@ from numpy.typing import NDArray
 from fintune.data.dates import as_dates, moment
 from fintune.data.labels import Applied
 from fintune.data.quality.cleanup import Dropped, conflicts
-from fintune.data.quality.leaks import Leaks, leaks
+from fintune.data.quality.leaks import Leaks, PartExamples, leaks
 from fintune.data.quality.reaching import parted
 from fintune.data.quality.text import normalized
 from fintune.records import Example, Fault
-
-Parts = Mapping[str, Sequence[Example]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +23,7 @@ class Material:
 
     rows: int
     kept: Sequence[Example]
-    parts: Parts
+    parts: PartExamples
     """Examples by part; empty when the data could not be split."""
     groups: NDArray[np.int64]
     """Near-duplicate clusters of `kept`, shape `(n,)`; all different when they were not looked for."""
@@ -59,7 +57,7 @@ class Material:
         return {name: len(leaks.train) for name, leaks in self.leaks.items()}
 
     @cached_property
-    def split_off(self) -> Parts:
+    def split_off(self) -> PartExamples:
         """Train and the parts that are not given."""
         return {name: part for name, part in self.parts.items() if name == "train" or name not in self.given}
 
