@@ -47,6 +47,10 @@ class TrainSection(Section):
     sampling: Literal["plain", "balanced"] = Field(
         "plain", description="balanced: every epoch draws the same number of examples of each label."
     )
+    keep: Literal["one-standard-error", "best"] = Field(
+        "one-standard-error",
+        description="Epoch to keep: the latest within one standard error of the best on validation | the best.",
+    )
     early_stopping_patience: int | None = Field(
         None, ge=1, description="Stop after so many epochs without a better one; null: train all epochs."
     )

@@ -44,6 +44,12 @@ if TYPE_CHECKING:
     from fintune.training.loop.trainer import Hooks, Judgment
 
 
+_DRAWS = 200
+"""Resamples of the validation part when an epoch is judged."""
+_ERRORS = 3.92
+"""Standard errors in a 95 % interval."""
+
+
 def train(
     source: ConfigSource,
     overrides: Sequence[str] = (),
@@ -125,7 +131,7 @@ def _fit(prepared: Prepared, run: Run, *, resume: bool) -> "LoadedModel":
             should_stop=stop, interruptible=stop.at_once, **work_of_steps(config, tuned),
         )  # fmt: skip
         best = fit(tuned, encoded, settings, hooks, folder=run.checkpoints, resume=resume)
-    tell("train", f"best epoch by validation {metric_of(prepared.task.headline[0]).title}: {best}")
+    tell("train", f"kept epoch {best}, by validation {metric_of(prepared.task.headline[0]).title}")
     can_unload = method.saved_format == "peft" and not config.model.quantized  # IA3's refuses on 4-bit layers
     if can_unload and not config.method.changes_base():
         return replace(base, model=tuned.model.unload())
@@ -158,7 +164,8 @@ def _hooks(prepared: Prepared, tuned: "LoadedModel", run: Run, shortcuts: "Short
         tuned.model.eval()
         figures: dict[str, float] = {}
         for name, examples in (("train", sample), ("validation", validation)):
-            scores = evaluate(running, prepared.task, examples, resamples=0, stage=f"score {name}").scores
+            draws = _DRAWS if name == "validation" else 0
+            scores = evaluate(running, prepared.task, examples, resamples=draws, stage=f"score {name}").scores
             loss = scores["answer_loss"].value
             figures |= {f"{name}_loss": loss, f"{name}_perplexity": perplexity(loss)}
             figures |= {f"{name}_{metric}": scores[metric].value for metric in headline}
@@ -166,8 +173,9 @@ def _hooks(prepared: Prepared, tuned: "LoadedModel", run: Run, shortcuts: "Short
                 f"epoch {epoch}",
                 f"{name:<11}loss {loss:.4f} · perplexity {perplexity(loss):.3f} · {_in_words(scores, headline)}",
             )
-        best_by = metric_of(headline[0]).gain(figures[f"validation_{headline[0]}"])
-        return Judgment(best_by, figures["validation_loss"], figures)
+        first = scores[headline[0]]
+        error = (first.high - first.low) / _ERRORS
+        return Judgment(metric_of(headline[0]).gain(first.value), figures["validation_loss"], figures, error)
 
     return Hooks(
         judge=judge,

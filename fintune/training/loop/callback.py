@@ -35,6 +35,9 @@ class Watch(TrainerCallback):
         self.reporters: list[TrainerCallback] = []
         """The Trainer's own callbacks for MLflow and the like, which are given the epoch's figures too."""
         self.best_epoch = 0
+        """Number of the epoch that is kept."""
+        self._best_at = 0
+        """Number of the best epoch, which patience counts from."""
         self.done = False
         """Whether the last epoch, or the one patience ended with, has been judged."""
         self._best: Judgment | None = None
@@ -56,8 +59,8 @@ class Watch(TrainerCallback):
 
     def save(self, folder: Path) -> None:
         """Write the state into a checkpoint."""
-        best = self._best and {"value": self._best.value, "loss": self._best.loss}
-        names = ("best_epoch", "done", "_epoch", "_unjudged", "_losses", "_lines")
+        best = self._best and {"value": self._best.value, "loss": self._best.loss, "error": self._best.error}
+        names = ("best_epoch", "_best_at", "done", "_epoch", "_unjudged", "_losses", "_lines")
         state = {name.lstrip("_"): getattr(self, name) for name in names}
         state |= {
             "best": best,
@@ -71,8 +74,8 @@ class Watch(TrainerCallback):
         """Read the state from a checkpoint; lines that were logged after it are forgotten."""
         state = json.loads((folder / _FILE).read_text())
         best = state["best"]
-        self._best = best and Judgment(best["value"], best["loss"], {})
-        self.best_epoch, self.done = state["best_epoch"], state["done"]
+        self._best = best and Judgment(best["value"], best["loss"], {}, best["error"])
+        self.best_epoch, self._best_at, self.done = state["best_epoch"], state["best_at"], state["done"]
         self._epoch, self._unjudged = state["epoch"], state["unjudged"]
         self._losses = [(loss, n) for loss, n in state["losses"]]
         self._lines, self._first.losses = state["lines"], state["first_losses"]
@@ -203,11 +206,15 @@ class Watch(TrainerCallback):
         judgment = self._hooks.judge(epoch)
         need_finite(judgment.loss, f"the validation loss of epoch {epoch}", self.settings)
         model.train()
-        better = judgment.better_than(self._best)
-        if better:
-            self._best, self.best_epoch = judgment, epoch
+        if better := judgment.better_than(self._best):
+            self._best, self._best_at = judgment, epoch
+        kept = better or (
+            self.settings.keep != "best" and self._best is not None and judgment.within_error_of(self._best)
+        )
+        if kept:
+            self.best_epoch = epoch
             self._hooks.keep()
-        self._log_epoch(epoch, better, judgment)
+        self._log_epoch(epoch, kept, judgment)
         self._unjudged, self._losses, self._epoch = 0, [], epoch
         self.done = epoch == self.settings.epochs or self._patience_is_over(epoch)
         return judgment.figures
@@ -226,17 +233,17 @@ class Watch(TrainerCallback):
         active = mlflow.active_run() if mlflow else None
         return str(active.info.run_id) if active else None
 
-    def _log_epoch(self, epoch: int, better: bool, judgment: Judgment) -> None:
+    def _log_epoch(self, epoch: int, kept: bool, judgment: Judgment) -> None:
         weight = sum(n for _, n in self._losses)
         loss = sum(loss * n for loss, n in self._losses) / weight if weight else math.nan
-        line = {"epoch": epoch, "best": better, "running_loss": loss, "running_perplexity": perplexity(loss)}
+        line = {"epoch": epoch, "best": kept, "running_loss": loss, "running_perplexity": perplexity(loss)}
         self._log(line | dict(judgment.figures))
 
     def _patience_is_over(self, epoch: int) -> bool:
         patience = self.settings.early_stopping_patience
-        over = patience is not None and epoch - self.best_epoch >= patience
+        over = patience is not None and epoch - self._best_at >= patience
         if over and epoch < self.settings.epochs:
-            tell("train", f"stopped early: epoch {self.best_epoch} is still the best after {patience} more")
+            tell("train", f"stopped early: epoch {self._best_at} is still the best after {patience} more")
         return over
 
     def _log(self, line: Mapping[str, object]) -> None:

@@ -18,10 +18,16 @@ class Judgment:
     loss: float
     figures: Mapping[str, float]
     """What log.jsonl and the screen show."""
+    error: float = 0.0
+    """Standard error of `value`: what is within it of the best cannot be told from it."""
 
     def better_than(self, other: "Judgment | None") -> bool:
         """Return whether it is strictly better, or the first."""
         return other is None or (self.value, -self.loss) > (other.value, -other.loss)
+
+    def within_error_of(self, best: "Judgment") -> bool:
+        """Return whether it lies within one standard error of the best (Breiman et al. 1984, 3.4.3)."""
+        return self.value > best.value - best.error
 
 
 @dataclass(frozen=True)
