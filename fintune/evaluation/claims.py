@@ -14,6 +14,7 @@ from fintune.data.quality.report import TRAIN_MEAN
 from fintune.evaluation.evaluate import score, scoring_options
 from fintune.evaluation.verdict import TrainAnswers, judge
 from fintune.records import Claims, Prediction, Scores, Statement
+from fintune.runs.adapter_store import is_kept
 from fintune.runs.run import Run
 from fintune.tasks import Task
 from fintune.tasks.lookup import metric_of
@@ -32,11 +33,10 @@ def claims(
     config, all_parts = run.config(), Claims()
     for part, answered in answers.items():
         if part != "train":
-            beside = {
-                name: run.predictions(part, name)
-                for name, of in baselines.items()
-                if part in of and run.has_predictions(part, name)
-            }
+            names = [name for name, of in baselines.items() if part in of]
+            if is_kept(run.folder):  # without what its baselines have answered
+                names = [name for name in names if run.has_predictions(part, name)]
+            beside = {name: run.predictions(part, name) for name in names}
             all_parts = all_parts.with_parts_of(
                 claims_of_part(part, answered, beside, leaks.get(part, Leaks()), config, train_answers(run))
             )

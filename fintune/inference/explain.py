@@ -10,6 +10,7 @@ from fintune.errors import RunError
 from fintune.inference.attribution import Attribution, attribute, select_interesting
 from fintune.inference.open import Trained, open_engine
 from fintune.inference.predictor import examples_of
+from fintune.runs.adapter_store import is_kept
 from fintune.runs.run import Run
 from fintune.runtime.files import need_place
 
@@ -32,8 +33,9 @@ def explain_run(run: Run) -> list[Attribution]:
 
 
 def _scored_part(run: Run) -> str:
-    """Return the test part where its answers are here, else validation."""
+    """Return the test part where it has been scored, else validation; that of a kept adapter, which has no other answers."""
+    scored = run.scores()
     for part in ("test", "validation"):
-        if run.has_predictions(part):
+        if part in scored and (run.has_predictions(part) or not is_kept(run.folder)):
             return part
     raise RunError(f"{run.folder}: no part was scored", hint="Score one: fintune evaluate RUN, or give texts.")

@@ -119,6 +119,11 @@ def place_of(source: str | Path) -> Path:
     return next((Path(one.path) for one in kept), place)
 
 
+def is_kept(folder: Path) -> bool:
+    """Whether a run lies among the kept adapters, which have their answers to validation alone."""
+    return folder.resolve().parent == _root().resolve()
+
+
 def listed() -> list[KeptAdapter]:
     """Return all of them, the newest last."""
     return sorted(_read(), key=lambda kept: (kept.added, kept.name))

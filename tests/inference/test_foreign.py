@@ -70,7 +70,7 @@ def test_a_kept_adapter_is_used_by_its_name(
 ) -> None:
     monkeypatch.setenv("FINTUNE_CACHE", str(tmp_path / "cache"))
     added = fin("adapters", "add", adapter, "--name", "theirs").out
-    assert f"next: fintune predict theirs 'a text' --base {tiny_causal} --task sentiment" in added
+    assert f"next: fintune predict theirs --file FILE --base {tiny_causal} --task sentiment" in added
     by_name = fintune.load("theirs", base=str(tiny_causal), task=TASK, device="cpu")(TEXTS)
     assert by_name == fintune.load(adapter, base=str(tiny_causal), task=TASK, device="cpu")(TEXTS)
 

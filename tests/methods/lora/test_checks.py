@@ -53,7 +53,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Any:
             {"target_modules": ["embed_tokens", "q_proj"], "init_lora_weights": "lora_ga"},
             "starts linear layers alone",
         ),
-        ("llama", {"target_modules": ["embed_tokens", "q_proj"], "trainable_tokens": [65]}, "method.target_modules: "),
+        (
+            "llama",
+            {"target_modules": ["embed_tokens", "q_proj"], "trainable_tokens": [65]},
+            "embed_tokens is adapted already (method.target_modules)",
+        ),
         ("llama", {"init_lora_weights": "eva", "rank_pattern": {"q_proj": 40}}, "eva takes 40 directions"),
         ("gemma", {"modules_to_save": ["lm_head"]}, "method.modules_to_save: the head of this model is its embedding"),
         (
