@@ -76,7 +76,9 @@ class SentimentOptions(ClassificationOptions):
 
     name: Literal["sentiment"] = "sentiment"  # type: ignore[assignment]
     language: Literal["en", "zh"] = Field(
-        "en", description="Language of the prompt, and of the answer for every label it has one for (texts may be any)."
+        "en",
+        description="Language of the prompt, and of the answer for every label it has one for (texts may be any); set, it goes before"
+        " another language's own prompt and answers.",
     )
     labels: list[str] = Field(["negative", "neutral", "positive"], min_length=2, description="Labels in the data.")
     prompt: str = Field(_SENTIMENT_PROMPTS["en"], description="Template; left out: the language's own.")
