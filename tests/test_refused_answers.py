@@ -71,6 +71,32 @@ def test_what_a_task_of_ones_own_does_on_any_example_is_tried_first(
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.usefixtures("registries_kept")
+@pytest.mark.parametrize(
+    ("old", "new", "what"),
+    [
+        ("CompanyOptions, Company,", "dict, Company,", "options is no class of TaskOptions"),
+        ("CompanyOptions, Company,", "CompanyOptions, 3,", "build is nothing that can be called"),
+        ("CompanyOptions, Company,", "CompanyOptions, lambda options: None,", "fields is not a list of names"),
+        ("CompanyOptions, Company,", "CompanyOptions, lambda options: 1 / 0,", "build: ZeroDivisionError"),
+        ('noun = "company"', "noun = 3", "noun is no str"),
+        ("    version = 1", '    version = "one"', "version is no int"),
+    ],
+)  # fmt: skip
+def test_what_a_task_says_of_itself_is_looked_at(
+    old: str, new: str, what: str, tiny_causal: Path, tmp_path: Path, fin: Command
+) -> None:
+    own = MINE.read_text("utf-8")
+    assert old in own
+    (tmp_path / "mine.py").write_text(own.replace(old, new))
+    config = tmp_path / "run.yaml"
+    data = written(tmp_path / "rows.jsonl", tiny_rows(30))
+    config.write_text(json.dumps(config_for(tiny_causal, data, tmp_path) | {"task": {"name": "company"}}))
+    refused = fin("train", config, "--code", tmp_path / "mine.py")
+    assert (refused.code, len(refused.err.splitlines())) == (2, 2), refused.err
+    assert what in refused.err.splitlines()[0]
+
+
 @pytest.mark.usefixtures("loads_nothing")
 def test_numbers_that_cannot_be_split_are_refused_and_checked(tiny_causal: Path, tmp_path: Path, fin: Command) -> None:
     alike = [{"text": "firm of Oslo rose", "label": (i % 21 - 10) / 10} for i in range(60)]

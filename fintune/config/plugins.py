@@ -17,6 +17,7 @@ from fintune.errors import UsageError, first_line
 from fintune.methods import METHODS, Method
 from fintune.runtime.signals import Stopped
 from fintune.tasks import TASKS, TaskEntry
+from fintune.tasks.promises import HINT, entry_problem
 
 _read: dict[Path, None] = {}
 """Files in the order in which they were read: one may build on another."""
@@ -34,6 +35,8 @@ def load_code(path: str | Path) -> list[str]:
         try:
             if isinstance(entry, Method):
                 METHODS.register(entry, origin=place)
+            elif problem := entry_problem(entry):
+                raise UsageError(f"--code {path}: task {entry.name}: {problem}", hint=HINT)
             else:
                 TASKS.register(entry, origin=place)
         except ValueError as error:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 from fintune.errors import DataError
 from fintune.records import Answer, Example, Fault, Prediction, Prompt, Row
 from fintune.tasks import TASKS
-from fintune.tasks.metric import Metric
 from fintune.tasks.promises import (
     are_choices,
     are_names,
@@ -27,6 +26,9 @@ from fintune.tasks.protocol import Task, TaskEntry, TaskKind, TaskOptions
 
 if TYPE_CHECKING:
     from fintune.tasks.arrays import Floats
+
+_DRAWS = 20
+"""Resamples on which a task's score is tried."""
 
 
 def built(options: TaskOptions) -> Task:
@@ -126,7 +128,7 @@ class GuardedTask:
 
 def need_contract(task: Task, examples: Sequence[Example]) -> None:
     """Try a guarded task on all examples, so that what fails on one of them does so before anything is loaded. Raises DataError."""
-    import numpy as np
+    from fintune.tasks.metrics import bootstrap_weights
 
     if not isinstance(task, GuardedTask) or not examples:
         return
@@ -134,7 +136,7 @@ def need_contract(task: Task, examples: Sequence[Example]) -> None:
         raise refused(f"task {task.name}: parse gave two examples the id '{twice}'")
     answers = [_tried(task, example) for example in examples]
     made = [Prediction(e.id, e.fields, answer, "", {}, e.target) for e, answer in zip(examples, answers, strict=True)]
-    task.score(made, np.ones((2, len(made))))
+    task.score(made, bootstrap_weights(len(made), _DRAWS))
 
 
 def _tried(task: GuardedTask, example: Example) -> Answer | None:
@@ -159,8 +161,6 @@ def _need_declared(task: Task, entry: TaskEntry) -> None:
             raise refused(f"task {entry.name}: {name} is no {wanted.__name__}")
     if getattr(task, "kind", None) not in get_args(TaskKind):
         raise refused(f"task {entry.name}: kind is not one of {', '.join(get_args(TaskKind))}")
-    if not all(isinstance(metric, Metric) for metric in entry.metrics):
-        raise refused(f"task {entry.name}: metrics of its TaskEntry are not all Metric")
     described = {metric.name for metric in entry.metrics}
     if lacking := [name for name in dict.fromkeys([*task.headline, *task.tested]) if name not in described]:
         raise refused(

@@ -6,7 +6,8 @@ from typing import get_args
 
 from fintune.errors import DataError, FintuneError, first_line
 from fintune.records import PieceKind, Prediction, Prompt
-from fintune.tasks.protocol import Task, TaskKind, asked_fields
+from fintune.tasks.metric import Metric
+from fintune.tasks.protocol import Task, TaskEntry, TaskKind, TaskOptions, asked_fields
 
 HINT = "Mend the task: docs/extend.md says what each of its methods returns."
 
@@ -24,6 +25,17 @@ def called(where: str, call: Callable[[], object]) -> object:
         raise
     except (Exception, SystemExit) as error:
         raise refused(f"{where}: {type(error).__name__}: {first_line(error)}") from error
+
+
+def entry_problem(entry: TaskEntry) -> str | None:
+    """Return what is wrong with a task's entry; None where all of it is what TaskEntry says."""
+    if not (isinstance(entry.options, type) and issubclass(entry.options, TaskOptions)):
+        return "options is no class of TaskOptions"
+    if not callable(entry.build):
+        return "build is nothing that can be called"
+    if not isinstance(entry.metrics, Sequence) or not all(isinstance(metric, Metric) for metric in entry.metrics):
+        return "metrics are not all Metric"
+    return None
 
 
 def is_text(value: object) -> bool:
