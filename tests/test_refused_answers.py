@@ -116,8 +116,9 @@ def test_numbers_that_cannot_be_split_are_refused_and_checked(tiny_causal: Path,
     )
 
     config = numbers(tmp_path, tiny_causal)
-    config["data"]["test"] = str(written(tmp_path / "empty.jsonl", []))
-    with pytest.raises(DataError, match=r"data.test: no example in the test part|empty.jsonl"):
+    (tmp_path / "bare.csv").write_text("text,label\n")
+    config["data"]["test"] = str(tmp_path / "bare.csv")
+    with pytest.raises(DataError, match=r"data.test: no example in the test part"):
         fintune.train(config)
 
 
@@ -225,7 +226,7 @@ def test_rows_of_an_embedding_that_is_adapted_are_not_trained_too(
 ) -> None:
     config = config_for(save(family, tmp_path / "model"), rows_file, tmp_path)
     config["method"] = {"name": "lora", "target_modules": [module, "embed_tokens"], "trainable_tokens": [5]}
-    with pytest.raises(ModelError, match=r"embed_tokens is adapted already|no lone embedding|shared"):
+    with pytest.raises(ModelError, match=r"embed_tokens is adapted already"):
         fintune.train(config)
 
 

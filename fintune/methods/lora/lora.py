@@ -106,9 +106,11 @@ def _need_apart(model: "Model", options: LoraOptions, config: "LoraConfig") -> N
     """Refuse rows of an embedding that is adapted as a whole."""
     from peft.tuners.tuners_utils import check_target_module_exists
 
+    if not options.trainable_tokens:
+        return
     table = input_embedding(model).weight
     names = [n for n, m in unwrap(model).named_modules() if getattr(m, "weight", None) is table]
-    both = [name for name in names if options.trainable_tokens and check_target_module_exists(config, name)]
+    both = [name for name in names if check_target_module_exists(config, name)]
     if both:
         raise ModelError(
             f"method.trainable_tokens: {both[0]} is adapted already (method.target_modules)",
