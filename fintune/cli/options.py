@@ -8,6 +8,10 @@ import typer
 from fintune.cli import output
 
 ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="A YAML config; fintune init writes one.")]
+ConfigOrData = Annotated[
+    list[str],
+    typer.Argument(metavar="CONFIG|DATA...", help="A YAML config, or files of labeled text, which are looked into."),
+]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, such as runs/phrasebank-lora.")]
 TrainedSource = Annotated[
     Path,

@@ -21,6 +21,7 @@ from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from fintune.config.compare import CompareSection
 from fintune.config.evaluation import EvaluationSection
+from fintune.config.from_data import Looked, are_data, look
 from fintune.config.mistaken import mistaken_for_config
 from fintune.config.run_config import RunConfig
 from fintune.config.text import QUOTING, escaped_paths, read_config_text
@@ -39,8 +40,8 @@ _BRANCH = re.compile(r"(str|int|float|bool)$|(list|dict|literal)\[")
 _FOLDED = re.compile("[\x85\u2028\u2029\ufeff]")
 
 
-ConfigSource = str | Path | Mapping[str, Any] | RunConfig
-"""What a config is read from: a YAML file, a mapping as YAML has it, or a config."""
+ConfigSource = str | Path | Sequence[str | Path] | Mapping[str, Any] | RunConfig
+"""What a config is read from: a YAML file, files of data, a mapping as YAML has it, or a config."""
 SECTIONS: dict[str, type[BaseModel]] = {
     "model": ModelSection,
     "data": DataSection,
@@ -57,13 +58,31 @@ def load(source: ConfigSource, overrides: Sequence[str] = ()) -> RunConfig:
 
 
 def unchecked(source: ConfigSource, overrides: Sequence[str] = ()) -> dict[str, object]:
-    """Return what was written, nothing filled in and nothing resolved. Raises ConfigError when it cannot be read."""
+    """Return what was written, of data what they come to; nothing filled in or resolved. Raises ConfigError when it cannot be read."""
     if isinstance(source, RunConfig):
         source = source.model_dump()
-    raw = _read(Path(source)) if isinstance(source, str | Path) else dict(source)
+    if isinstance(source, Mapping):
+        return _overridden(source, overrides)
+    files = [source] if isinstance(source, str | Path) else list(source)
+    if are_data(files):
+        return looked(files, overrides).written
+    if len(files) != 1:
+        raise ConfigError([f"{', '.join(map(str, files))}: one config at a time"], hint="Name one, or files of data.")
+    return _overridden(_read(Path(files[0])), overrides)
+
+
+def looked(files: Sequence[str | Path], overrides: Sequence[str] = ()) -> Looked:
+    """Return what files of data come to, overrides included, and why. Raises DataError, Undecided."""
+    given = _overridden({}, overrides)
+    found = look([str(file) for file in files], given)
+    return Looked(_merge(found.written, given), found.reasons)
+
+
+def _overridden(raw: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    written = dict(raw)
     for override in overrides:
-        raw = _override(raw, override)
-    return raw
+        written = _override(written, override)
+    return written
 
 
 def validate(raw: Mapping[str, object]) -> RunConfig:

@@ -4,12 +4,16 @@
 ('news.csv: a data file, not a config', 'fintune init run.yaml --data news.csv, then fintune check run.yaml')
 """
 
+import re
 from pathlib import Path
 from shlex import quote
 
-from fintune.data.readers.formats import PACKED, READERS
+from fintune.data.readers.formats import READERS
+from fintune.data.readers.packed import PACKED
 
 _DATA = {suffix for reader in READERS.values() for suffix in reader.suffixes} - {".json"}
+_HEAD = 4096
+_FIRST_KEY = re.compile(rb'\{\s*"([^"\\]*)"\s*:\s*(\[?)')
 _CONFIGS = (".yaml", ".yml")
 _SECTIONS = {"name", "output", "model", "data", "task", "method", "train", "evaluation", "compare"}
 """Sections of a config, as RunConfig has them."""
@@ -21,6 +25,18 @@ def is_data(path: Path) -> bool:
     return bool(suffixes) and (suffixes[-1] in _DATA or (suffixes[-1] in PACKED and suffixes[-2:-1] != []))
 
 
+def holds_records(path: Path) -> bool:
+    """Whether a .json file is data, by its beginning: a list, or an object whose first key is no section of a config."""
+    if path.suffix.lower() != ".json" or not path.is_file():
+        return False
+    with path.open("rb") as file:
+        head = file.read(_HEAD).lstrip(b"\xef\xbb\xbf \t\r\n")
+    first = _FIRST_KEY.match(head)
+    if first is None:
+        return head.startswith(b"[")
+    return first[1].decode("utf-8", "replace") not in _SECTIONS or bool(first[2])
+
+
 def mistaken_for_config(path: Path, content: object = None) -> tuple[str, str] | None:
     """Return what was named as a config, and what to type; None where it may be one. `content` as far as it was read."""
     if (path / "config.yaml").is_file():
@@ -28,11 +44,10 @@ def mistaken_for_config(path: Path, content: object = None) -> tuple[str, str] |
     if path.is_dir():
         return f"{path}: a folder, not a config", "Name a .yaml file; write one with: fintune init"
     if path.is_file() and (is_data(path) or (path.suffix.lower() == ".json" and _are_rows(content))):
-        packed = path.suffix.lower() in PACKED
-        named = path.with_suffix("") if packed else path
-        hint = f"fintune init run.yaml --data {quote(str(named))}, then fintune check run.yaml"
-        hint = f"Unpack it; then {hint}" if packed else hint
-        return f"{path}: a data file, not a config", hint
+        return (
+            f"{path}: a data file, not a config",
+            f"fintune init run.yaml --data {quote(str(path))}, then fintune check run.yaml",
+        )
     return None
 
 

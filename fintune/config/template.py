@@ -7,13 +7,14 @@ name: run  # Name of the run folder.
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel
 
 from fintune.config.load import REGISTRIES, SECTIONS
 from fintune.config.run_config import RunConfig
+from fintune.runtime.printable import one_line
 
 _PLAIN = re.compile(r"(?!true$|false$|null$)[a-z][a-z0-9-]*")
 """Text that YAML reads as text without quotes."""
@@ -24,29 +25,47 @@ _OPENING = """\
 """
 
 
-def template(path: str = "run.yaml", *, data: str | None = None) -> str:
-    """Return the YAML text; `data` fills in data.path."""
-    classes = dict(SECTIONS) | {name: registry[default].options for name, (default, registry) in REGISTRIES.items()}
+def template(
+    path: str = "run.yaml", *, written: Mapping[str, object] | None = None, why: Mapping[str, str] | None = None
+) -> str:
+    """Return the YAML text; `written` are settings in place of defaults, as a config has them, `why` the reason for some, by setting."""
+    chosen, reasons = written or {}, why or {}
     lines = [_OPENING.format(path=path)]
     for name, field in RunConfig.model_fields.items():
-        if name not in classes:
-            lines.append(_line(name, field.default, field.description, ""))
-            continue
-        lines.append(f"\n{name}:")
-        lines += _section(classes[name](), {"path": data} if name == "data" and data else {}, "  ")
+        content = chosen.get(name, field.default)
+        if name in SECTIONS or name in REGISTRIES:
+            lines.append(f"\n{name}:")
+            own = content if isinstance(content, Mapping) else {}
+            lines += _section(_class(name, own).model_validate(own), own, reasons, [name])
+        else:
+            lines += _lines([name], content, field.description, reasons)
     return "\n".join(lines) + "\n"
 
 
-def _section(section: BaseModel, chosen: dict[str, Any], indent: str) -> Iterator[str]:
+def _class(name: str, chosen: Mapping[str, Any]) -> type[BaseModel]:
+    if name in SECTIONS:
+        return SECTIONS[name]
+    default, registry = REGISTRIES[name]
+    options: type[BaseModel] = registry[str(chosen.get("name", default))].options
+    return options
+
+
+def _section(
+    section: BaseModel, chosen: Mapping[str, Any], reasons: Mapping[str, str], place: Sequence[str]
+) -> Iterator[str]:
     for name, field in type(section).model_fields.items():
-        value = chosen.get(name, getattr(section, name))
+        value = getattr(section, name)
         if isinstance(value, BaseModel):
-            yield f"{indent}{name}:"
-            yield from _section(value, {}, indent + "  ")
+            yield f"{'  ' * len(place)}{name}:"
+            yield from _section(value, chosen.get(name, {}), reasons, [*place, name])
         else:
-            yield _line(name, value, field.description, indent)
+            yield from _lines([*place, name], value, field.description, reasons)
 
 
-def _line(name: str, value: Any, description: str | None, indent: str) -> str:
+def _lines(place: Sequence[str], value: Any, description: str | None, reasons: Mapping[str, str]) -> Iterator[str]:
+    """Yield the line of a setting, and above it why it was guessed."""
+    indent, reason = "  " * (len(place) - 1), reasons.get(".".join(place))
+    if reason is not None:
+        yield f"{indent}# guessed: {one_line(reason)}"
     shown = value if isinstance(value, str) and _PLAIN.fullmatch(value) else json.dumps(value, ensure_ascii=False)
-    return f"{indent}{name}: {shown}" + (f"  # {description}" if description else "")
+    yield f"{indent}{place[-1]}: {shown}" + (f"  # {description}" if description else "")

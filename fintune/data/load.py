@@ -16,6 +16,7 @@ from fintune.data.quality.cleanup import LEAKS, Dropped, clean
 from fintune.data.quality.duplicates import twins
 from fintune.data.quality.licenses import License
 from fintune.data.readers.columns import Columns, fault_error, is_number
+from fintune.data.readers.packed import inner
 from fintune.data.readers.read import Reading, open_source, rows
 from fintune.data.readers.sources import BUILTIN, Source, expand
 from fintune.data.settings import DataSection
@@ -168,6 +169,7 @@ def reading(data: DataSection, task: Task, *, need_label: bool = True) -> Readin
             group=data.group_column,
         ),
         label_map=data.label_map,
+        decimal=data.decimal,
         closed=task.kind == "labels",
         redact=data.redact,
     )
@@ -184,7 +186,7 @@ def reading_like(
 ) -> Reading:
     """How to read another file: as the config's own where it ends alike, unless told; columns and map are the config's."""
     own = reading(data, task, need_label=need_label)
-    alike = Path(path).suffix.lower() == Path(data.paths["train"][0].partition("#")[0]).suffix.lower()
+    alike = inner(Path(path)) == inner(Path(data.paths["train"][0].partition("#")[0]))
     if not alike:
         own = replace(own, format="auto", encoding="auto", delimiter="auto", header=None)
     return replace(own, format=name or own.format, encoding=encoding or own.encoding)

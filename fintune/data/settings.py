@@ -59,6 +59,7 @@ class DataSection(Section):
         {},
         description="Label in the file: label of the task, for example {0: negative}; a key goes before a name of the task.",
     )
+    decimal: Literal[".", ","] = Field(".", description="Decimal mark of numbers in label_column.")
     date_column: str | None = Field(None, description="Column that holds a date.")
     date_format: str | list[str] | None = Field(None, description="Such as '%d/%m/%Y', or several; null: ISO 8601.")
     group_column: str | None = Field(

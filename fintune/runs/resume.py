@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from fintune.config.load import ConfigSource
 from fintune.config.prepare import Prepared
 from fintune.config.run_config import RunConfig
 from fintune.errors import ConfigError, DataError, ModelError, RunError
@@ -26,9 +27,7 @@ _ABSENT = "not set"
 _T = TypeVar("_T")
 
 
-def where_it_lies(
-    source: str | Path | Mapping[str, object] | RunConfig, overrides: Sequence[str], config: RunConfig, *, resume: bool
-) -> RunConfig:
+def where_it_lies(source: ConfigSource, overrides: Sequence[str], config: RunConfig, *, resume: bool) -> RunConfig:
     """Return the config, with `resume` of the run in whose folder it lies, wherever that has been moved to, unless the place was given.
 
     Raises RunError for an interrupted run that was moved, without `resume`: a new one would be trained in its former place.

@@ -8,6 +8,6 @@ import shlex
 from pathlib import Path
 
 
-def typed(path: Path) -> str:
+def typed(path: str | Path) -> str:
     """Return a path as one types it in a shell."""
     return shlex.quote(f"./{path}" if str(path).startswith("-") else str(path))

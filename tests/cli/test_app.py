@@ -32,8 +32,8 @@ def never(*_: Any, **__: Any) -> None:
 
 def test_init_writes_a_config_that_loads_and_never_replaces_one(fin: Command, tmp_path: Path) -> None:
     path = tmp_path / "new.yaml"
-    assert fin("init", path, "--data", "news.csv").code == 0
-    assert load(path).data.path == "news.csv"
+    assert fin("init", path, "--data", "builtin:headlines").code == 0
+    assert load(path).data.path == "builtin:headlines"
     assert isinstance(load(path), RunConfig)
     path.write_text("mine")
     refused = fin("init", path)
@@ -371,7 +371,7 @@ def test_a_signal_ends_in_two_lines_and_the_finished_run_stays(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["train"], "error: Missing argument 'CONFIG'"),
+        (["train"], "error: Missing argument 'CONFIG|DATA...'"),
         (["trian"], "error: No such command 'trian'"),
         (["train", "x.yaml", "--sett", "a=b"], "error: No such option"),
         (["predict", "runs/x", "--output"], "error: Option '--output' requires an argument"),

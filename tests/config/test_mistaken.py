@@ -1,14 +1,18 @@
 """A file of one kind where another is wanted is called what it is, with the command that takes it."""
 
+import json
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from fintune.cli.app import app
+from fintune.config.from_data import are_data
 from fintune.config.load import load
-from fintune.errors import ConfigError, FintuneError
+from fintune.config.mistaken import holds_records
+from fintune.errors import FintuneError
 
+ROWS = [{"text": "Profit rose", "label": "positive"}, {"text": "Loss", "label": "negative"}]
 NAMES = ("news.csv", "news.tsv", "news.jsonl", "news.xlsx", "news.txt", "news.parquet", "news.csv.gz", "news.json")
 
 
@@ -28,14 +32,6 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     Path("runs/a").mkdir(parents=True)
     Path("runs/a/config.yaml").write_text("name: a\n")
     return tmp_path
-
-
-@pytest.mark.parametrize("command", ["check", "train", "plan", "compare"])
-@pytest.mark.parametrize("name", NAMES)
-def test_data_where_a_config_is_wanted(here: Path, command: str, name: str) -> None:
-    hint = f"fintune init run.yaml --data {name.removesuffix('.gz')}, then fintune check run.yaml"
-    hint = f"Unpack it; then {hint}" if name.endswith(".gz") else hint
-    assert told(command, name) == (f"{name}: a data file, not a config", hint)
 
 
 @pytest.mark.parametrize("command", ["check", "train", "plan", "compare", "init"])
@@ -71,21 +67,25 @@ def test_a_config_or_data_where_a_run_is_wanted(here: Path, command: list[str]) 
 @pytest.mark.parametrize(
     "content",
     [
-        '{"text": "Profit rose", "label": "positive"}\n{"text": "Loss", "label": "negative"}\n',
-        '{"text": ["Profit rose", "Loss"], "label": ["positive", "negative"]}',
-        '{"data": [{"text": "Profit rose"}], "model": ["a"]}',
-        '{"train": [{"text": "\\ud83d\\ude80"}]}',
+        "{}\n{}\n".format(*(json.dumps(row) for row in ROWS)),
+        json.dumps({name: [row[name] for row in ROWS] for name in ROWS[0]}),
+        json.dumps({"data": ROWS, "model": "a"}),
+        json.dumps({"train": ROWS}),
+        json.dumps(ROWS),
     ],
-    ids=["lines", "columns", "lists under sections' names", "parts"],
+    ids=["lines", "columns", "under a section's name", "parts", "array"],
 )
 def test_data_in_json_are_no_config(here: Path, content: str) -> None:
     (here / "rows.json").write_text(content)
-    with pytest.raises(ConfigError, match=r"rows\.json: a data file, not a config"):
-        load(here / "rows.json")
+    assert holds_records(here / "rows.json")
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "news.json"])
+def test_data_are_told_by_their_names(here: Path, name: str) -> None:
+    assert are_data([name])
 
 
 def test_a_config_in_json_is_a_config(here: Path) -> None:
-    from fintune.config.load import load
-
     Path("run.json").write_text('{"name": "json"}')
     assert load("run.json").name == "json"
+    assert not are_data(["run.json"])

@@ -75,6 +75,6 @@ def test_every_setting_says_what_it_means(section: type[BaseModel]) -> None:
     ["news.csv", "builtin:headlines", "C:\\news: 1.csv", "a # b.csv", "涨 跌.jsonl", '"q".csv', "'", "[1].csv", "{x}"],
 )
 def test_any_data_file_is_filled_in(tmp_path: Path, data: str) -> None:
-    config = loaded(tmp_path, template(data=data))
+    config = loaded(tmp_path, template(written={"data": {"path": data}}))
     assert config.data.path == data
     assert config == load({"data": {"path": data}})

@@ -1,6 +1,7 @@
 """A file of any size is labeled in order; a killed job goes on without loss or doubles, to the same bytes."""
 
 import contextlib
+import gzip
 import json
 import signal
 import zipfile
@@ -280,7 +281,9 @@ def test_texts_of_many_lines_are_told_where_nothing_tells_them_from_rows(trained
     assert [event.note for event in told if "warning: texts of more than 10 lines: 1, the first a.csv:4" in event.note]
 
 
-def test_a_packed_file_is_told_to_be_one(trained: fintune.Run, tmp_path: Path) -> None:
-    (tmp_path / "a.csv.gz").write_bytes(b"\x1f\x8b\x08\x00")
-    with pytest.raises(DataError, match=r"a\.csv\.gz: a packed file"):
-        predict_file(trained, str(tmp_path / "a.csv.gz"), tmp_path / "out.csv")
+def test_a_packed_file_is_labeled(trained: fintune.Run, tmp_path: Path) -> None:
+    (tmp_path / "a.csv.gz").write_bytes(gzip.compress(b"text\nAlvex of Oslo and Lima -\n"))
+    assert predict_file(trained, str(tmp_path / "a.csv.gz"), tmp_path / "out.csv").labeled == 1
+    (tmp_path / "b.csv.gz").write_bytes(b"\x1f\x8b\x08\x00")
+    with pytest.raises(DataError, match=r"b\.csv\.gz: cannot be unpacked"):
+        predict_file(trained, str(tmp_path / "b.csv.gz"), tmp_path / "out.csv")

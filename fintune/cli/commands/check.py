@@ -2,13 +2,15 @@
 
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from fintune.cli.options import AsJson, Code, ConfigFile, Debug, Overrides
+from fintune.cli.options import AsJson, Code, ConfigFile, ConfigOrData, Debug, Overrides
 from fintune.cli.output import out, print_json, working
+from fintune.cli.sources import config_source, look_into
 from fintune.errors import RunError
 from fintune.runtime.layout import Text
 from fintune.runtime.shell import typed
@@ -16,11 +18,18 @@ from fintune.runtime.shell import typed
 
 def init(
     path: Annotated[Path, typer.Argument(help="Where to write it.")] = Path("run.yaml"),
-    data: Annotated[str | None, typer.Option(help="Fill in data.path.")] = None,
+    data: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE", help="Look into these files of labeled text, and write what they come to, with why."
+        ),
+    ] = None,
+    overrides: Overrides = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
     debug: Debug = False,
 ) -> None:
     """Write a commented config with every setting."""
+    from fintune.config.load import unchecked
     from fintune.config.mistaken import is_data, mistaken_for_config
     from fintune.config.template import template
     from fintune.runtime.files import need_place, write_atomically
@@ -31,12 +40,17 @@ def init(
     if path.exists() and not force:
         raise RunError(f"{path}: exists already", hint="Name another file, or add --force.")
     need_place(path)
-    write_atomically(path, template(str(path), data=data))
+    if data:
+        found = look_into(data, overrides)
+        text = template(str(path), written=found.written, why=found.reasons)
+    else:
+        text = template(str(path), written=unchecked({}, overrides or []))
+    write_atomically(path, text)
     out.print(Text(f"wrote {path}\nnext: fintune check {typed(path)}"), soft_wrap=True)
 
 
 def check(
-    config: ConfigFile,
+    sources: ConfigOrData,
     overrides: Overrides = None,
     against: Annotated[
         str | None,
@@ -55,9 +69,10 @@ def check(
     from fintune.config.load import load
     from fintune.training.check import examine
 
+    source = config_source(sources, overrides)
     with working():
         examination = examine(
-            load(config, overrides or []), against=against, pii=pii, near_duplicates=near_duplicates, doubt=doubt
+            load(source, overrides or []), against=against, pii=pii, near_duplicates=near_duplicates, doubt=doubt
         )
     if as_json:
         print_json(examination.record())
@@ -66,14 +81,16 @@ def check(
 
         for table in tables(examination):
             out.print(table)
-        onward = _train(config, overrides) if not examination.severe else "next: mend what is severe"
+        onward = _train(sources, overrides) if not examination.severe else "next: mend what is severe"
         out.print(Text(onward), soft_wrap=True)
     if examination.severe:
         sys.exit(1)
 
 
-def _train(config: Path, overrides: list[str] | None) -> str:
-    return " ".join(["next: fintune train", typed(config), *(f"--set {shlex.quote(one)}" for one in overrides or ())])
+def _train(sources: Sequence[str | Path], overrides: list[str] | None) -> str:
+    return " ".join(
+        ["next: fintune train", *map(typed, sources), *(f"--set {shlex.quote(one)}" for one in overrides or ())]
+    )
 
 
 def plan(
@@ -89,7 +106,7 @@ def plan(
         print_json(estimate.record())
     else:
         out.print(estimate_table(estimate))
-        onward = _train(config, overrides) if estimate.fits else "next: lower train.micro_batch_tokens"
+        onward = _train([config], overrides) if estimate.fits else "next: lower train.micro_batch_tokens"
         out.print(Text(onward), soft_wrap=True)
     if not estimate.fits:
         sys.exit(1)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fintune.cli import output
-from fintune.cli.options import AsJson, Code, ConfigFile, Debug, Overrides
+from fintune.cli.options import AsJson, Code, ConfigFile, ConfigOrData, Debug, Overrides
 from fintune.cli.output import out, print_json, show_scores, working
+from fintune.cli.sources import config_source
 from fintune.errors import UsageError
 from fintune.runtime.layout import Text
 from fintune.runtime.printable import one_line
@@ -22,7 +23,7 @@ _LOOKED_AT, _LONGEST = 20, 60
 
 
 def train(
-    config: ConfigFile,
+    sources: ConfigOrData,
     overrides: Overrides = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a finished run of that name.")] = False,
     resume: Annotated[
@@ -35,8 +36,9 @@ def train(
     """Train an adapter, score it against baselines, save the run folder."""
     from fintune.training.train import train as run_all
 
+    source = config_source(sources, overrides)
     with working():
-        run = run_all(config, overrides or [], overwrite=overwrite, resume=resume)
+        run = run_all(source, overrides or [], overwrite=overwrite, resume=resume)
     if as_json:
         print_json({"run": str(run.folder), **run.raw_scores()})
         return

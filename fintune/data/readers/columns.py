@@ -1,10 +1,11 @@
 """What a format function knows of the file it is to read, and the lines of a text file, none longer than memory bears."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
 from pathlib import Path
 from typing import TypedDict, Unpack
 
+from fintune.data.readers.packed import open_text
 from fintune.errors import DataError, DataErrorKind, did_you_mean
 from fintune.records import TEXT, Fault, FaultKind
 
@@ -45,6 +46,13 @@ class Columns:
     need_label: bool = True
     date: str | None = None
     group: str | None = None
+    everything: bool = False
+    """Whether nothing is known of the columns: all are read, and none is missed."""
+
+    @classmethod
+    def all(cls) -> "Columns":
+        """Return what reads a file whose columns are not known yet."""
+        return cls(need_label=False, everything=True)
 
     @classmethod
     def of(cls, fields: Sequence[str], text: str, label: str, **rest: Unpack[_Rest]) -> "Columns":
@@ -59,19 +67,24 @@ class Columns:
 
     def wanted(self) -> list[tuple[str, str]]:
         """Return columns that must be there, each with the setting that names it."""
+        if self.everything:
+            return []
         first = "data.text_column" if self.name == TEXT else "task.prompt"
         named = [(first, self.text), *(("task.prompt", column) for column in self.more.values())]
         named += [("data.label_column", self.label)] if self.need_label else []
         named += [("data.date_column", self.date)] if self.date is not None else []
         return named + ([("data.group_column", self.group)] if self.group is not None else [])
 
-    def read(self) -> list[str]:
-        """Return every column that is read where it is there, each once."""
-        return list(dict.fromkeys([*(column for _, column in self.wanted()), self.label]))
+    def read(self, names: Sequence[str]) -> list[str]:
+        """Return those of a file's columns that are read, each once."""
+        if self.everything:
+            return list(names)
+        wanted = (column for _, column in self.wanted())
+        return [name for name in dict.fromkeys(top_of(c, names) for c in (*wanted, self.label)) if name in names]
 
     def by_number(self) -> bool:
         """Whether all of them are numbers: the file has no header line."""
-        return all(is_number(column) for _, column in self.wanted())
+        return not self.everything and all(is_number(column) for _, column in self.wanted())
 
     def backwards(self) -> bool:
         """Whether one of them is counted from the end."""
@@ -97,9 +110,29 @@ def is_number(column: str) -> bool:
     return column.lstrip("-").isdigit()
 
 
+def top_of(column: str, names: Collection[str]) -> str:
+    """Return the member of a record in which a column lies: of `info.0.score`, where no member is called so, `info`."""
+    return column if column in names else column.partition(".")[0]
+
+
+def value_at(record: Fields, path: str) -> object:
+    """Return the member of that name, or what lies at a path (`info.0.score`) within members; None where there is none."""
+    if path in record or "." not in path:
+        return record.get(path)
+    value: object = record
+    for part in path.split("."):
+        if isinstance(value, Mapping):
+            value = value.get(part)
+        elif isinstance(value, list) and part.isdecimal() and int(part) < len(value):
+            value = value[int(part)]
+        else:
+            return None
+    return value
+
+
 def lines(path: Path, encoding: str, newline: str | None = None) -> Iterator[tuple[int, str | Broken]]:
     """Numbered lines; bytes that do not decode become lone surrogates, which `readers` refuses row by row."""
-    with path.open(encoding=encoding, errors="surrogateescape", newline=newline) as file:
+    with open_text(path, encoding, newline) as file:
         number = 0
         while content := file.readline(LONGEST_RECORD):
             number += 1
@@ -133,7 +166,7 @@ def fault_error(fault: Fault) -> DataError:
 def column_problem(columns: Columns, names: Sequence[str]) -> Broken | None:
     """Return what is wrong with the columns of a file or a record."""
     for setting, column in columns.wanted():
-        if column not in names:
+        if column not in names and (top_of(column, names) == column or top_of(column, names) not in names):
             asked = setting == "task.prompt"
             near = did_you_mean(column, [name[:40] for name in names[:20] if not (asked and name == columns.label)])
             right = f"Set {setting} to the right one; without a header line, to its number."

@@ -11,9 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from fintune.data.readers.columns import LONGEST_RECORD, Broken, Fields, Opening, cells, lines, need_columns
+from fintune.data.readers.columns import LONGEST_RECORD, Broken, Columns, Fields, Opening, cells, lines, need_columns
 from fintune.data.readers.formulas import restoring
+from fintune.data.readers.preamble import MOST_ABOVE, header_at, named
 from fintune.data.readers.quotation import RowShape, are_enclosed, shape_of
+
+CsvRecords = Iterator[tuple[int, list[str] | Broken]]
 
 DELIMITERS = (",", "\t", ";", "|")
 _SAMPLE = 50
@@ -27,17 +30,27 @@ def read_csv(path: Path, opening: Opening) -> Iterator[tuple[int, Fields | Broke
     csv.field_size_limit(LONGEST_RECORD)
     delimiter = opening.delimiter or find_delimiter(path, opening)
     shape = _shape(path, opening, delimiter)
-    records, width, whose = restoring(_records_of(path, opening, delimiter, shape)), shape.width, "most rows have"
+    records, width, whose = _records_of(path, opening, delimiter, shape), shape.width, "most rows have"
     names: list[str] | None = None
     if _has_header(opening):
-        line, header = next(records, (1, []))
-        header = [] if isinstance(header, Broken) else header
+        line, header, records = _from_header(records, opening.columns)
         width, whose = len(header), "the header has"
         if not opening.columns.by_number():
-            need_columns(opening, line, header)
-            names = header
+            names = named(header, opening.columns)
+            need_columns(opening, line, names)
+    else:
+        records = restoring(records)
     for line, record in records:
         yield line, record if isinstance(record, Broken) else _row(record, names, width, whose)
+
+
+def _from_header(records: CsvRecords, columns: Columns) -> tuple[int, list[str], CsvRecords]:
+    """Return the row of names, its line, and the records behind it; what stands above it is no record."""
+    first = list(itertools.islice(records, MOST_ABOVE))
+    place = header_at([[] if isinstance(record, Broken) else record for _, record in first], columns)
+    behind = restoring(itertools.chain(first[place:], records))
+    line, header = next(behind, (1, []))
+    return line, [] if isinstance(header, Broken) else header, behind
 
 
 def _row(record: list[str], names: list[str] | None, width: int, whose: str) -> Fields | Broken:
@@ -58,7 +71,7 @@ def find_delimiter(path: Path, opening: Opening) -> str:
     found = itertools.islice(lines(path, opening.encoding, newline=""), _SAMPLE)
     sample = [content for _, content in found if isinstance(content, str)]
     wanted = {column for _, column in opening.columns.wanted()}
-    headers = {delimiter: _header(sample, delimiter) for delimiter in DELIMITERS}
+    headers = {delimiter: _header(sample, delimiter, opening.columns) for delimiter in DELIMITERS}
     for delimiter, names in headers.items():
         if wanted <= set(names):
             return delimiter
@@ -77,11 +90,12 @@ def _sniff(sample: str) -> str:
     return (dialect and dialect.delimiter) or ","
 
 
-def _header(sample: list[str], delimiter: str) -> list[str]:
+def _header(sample: list[str], delimiter: str, columns: Columns) -> list[str]:
     try:
-        return next((fields for fields in csv.reader(iter(sample), delimiter=delimiter) if fields), [])
+        rows = [fields for fields in csv.reader(iter(sample), delimiter=delimiter) if fields]
     except csv.Error:
         return []
+    return named(rows[header_at(rows, columns)], columns) if rows else []
 
 
 def _has_header(opening: Opening) -> bool:
@@ -146,7 +160,10 @@ def _shape(path: Path, opening: Opening, delimiter: str) -> RowShape:
     feed = _Feed(path, opening)
     found = itertools.takewhile(lambda record: record[0] <= _FIRST, _records(feed, delimiter))
     sample = [(fields, len(feed.record) == 1) for _, fields in found if isinstance(fields, list)]
-    names = sample.pop(0)[0] if sample and _has_header(opening) else None
+    names = None
+    if sample and _has_header(opening):
+        place = header_at([fields for fields, _ in sample], opening.columns)
+        names, sample = named(sample[place][0], opening.columns), sample[place + 1 :]
     shape = shape_of([fields for fields, _ in sample], delimiter, opening.columns, names)
     for fields, on_one_line in sample:
         if on_one_line:

@@ -4,6 +4,7 @@ import codecs
 import re
 from pathlib import Path
 
+from fintune.data.readers.packed import open_bytes
 from fintune.errors import DataError
 
 _MARKS = {
@@ -24,7 +25,7 @@ _SAMPLE, _PIECE, _EVIDENCE = 8 << 20, 1 << 20, 256 << 10
 
 def find_encoding(path: Path, declared: str) -> str:
     """Return the encoding of a file; `declared` is its format's own where that is not UTF-8 (PhraseBank: latin-1)."""
-    with path.open("rb") as file:
+    with open_bytes(path) as file:
         head = file.read(4)
         for mark, encoding in _MARKS.items():
             if head.startswith(mark):

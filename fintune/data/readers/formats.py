@@ -32,8 +32,6 @@ class Reader:
     """A package that reading needs beyond the core, in the extra `formats`."""
 
 
-PACKED = {".gz", ".zip", ".bz2", ".xz"}
-"""Endings of files to unpack first."""
 READERS: dict[str, Reader] = {
     f.name: f
     for f in (

@@ -13,8 +13,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Literal
 
-from fintune.data.readers.columns import Broken, Fields, Opening, cells, lines, need_columns
+from fintune.data.readers.columns import Broken, Fields, Opening, cells, lines, need_columns, top_of
 from fintune.data.readers.json_window import Damaged, OverlongValue, Repeated, Window, as_object
+from fintune.data.readers.packed import open_text
 from fintune.errors import DataError, did_you_mean
 
 Records = Iterator[tuple[int | str, Fields | Broken]]
@@ -22,6 +23,8 @@ Records = Iterator[tuple[int | str, Fields | Broken]]
 _ARRAY = re.compile(r"\[\s*[\[{]")
 _FIRST_KEY = re.compile(r'\{\s*"((?:[^"\\]|\\.)*)"')
 _ONE_A_LINE = "Write one JSON object on each line, or one array of objects in the whole file."
+_GOES_ON = ("[", "{", ",", ":")
+"""Ends of a line that is no record by itself."""
 _MOST, _AHEAD = 100, 4096
 """Members of an object, and characters of each, that are looked at."""
 
@@ -66,7 +69,9 @@ def _is_json_lines(path: Path, opening: Opening, mark: str) -> bool:
         return _ARRAY.match(first.lstrip("\ufeff \t")) is None
     if mark != "{":
         return True
-    return len(shown) > 1 and (goes_on or (isinstance(first, str) and _parses(first)))
+    if len(shown) < 2 or isinstance(first, Broken):
+        return len(shown) > 1 and goes_on
+    return (goes_on and not first.rstrip().endswith(_GOES_ON)) or _parses(first)
 
 
 def _parses(line: str) -> bool:
@@ -109,7 +114,7 @@ def _unread(problem: str) -> Broken:
 
 def _window(stack: ExitStack, path: Path, opening: Opening, *keys: str) -> Window:
     """Return a window over the file, before the value under these keys."""
-    window = Window(stack.enter_context(path.open(encoding=opening.encoding, errors="surrogateescape")))
+    window = Window(stack.enter_context(open_text(path, opening.encoding)))
     for key in keys:
         window.descend(key)
     return window
@@ -154,7 +159,8 @@ def _of_object(path: Path, opening: Opening) -> Records:
                 yield from _elements(_window(stack, path, opening, *keys))
                 return
             members = _members(_window(stack, path, opening, *keys))
-        layout = _layout(members, opening)
+        inner = _inside(stack, path, opening, keys, members)
+        layout = inner or _layout(members, opening)
         if layout not in ("record", "by id"):
             _need_each_once(opening, members)
         if layout == "record":
@@ -166,7 +172,7 @@ def _of_object(path: Path, opening: Opening) -> Records:
         elif layout == "split":
             yield from _split(stack, path, opening, keys)
         else:
-            yield from _elements(_window(stack, path, opening, *keys, layout.removeprefix("#")))
+            yield from _elements(_window(stack, path, opening, *keys, *layout.removeprefix("#").split("\0")))
 
 
 def _members(window: Window) -> list[_Member]:
@@ -179,6 +185,18 @@ def _members(window: Window) -> list[_Member]:
                 break
             window.pass_over()
     return members
+
+
+def _inside(
+    stack: ExitStack, path: Path, opening: Opening, keys: Sequence[str], members: Sequence[_Member]
+) -> str | None:
+    """Return where the only array of rows lies that an object within the object holds, as an answer of a service has it."""
+    objects = [member.key for member in members if member.kind == "object"]
+    if len(objects) != 1 or len(members) < 2 or any(member.kind in ("rows", "values") for member in members):
+        return None
+    inner = _members(_window(stack, path, opening, *keys, objects[0]))
+    tables = [member.key for member in inner if member.kind == "rows"]
+    return f"#{objects[0]}\0{tables[0]}" if len(tables) == 1 else None
 
 
 def _member(key: str, ahead: str) -> _Member:
@@ -194,7 +212,7 @@ def _member(key: str, ahead: str) -> _Member:
 def _layout(members: Sequence[_Member], opening: Opening) -> str:
     """How an object holds rows: "record", "by id", "columns", "split", or "#key" of the array that does."""
     kinds = {member.key: member.kind for member in members}
-    text = None if opening.columns.by_number() else kinds.get(opening.columns.text)
+    text = None if opening.columns.by_number() else kinds.get(top_of(opening.columns.text, kinds))
     held, tables = set(kinds.values()), [key for key, kind in kinds.items() if kind == "rows"]
     if text in ("scalar", "rows") or held <= {"scalar"}:
         return "record"
@@ -232,20 +250,21 @@ def _by_columns(stack: ExitStack, path: Path, opening: Opening, keys: Sequence[s
     """Yield a table kept by columns, `{column: [...]}` or `{column: {row: value}}`: a window for each column that is wanted."""
     need_columns(opening, 1, names)
     columns = opening.columns
-    wanted = [name for name in columns.read() if name in names]
+    wanted = columns.read(names)
     windows = {name: _window(stack, path, opening, *keys, name) for name in wanted}
     items = {name: window.items() for name, window in windows.items()}
-    lead = windows[columns.text]
+    first = wanted[0] if columns.everything else top_of(columns.text, names)
+    lead = windows[first]
     try:
-        while (key := next(items[columns.text], None)) is not None:
+        while (key := next(items[first], None)) is not None:
             place = f"{lead.line}[{lead.number}]"
             for name in windows:
-                if name != columns.text and next(items[name], None) != key:
-                    raise Damaged(f"column '{name}' has other rows than '{columns.text}'")
+                if name != first and next(items[name], None) != key:
+                    raise Damaged(f"column '{name}' has other rows than '{first}'")
             yield place, {name: window.value() for name, window in windows.items()}
         for name in windows:
             if next(items[name], None) is not None:
-                raise Damaged(f"column '{name}' has more rows than '{columns.text}'")
+                raise Damaged(f"column '{name}' has more rows than '{first}'")
     except Damaged as error:
         yield f"{lead.line}[{lead.number}]", _unread(str(error))
 

@@ -11,15 +11,26 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 
 from fintune.data.labels import LabelMap
-from fintune.data.readers.columns import Broken, Columns, Fields, Opening, by_position, column_problem, fault_error
+from fintune.data.readers.columns import (
+    Broken,
+    Columns,
+    Fields,
+    Opening,
+    by_position,
+    column_problem,
+    fault_error,
+    value_at,
+)
 from fintune.data.readers.encodings import check_encoding, find_encoding
-from fintune.data.readers.formats import PACKED, READERS, Reader
+from fintune.data.readers.formats import READERS, Reader
+from fintune.data.readers.packed import inner, is_packed, open_bytes
 from fintune.data.readers.sources import Source, expand
 from fintune.errors import BrokenEnvironment, DataError, did_you_mean
 from fintune.records import TEXT, Fault, Row, text_of
 from fintune.runtime.install import with_extra
 from fintune.runtime.printable import legible
 
+_DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _PHRASEBANK_LINE = re.compile(rb".+@[a-z]+\s*")
 _WIDE = ("utf-16", "utf-32", "utf_16", "utf_32")
@@ -35,6 +46,8 @@ class Reading:
     header: bool | None = None
     columns: Columns = field(default_factory=Columns)
     label_map: Mapping[str, str] = field(default_factory=dict)
+    decimal: str = "."
+    """Decimal mark of numbers among the labels."""
     closed: bool = True
     """Whether a label that the map does not know is none of the task's."""
     redact: Sequence[str] = ()
@@ -129,6 +142,7 @@ class _RowMaker:
     def __init__(self, opened: Opened, reading: Reading) -> None:
         self._columns, self._encoding = opened.opening.columns, opened.opening.encoding
         self._map, self._redact = LabelMap(reading.label_map, closed=reading.closed), tuple(reading.redact)
+        self._comma = reading.decimal == ","
         self._numbered = self._columns.by_number()
         self._wanted = tuple(column for _, column in self._columns.wanted())
         self._width: int | None = None if self._columns.backwards() else -1
@@ -148,11 +162,11 @@ class _RowMaker:
             missing = column_problem(columns, list(fields))
             if missing is not None:
                 return _fault(where, missing)
-        texts = {
-            name: fields[column] if name == TEXT or _is_nested(fields[column]) else _plain(fields[column])
-            for name, column in columns.fields().items()
-        }
-        label = _plain(fields.get(columns.label))
+        cells = {name: value_at(fields, column) for name, column in columns.fields().items()}
+        texts = {name: cell if name == TEXT or _is_nested(cell) else plain_cell(cell) for name, cell in cells.items()}
+        label = plain_cell(value_at(fields, columns.label))
+        if label and self._comma and _DECIMAL_COMMA.fullmatch(label):
+            label = label.replace(",", ".")
         for name, text in texts.items():
             if not isinstance(text, str | None):
                 problem = f"'{columns.fields()[name]}' is {type(text).__name__}, not text"
@@ -180,7 +194,9 @@ class _RowMaker:
             from fintune.data.quality.pii import redact
 
             texts = {name: redact(text, self._redact) for name, text in texts.items()}
-        date, group = (_plain(fields.get(column)) if column else None for column in (columns.date, columns.group))
+        date, group = (
+            plain_cell(value_at(fields, column)) if column else None for column in (columns.date, columns.group)
+        )
         readable = {name: text.strip() if legible(text) else "" for name, text in texts.items()}
         return Row(where, readable, label, date=date, group=group, original=original)
 
@@ -193,7 +209,7 @@ def _is_nested(value: object) -> bool:
     return isinstance(value, Mapping | list | tuple)
 
 
-def _plain(value: object) -> str | None:
+def plain_cell(value: object) -> str | None:
     """Return a cell as text: whole floats (as Excel has them) without a point, truth values as YAML and JSON write them."""
     if value is None:
         return None
@@ -223,7 +239,7 @@ def _reader_of(source: Source, reading: Reading) -> Reader:
         return READERS["hub"]
     if source.path.is_dir():
         return READERS["saved"]
-    with source.path.open("rb") as stream:
+    with open_bytes(source.path) as stream:
         head = stream.read(8192)
     if not head.strip():
         raise DataError(f"{source.reference}: the file is empty", hint="Check data.path.")
@@ -239,17 +255,18 @@ def _is_binary(head: bytes, encoding: str) -> bool:
 
 
 def _detect(source: Source, head: bytes, columns: Columns) -> Reader:
-    if source.path.suffix.lower() in PACKED:
-        raise DataError(f"{source.reference}: a packed file", hint="Unpack it first.")
+    suffix = inner(source.path)
     for reader in READERS.values():
-        if source.path.suffix.lower() in reader.suffixes and reader.name != "lines":
+        if suffix in reader.suffixes and reader.name != "lines":
+            if is_packed(source.path) and reader.encoding is None:
+                raise DataError(f"{source.reference}: a packed {reader.name} file", hint="Unpack it first.")
             return reader
     shown = [line for line in head.splitlines()[:20] if line.strip()]
     if all(_PHRASEBANK_LINE.fullmatch(line) for line in shown[:-1] or shown):  # the last may be cut short
         return READERS["phrasebank"]
     if not columns.need_label:
         return READERS["lines"]
-    if source.path.suffix.lower() == ".xls":
+    if suffix == ".xls":
         raise DataError(f"{source.reference}: the old Excel format", hint="Save it as .xlsx or csv.")
     raise DataError(
         f"{source.reference}: cannot tell the format", hint=f"Set data.format to one of {', '.join(READERS)}."

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from fintune.data.readers.columns import Broken, Fields, Opening, cells, need_columns
+from fintune.data.readers.columns import Broken, Columns, Fields, Opening, cells, need_columns
 from fintune.data.readers.formulas import restoring
+from fintune.data.readers.preamble import header_at
 from fintune.errors import DataError, did_you_mean, first_line
 
 _BATCH = 1000
@@ -25,7 +26,7 @@ def read_parquet(path: Path, opening: Opening) -> Iterator[tuple[int, Fields | B
     try:
         with parquet.ParquetFile(path) as file:
             need_columns(opening, 1, file.schema_arrow.names)
-            names = _present(opening, file.schema_arrow.names)
+            names = opening.columns.read(file.schema_arrow.names)
             line = 0
             for batch in file.iter_batches(batch_size=_BATCH, columns=names):
                 for row in batch.to_pylist():
@@ -38,10 +39,13 @@ def read_parquet(path: Path, opening: Opening) -> Iterator[tuple[int, Fields | B
 def read_xlsx(path: Path, opening: Opening) -> Iterator[tuple[int, Fields | Broken]]:
     """Rows of a sheet, under its header line unless columns are numbers."""
     _refuse_bombs(path, opening)
-    rows = restoring(_sheet(path, opening))
+    rows = _sheet(path, opening)
     if opening.header is False or (opening.header is None and opening.columns.by_number()):
-        yield from _by_number(rows)
+        yield from _by_number(restoring(rows))
         return
+    first = list(itertools.islice(rows, _BATCH))
+    place = header_at([row for _, row in first], opening.columns)
+    rows = restoring(itertools.chain(first[place:], rows))
     line, header = next(rows, (1, ()))
     names = ["" if name is None else str(name).strip() for name in header]
     need_columns(opening, line, [name for name in names if name])
@@ -78,6 +82,21 @@ def _sheet(path: Path, opening: Opening) -> Iterator[tuple[int, tuple[Any, ...]]
         raise _unreadable(opening, "xlsx", error) from None
 
 
+def sheet_names(path: Path) -> list[str]:
+    """Return the names of a book's sheets. Raises DataError when it cannot be read."""
+    import openpyxl
+
+    opening = Opening(name=path.name, columns=Columns.all())
+    _refuse_bombs(path, opening)
+    try:
+        book = openpyxl.load_workbook(path, read_only=True)
+        names = list(book.sheetnames)
+        book.close()
+    except Exception as error:  # a damaged book makes openpyxl raise nearly anything
+        raise _unreadable(opening, "xlsx", error) from None
+    return names
+
+
 def _refuse_bombs(path: Path, opening: Opening) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
@@ -92,10 +111,6 @@ def _refuse_bombs(path: Path, opening: Opening) -> None:
     if steep or sum(m.file_size for m in members) > _LARGEST_SHEET:
         size = sum(m.file_size for m in members) / 1e9
         raise DataError(f"{opening.name}: would unpack to {size:.1f} GB", hint="Save it as csv if it is what it says.")
-
-
-def _present(opening: Opening, found: list[str]) -> list[str]:
-    return [name for name in opening.columns.read() if name in found]
 
 
 def _unreadable(opening: Opening, what: str, error: BaseException) -> DataError:

@@ -1,0 +1,95 @@
+"""From files of labeled text to a config: what is guessed is told, with its evidence and three rows as the model will read them.
+
+>>> look(["complaints.csv"], {}).written["task"]["name"]
+'classification'
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from fintune.config.mistaken import holds_records, is_data
+from fintune.data.guess.guess import Guess, SectionSettings, guess_files
+from fintune.data.guess.sample import name_of
+from fintune.data.load import parsed_row, reading
+from fintune.data.readers.hub_datasets import HUB
+from fintune.data.readers.read import read
+from fintune.data.readers.sources import BUILTIN
+from fintune.data.settings import DataSection
+from fintune.errors import FintuneError
+from fintune.records import Example
+from fintune.runtime.printable import one_line
+from fintune.runtime.progress import tell
+from fintune.tasks import TASKS
+from fintune.tasks.contract import built
+
+_SHOWN, _LONGEST = 3, 300
+_NO_NAME = re.compile(r"[^\w.-]+")
+
+
+def are_data(sources: Sequence[str | Path]) -> bool:
+    """Whether these are data, by their names, or of .json by what is in it."""
+    return all(_is_data(str(source)) for source in sources)
+
+
+def _is_data(source: str) -> bool:
+    if source.startswith((BUILTIN, HUB)):
+        return True
+    path = Path(source.rpartition("#")[0] if "#" in source and not Path(source).exists() else source).expanduser()
+    return is_data(path) or holds_records(path)
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What files of data come to."""
+
+    written: dict[str, object]
+    """What a config of them would say."""
+    reasons: Mapping[str, str]
+    """Why, by setting."""
+
+
+def look(paths: Sequence[str], given: Mapping[str, object]) -> Looked:
+    """Look into files; `given` are settings that are not to be guessed. Tells what it took.
+
+    Raises DataError where they hold no labeled text, Undecided where nothing tells which of two readings is meant.
+    """
+    sections = {name: settings for name, settings in given.items() if isinstance(settings, Mapping)}
+    guess = guess_files(paths, sections)
+    reasons = {one.setting: one.why + ("" if one.sure else " (unsure)") for one in guess.reasons}
+    for setting, why in reasons.items():
+        tell("guess", f"{setting}: {why}")
+    for row in rows_shown(guess, sections):
+        tell("row", row)
+    found = {section: dict(settings) for section, settings in guess.settings.items()}
+    return Looked({"name": run_name(paths[0]), **found}, reasons)
+
+
+def run_name(path: str) -> str:
+    """Return what a run on a file is called: the file's name, as far as folders may be called so."""
+    return (
+        _NO_NAME.sub("-", name_of(path.removeprefix(BUILTIN).removeprefix(HUB).rpartition("/")[2] or path)).strip("-.")[
+            :80
+        ]
+        or "run"
+    )
+
+
+def rows_shown(guess: Guess, given: Mapping[str, SectionSettings]) -> Iterator[str]:
+    """Yield the first rows, prompt and answer, as the model will read them; none where a setting that was given is wrong."""
+    sections = {name: {**guess.settings[name], **given.get(name, {})} for name in ("data", "task")}
+    try:
+        data = DataSection.model_validate(sections["data"])
+        task = built(TASKS[str(sections["task"]["name"])].options.model_validate(sections["task"]))
+        rows = read(data.paths["train"], reading(data, task), faults=lambda fault: None)
+        examples = (one for row in rows for one in parsed_row(task, row) if isinstance(one, Example) and one.text)
+        for example in islice(examples, _SHOWN):
+            prompt = str(task.prompt(example))
+            cut = prompt if len(prompt) <= _LONGEST else f"{prompt[: _LONGEST // 2]} … {prompt[-_LONGEST // 2 :]}"
+            yield one_line(f"{cut}{task.target(example)}")
+    except (ValidationError, FintuneError, KeyError):  # whoever reads the config in earnest says it better
+        return

@@ -1,0 +1,172 @@
+"""What files of labeled text hold, as settings of a config, each with its evidence; the readings to choose from where two are near.
+
+>>> guess = guess_files(["complaints.csv"])
+>>> guess.settings["data"]["text_column"], guess.settings["task"]["labels"]
+('complaint', ['branch service', 'card fraud', 'loan application'])
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from fintune.data.guess.answers import AnswerSet, answers_of, is_missing
+from fintune.data.guess.kinds import CALCULATED, SEVERAL, UNLABELED, OtherKind, holds_lists, is_status, other_kind
+from fintune.data.guess.meanings import meanings_in, options_in
+from fintune.data.guess.profile import Profile, plain, profile_of
+from fintune.data.guess.reasons import Choosable, NotLabeledText, Reason, Undecided
+from fintune.data.guess.roles import (
+    ColumnChoice,
+    answer_of,
+    codes_beside,
+    date_of,
+    group_of,
+    is_score,
+    kind_of_columns,
+    text_of,
+)
+from fintune.data.guess.sample import every_record, sample_of
+from fintune.data.guess.settings import reasons_for, settings_for
+from fintune.data.guess.sheets import sheets_of
+from fintune.data.guess.tasks import GUESSED, task_of
+from fintune.errors import DataError, did_you_mean
+
+SectionSettings = Mapping[str, object]
+"""Settings of a section of a config, by name."""
+_OTHERS = {"several": SEVERAL, "calculated": CALCULATED}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Guess:
+    """Settings that the files come to, and why."""
+
+    settings: Mapping[str, SectionSettings]
+    """Sections `data` and `task`, as a config has them."""
+    reasons: Sequence[Reason]
+
+
+def guess_files(paths: Sequence[str], given: Mapping[str, SectionSettings] | None = None) -> Guess:
+    """Look into files. `given` are settings that are not to be guessed, by section.
+
+    Raises NotLabeledText where they hold something else, Undecided where nothing in them tells which of two readings is meant.
+    """
+    data, task = ((given or {}).get(section) or {} for section in ("data", "task"))
+    sheets = sheets_of(paths[0]) if len(paths) == 1 else []
+    refused: DataError | None = None
+    for sheet in sheets if len(sheets) > 1 else ():
+        try:
+            return _Look([sheet], data, task).guess()
+        except Undecided:
+            raise
+        except DataError as error:
+            refused = refused or error
+    if refused is not None:
+        raise refused
+    return _Look(paths, data, task).guess()
+
+
+class _Look:
+    """A look into files, some settings of sections data and task given."""
+
+    def __init__(self, paths: Sequence[str], data: SectionSettings, task: SectionSettings) -> None:
+        self._paths, self._data, self._task = paths, data, task
+        self._sample = sample_of(paths, data)
+        names = (name for name in self._sample.names if not is_status(self._sample.raw[0], name))
+        self._profiles = {
+            name: profile_of(name, [record.get(name) for record in self._sample.records]) for name in names
+        }
+
+    def guess(self) -> Guess:
+        """Return what the files come to."""
+        if "label_column" not in self._data and (kind := self._other_kind()) is not None:
+            raise self._refused(kind)
+        text = self._text()
+        answer = self._answer(text)
+        answers = self._answers(self._profiles[answer.columns[0]])
+        beside = [p for name, p in self._profiles.items() if name not in (*text.columns, *answer.columns)]
+        date = date_of(beside)
+        group = group_of([p for p in beside if p.name not in date.columns])
+        texts = [value for name in text.columns for value in self._profiles[name].counts]
+        where: dict[str, object] = {"path": self._paths[0] if len(self._paths) == 1 else list(self._paths)}
+        reasons = reasons_for(self._sample, text, answer, answers, date, group)
+        return Guess(
+            settings={
+                "data": where | settings_for(self._sample, text, answer, answers, date, group),
+                "task": task_of(answers, text.columns, texts, self._task_given()),
+            },
+            reasons=[one for one in reasons if one.setting.partition(".")[2] not in {**self._data, **self._task}],
+        )
+
+    def _other_kind(self) -> OtherKind | None:
+        """Return what the files hold that is no labeled text."""
+        if (kind := self._sample.other or other_kind(self._sample.raw[0])) is not None:
+            return kind
+        return SEVERAL if holds_lists(self._sample.raw) else kind_of_columns(list(self._profiles.values()))
+
+    def _refused(self, kind: OtherKind) -> NotLabeledText:
+        shown, hint = "", "FinTune learns a label or a number for each text so far: give it a file of such."
+        if kind is UNLABELED:
+            shown = f"; columns: {', '.join(self._sample.names)}"[:200]
+            hint = "To label it: fintune predict RUN --file. To train on it, name the column of its answers: --set data.label_column=NAME."
+        return NotLabeledText(self._sample.path, kind, shown, hint=hint)
+
+    def _text(self) -> ColumnChoice:
+        text = self._given("text_column") or text_of(list(self._profiles.values()), self._answer_given())
+        if not text.columns:
+            shown = f"{self._sample.path}: no column holds texts; columns: {', '.join(self._sample.names)}"[:300]
+            raise DataError(shown, hint="Name it: --set data.text_column=NAME.")
+        self._need_one(text, "text_column", "the text")
+        return text
+
+    def _answer(self, text: ColumnChoice) -> ColumnChoice:
+        explained = [name for name, p in self._profiles.items() if self._meanings(p)]
+        answer = self._given("label_column") or answer_of(list(self._profiles.values()), text.columns, explained)
+        if not answer.columns:
+            raise self._refused(UNLABELED)
+        self._need_one(answer, "label_column", "the answer")
+        return answer
+
+    def _answer_given(self) -> str | None:
+        return str(self._data["label_column"]) if "label_column" in self._data else None
+
+    def _task_given(self) -> str | None:
+        return str(self._task["name"]) if "name" in self._task else None
+
+    def _given(self, setting: str) -> ColumnChoice | None:
+        """Return the column that a setting names. Raises DataError where it is not there."""
+        if setting not in self._data:
+            return None
+        name = str(self._data[setting])
+        if name not in self._profiles:
+            problem = f"{self._sample.path}: no column '{name}'"
+            raise DataError(problem, hint=did_you_mean(name, self._profiles), kind="column")
+        return ColumnChoice([name])
+
+    def _need_one(self, choice: ColumnChoice, setting: str, what: str) -> None:
+        if not choice.others:
+            return
+        readings = []
+        for p in (self._profiles[name] for name in (*choice.columns, *choice.others)):
+            form = f"{len(p.spelled)} labels" if setting == "label_column" else f"{p.words:.0f} words each"
+            readings.append(Choosable(override=f"data.{setting}={p.name}", what="numbers" if is_score(p) else form))
+        raise Undecided(self._sample.path, f"{len(readings)} columns may be {what}", readings)
+
+    def _answers(self, answer: Profile) -> AnswerSet:
+        """Return what answers there are, in all files."""
+        name = self._task_given()
+        scores = is_score(answer) if name not in GUESSED else name == "regression"
+        meanings = codes_beside(list(self._profiles.values()), answer) or self._meanings(answer)
+        answers = answers_of(answer.name, self._counts(answer), meanings, scores=scores)
+        if answers.kind in _OTHERS:
+            raise self._refused(_OTHERS[answers.kind])
+        return answers
+
+    def _meanings(self, p: Profile) -> Mapping[str, str]:
+        """Return what a file says that codes stand for."""
+        codes = [value for value in p.counts if not is_missing(value)]
+        return meanings_in([*self._sample.notes, p.name], codes) or options_in(self._sample.raw, codes)
+
+    def _counts(self, answer: Profile) -> Counter[str]:
+        """Return the rows of each value of the answer in all files, "" for none."""
+        if self._sample.whole and len(self._sample.files) == 1:
+            return Counter(answer.values)
+        return Counter(plain(record, answer.name) for record in every_record(self._sample))

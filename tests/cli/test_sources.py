@@ -1,0 +1,113 @@
+"""A data file is enough: it is looked into, what was taken is said before weights load, and what nothing tells is asked."""
+
+import csv
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+import fintune
+from fintune.config.load import load
+from tests.conftest import Command
+from tests.tiny import tiny_rows
+
+
+@pytest.fixture
+def news(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Thirty sentences under names of one's own, with two columns that may be the answer, in one of two files."""
+    monkeypatch.chdir(tmp_path)
+    for name, rows in (("news.csv", tiny_rows()[:60]), ("more.csv", tiny_rows()[60:])):
+        with (tmp_path / name).open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["headline", "mood"])
+            writer.writerows((row["text"], row["label"]) for row in rows)
+    with (tmp_path / "two.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["headline", "mood", "topic"])
+        writer.writerows((row["text"], row["label"], "ab"[i % 2]) for i, row in enumerate(tiny_rows()))
+    return tmp_path / "news.csv"
+
+
+def tiny(model: Path) -> list[str]:
+    settings = [
+        f"model.base={model}",
+        "model.device=cpu",
+        "model.max_length=96",
+        "train.epochs=1",
+        "evaluation.resamples=100",
+    ]
+    settings += ["evaluation.baselines=[majority]", "method.lora_dropout=0"]
+    return [part for setting in settings for part in ("--set", setting)]
+
+
+def test_train_says_what_it_took_and_three_rows(fin: Command, news: Path, tiny_causal: Path) -> None:
+    done = fin("train", "news.csv", *tiny(tiny_causal))
+    assert done.code == 0, done.err
+    config = load("runs/news/config.yaml")
+    assert (config.data.text_column, config.data.label_column, config.task.name) == ("headline", "mood", "sentiment")
+    said = done.err.splitlines()
+    assert [line.split()[0] for line in said[:7]] == ["guess"] * 4 + ["row"] * 3
+    assert said[1].split(maxsplit=1)[1] == "data.text_column: headline: the only column of sentences"
+    first = tiny_rows()[0]
+    assert said[4].split(maxsplit=1)[1] == rf"{first['text']}\nSentiment: {first['label']}"
+    assert any(line.startswith("model") for line in said[7:]), "weights load afterwards"
+
+
+def test_several_files_are_one_set(fin: Command, news: Path) -> None:
+    done = fin("check", "news.csv", "more.csv", "--json", "--no-doubt")
+    assert '"rows": 90' in done.out, done.err
+    assert fin("check", "news.csv").out.splitlines()[-1] == "next: fintune train news.csv"
+
+
+def test_a_setting_goes_before_a_guess(fin: Command, news: Path) -> None:
+    done = fin("check", "two.csv", "--set", "data.label_column=topic", "--no-doubt")
+    assert "guess      data.label_column" not in done.err
+    assert "b 45" in " ".join(done.out.split()) or "45" in done.out
+
+
+def test_what_nothing_tells_is_refused_with_what_to_type(fin: Command, news: Path) -> None:
+    done = fin("train", "two.csv")
+    assert done.code == 2
+    assert done.err.splitlines() == [
+        "error: two.csv: 2 columns may be the answer: mood (3 labels); topic (2 labels)",
+        "next:  Choose: --set data.label_column=mood, or --set data.label_column=topic",
+    ]
+    assert not Path("runs").exists()
+
+
+def test_on_a_terminal_it_is_asked(fin: Command, news: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def answer(text: str, **choices: Any) -> str:
+        assert list(choices["type"].choices) == ["1", "2"]
+        return "2"
+
+    monkeypatch.setattr(typer, "prompt", answer)
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    done = fin("check", "two.csv", "--no-doubt")
+    assert "2  topic: 2 labels" in done.err
+    assert "task.labels: 2 values" in done.err
+
+
+def test_init_writes_the_guess_with_its_reasons(fin: Command, news: Path) -> None:
+    assert fin("init", "run.yaml", "--data", "news.csv", "--data", "more.csv", "--set", "train.epochs=7").code == 0
+    written = Path("run.yaml").read_text()
+    assert "  # guessed: headline: the only column of sentences\n  text_column: headline" in written
+    config = load("run.yaml")
+    assert (config.name, config.data.path, config.train.epochs) == ("news", ["news.csv", "more.csv"], 7)
+    assert config.task == load("news.csv").task
+
+
+def test_from_python(news: Path, tiny_causal: Path) -> None:
+    run = fintune.train([news, news.with_name("more.csv")], [part for part in tiny(tiny_causal) if part != "--set"])
+    assert run.folder.name == "news"
+    assert run.data()["report"]["rows"] == 90
+
+
+def test_one_config_at_a_time(fin: Command, news: Path) -> None:
+    Path("a.yaml").write_text("name: a\n")
+    assert fin("check", "a.yaml", "news.csv").err.splitlines() == [
+        "error: a.yaml, news.csv: one config at a time",
+        "next:  Name one, or files of data.",
+    ]

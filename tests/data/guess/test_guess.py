@@ -1,0 +1,160 @@
+"""What is found in files: rightly, or with doubt that is said; never wrongly with confidence."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.guesses import judged
+from fintune.data.guess.guess import guess_files
+from fintune.data.guess.reasons import NotLabeledText, Undecided
+from fintune.errors import DataError
+
+FOLDERS = [folder for folder in sorted(Path(__file__).parent.glob("files*")) if folder.is_dir()]
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_no_file_is_read_wrongly_with_confidence(folder: Path) -> None:
+    """The files and what is expected of them are by others, who had not read the guesser."""
+    verdicts = judged(folder)
+    assert [(v.file, v.differs) for v in verdicts if not v.right and v.sure] == []
+    assert sum(v.right for v in verdicts) >= 0.9 * len(verdicts)
+
+
+def write(path: Path, header: str, *rows: str) -> str:
+    path.write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
+    return str(path)
+
+
+def settings(path: str, **given: Any) -> dict[str, Any]:
+    found = guess_files([path], given).settings
+    return {**found["data"], **found["task"]}
+
+
+TEXTS = [
+    f"The {thing} of Marlow plc {verb} in {month}"
+    for thing in ("profit", "debt", "order book")
+    for verb in ("rose", "fell")
+    for month in ("May", "June")
+]
+
+
+def table(path: Path, *columns: str, **values: list[str]) -> str:
+    """A csv of twelve sentences, and values that come again beside them."""
+    lines = [",".join([text, *(values[c][i % len(values[c])] for c in columns)]) for i, text in enumerate(TEXTS)]
+    return write(path, ",".join(["sentence", *columns]), *lines)
+
+
+def test_columns_labels_and_task_are_found(tmp_path: Path) -> None:
+    path = table(tmp_path / "a.csv", "mood", mood=["positive", "negative", "neutral"])
+    assert settings(path) == {"path": path, "text_column": "sentence", "label_column": "mood", "name": "sentiment"}
+
+
+def test_the_name_of_a_column_decides_among_several(tmp_path: Path) -> None:
+    path = table(tmp_path / "a.csv", "source", "label", source=["web", "mail"], label=["a", "b", "c"])
+    assert settings(path)["label_column"] == "label"
+    assert settings(path)["labels"] == ["a", "b", "c"]
+
+
+def test_two_columns_that_may_be_the_answer_are_asked_for_with_what_to_type(tmp_path: Path) -> None:
+    path = table(tmp_path / "a.csv", "topic", "tone", topic=["tax", "loan"], tone=["good", "bad", "mixed"])
+    with pytest.raises(Undecided) as failure:
+        guess_files([path])
+    assert failure.value.message == f"{path}: 2 columns may be the answer: topic (2 labels); tone (3 labels)"
+    assert failure.value.hint == "Choose: --set data.label_column=topic, or --set data.label_column=tone"
+    assert settings(path, data={"label_column": "tone"})["labels"] == ["good", "bad", "mixed"]
+
+
+def test_a_column_beside_codes_names_them(tmp_path: Path) -> None:
+    path = table(tmp_path / "a.csv", "label", "label_text", label=["0", "1"], label_text=["loss", "gain"])
+    assert settings(path)["label_column"] == "label_text"
+
+
+def test_a_line_above_the_table_says_what_codes_mean(tmp_path: Path) -> None:
+    rows = [f"{text},{i % 2}" for i, text in enumerate(TEXTS)]
+    path = write(tmp_path / "a.csv", "# label: 0 = bearish, 1 = bullish", "sentence,label", *rows)
+    found = settings(path)
+    assert (found["label_map"], found["labels"]) == ({"0": "bearish", "1": "bullish"}, ["bearish", "bullish"])
+
+
+def test_numbers_are_a_regression_on_the_next_scale(tmp_path: Path) -> None:
+    path = table(
+        tmp_path / "a.csv",
+        "sentiment_score",
+        sentiment_score=[
+            "0.41",
+            "-0.52",
+            "0.0",
+            "0.87",
+            "-0.13",
+            "0.2",
+            "0.3",
+            "0.4",
+            "0.5",
+            "0.6",
+            "0.7",
+            "-0.8",
+            "0.9",
+        ],
+    )
+    assert settings(path)["name"] == "regression"
+    assert (settings(path)["low"], settings(path)["high"]) == (-1.0, 1.0)
+
+
+def test_spellings_of_a_label_are_one(tmp_path: Path) -> None:
+    path = table(tmp_path / "a.csv", "label", label=["Good", "Good", "Bad", "good ", "Bad", "Bad."])
+    assert settings(path)["label_map"] == {"good": "Good", "Bad.": "Bad"}
+    assert settings(path)["labels"] == ["Bad", "Good"]
+
+
+def test_rows_without_an_answer_are_left_out_and_that_is_said(tmp_path: Path) -> None:
+    path = table(tmp_path / "a.csv", "label", label=["up", "down", "", "up", "NULL", "down"])
+    guess = guess_files([path])
+    assert "unknown-label" in guess.settings["data"]["drop"]
+    assert (
+        next(r.why for r in guess.reasons if r.setting == "data.drop")
+        == "left out: answer '': 2 rows; answer 'NULL': 2 rows"
+    )
+
+
+def test_a_title_and_a_body_are_both_read(tmp_path: Path) -> None:
+    rows = [f'"{text[-20:]} {i}",{text} and the board said so,{"ab"[i % 2]}' for i, text in enumerate(TEXTS)]
+    path = write(tmp_path / "a.csv", "title,body,label", *rows)
+    assert settings(path)["prompt"] == "{title}\n{body}\nLabel: {answer}"
+    assert "text_column" not in settings(path)
+
+
+@pytest.mark.parametrize(
+    ("record", "kind"),
+    [
+        (
+            '{"messages": [{"role": "user", "content": "Hello there"}, {"role": "assistant", "content": "Good day"}]}',
+            "chat",
+        ),
+        ('{"instruction": "Say what it is", "input": "Profit rose", "output": "good"}', "instruction"),
+        ('{"prompt": "Say", "chosen": "Good day to you", "rejected": "Go away"}', "preference"),
+        ('{"text": "Marlow plc rose", "label": [[0, 10, "ORG"]]}', "tokens"),
+        ('{"question": "Which is it then?", "A": "x", "B": "y", "C": "z", "answer": "A"}', "exam"),
+        ('{"text": "Marlow plc rose in May", "url": "https://a.example/b"}', "unlabeled"),
+    ],
+)
+def test_other_kinds_of_data_are_called_what_they_are(tmp_path: Path, record: str, kind: str) -> None:
+    rows = [record.replace("Marlow", f"Marlow {number}") for number in range(9)]
+    (tmp_path / "a.jsonl").write_text("\n".join(rows))
+    with pytest.raises(NotLabeledText) as failure:
+        guess_files([str(tmp_path / "a.jsonl")])
+    assert failure.value.kind_of_data == kind
+    assert failure.value.hint
+
+
+def test_a_label_set_is_read_from_all_files(tmp_path: Path) -> None:
+    first = table(tmp_path / "a.csv", "label", label=["x", "y"])
+    second = table(tmp_path / "b.csv", "label", label=["z"])
+    assert guess_files([first, second]).settings["task"]["labels"] == ["x", "y", "z"]
+
+
+def test_a_column_that_is_named_must_be_there(tmp_path: Path) -> None:
+    path = table(tmp_path / "a.csv", "label", label=["x", "y"])
+    with pytest.raises(DataError, match="no column 'lable'") as failure:
+        guess_files([path], {"data": {"label_column": "lable"}})
+    assert failure.value.hint == "Did you mean 'label'?"
