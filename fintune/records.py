@@ -32,6 +32,8 @@ class Row:
     _: KW_ONLY
     date: str | None = None
     group: str | None = None
+    weight: float = 1.0
+    """How much it counts in training."""
     original: str | None = None
     """The target as the file has it, where data.label_map was applied."""
 
@@ -73,6 +75,8 @@ class Example:
     group: str | None = None
     row: str = ""
     """The row, where it holds several examples: no split parts them."""
+    weight: float = 1.0
+    """How much it counts in training."""
     stratum: str | None = None
     """What Task.stratum says of it; None until the data are read, and where a task has no strata."""
 

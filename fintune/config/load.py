@@ -97,7 +97,7 @@ def validate(raw: Mapping[str, object]) -> RunConfig:
     shares = parts["data"].split.fractions if "data" in parts else {"train": 1.0}
     if abs(sum(shares.values()) - 1) > 1e-6:
         problems.append(f"data.split: train, validation and test add up to {sum(shares.values()):g}, not 1")
-    problems += _unknown_targets(parts)
+    problems += [*_unknown_targets(parts), *_unfit_cuts(parts)]
     if "method" in parts and "train" in parts and parts["train"].learning_rate == "auto":
         rate = METHODS[parts["method"].name].learning_rate
         parts["train"] = parts["train"].model_copy(update={"learning_rate": rate})
@@ -134,6 +134,11 @@ def _unknown_targets(parts: Mapping[str, Any]) -> list[str]:
     if "task" not in parts or "data" not in parts:
         return []
     labels = getattr(parts["task"], "labels", None)
+    if labels is not None:
+        constant = [one.label for one in parts["data"].train_sources() if one.label is not None]
+        unknown = [label for label in constant if label not in labels]
+        if unknown:
+            return [f"data: '{label}' is no label of the task. {did_you_mean(label, labels)}" for label in unknown]
     if labels is None:
         task = built(parts["task"])
         return [
@@ -146,6 +151,20 @@ def _unknown_targets(parts: Mapping[str, Any]) -> list[str]:
         for old, new in parts["data"].label_map.items()
         if new not in labels
     ]
+
+
+def _unfit_cuts(parts: Mapping[str, Any]) -> list[str]:
+    """Cuts that do not come to the task's labels."""
+    cuts = parts["data"].label_cuts if "data" in parts else []
+    if not cuts or "task" not in parts:
+        return []
+    labels = getattr(parts["task"], "labels", [])
+    if sorted(set(cuts)) != cuts:
+        return [f"data.label_cuts: {cuts} do not rise"]
+    if len(labels) != len(cuts) + 1:
+        wanted = f"{len(cuts) + 1} labels in task.labels"
+        return [f"data.label_cuts: {len(cuts)} cuts need {wanted}, and there are {len(labels)}"]
+    return []
 
 
 def dump(config: RunConfig) -> str:

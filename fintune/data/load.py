@@ -5,8 +5,9 @@
 {'train': 2259}
 """
 
+import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,9 @@ from fintune.data.quality.licenses import License
 from fintune.data.readers.columns import Columns, fault_error, is_number
 from fintune.data.readers.packed import inner
 from fintune.data.readers.read import Reading, open_source, rows
-from fintune.data.readers.sources import BUILTIN, Source, expand
-from fintune.data.settings import DataSection
+from fintune.data.readers.sources import BUILTIN, Source, expand, unlike
+from fintune.data.settings import DataSection, SourceSection
+from fintune.data.splits import learning_subset
 from fintune.errors import DataError, did_you_mean
 from fintune.records import Example, Fault, Row
 from fintune.runtime.files import sha256
@@ -53,16 +55,37 @@ def gather(settings: DataSection, task: Task, *, tolerant: bool = False) -> Gath
     _need_answers_hidden(how.columns)
     _need_numbers(how)
     gathered = Gathered(task)
-    for part, paths in settings.paths.items():
-        gathered.parts[part] = []
-        for source in expand(paths):
-            _gather_one(gathered, part, source, settings, tolerant)
-        gathered.parts[part], gone = clean(gathered.parts[part], settings.drop)
+    for part, section, source in _sources(settings):
+        gathered.parts.setdefault(part, [])
+        _gather_one(gathered, part, source, settings.like(section), section, tolerant)
+    for part, examples in gathered.parts.items():
+        gathered.parts[part], gone = clean(examples, settings.drop)
         gathered.dropped += gone
     _need_known_names(settings, gathered.sources)
     if LEAKS in settings.drop:
         _drop_leaks(gathered)
+    if settings.limit is not None:
+        _limit(gathered, settings.limit, settings.split.seed)
     return gathered
+
+
+def _sources(settings: DataSection) -> Iterator[tuple[str, SourceSection, Source]]:
+    """Yield every file with its part and how it is read; within a part no two names are the same."""
+    sections = {"train": settings.train_sources()}
+    sections |= {part: [SourceSection(path=path)] for part, path in settings.given.items()}
+    for part, ways in sections.items():
+        found = [(section, source) for section in ways for source in expand(section.path)]
+        names = unlike([source for _, source in found])
+        yield from ((part, section, source) for (section, _), source in zip(found, names, strict=True))
+
+
+def _limit(gathered: Gathered, limit: int, seed: int) -> None:
+    """Leave so many examples over all parts, each part and label with its share."""
+    total = sum(map(len, gathered.parts.values()))
+    if limit < total:
+        for part, examples in gathered.parts.items():
+            gathered.parts[part] = learning_subset(examples, round(limit * len(examples) / total), seed)
+        tell("data", f"data.limit: {limit:,} of {total:,} examples, for a quick try")
 
 
 def _need_answers_hidden(columns: Columns) -> None:
@@ -88,10 +111,12 @@ def _need_numbers(reading: Reading) -> None:
         )
 
 
-def _gather_one(gathered: Gathered, part: str, source: Source, data: DataSection, tolerant: bool) -> None:
+def _gather_one(
+    gathered: Gathered, part: str, source: Source, data: DataSection, section: SourceSection, tolerant: bool
+) -> None:
     license = source_license(data, source)
     _need_permission(data, source.reference, license)
-    how = reading(data, gathered.task)
+    how = reading(data, gathered.task, label=section.label, weight=section.weight)
     opened = open_source(source, how)
     examples, before = gathered.parts[part], (gathered.rows, len(gathered.parts[part]))
     sort_out = _Faults(gathered, data.drop, tolerant)
@@ -132,7 +157,9 @@ def parsed_row(task: Task, row: Row) -> Sequence[Example | Fault]:
     if not parsed:
         hint = "Mend the row, or data.drop: [unknown-label]."
         return [Fault(where=row.id, problem="holds nothing to answer", hint=hint, kind="unknown-label", text=row.text)]
-    sorts = [one if isinstance(one, Fault) else replace(one, stratum=task.stratum(one)) for one in parsed]
+    sorts = [
+        one if isinstance(one, Fault) else replace(one, stratum=task.stratum(one), weight=row.weight) for one in parsed
+    ]
     if len(sorts) == 1:
         return sorts
     return [
@@ -153,8 +180,12 @@ def _dated(parsed: Example | Fault, data: DataSection) -> Example | Fault:
     )
 
 
-def reading(data: DataSection, task: Task, *, need_label: bool = True) -> Reading:
-    """How a config's files are read, for a task."""
+def reading(
+    data: DataSection, task: Task, *, need_label: bool = True, label: str | None = None, weight: float = 1.0
+) -> Reading:
+    """How a config's files are read, for a task; `label` and `weight` are those of every row of a source."""
+    labels = list(task.choices() or {})
+    ends = [*data.label_cuts, math.inf] if data.label_cuts else []
     return Reading(
         format=data.format,
         encoding=data.encoding,
@@ -164,10 +195,16 @@ def reading(data: DataSection, task: Task, *, need_label: bool = True) -> Readin
             task.fields if need_label else asked_fields(task),
             data.text_column,
             data.label_column,
-            need_label=need_label,
+            need_label=need_label and label is None,
             date=data.date_column,
             group=data.group_column,
+            weight=data.weight_column if need_label else None,
+            where=list(data.where) if need_label else [],
         ),
+        label=label,
+        weight=weight,
+        where=data.where if need_label else {},
+        cuts=dict(zip(ends, labels, strict=False)),
         label_map=data.label_map,
         decimal=data.decimal,
         closed=task.kind == "labels",

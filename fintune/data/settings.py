@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -38,12 +38,43 @@ class SplitSection(Section):
         return {"train": self.train, "validation": self.validation, "test": self.test}
 
 
+Paths = str | list[str]
+
+
+class SourceSection(Section):
+    """One of several sources, and how it is read where that is not as section data says."""
+
+    path: Paths = Field(description="As data.path.")
+    label: str | None = None
+    weight: float = Field(1.0, gt=0)
+    format: str | None = None
+    encoding: str | None = None
+    delimiter: str | None = None
+    header: bool | None = None
+    text_column: str | None = None
+    label_column: str | None = None
+    label_map: dict[str, str] | None = None
+    label_cuts: list[float] | None = None
+    decimal: Literal[".", ","] | None = None
+    date_column: str | None = None
+    date_format: str | list[str] | None = None
+    group_column: str | None = None
+    weight_column: str | None = None
+    where: dict[str, Any] | None = None
+
+
 class DataSection(Section):
     """The labeled text."""
 
-    path: str | list[str] = Field(
+    path: Paths | dict[str, Paths] = Field(
         "builtin:headlines",
-        description="A file, a glob, a list of them, builtin:headlines, a folder that datasets saved, or hf:owner/name@revision#split.",
+        description="A file, a glob, a list of them, {label: file}, builtin:headlines, a folder that datasets saved, or"
+        " hf:owner/name@revision#split.",
+    )
+    sources: list[SourceSection] = Field(
+        [],
+        description="In place of path: sources that are read differently, each {path: ...} with settings of its own where they are not"
+        " those of this section, `label` (of all its rows) and `weight`.",
     )
     validation: str | list[str] | None = Field(None, description="Files of the validation part, if it is given.")
     test: str | list[str] | None = Field(None, description="Files of the test part, if it is given.")
@@ -59,11 +90,23 @@ class DataSection(Section):
         {},
         description="Label in the file: label of the task, for example {0: negative}; a key goes before a name of the task.",
     )
+    label_cuts: list[float] = Field(
+        [], description="Values at which numbers in label_column are cut into the task's labels, in their order."
+    )
     decimal: Literal[".", ","] = Field(".", description="Decimal mark of numbers in label_column.")
     date_column: str | None = Field(None, description="Column that holds a date.")
     date_format: str | list[str] | None = Field(None, description="Such as '%d/%m/%Y', or several; null: ISO 8601.")
     group_column: str | None = Field(
         None, description="Column whose value must not stand on two sides (split.by: group)."
+    )
+    weight_column: str | None = Field(
+        None, description="Column of positive weights: how much a row counts in training."
+    )
+    where: dict[str, Any] = Field(
+        {}, description="Rows that are wanted, for example {year: '>= 2020', source: [wire, filing]}."
+    )
+    limit: int | None = Field(
+        None, ge=10, description="So many examples of all parts, for a quick try; labels keep their share. null: all."
     )
     drop: list[str] = Field(
         ["empty", "exact-duplicates"], description=f"Rows to leave out: {' | '.join([*FAULTS, *DROPS, LEAKS])}."
@@ -131,5 +174,29 @@ class DataSection(Section):
     @property
     def paths(self) -> dict[str, list[str]]:
         """The files of each part; `train` alone when the rest is split off it."""
-        named = {"train": self.path, "validation": self.validation, "test": self.test}
-        return {part: [p] if isinstance(p, str) else p for part, p in named.items() if p is not None}
+        train = [path for one in self.train_sources() for path in _listed(one.path)]
+        given = {part: _listed(p) for part, p in self.given.items()}
+        return {"train": train, **given}
+
+    @property
+    def given(self) -> dict[str, Paths]:
+        """The files of parts that are given."""
+        named = {"validation": self.validation, "test": self.test}
+        return {part: path for part, path in named.items() if path is not None}
+
+    def train_sources(self) -> list[SourceSection]:
+        """Return the sources of what is learned and split; one, unless labels stand in names or sources are read differently."""
+        if self.sources:
+            return self.sources
+        if isinstance(self.path, dict):
+            return [SourceSection(path=path, label=label) for label, path in self.path.items()]
+        return [SourceSection(path=self.path)]
+
+    def like(self, source: SourceSection) -> Self:
+        """Return how a source is read: its own settings before these."""
+        own = {name: getattr(source, name) for name in source.model_fields_set & type(self).model_fields.keys()}
+        return self.model_copy(update={name: value for name, value in own.items() if value is not None})
+
+
+def _listed(paths: Paths) -> list[str]:
+    return [paths] if isinstance(paths, str) else paths

@@ -24,6 +24,7 @@ def encode(prepared: Prepared, loaded: LoadedModel) -> list[Encoded]:
     first_only = first_tokens(prepared.config, task, loaded) is not None
     counts = Counter(example.stratum for example in train)
     balanced, numbers = prepared.config.train.class_weights == "balanced", {name: i for i, name in enumerate(counts)}
+    mean_weight = sum(example.weight for example in train) / len(train)
     for example in train:
         ids = encoder.encode(task.prompt(example), task.target(example), first_only=first_only)
         if isinstance(ids, TooLong):
@@ -31,7 +32,8 @@ def encode(prepared: Prepared, loaded: LoadedModel) -> list[Encoded]:
                 f"model.max_length: {ids.limit} tokens cannot hold template and answer ({ids.needed})",
                 hint="Raise model.max_length or shorten task.prompt.",
             )
-        weight = len(train) / len(counts) / counts[example.stratum] if balanced else 1.0
+        weight = example.weight / mean_weight
+        weight *= len(train) / len(counts) / counts[example.stratum] if balanced else 1.0
         encoded.append(replace(ids, weight=weight, stratum=numbers[example.stratum], id=example.id))
     if cut := sum(e.cut > 0 for e in encoded):
         tell("data", f"{cut} of {len(encoded)} training texts exceed {encoder.max_length} tokens and lost their middle")

@@ -22,9 +22,8 @@ def meanings_in(notes: Sequence[str], codes: Collection[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for note in notes:
         for code, meaning in _MEANS.findall(note):
-            if code in codes:
-                found.setdefault(code, meaning.strip())
-    return _whole(found, codes)
+            found.setdefault(code.casefold(), meaning.strip())
+    return _whole({code: found[code.casefold()] for code in codes if code.casefold() in found}, codes)
 
 
 def options_in(records: Sequence[Mapping[str, object]], codes: Collection[str]) -> dict[str, str]:
@@ -41,4 +40,5 @@ def options_in(records: Sequence[Mapping[str, object]], codes: Collection[str]) 
 
 def _whole(found: Mapping[str, str], codes: Collection[str]) -> dict[str, str]:
     own = {code: found[code] for code in codes if code in found}
-    return own if len(own) == len(codes) and len(set(own.values())) == len(own) else {}
+    differ = len(set(own.values())) == len({code.casefold() for code in codes})
+    return own if len(own) == len(codes) and differ else {}

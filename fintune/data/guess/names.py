@@ -88,7 +88,7 @@ def answer_strength(name: str) -> int:
         return 3
     words = [word for word in words_of(own) if not word.isdecimal()]
     strength = (3 if is_of(own, _GOLD) else 0) + (2 if is_of(own, _ANSWERS) else 0)
-    strength = strength or (1 if is_of(own, _WEAK) else 0)
+    strength = strength or ((2 if len(words) > 1 and words[-1] == "score" else 1) if is_of(own, _WEAK) else 0)
     never = words[-1:] and _is_of(words[-1], _NEVER) if strength else is_of(own, _NEVER) or is_of(own, GROUPS)
     return -1 if never else strength
 

@@ -4,6 +4,7 @@ A column is the text for what its values are, and for its name only where severa
 are few and come again, or numbers on a scale; its name, and whether its values are words of sentiment, decide among several.
 """
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -15,6 +16,8 @@ from fintune.data.guess.scales import are_sentiments
 from fintune.data.quality.text import is_dictionary
 
 _MOST_LABELS, _ROWS_A_LABEL = 60, 3
+_INITIALS = re.compile("[A-Z]{2,3}")
+"""How people are called in a column without a name of its own."""
 _LONGEST_LABEL = 12
 """Words of a label: longer values are texts."""
 _MOSTLY, _NEARLY = 0.9, 0.5
@@ -22,10 +25,10 @@ _SHORTEST_TEXT = 2.5
 """Words of a text, the median, where nothing but its form speaks for it."""
 _GROUP = 0.8
 """Share of different values up to which a column groups rows."""
-_NAMED, _MOST_ASKED = 2, 6
-"""Strength from which on a name settles it, and columns that are offered beside the likeliest."""
-_EXPLAINED = 3
-"""Strength of a name that can mean nothing else, and of a column whose codes the file explains."""
+_NAMED, _CERTAIN, _MOST_ASKED = 2, 3, 6
+"""Strength from which on a name settles it, and leaves no doubt, and columns that are offered beside the likeliest."""
+_EXPLAINED = 4
+"""Strength of a column whose codes the file explains."""
 _STEPS = 12
 """Different whole numbers up to which they are labels, not values of a scale."""
 
@@ -40,6 +43,8 @@ class ColumnChoice:
     """Columns that could be it as well: nothing in the file tells."""
     doubts: Sequence[str] = ()
     """Columns that were passed over, though by their values they could be it."""
+    sure: bool = True
+    """Whether more than the form of its values speaks for it."""
     count: int = 0
     """Different values, where they group rows."""
 
@@ -123,14 +128,15 @@ def answer_of(profiles: Sequence[Profile], texts: Sequence[str], explained: Coll
     best = max((strengths[p.name] for p in named), default=-1)
     passed: list[str] = []
     if best >= _NAMED:
-        passed = [p.name for p in named if strengths[p.name] < best and p.numbers < _NEARLY and best < _EXPLAINED]
+        passed = [p.name for p in named if strengths[p.name] < best and p.numbers < _NEARLY and best < _CERTAIN]
         named = [p for p in named if strengths[p.name] == best]
     elif best > 0:  # counts and codes nobody has named
         named = [p for p in named if strengths[p.name] > 0 or p.numbers < _NEARLY]
     if not named:
         return ColumnChoice([])
     first, *near = sorted(named, key=lambda p: -strengths[p.name])
-    return ColumnChoice([first.name], _why(first, best), [p.name for p in near[:_MOST_ASKED]], doubts=passed)
+    others = [p.name for p in near[:_MOST_ASKED]]
+    return ColumnChoice([first.name], _why(first, best), others, doubts=passed, sure=best >= _NAMED)
 
 
 def could_answer(p: Profile) -> bool:
@@ -145,13 +151,14 @@ def could_answer(p: Profile) -> bool:
 
 def is_score(p: Profile) -> bool:
     """Whether the values are numbers on a scale, by their form and the name of the column."""
-    if p.numbers < _MOSTLY or (p.whole and p.distinct <= _STEPS):
-        return False
-    return answer_strength(p.name) > 0
+    labels = p.whole and p.distinct <= min(_STEPS, max(2, p.counts.total() // _ROWS_A_LABEL))
+    return p.numbers >= _MOSTLY and not labels and answer_strength(p.name) > 0
 
 
 def _strength(p: Profile) -> int:
     own = answer_strength(p.name)
+    if not own and all(map(_INITIALS.fullmatch, p.counts)):
+        return -1
     return own if own else _NAMED if are_sentiments(list(p.counts)) else 0
 
 

@@ -23,6 +23,7 @@ from fintune.data.readers.read import Opened, Reading, open_source
 from fintune.data.readers.sources import expand
 from fintune.errors import DataError
 
+_DELIMITERS = (*DELIMITERS, "~", "^", "¦", "\x1f", "\x01")
 MOST = 2_000
 """Records that are looked at; a label set is read from all."""
 _LINES = 100
@@ -142,8 +143,8 @@ def _as_table(opened: Opened) -> tuple[Opened, bool]:
     if opened.format.name != "lines":
         return opened, False
     head = _head(opened)
-    shares = {delimiter: _regularity(head, delimiter) for delimiter in DELIMITERS}
-    table = max(shares[delimiter] for delimiter in DELIMITERS) >= (_REGULAR, 2) and not is_tagged(head)
+    shares = {delimiter: _regularity(head, delimiter) for delimiter in _DELIMITERS}
+    table = max(shares[delimiter] for delimiter in _DELIMITERS) >= (_REGULAR, 2) and not is_tagged(head)
     if not table:
         return opened, False
     return replace(opened, format=READERS["csv"], opening=replace(opened.opening, columns=Columns.all())), True
@@ -181,7 +182,7 @@ def _notes(opened: Opened) -> list[str]:
 def find_delimiter(opened: Opened) -> str:
     """Return the delimiter by which most lines have one number of fields, and more than one; of several, that of most fields."""
     content = _head(opened)
-    return max(DELIMITERS, key=lambda delimiter: _regularity(content, delimiter))
+    return max(_DELIMITERS, key=lambda delimiter: _regularity(content, delimiter))
 
 
 def _regularity(content: Sequence[str], delimiter: str) -> tuple[float, int]:

@@ -5,6 +5,7 @@
 """
 
 import math
+import re
 from collections.abc import Sequence
 
 _OF_SENTIMENT: tuple[tuple[str, ...], ...] = (
@@ -15,6 +16,8 @@ _OF_SENTIMENT: tuple[tuple[str, ...], ...] = (
     ("neg", "neu", "pos"),
     ("negativ", "neutral", "positiv"),
     ("bad", "neutral", "good"),
+    ("against", "neither", "neutral", "favor", "favour", "for"),
+    ("oppose", "neutral", "support"),
     ("非常负面", "负面", "负向", "消极", "利空", "看空", "看跌", "观望", "中性", "中立",
      "看多", "看涨", "利好", "积极", "正向", "正面", "非常正面"),
 )  # fmt: skip
@@ -41,6 +44,8 @@ _SCALES: tuple[tuple[str, ...], ...] = (
     ("差", "中", "良", "优"),
     ("否", "是"),
 )  # fmt: skip
+_COUNTED = re.compile(r"(\d+)\s*(\D*)")
+"""A number and what it counts: 5星, 3 stars."""
 _RANGES = (
     (-1.0, 1.0),
     (0.0, 1.0),
@@ -58,6 +63,9 @@ def in_order(labels: Sequence[str]) -> list[str]:
     """Return labels in the order of the scale they are of, numbers by size, others as they come."""
     if all(map(_is_whole, labels)):
         return sorted(labels, key=float)
+    if (counted := [_COUNTED.fullmatch(label) for label in labels]) and all(counted):
+        numbers = {label: (match[2], int(match[1])) for label, match in zip(labels, counted, strict=True) if match}
+        return sorted(labels, key=lambda label: numbers[label])
     if (scale := _scale(labels)) is not None:
         return sorted(labels, key=lambda label: scale.index(_folded(label)))
     return list(labels)

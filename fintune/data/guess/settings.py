@@ -56,7 +56,9 @@ def reasons_for(
     for setting, choice in (roles | {"data.date_column": date, "data.group_column": group}).items():
         if choice.columns and choice.why:
             doubt = f"; could be {', '.join(choice.doubts)}" if choice.doubts else ""
-            yield Reason(setting=setting, why=f"{', '.join(choice.columns)}: {choice.why}{doubt}", sure=not doubt)
+            yield Reason(
+                setting=setting, why=f"{', '.join(choice.columns)}: {choice.why}{doubt}", sure=choice.sure and not doubt
+            )
     setting = "task.labels" if answers.kind == "labels" else "task.low"
     yield Reason(setting=setting, why=answers.why, sure=not answers.unexplained)
     shown = [f"line {line}: {problem}" for line, problem in _stray(sample)]

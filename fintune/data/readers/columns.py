@@ -28,6 +28,8 @@ class Broken:
 
 class _Rest(TypedDict, total=False):
     need_label: bool
+    weight: str | None
+    where: Sequence[str]
     date: str | None
     group: str | None
 
@@ -46,6 +48,9 @@ class Columns:
     need_label: bool = True
     date: str | None = None
     group: str | None = None
+    weight: str | None = None
+    where: Sequence[str] = ()
+    """Columns that say which rows are wanted."""
     everything: bool = False
     """Whether nothing is known of the columns: all are read, and none is missed."""
 
@@ -73,7 +78,9 @@ class Columns:
         named = [(first, self.text), *(("task.prompt", column) for column in self.more.values())]
         named += [("data.label_column", self.label)] if self.need_label else []
         named += [("data.date_column", self.date)] if self.date is not None else []
-        return named + ([("data.group_column", self.group)] if self.group is not None else [])
+        named += [("data.group_column", self.group)] if self.group is not None else []
+        named += [("data.weight_column", self.weight)] if self.weight is not None else []
+        return named + [("data.where", column) for column in self.where]
 
     def read(self, names: Sequence[str]) -> list[str]:
         """Return those of a file's columns that are read, each once."""
@@ -191,4 +198,5 @@ def by_position(columns: Columns, width: int) -> Columns:
         more={name: positive(column) or "" for name, column in columns.more.items()},
         date=positive(columns.date),
         group=positive(columns.group),
+        weight=positive(columns.weight),
     )

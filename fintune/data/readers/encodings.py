@@ -19,6 +19,8 @@ _SYMBOL_IN_WORD = re.compile("[a-z][\u00a2-\u00a9\u00ab-\u00b4\u00b6-\u00b9\u00b
 _OTHERS = ["gb18030", "big5", "cp932", "euc_kr", "cp1251", "cp1253"]
 _DENSE = 0.25
 """Share of bytes beyond ASCII from which a text is not Latin script with a few accents."""
+_BEYOND, _IN_A_ROW = re.compile(rb"[\x80-\xff]+"), 2.5
+"""Bytes beyond ASCII, and how many stand in a row from which on they are no accents: two make a character, and words are longer."""
 _SAMPLE, _PIECE, _EVIDENCE = 8 << 20, 1 << 20, 256 << 10
 """Bytes that are looked at in all, at a time, and handed to the library."""
 
@@ -61,7 +63,8 @@ def _detect(evidence: bytes) -> str:
     """
     from charset_normalizer import from_bytes
 
-    if sum(byte > 127 for byte in evidence) > _DENSE * len(evidence):
+    runs = _BEYOND.findall(evidence)
+    if sum(map(len, runs)) > min(_DENSE * len(evidence), _IN_A_ROW * len(runs)):
         best = from_bytes(evidence, cp_isolation=_OTHERS).best()
         return best.encoding if best is not None else "gb18030"
     best = from_bytes(evidence, cp_isolation=_WESTERN).best()

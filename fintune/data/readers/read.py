@@ -21,6 +21,7 @@ from fintune.data.readers.columns import (
     fault_error,
     value_at,
 )
+from fintune.data.readers.conditions import Conditions
 from fintune.data.readers.encodings import check_encoding, find_encoding
 from fintune.data.readers.formats import READERS, Reader
 from fintune.data.readers.packed import inner, is_packed, open_bytes
@@ -51,6 +52,14 @@ class Reading:
     closed: bool = True
     """Whether a label that the map does not know is none of the task's."""
     redact: Sequence[str] = ()
+    label: str | None = None
+    """The label of every row, where no column has one."""
+    cuts: Mapping[float, str] = field(default_factory=dict)
+    """Labels of numbers, each by the value up to which it goes."""
+    where: Mapping[str, object] = field(default_factory=dict)
+    """Rows that are wanted, see Conditions."""
+    weight: float = 1.0
+    """Of every row, beside that of its column."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +131,8 @@ def records(opened: Opened, reading: Reading) -> Iterator[Row | Fault]:
     name, maker = opened.opening.name, _RowMaker(opened, reading)
     try:
         for line, fields in opened.format.read(opened.source.path, opened.opening):
-            yield maker.make(f"{name}:{line}", fields)
+            if maker.wants(fields):
+                yield maker.make(f"{name}:{line}", fields)
     except UnicodeError as error:  # a codec that cannot go on behind what it cannot read, utf-16 without its mark
         raise DataError(
             f"{name}: data.encoding: '{opened.opening.encoding}' does not read it: {error.__class__.__name__}",
@@ -143,10 +153,21 @@ class _RowMaker:
         self._columns, self._encoding = opened.opening.columns, opened.opening.encoding
         self._map, self._redact = LabelMap(reading.label_map, closed=reading.closed), tuple(reading.redact)
         self._comma = reading.decimal == ","
+        self._label, self._cuts, self._weight = reading.label, reading.cuts, reading.weight
+        self._conditions = Conditions(reading.where)
         self._numbered = self._columns.by_number()
         self._wanted = tuple(column for _, column in self._columns.wanted())
         self._width: int | None = None if self._columns.backwards() else -1
         """Fields of the first record, where columns are counted from the end."""
+
+    def wants(self, fields: Fields | Broken) -> bool:
+        """Whether a record is one of those that are asked for; one that lacks a column is told by `make`."""
+        if isinstance(fields, Broken) or not self._conditions:
+            return True
+        columns = by_position(self._columns, len(fields)) if self._numbered else self._columns
+        if column_problem(columns, list(fields)) is not None:
+            return True
+        return self._conditions.met_by({name: plain_cell(value_at(fields, name)) for name in self._conditions.columns})
 
     def make(self, where: str, fields: Fields | Broken) -> Row | Fault:
         """Return a Row, or what is wrong with the record."""
@@ -164,7 +185,7 @@ class _RowMaker:
                 return _fault(where, missing)
         cells = {name: value_at(fields, column) for name, column in columns.fields().items()}
         texts = {name: cell if name == TEXT or _is_nested(cell) else plain_cell(cell) for name, cell in cells.items()}
-        label = plain_cell(value_at(fields, columns.label))
+        label = self._label or plain_cell(value_at(fields, columns.label))
         if label and self._comma and _DECIMAL_COMMA.fullmatch(label):
             label = label.replace(",", ".")
         for name, text in texts.items():
@@ -190,6 +211,26 @@ class _RowMaker:
                 problem = f"label '{original}' is not in data.label_map ({self._map})"
                 hint, text = self._map.hint(original), text_of(texts)
                 return Fault(where=where, problem=problem, hint=hint, kind="unknown-label", value=original, text=text)
+        if self._cuts and label is not None:
+            number, label = label, _cut(label, self._cuts)
+            if label is None:
+                problem, hint = f"'{number}' is no number, and data.label_cuts cuts numbers", "Mend the row."
+                return Fault(
+                    where=where, problem=problem, hint=hint, kind="unknown-label", value=number, text=text_of(texts)
+                )
+        weight = self._weight
+        if columns.weight is not None:
+            written = plain_cell(value_at(fields, columns.weight)) or ""
+            weight *= _positive(written)
+            if not weight > 0:
+                hint = "Mend the row, or leave data.weight_column out."
+                return Fault(
+                    where=where,
+                    problem=f"weight '{written}' is no positive number",
+                    hint=hint,
+                    value=label or "",
+                    text=text_of(texts),
+                )
         if self._redact:
             from fintune.data.quality.pii import redact
 
@@ -198,7 +239,25 @@ class _RowMaker:
             plain_cell(value_at(fields, column)) if column else None for column in (columns.date, columns.group)
         )
         readable = {name: text.strip() if legible(text) else "" for name, text in texts.items()}
-        return Row(where, readable, label, date=date, group=group, original=original)
+        return Row(where, readable, label, date=date, group=group, original=original, weight=weight)
+
+
+def _cut(written: str, cuts: Mapping[float, str]) -> str | None:
+    """Return the label of a number: that of the first cut it does not exceed."""
+    try:
+        number = float(written)
+    except ValueError:
+        return None
+    return next((label for end, label in cuts.items() if number <= end), None)
+
+
+def _positive(written: str) -> float:
+    """Return a weight; 0 for what is none."""
+    try:
+        weight = float(written)
+    except ValueError:
+        return 0.0
+    return weight if 0 < weight < float("inf") else 0.0
 
 
 def _fault(where: str, broken: Broken) -> Fault:

@@ -41,7 +41,7 @@ def expand(paths: str | Sequence[str]) -> list[Source]:
     sources = [source for path in named for source in _expand(path)]
     if not sources:
         raise DataError("data.path: names no file", hint="Name a file, several, or a glob.")
-    return _unlike(sources)
+    return unlike(sources)
 
 
 def _expand(path: str) -> list[Source]:
@@ -91,8 +91,8 @@ def _plain(file: Path, path: str) -> Path:
     return file
 
 
-def _unlike(sources: list[Source]) -> list[Source]:
-    """Names made longer, by folders, until no two are the same. Raises DataError when one source is named twice."""
+def unlike(sources: list[Source]) -> list[Source]:
+    """Return them with names made longer, by folders, until no two are the same. Raises DataError when one is named twice."""
     seen = Counter((source.reference if source.hub else str(source.path.resolve()), source.part) for source in sources)
     for (path, _), count in seen.items():
         if count > 1:
