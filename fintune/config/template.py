@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from fintune.config.load import REGISTRIES, SECTIONS
 from fintune.config.run_config import RunConfig
+from fintune.errors import ConfigError, did_you_mean
 from fintune.runtime.printable import one_line
 
 _PLAIN = re.compile(r"(?!true$|false$|null$)[a-z][a-z0-9-]*")
@@ -40,6 +41,17 @@ def template(
         else:
             lines += _lines([name], content, field.description, reasons)
     return "\n".join(lines) + "\n"
+
+
+def filled_in(written: Mapping[str, object]) -> dict[str, object]:
+    """Return a config that is to be written, what has no default put in for whoever writes on. Raises ConfigError for an unknown task."""
+    task = written.get("task")
+    if not isinstance(task, Mapping):
+        return dict(written)
+    name, registry = str(task.get("name", REGISTRIES["task"][0])), REGISTRIES["task"][1]
+    if name not in registry:
+        raise ConfigError([f"task.name: unknown task '{name}'. {did_you_mean(name, registry)}"])
+    return {**written, "task": {**registry[name].sample, **task}}
 
 
 def _class(name: str, chosen: Mapping[str, Any]) -> type[BaseModel]:

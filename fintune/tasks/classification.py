@@ -156,7 +156,8 @@ class Classification(TemplateTask):
             return [Example(row.id, row.fields, self._own[row.target], date=row.date, group=row.group)]
         near = did_you_mean(row.target or "", self._own)
         problem = f"label '{row.target or ''}' is not one of {', '.join(self._own)}"
-        hint = f"{near} Mend the row, set task.labels, or data.label_map."
+        own = "task.labels (examples/own-labels.yaml)" if self.name == "sentiment" else "task.labels"
+        hint = f"{near} Mend the row, set {own}, or data.label_map."
         where, value = row.id, row.target or ""
         return [Fault(where=where, problem=problem, hint=hint, kind="unknown-label", value=value, text=row.text)]
 
@@ -185,7 +186,12 @@ class Classification(TemplateTask):
 
 
 CLASSIFICATION = TaskEntry(
-    "classification", "one label of a closed set per text", ClassificationOptions, Classification, METRICS_OF_LABELS
+    "classification",
+    "one label of a closed set per text",
+    ClassificationOptions,
+    Classification,
+    METRICS_OF_LABELS,
+    sample={"labels": ["first label", "second label"]},
 )
 SENTIMENT = TaskEntry(
     "sentiment",

@@ -4,7 +4,7 @@ A task with a closed set of answers has them ranked; one whose `choices` are Non
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict
@@ -133,3 +133,5 @@ class TaskEntry:
     build: Callable[[Any], Task]
     metrics: Sequence["Metric"] = ()
     """How the metrics of its scores are written."""
+    sample: Mapping[str, object] = field(default_factory=dict)
+    """Settings for a config that is to be filled in, of those that have no default."""

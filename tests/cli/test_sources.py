@@ -10,6 +10,7 @@ import typer
 
 import fintune
 from fintune.config.load import load
+from fintune.tasks import TASKS
 from tests.conftest import Command
 from tests.tiny import tiny_rows
 
@@ -111,3 +112,19 @@ def test_one_config_at_a_time(fin: Command, news: Path) -> None:
         "error: a.yaml, news.csv: one config at a time",
         "next:  Name one, or files of data.",
     ]
+
+
+def test_init_for_every_task(fin: Command, news: Path) -> None:
+    for name in TASKS:
+        assert fin("init", f"{name}.yaml", "--task", name).code == 0
+        assert load(f"{name}.yaml").task.name == name
+    assert (
+        fin(
+            "init", "own.yaml", "--task", "classification", "--data", "two.csv", "--set", "data.label_column=topic"
+        ).code
+        == 0
+    )
+    assert load("own.yaml").task.model_dump()["labels"] == ["a", "b"]
+    assert fin("init", "x.yaml", "--task", "regresion").err.splitlines()[0] == (
+        "error: task.name: unknown task 'regresion'. Did you mean 'regression'?"
+    )

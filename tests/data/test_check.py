@@ -213,7 +213,7 @@ def test_another_file_with_other_columns(tiny_causal: Path, tmp_path: Path) -> N
     assert found is not None
     assert (found.shared, found.rows, found.unread) == (9, 9, 1)
     assert found.labels["negative"] == {"negative": 3}
-    with pytest.raises(DataError, match=r"odd\.jsonl:1: no column 'headline'") as caught:
+    with pytest.raises(DataError, match=r"odd\.jsonl:1: no columns 'headline'") as caught:
         examine(own, against=str(tmp_path / "odd.jsonl"), doubt=False)
     assert ".yaml" in caught.value.hint
     with pytest.raises(DataError, match="no such file") as caught:

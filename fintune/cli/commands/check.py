@@ -24,6 +24,10 @@ def init(
             metavar="FILE", help="Look into these files of labeled text, and write what they come to, with why."
         ),
     ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option("--task", metavar="NAME", help="The task, one of: fintune tasks; left out: found, or sentiment."),
+    ] = None,
     overrides: Overrides = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
     debug: Debug = False,
@@ -31,7 +35,7 @@ def init(
     """Write a commented config with every setting."""
     from fintune.config.load import unchecked
     from fintune.config.mistaken import is_data, mistaken_for_config
-    from fintune.config.template import template
+    from fintune.config.template import filled_in, template
     from fintune.runtime.files import need_place, write_atomically
 
     if path.is_dir() or (path.is_file() and is_data(path)):
@@ -40,11 +44,12 @@ def init(
     if path.exists() and not force:
         raise RunError(f"{path}: exists already", hint="Name another file, or add --force.")
     need_place(path)
+    overrides = [*([f"task.name={task}"] if task is not None else []), *(overrides or ())]
     if data:
         found = look_into(data, overrides)
         text = template(str(path), written=found.written, why=found.reasons)
     else:
-        text = template(str(path), written=unchecked({}, overrides or []))
+        text = template(str(path), written=filled_in(unchecked({}, overrides)))
     write_atomically(path, text)
     out.print(Text(f"wrote {path}\nnext: fintune check {typed(path)}"), soft_wrap=True)
 

@@ -171,18 +171,26 @@ def fault_error(fault: Fault) -> DataError:
 
 
 def column_problem(columns: Columns, names: Sequence[str]) -> Broken | None:
-    """Return what is wrong with the columns of a file or a record."""
-    for setting, column in columns.wanted():
-        if column not in names and (top_of(column, names) == column or top_of(column, names) not in names):
-            asked = setting == "task.prompt"
-            near = did_you_mean(column, [name[:40] for name in names[:20] if not (asked and name == columns.label)])
-            right = f"Set {setting} to the right one; without a header line, to its number."
-            hint = f"{near} {'Have task.prompt name the right one.' if asked else right}"
-            shown = ", ".join(names)[:300] or "nothing"
-            return Broken(f"no column '{column}'; found {shown}", hint if names else "Give it a header line.", "column")
-        if names.count(column) > 1:
-            return Broken(f"column '{column}' stands there twice", "Rename one of them.")
-    return None
+    """Return what is wrong with the columns of a file or a record, all that are missing at once."""
+    wanted, shown = columns.wanted(), ", ".join(names)[:300] or "nothing"
+    missing = [(setting, column) for setting, column in wanted if not {column, top_of(column, names)} & set(names)]
+    if not names and missing:
+        return Broken(f"no column '{missing[0][1]}'; found {shown}", "Give it a header line.", "column")
+    if len(missing) == 1:
+        return Broken(f"no column '{missing[0][1]}'; found {shown}", _right_one(*missing[0], columns, names), "column")
+    if missing:
+        told = ", ".join(f"'{column}' ({setting})" for setting, column in missing)
+        hint = "Set each to the right one; without a header line, to its number."
+        return Broken(f"no columns {told}; found {shown}", hint, "column")
+    twice = next((column for _, column in wanted if names.count(column) > 1), None)
+    return Broken(f"column '{twice}' stands there twice", "Rename one of them.") if twice is not None else None
+
+
+def _right_one(setting: str, column: str, columns: Columns, names: Sequence[str]) -> str:
+    asked = setting == "task.prompt"
+    near = did_you_mean(column, [name[:40] for name in names[:20] if not (asked and name == columns.label)])
+    right = f"Set {setting} to the right one; without a header line, to its number."
+    return f"{near} {'Have task.prompt name the right one.' if asked else right}"
 
 
 def by_position(columns: Columns, width: int) -> Columns:

@@ -88,8 +88,14 @@ def test_a_member_is_named_behind_a_hash(tmp_path: Path) -> None:
     ("content", "message"),
     [
         ({"a": {"b": 1}, "c": 2}, "a.json: one JSON object without rows; its keys: a, c"),
-        ({"headline": ["x"], "mood": ["up"]}, "a.json:1: no column 'text'; found headline, mood"),
-        ({"headline": {"0": "x"}, "mood": {"0": "up"}}, "a.json:1: no column 'text'; found headline, mood"),
+        (
+            {"headline": ["x"], "mood": ["up"]},
+            "a.json:1: no columns 'text' (data.text_column), 'label' (data.label_column); found headline, mood",
+        ),
+        (
+            {"headline": {"0": "x"}, "mood": {"0": "up"}},
+            "a.json:1: no columns 'text' (data.text_column), 'label' (data.label_column); found headline, mood",
+        ),
         ({"text": ["x"], "mood": ["up"]}, "a.json:1: no column 'label'; found text, mood"),
     ],
 )

@@ -59,7 +59,7 @@ def test_a_path_leads_into_a_record(tmp_path: Path) -> None:
         ("", None),
     ]
     with pytest.raises(DataError, match=r"no column 'text\.doc'; found doc, info, a\.b"):
-        rows(path, text="text.doc")
+        rows(path, text="text.doc", label="info.0.score")
 
 
 def test_rows_may_lie_within_the_answer_of_a_service(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from fintune.data.readers.columns import Columns
 from fintune.data.readers.read import Reading, read
 from fintune.errors import DataError
 from fintune.records import Row
@@ -50,7 +51,7 @@ BROKEN = {
     ),
     "not json": ("a.jsonl", b'{"text": "a", "label": "b"}\n{"text": \n', r"a\.jsonl:2: not JSON"),
     "not an object": ("a.jsonl", b'"a"\n', r"a\.jsonl:1: found str, not a JSON object"),
-    "a list": ("a.jsonl", b'["a", "b"]\n', r"a\.jsonl:1: no column 'text'; found 1, 2"),
+    "a list": ("a.jsonl", b'["a", "b"]\n', r"a\.jsonl:1: no columns 'text' .*; found 1, 2"),
     "deep json": ("a.jsonl", b'{"text":' + b"[" * 100_000 + b"\n", r"a\.jsonl:1: not JSON"),
     "no key": ("a.jsonl", b'{"text": "a", "lable": "b"}\n', r"a\.jsonl:1: no column 'label'"),
     "text is a number": ("a.jsonl", b'{"text": 3, "label": "b"}\n', r"a\.jsonl:1: 'text' is int, not text"),
@@ -112,3 +113,14 @@ def test_only_a_missing_column_is_an_error_of_that_kind(tmp_path: Path, name: st
     with pytest.raises(DataError) as caught:
         rows(tmp_path / name)
     assert caught.value.kind == kind
+
+
+def test_all_missing_columns_are_told_at_once(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("headline,mood\nProfit rose,good\n")
+    with pytest.raises(DataError) as failure:
+        list(read(str(tmp_path / "a.csv"), Reading(columns=Columns(date="day", group="firm"))))
+    assert failure.value.message == (
+        "a.csv:1: no columns 'text' (data.text_column), 'label' (data.label_column), 'day' (data.date_column), "
+        "'firm' (data.group_column); found headline, mood"
+    )
+    assert failure.value.hint == "Set each to the right one; without a header line, to its number."
