@@ -162,8 +162,7 @@ def _unfit_cuts(parts: Mapping[str, Any]) -> list[str]:
     if sorted(set(cuts)) != cuts:
         return [f"data.label_cuts: {cuts} do not rise"]
     if len(labels) != len(cuts) + 1:
-        wanted = f"{len(cuts) + 1} labels in task.labels"
-        return [f"data.label_cuts: {len(cuts)} cuts need {wanted}, and there are {len(labels)}"]
+        return [f"data.label_cuts: {len(cuts)} cuts make {len(cuts) + 1} labels, and the task has {len(labels)}"]
     return []
 
 

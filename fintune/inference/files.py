@@ -1,7 +1,9 @@
-"""Texts in, predictions out, as files people open elsewhere: csv, jsonl and parquet."""
+"""Texts in, predictions out, as files people open elsewhere: csv, jsonl, parquet and Excel."""
 
+import codecs
 import csv
 import json
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,6 +22,8 @@ from fintune.runtime.progress import tell
 from fintune.tasks import Task
 
 _ROW_GROUP = 10_000
+_PIECE, _SHEET = 1 << 20, 1_048_576
+"""Bytes that are looked at at a time, and rows of an Excel sheet."""
 
 
 AnswerRow = dict[str, Any]
@@ -87,7 +91,7 @@ def json_line(prediction: Prediction, columns: AnswerColumns) -> str:
 
 
 def write_predictions(path: Path, predictions: Sequence[Prediction], columns: AnswerColumns) -> None:
-    """Write csv, jsonl or parquet, by the suffix of `path`, whole or not at all."""
+    """Write csv, jsonl, parquet or xlsx, by the suffix of `path`, whole or not at all."""
     with replacing(path) as staging:
         rows = (json.loads(json_line(p, columns)) for p in predictions)
         WRITERS[path.suffix.lower()](staging, rows, columns)
@@ -101,7 +105,10 @@ def write_jsonl(path: Path, rows: Rows, columns: AnswerColumns) -> None:
 
 
 def write_csv(path: Path, rows: Rows, columns: AnswerColumns) -> None:
-    """Write a header line, a column `p_<choice>` for every choice; no cell is a formula."""
+    """Write a header line, a column `p_<choice>` for every choice; no cell is a formula.
+
+    UTF-8, with its mark where anything is beyond ASCII: without it Excel reads another encoding.
+    """
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(map(neutral, _columns(columns)))
@@ -109,6 +116,38 @@ def write_csv(path: Path, rows: Rows, columns: AnswerColumns) -> None:
             writer.writerow(
                 [f"{v:.6f}" if isinstance(v, float) else neutral(v or "") for v in _flat(row, columns).values()]
             )
+    _mark(path)
+
+
+def _mark(path: Path) -> None:
+    """Put the mark of UTF-8 before a file that holds more than ASCII."""
+    with path.open("rb") as file:
+        if all(piece.isascii() for piece in iter(lambda: file.read(_PIECE), b"")):
+            return
+        file.seek(0)
+        marked = path.with_name(f"{path.name}.marked")
+        with marked.open("wb") as target:
+            target.write(codecs.BOM_UTF8)
+            shutil.copyfileobj(file, target)
+    marked.replace(path)
+
+
+def write_xlsx(path: Path, rows: Rows, columns: AnswerColumns) -> None:
+    """Write the columns of write_csv as a sheet; no cell is a formula. Raises BrokenEnvironment without openpyxl."""
+    try:
+        import openpyxl
+        from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
+    except ImportError:
+        raise BrokenEnvironment(f"{path}: writing xlsx needs openpyxl", hint=with_extra("formats")) from None
+    book = openpyxl.Workbook(write_only=True)
+    sheet = book.create_sheet("predictions")
+    sheet.append([neutral(name) for name in _columns(columns)])
+    for number, row in enumerate(rows, start=2):
+        if number > _SHEET:
+            raise DataError(f"{path}: a sheet has {_SHEET:,} rows at most", hint="Name a .csv file.")
+        cells = _flat(row, columns).values()
+        sheet.append([v if isinstance(v, float) else ILLEGAL_CHARACTERS_RE.sub("", neutral(v or "")) for v in cells])
+    book.save(path)
 
 
 def write_parquet(path: Path, rows: Rows, columns: AnswerColumns) -> None:
@@ -130,6 +169,7 @@ WRITERS: dict[str, Callable[[Path, Rows, AnswerColumns], None]] = {
     ".csv": write_csv,
     ".jsonl": write_jsonl,
     ".parquet": write_parquet,
+    ".xlsx": write_xlsx,
 }
 """What writes a file of rows, by the file's suffix."""
 

@@ -103,7 +103,7 @@ def test_numbers_are_cut_into_labels(here: Path) -> None:
     Path("c.csv").write_text("text,label\na,high\n")
     with pytest.raises(DataError, match=r"c\.csv:2: 'high' is no number"):
         gathered(data)
-    with pytest.raises(ConfigError, match=r"1 cuts need 2 labels in task\.labels, and there are 3"):
+    with pytest.raises(ConfigError, match="1 cuts make 2 labels, and the task has 3"):
         load({"data": {"path": "c.csv", "label_cuts": [0]}})
     with pytest.raises(ConfigError, match="do not rise"):
         load({"data": {"path": "c.csv", "label_cuts": [1, 0]}})

@@ -1,8 +1,10 @@
 """Texts from arguments, files or standard input; predictions as csv and jsonl that read back as they were."""
 
+import codecs
 import csv
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -133,13 +135,33 @@ def test_a_jsonl_file_is_the_same_lines(tmp_path: Path) -> None:
 
 def test_csv_reads_back(tmp_path: Path) -> None:
     write_predictions(tmp_path / "out.csv", PREDICTIONS, COLUMNS)
-    with (tmp_path / "out.csv").open(encoding="utf-8", newline="") as file:
+    assert (tmp_path / "out.csv").read_bytes().startswith(codecs.BOM_UTF8), "for Excel: it holds more than ASCII"
+    with (tmp_path / "out.csv").open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.reader(file))
     assert rows == [
         ["id", "label", "confidence", "p_up", "p_down", "text"],
         ["in.csv:2", "up", "0.750000", "0.750000", "0.250000", 'Rose, "a lot"\nthen fell 涨'],
         ["in.csv:4", "", "0.000000", "0.500000", "0.500000", "flat"],
     ]
+
+
+def test_a_csv_of_ascii_has_no_mark(tmp_path: Path) -> None:
+    write_predictions(tmp_path / "out.csv", PREDICTIONS[1:], COLUMNS)
+    assert (tmp_path / "out.csv").read_text("ascii").startswith("id,label")
+    assert [path.name for path in tmp_path.iterdir()] == ["out.csv"]
+
+
+def test_a_sheet_holds_the_columns_of_csv(tmp_path: Path) -> None:
+    openpyxl = pytest.importorskip("openpyxl")
+    odd = replace(PREDICTIONS[1], fields={"text": "=1+1\x07"})
+    write_predictions(tmp_path / "out.xlsx", [PREDICTIONS[0], odd], COLUMNS)
+    sheet = openpyxl.load_workbook(tmp_path / "out.xlsx").active
+    rows = list(sheet.iter_rows(values_only=True))
+    assert rows[0] == ("id", "label", "confidence", "p_up", "p_down", "text")
+    assert rows[1] == ("in.csv:2", "up", 0.75, 0.75, 0.25, 'Rose, "a lot"\nthen fell 涨')
+    assert rows[2][-1] == "'=1+1", "neither a formula nor a control character"
+    read = read_texts(["text"], [], str(tmp_path / "out.xlsx"))
+    assert [row.text for row in read] == ['Rose, "a lot"\nthen fell 涨', "=1+1"]
 
 
 def test_an_older_file_is_replaced(tmp_path: Path) -> None:

@@ -190,7 +190,7 @@ def test_mistakes_are_found_before_the_model_loads(
 
     monkeypatch.setattr(bulk, "predictor_of", never)
     with pytest.raises(RunError, match="unknown kind of file"):
-        predict_file(trained, str(table), table.with_name("out.xlsx"))
+        predict_file(trained, str(table), table.with_name("out.docx"))
     with pytest.raises(DataError, match=r"in\.csv:1: no column 'headline'"):
         predict_file(trained, str(table), table.with_name("out.csv"), text_column="headline")
     (table.parent / "in.jsonl").write_text('{"headline": "x"}\n' * 3)

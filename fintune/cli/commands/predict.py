@@ -44,7 +44,7 @@ def predict(
         str | None, typer.Option(help="Column of the file that holds the text; left out: as in training.")
     ] = None,
     output: Annotated[
-        Path | None, typer.Option(help="Write to FILE.csv, .jsonl or .parquet instead of the screen.")
+        Path | None, typer.Option(help="Write to FILE.csv, .jsonl, .parquet or .xlsx instead of the screen.")
     ] = None,
     engine: EngineName = "torch",
     base: Base = None,
