@@ -264,3 +264,47 @@ def test_a_run_of_a_version_without_a_manifest_is_refused_by_it(trained: fintune
 def test_the_version_is_told(fin: Command) -> None:
     told = fin("--version")
     assert (told.code, told.out.strip()) == (0, version("fintune"))
+
+
+def test_a_column_that_is_never_shortened_and_does_not_fit_is_told_by_check(
+    tiny_causal: Path, tmp_path: Path, fin: Command
+) -> None:
+    rows = [{**row, "title": "a long title " * (20 if i == 7 else 1)} for i, row in enumerate(tiny_rows(60))]
+    config = quick(
+        tiny_causal,
+        written(tmp_path / "rows.jsonl", rows),
+        tmp_path,
+        name="sentiment",
+        prompt="{title}: {text}{answer}",
+    )
+    place = tmp_path / "run.yaml"
+    place.write_text(json.dumps(config))
+    checked = fin("check", place, "--no-doubt")
+    assert (checked.code, "task.shortened" in checked.out) == (1, True)
+    refused = fin("train", place)
+    assert "rows.jsonl:8: model.max_length: 96 tokens cannot hold template, answer and columns" in refused.err
+    assert "task.shortened" in refused.err
+
+
+@pytest.mark.usefixtures("registries_kept")
+def test_a_task_need_not_carry_dates_and_groups(tiny_causal: Path, tmp_path: Path) -> None:
+    fintune.load_code(MINE)
+    rows = [{**row, "day": f"2024-01-{1 + i % 28:02}", "firm": f"firm {i // 3}"} for i, row in enumerate(tiny_rows(60))]
+    config = quick(tiny_causal, written(tmp_path / "rows.jsonl", rows), tmp_path, name="company")
+    config["data"] |= {"date_column": "day", "group_column": "firm", "split": {"by": "group"}}
+    parts = prepare(load(config)).splits.parts
+    assert {e.date is not None and e.group is not None for part in parts.values() for e in part} == {True}
+    firms = [firm for part in parts.values() for firm in {e.group for e in part}]
+    assert len(firms) == len(set(firms)), "no firm stands in two parts"
+
+
+def test_a_baseline_that_was_asked_for_and_does_not_fit_is_told(
+    tiny_causal: Path, tmp_path: Path, fin: Command
+) -> None:
+    config = numbers(tmp_path, tiny_causal)
+    config["evaluation"]["baselines"] = ["majority"]
+    place = tmp_path / "run.yaml"
+    place.write_text(json.dumps(config))
+    assert "left out: majority" in fin("train", place).err
+    card = (Path(config["output"]) / config["name"] / "README.md").read_text()
+    assert "spearmanr" in card.split("---")[1]

@@ -57,7 +57,8 @@ def announce(prepared: Prepared) -> None:
     announce_data(prepared, prepared.config.data)
     for name in prepared.config.evaluation.baselines:
         baseline = BASELINES[name]
-        unasked = name in DEFAULT and prepared.task.kind not in baseline.kinds
+        asked = "baselines" in prepared.config.evaluation.model_fields_set
+        unasked = not asked and name in DEFAULT and prepared.task.kind not in baseline.kinds
         if (reason := baseline.left_out(prepared.task)) and not unasked:
             tell("baselines", f"left out: {reason}")
 

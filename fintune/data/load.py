@@ -157,15 +157,19 @@ def parsed_row(task: Task, row: Row) -> Sequence[Example | Fault]:
     if not parsed:
         hint = "Mend the row, or data.drop: [unknown-label]."
         return [Fault(where=row.id, problem="holds nothing to answer", hint=hint, kind="unknown-label", text=row.text)]
-    sorts = [
-        one if isinstance(one, Fault) else replace(one, stratum=task.stratum(one), weight=row.weight) for one in parsed
-    ]
+    sorts = [one if isinstance(one, Fault) else _of_row(one, row, task) for one in parsed]
     if len(sorts) == 1:
         return sorts
     return [
         one if isinstance(one, Fault) else replace(one, row=row.id, id=f"{row.id}.{number}")
         for number, one in enumerate(sorts, start=1)
     ]
+
+
+def _of_row(example: Example, row: Row, task: Task) -> Example:
+    """Return an example with what its row has and the task need not know."""
+    date, group = example.date or row.date, example.group or row.group
+    return replace(example, stratum=task.stratum(example), weight=row.weight, date=date, group=group)
 
 
 def _dated(parsed: Example | Fault, data: DataSection) -> Example | Fault:

@@ -8,7 +8,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from fintune.evaluation.significance import Difference, difference, enough_resamples, holm, mcnemar, resample, right
+from fintune.evaluation.significance import (
+    FEWEST_ROWS,
+    Difference,
+    difference,
+    enough_resamples,
+    holm,
+    mcnemar,
+    resample,
+    right,
+)
 from fintune.records import Prediction
 from fintune.tasks import Task
 from fintune.tasks.lookup import metric_of
@@ -33,6 +42,8 @@ class BaselineComparison:
     discordant: float
     """Share of texts that one of them alone gets right."""
     confidence: float
+    rows: int
+    """Rows of the data that the texts come from: what the bootstrap draws."""
 
     @property
     def first(self) -> str:
@@ -47,9 +58,11 @@ class BaselineComparison:
     @property
     def relation(self) -> Relation:
         """Ahead in one metric is ahead; behind in one and ahead in none is behind."""
-        signs = {test.score.value > 0 for test in self.tests.values() if test.p < 1 - self.confidence}
+        signs = {self.tests[metric].score.value > 0 for metric in self._apart}
         if signs:
             return "ahead" if True in signs else "behind"
+        if self.rows < FEWEST_ROWS and not self.has_exact_test:
+            return "undecided"
         # p were it right on all that the other is not
         if self.has_exact_test and len(self.tests) * 0.5 ** (self.mistakes - 1) >= 1 - self.confidence:
             return "too-few"
@@ -61,9 +74,15 @@ class BaselineComparison:
         return metric_of(self.first).of_right_answers
 
     @property
-    def proven(self) -> str:
-        """The metric that shows it is ahead."""
-        return next(m for m, test in self.tests.items() if test.p < 1 - self.confidence and test.score.value > 0)
+    def telling(self) -> str:
+        """The metric that shows it is ahead, or behind; where none does, the first."""
+        ahead = self.relation == "ahead"
+        return next((m for m in self._apart if (self.tests[m].score.value > 0) is ahead), self.first)
+
+    @property
+    def _apart(self) -> list[str]:
+        """The metrics in which the two are told apart."""
+        return [metric for metric, test in self.tests.items() if test.p < 1 - self.confidence]
 
 
 def compare(
@@ -78,14 +97,16 @@ def compare(
     if not baselines:
         return {}
     rows = {"": [predictions], **{name: [answers] for name, answers in baselines.items()}}
-    n, names = len(predictions), task.tested
+    n, names, together = len(predictions), task.tested, rows_of(predictions)
+    independent = len(set(together.tolist()))
     drawn = resample(task, rows, resamples=enough_resamples(len(names), confidence, resamples))
     own_right, compared = right(rows[""]), {}
     for name in baselines:
         tests = {m: difference(drawn[""], drawn[name], m, n=n, confidence=confidence) for m in names}
         other_right = right(rows[name])
-        exact = mcnemar(own_right, other_right, rows_of(predictions))
-        adjusted = holm([exact if metric_of(m).of_right_answers else test.p for m, test in tests.items()])
+        exact = mcnemar(own_right, other_right, together)
+        drawn_p = {m: test.p if independent >= FEWEST_ROWS else 1.0 for m, test in tests.items()}
+        adjusted = holm([exact if metric_of(m).of_right_answers else drawn_p[m] for m in names])
         compared[name] = BaselineComparison(
             name=name,
             n=n,
@@ -95,5 +116,6 @@ def compare(
             mistakes=int((~other_right).sum()),
             discordant=float((own_right != other_right).mean()),
             confidence=confidence,
+            rows=independent,
         )
     return compared

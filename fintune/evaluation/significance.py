@@ -22,6 +22,8 @@ from fintune.tasks.metrics import bootstrap_blocks, have_several, joined, rows_a
 
 Bools = NDArray[np.bool_]
 
+FEWEST_ROWS = 10
+"""Rows from which on a bootstrap is believed: of noise alone it tells eight apart in 3 % of cases, five in 18 %, one always."""
 RunAnswers = Sequence[Sequence[Prediction]]
 """What the runs of a row, one a seed, answered on the same examples in the same order."""
 
@@ -117,12 +119,12 @@ def difference(
 
     The difference is of gains: positive where `a` is better. p is two-sided: twice the share of resamples on the other side of no
     difference, the sample counted among them
-    (Efron & Tibshirani 1993, chapter 15; Davison & Hinkley 1997, 4.2).
+    (Efron & Tibshirani 1993, chapter 15; Davison & Hinkley 1997, 4.2). On fewer than FEWEST_ROWS examples it is 1: nothing is shown.
     """
     values = metric_of(metric).gain(1) * (a.over_seeds(metric, seed) - b.over_seeds(metric, seed + 1))
     resampled = values[1:]
     smaller = min((resampled <= 0).sum(), (resampled >= 0).sum())
-    p = min(1.0, 2 * (1 + int(smaller)) / (1 + len(resampled)))
+    p = min(1.0, 2 * (1 + int(smaller)) / (1 + len(resampled))) if n >= FEWEST_ROWS else 1.0
     low, high = _percentiles(values, confidence)
     return Difference(Score(value=float(values[0]), low=low, high=high, n=n), p)
 

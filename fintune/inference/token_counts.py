@@ -16,7 +16,7 @@ from fintune.errors import ModelError
 from fintune.inference.candidates import longest_answer, need_distinct, unknown_answers
 from fintune.models.prompts import PromptEncoder
 from fintune.models.references import kind_at_hand
-from fintune.records import Example
+from fintune.records import Example, TooLong
 from fintune.tasks import Task
 from fintune.tasks.protocol import blank
 
@@ -39,7 +39,10 @@ def count_tokens(
     longest, names = longest_answer(encoder, task, chosen), [e.id for e in chosen]
     lengths = [len(ids) + longest for ids in prompts]
     share, unknown = _unknown(encoder, task, prompts, names)
-    findings = [*_answers(encoder, task), *_too_long(config, lengths, names), *unknown]
+    over = [e for e, length in zip(chosen, lengths, strict=True) if length > config.model.max_length]
+    cut = replace(encoder, max_length=config.model.max_length)
+    whole = [e.id for e in over if isinstance(cut.encode_prompt(task.prompt(e), reserve=longest), TooLong)]
+    findings = [*_answers(encoder, task), *_too_long(config, lengths, names), *_too_long_whole(whole), *unknown]
     return TokenCounts(token_lengths(lengths, config.model.max_length) | {"unknown": share}, findings)
 
 
@@ -54,6 +57,12 @@ def _too_long(config: RunConfig, lengths: Sequence[int], names: Sequence[str]) -
         f"texts over model.max_length ({limit} tokens), which lose their middle: {{n}} of {len(names):,} looked at"
     )
     return finding("too-long", "warning" if len(over) > 0.01 * len(names) else "note", message, over)
+
+
+def _too_long_whole(names: Sequence[str]) -> list[Finding]:
+    """Texts that do not fit even without what may be left out of them: training refuses them."""
+    what = "texts whose template, answer and columns that are never shortened exceed model.max_length"
+    return finding("too-long-whole", "severe", f"{what}: {{n}}; name the long column in task.shortened", names)
 
 
 def _answers(encoder: PromptEncoder, task: Task) -> list[Finding]:

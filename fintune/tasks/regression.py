@@ -24,12 +24,23 @@ _PLAIN = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
 _MOST_DIGITS = 6
 
 METRICS_OF_NUMBERS = (
-    Metric(name="mae", title="MAE", zh="平均绝对误差", share=False, digits=3, greater_is_better=False, high=math.inf),
-    Metric(name="mse", title="MSE", zh="均方误差", share=False, digits=3, greater_is_better=False, high=math.inf),
-    Metric(name="spearman", title="Spearman", zh="斯皮尔曼相关", share=False, digits=3, low=-1.0),
-    Metric(name="pearson", title="Pearson", zh="皮尔逊相关", share=False, digits=3, low=-1.0),
+    Metric(
+        name="mae",
+        title="MAE",
+        zh="平均绝对误差",
+        share=False,
+        digits=3,
+        greater_is_better=False,
+        high=math.inf,
+        hub="mae",
+    ),
+    Metric(
+        name="mse", title="MSE", zh="均方误差", share=False, digits=3, greater_is_better=False, high=math.inf, hub="mse"
+    ),
+    Metric(name="spearman", title="Spearman", zh="斯皮尔曼相关", share=False, digits=3, low=-1.0, hub="spearmanr"),
+    Metric(name="pearson", title="Pearson", zh="皮尔逊相关", share=False, digits=3, low=-1.0, hub="pearsonr"),
     Metric(name="cosine", title="cosine", zh="余弦相似度", share=False, digits=3, low=-1.0),
-    Metric(name="r2", title="R2", zh="R2", share=False, digits=3, low=-math.inf),
+    Metric(name="r2", title="R2", zh="R2", share=False, digits=3, low=-math.inf, hub="r_squared"),
 )
 
 

@@ -29,8 +29,9 @@ def encode(prepared: Prepared, loaded: LoadedModel) -> list[Encoded]:
         ids = encoder.encode(task.prompt(example), task.target(example), first_only=first_only)
         if isinstance(ids, TooLong):
             raise ModelError(
-                f"model.max_length: {ids.limit} tokens cannot hold template and answer ({ids.needed})",
-                hint="Raise model.max_length or shorten task.prompt.",
+                f"{example.id}: model.max_length: {ids.limit} tokens cannot hold template, answer and columns that are never shortened"
+                f" ({ids.needed})",
+                hint="Raise model.max_length, name a long column in task.shortened, or shorten task.prompt.",
             )
         weight = example.weight / mean_weight
         weight *= len(train) / len(counts) / counts[example.stratum] if balanced else 1.0

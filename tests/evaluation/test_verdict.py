@@ -13,6 +13,7 @@ from fintune.evaluation.guessing import guessing
 from fintune.evaluation.significance import mcnemar, texts_to_tell
 from fintune.records import Prediction, Statement
 from fintune.report.words import Translator, worth
+from fintune.tasks.regression import Regression, RegressionOptions
 from tests.label_scores import task_of
 from tests.made_records import prediction
 
@@ -183,3 +184,33 @@ def test_how_many_texts_tell_is_what_mcnemar_needs_on_drawn_data() -> None:
 
     assert 0.72 <= told(234) <= 0.85, "the exact test is a little more careful than the formula's"
     assert told(58) < 0.35
+
+
+def numbers(gold: Sequence[float], said: Sequence[float]) -> list[Prediction]:
+    return [
+        replace(prediction(str(i), f"text {i}", "", "", {}, ""), answer=a, gold=g)
+        for i, (g, a) in enumerate(zip(gold, said, strict=True))
+    ]
+
+
+def test_the_metric_that_tells_is_the_one_that_is_shown() -> None:
+    """As near to the numbers, in the wrong order: behind in Spearman, and that is the figure, not MAE."""
+    random = np.random.default_rng(0)
+    gold = random.uniform(-0.1, 0.1, 200)
+    task = Regression(RegressionOptions())
+    model = numbers(gold, (-0.5 * gold).tolist())
+    other = numbers(gold, (gold + random.uniform(-0.15, 0.15, 200)).tolist())
+    (found,) = verdict.judge(task, model, {"tfidf": other}, verdict.TrainAnswers(mean=5.0))
+    assert (found.kind, found.values["metric"]) == ("behind", "spearman")
+    assert found.text.startswith("Worse than counting words (tfidf): Spearman -1.000 to ")
+
+
+@pytest.mark.parametrize("n", [1, 2, 9])
+def test_few_texts_show_nothing_in_numbers(n: int) -> None:
+    gold = np.linspace(-1, 1, n)
+    (found,) = verdict.judge(Regression(RegressionOptions()), numbers(gold, gold), {}, verdict.TrainAnswers(mean=0.5))
+    assert found.kind == "undecided"
+    assert found.text.startswith("Too few texts to tell it from always giving the mean")
+    many = np.linspace(-1, 1, 10)
+    (found,) = verdict.judge(Regression(RegressionOptions()), numbers(many, many), {}, verdict.TrainAnswers(mean=0.5))
+    assert found.kind == "ahead"
