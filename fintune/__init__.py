@@ -1,9 +1,10 @@
 """Fine-tune a language model on labeled financial text, on the hardware you have, with honest scores.
 
->>> import fintune
->>> run = fintune.train({"data": {"path": "news.csv"}})
->>> fintune.load(run)(["Operating loss narrowed to EUR 2 mn."])[0].answer
-'positive'
+Example:
+    import fintune
+    run = fintune.train({"data": {"path": "news.csv"}})
+    fintune.load(run)(["Operating loss narrowed to EUR 2 mn."])[0].answer
+    # 'positive'
 """
 
 from importlib import import_module

@@ -12,7 +12,8 @@ FintuneError            a mistake the user can mend; exit code 2
 Every error carries a hint, from whoever raises it: what to type or change next. The class has the exit code. What libraries raise
 becomes one of these in cli/errors.py; cli/output.py prints them; 130 and 143 are of cli/app.py and runtime/signals.py.
 
->>> raise DataError("news.csv:17: label 'postive' is not one of negative, neutral, positive", hint="Did you mean 'positive'?")
+Example:
+    raise DataError("news.csv:17: label 'postive' is not one of negative, neutral, positive", hint="Did you mean 'positive'?")
 """
 
 import difflib

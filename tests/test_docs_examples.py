@@ -28,12 +28,9 @@ BLOCKS = [
     for language, code in re.findall(FENCE, page.read_text(encoding="utf-8"))
     if language == "python"
 ]
-PURE = (
-    "cli.commands", "data.labels", "data.quality.duplicates", "data.quality.licenses", "data.quality.minhash", "data.quality.pii",
-    "data.readers.formulas", "data.readers.quotation", "report.words", "runtime.printable", "runtime.shell", "runtime.units",
-    "tasks", "tasks.baselines.lexicon", "tasks.classification", "tasks.metrics",
-)  # fmt: skip
-"""Modules whose examples need no model and no file."""
+PACKAGE = Path(fintune.__file__).parent
+EXAMPLES = sorted(path for path in PACKAGE.rglob("*.py") if ">>>" in path.read_text("utf-8"))
+"""Modules with examples that are run; an example that needs a model or a file is text, below `Example:`."""
 
 
 @pytest.fixture
@@ -69,9 +66,10 @@ def test_blocks_say_what_they_are() -> None:
     assert len(BLOCKS) > 5
 
 
-@pytest.mark.parametrize("name", PURE)
-def test_an_example_of_a_docstring_gives_what_it_says(name: str) -> None:
-    module = import_module(f"fintune.{name}")
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_an_example_of_a_docstring_gives_what_it_says(path: Path) -> None:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    module = import_module(".".join(parts[:-1] if parts[-1] == "__init__" else parts))
     failed, tried = doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS)
     assert tried
     assert not failed

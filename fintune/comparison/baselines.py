@@ -2,8 +2,9 @@
 
 Their rows are those of evaluation.baselines, and the floor: the majority class, or the mean, which every comparison has.
 
->>> [row.name for row in ComparedBaselines(prepared, folder / "baselines").rows("validation")]
-['majority', 'tfidf', 'zero-shot']
+Example:
+    [row.name for row in ComparedBaselines(prepared, folder / "baselines").rows("validation")]
+    # ['majority', 'tfidf', 'zero-shot']
 """
 
 import json

@@ -3,7 +3,8 @@
 The folder `<output>/<name>-compare` holds `runs/`, `baselines/` and `comparison.json`. Runs are found again by a hash of their
 settings and data, so a comparison goes on where it was, and a method more costs its own runs only.
 
->>> compare("run.yaml", methods=["lora", "ia3"], seeds=3).content["recommendation"]  # "Use ia3: ..."
+Example:
+    compare("run.yaml", methods=["lora", "ia3"], seeds=3).content["recommendation"]  # "Use ia3: ..."
 """
 
 import json

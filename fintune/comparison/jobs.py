@@ -1,7 +1,8 @@
 """Making the runs of a comparison: one after another in this process, or several at a time in processes of their own.
 
->>> with Jobs(2, planned, "validation") as jobs:
-...     runs = [jobs.run_of(planned_run) for planned_run in planned]
+Example:
+    with Jobs(2, planned, "validation") as jobs:
+        runs = [jobs.run_of(planned_run) for planned_run in planned]
 """
 
 import json

@@ -1,8 +1,9 @@
 """From rows to comparison.json: intervals, pairs, groups, the recommendation, the Pareto frontier, the learning curve.
 
->>> part = ScoredPart(examples=prepared.splits["validation"], task=task, name="validation")
->>> comparison_results(part, rows, evaluation)["groups"]
-[['lora', 'ia3'], ['tfidf'], ['majority']]
+Example:
+    part = ScoredPart(examples=prepared.splits["validation"], task=task, name="validation")
+    comparison_results(part, rows, evaluation)["groups"]
+    # [['lora', 'ia3'], ['tfidf'], ['majority']]
 """
 
 from collections.abc import Collection, Mapping, Sequence

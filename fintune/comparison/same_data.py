@@ -1,7 +1,8 @@
 """Rows that stand in one table were trained and scored on the same split.
 
->>> need_same_data(runs)
-'5f0c31aa9d2b7e41'
+Example:
+    need_same_data(runs)
+    # '5f0c31aa9d2b7e41'
 """
 
 from collections.abc import Sequence

@@ -4,8 +4,9 @@ Optuna's tree-structured Parzen estimator proposes (Bergstra et al. 2011), every
 again by its hash. Each proposal's random numbers come from its own number, so a search that was interrupted, or is given more
 trials, goes on as if it had never stopped. The test part is not looked at.
 
->>> search("run.yaml", settings=["learning_rate", "r"], trials=20).best[0].settings
-{'train.learning_rate': 0.00071, 'method.r': 16}
+Example:
+    search("run.yaml", settings=["learning_rate", "r"], trials=20).best[0].settings
+    # {'train.learning_rate': 0.00071, 'method.r': 16}
 """
 
 import json

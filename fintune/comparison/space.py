@@ -1,7 +1,8 @@
 """Where a search looks: for each setting a range, derived from the setting's own type, bounds and present value.
 
->>> space(config, ["r=4:64"])
-[Range(key='method.r', low=4.0, high=64.0, log=True, whole=True, choices=())]
+Example:
+    space(config, ["r=4:64"])
+    # [Range(key='method.r', low=4.0, high=64.0, log=True, whole=True, choices=())]
 """
 
 import math

@@ -1,7 +1,8 @@
 """How a comparison looks on a terminal: scores by group, costs, the learning curve, and what to do. Builds, never prints.
 
->>> for part in comparison_tables(content):
-...     console.print(part)
+Example:
+    for part in comparison_tables(content):
+        console.print(part)
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -1,7 +1,8 @@
 """A smaller model for one task: with the vocabulary its texts, labels and template need.
 
->>> trim("run.yaml", output="gemma-trimmed").parameters
-(268098176, 109000000)
+Example:
+    trim("run.yaml", output="gemma-trimmed").parameters
+    # (268098176, 109000000)
 """
 
 import json

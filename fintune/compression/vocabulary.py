@@ -4,7 +4,8 @@ BPE applies merges in the order of their rank. If every token that a text ends i
 every merge that can make it, then all merges of that text are kept and each is still the first that applies: the same tokens
 come out. Of a Unigram model the best cut is the best of fewer.
 
->>> kept = needed(rules, {"▁profit", "▁rose"})
+Example:
+    kept = needed(rules, {"▁profit", "▁rose"})
 """
 
 import json

@@ -1,7 +1,8 @@
 """From files of labeled text to a config: what is guessed is told, with its evidence and three rows as the model will read them.
 
->>> look(["complaints.csv"], {}).written["task"]["name"]
-'classification'
+Example:
+    look(["complaints.csv"], {}).written["task"]["name"]
+    # 'classification'
 """
 
 import re

@@ -2,9 +2,10 @@
 
 All problems are reported at once, each with the nearest valid name. YAML 1.2 is read: `2e-4` is a number, `no` is text.
 
->>> config = load("run.yaml", ["train.epochs=3", "method.r=16"])
->>> config.train.epochs
-3
+Example:
+    config = load("run.yaml", ["train.epochs=3", "method.r=16"])
+    config.train.epochs
+    # 3
 """
 
 import copy

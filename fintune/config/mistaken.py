@@ -1,7 +1,8 @@
 """A file of one kind where another is wanted: what it is, and what to type instead.
 
->>> mistaken_for_config(Path("news.csv"))
-('news.csv: a data file, not a config', 'fintune init run.yaml --data news.csv, then fintune check run.yaml')
+Example:
+    mistaken_for_config(Path("news.csv"))
+    # ('news.csv: a data file, not a config', 'fintune init run.yaml --data news.csv, then fintune check run.yaml')
 """
 
 import re

@@ -2,8 +2,9 @@
 
 A run remembers no code: opening somebody's run folder must not run what lies in it.
 
->>> load_code("my_method.py")
-['scaled-heads']
+Example:
+    load_code("my_method.py")
+    # ['scaled-heads']
 """
 
 import importlib.util

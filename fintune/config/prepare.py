@@ -2,9 +2,10 @@
 
 A mistake in config or data costs seconds, not minutes.
 
->>> prepared = prepare(load("run.yaml"))
->>> prepared.report.exact_duplicates
-5
+Example:
+    prepared = prepare(load("run.yaml"))
+    prepared.report.exact_duplicates
+    # 5
 """
 
 from dataclasses import dataclass, fields

@@ -1,8 +1,9 @@
 """A config file with every setting, its default and what it means, written from the config's own classes.
 
->>> print(template())
-name: run  # Name of the run folder.
-...
+Example:
+    print(template())
+    # name: run  # Name of the run folder.
+
 """
 
 import json

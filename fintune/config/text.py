@@ -1,7 +1,8 @@
 """The text of a config file, however an editor has saved it, and what Windows paths become in it.
 
->>> read_config_text(Path("run.yaml"))
-'data:\\n  path: news.csv\\n'
+Example:
+    read_config_text(Path("run.yaml"))
+    # 'data:\\n  path: news.csv\\n'
 """
 
 import re

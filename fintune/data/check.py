@@ -1,7 +1,8 @@
 """Data read, however broken, and all that is wrong with them.
 
->>> check(config.data, config.build_task()).severe
-False
+Example:
+    check(config.data, config.build_task()).severe
+    # False
 """
 
 from collections import Counter

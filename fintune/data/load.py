@@ -1,8 +1,9 @@
 """Every file of section `data` to examples: read, parsed by the task, cleaned as asked, with what was left out and why.
 
->>> gathered = gather(config.data, config.build_task())
->>> {part: len(examples) for part, examples in gathered.parts.items()}
-{'train': 2259}
+Example:
+    gathered = gather(config.data, config.build_task())
+    {part: len(examples) for part, examples in gathered.parts.items()}
+    # {'train': 2259}
 """
 
 import math

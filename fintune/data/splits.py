@@ -1,8 +1,9 @@
 """Examples to train, validation and test: by near-duplicate cluster, at random, by group, by time; whole or in folds.
 
->>> plan = Plan("near-duplicates", {"train": 0.7, "validation": 0.1, "test": 0.2}, seed=0)
->>> [len(part) for part in divide(examples, plan, groups=clusters([e.text for e in examples])).values()]
-[1581, 226, 452]
+Example:
+    plan = Plan("near-duplicates", {"train": 0.7, "validation": 0.1, "test": 0.2}, seed=0)
+    [len(part) for part in divide(examples, plan, groups=clusters([e.text for e in examples])).values()]
+    # [1581, 226, 452]
 
 Clusters come from quality/duplicates.py; quality/reaching.py parts them where a label would miss a part; prepare.py joins all three.
 """

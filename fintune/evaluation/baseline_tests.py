@@ -1,7 +1,8 @@
 """A model beside a baseline: paired tests on the same texts in the task's tested metrics, exact where they are of right answers.
 
->>> compare(task, predictions, {"majority": answers}, confidence=0.95, resamples=1000)["majority"].relation
-'ahead'
+Example:
+    compare(task, predictions, {"majority": answers}, confidence=0.95, resamples=1000)["majority"].relation
+    # 'ahead'
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,8 @@
 """The baselines of a config on a part of its data, scored as its model is.
 
->>> score_baseline(BASELINES["few-shot"], prepared, base, "test").scores[task.headline[0]].value
-0.61
+Example:
+    score_baseline(BASELINES["few-shot"], prepared, base, "test").scores[task.headline[0]].value
+    # 0.61
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,8 @@
 """What scores.json says beside its figures: what they are worth, and what is left of them on texts that are new to the model.
 
->>> claims(run, {"test": predictions}, {"tfidf": ["test"]}, prepared.leaks).verdicts["test"][0].text
-'Of its 496 texts 17 stand in train too, ...'
+Example:
+    claims(run, {"test": predictions}, {"tfidf": ["test"]}, prepared.leaks).verdicts["test"][0].text
+    # 'Of its 496 texts 17 stand in train too, ...'
 """
 
 from collections.abc import Collection, Mapping, Sequence

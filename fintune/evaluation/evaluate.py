@@ -1,8 +1,9 @@
 """An engine, a task and labeled examples in; predictions and scores with intervals out.
 
->>> evaluation = evaluate(engine, task, splits["validation"])
->>> evaluation.scores[task.headline[0]]
-Score(value=0.976, low=0.951, high=0.994, n=226)
+Example:
+    evaluation = evaluate(engine, task, splits["validation"])
+    evaluation.scores[task.headline[0]]
+    # Score(value=0.976, low=0.951, high=0.994, n=226)
 """
 
 from collections.abc import Sequence

@@ -3,8 +3,9 @@
 The text is our own (general.txt: everyday English and Chinese, no finance). Causal models alone: an encoder-decoder was
 taught to fill gaps, or to answer, not to write such text on, so a perplexity of it would measure what it never could.
 
->>> perplexity_on(load_base(config), general_texts())
-Perplexity(value=54.8, tokens=3539)
+Example:
+    perplexity_on(load_base(config), general_texts())
+    # Perplexity(value=54.8, tokens=3539)
 """
 
 from collections.abc import Sequence

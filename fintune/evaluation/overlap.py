@@ -1,7 +1,8 @@
 """Whether the rows of a file that is scored stand in what a run was trained on: its own files are read again, and compared.
 
->>> leaks_into(run, examples)
-Leaks(train=['other.csv:7'], validation=[], conflicts=[])
+Example:
+    leaks_into(run, examples)
+    # Leaks(train=['other.csv:7'], validation=[], conflicts=[])
 """
 
 from collections.abc import Mapping, Sequence

@@ -2,9 +2,10 @@
 
 Pure functions. A row of a comparison is what each of its runs, one a seed, answered on the same n examples.
 
->>> rows = resample(task, {"lora": lora, "ia3": ia3}, resamples=10_000)
->>> difference(rows["lora"], rows["ia3"], task.headline[0], n=226)
-Difference(score=Score(value=0.013, low=-0.009, high=0.035, n=226), p=0.27)
+Example:
+    rows = resample(task, {"lora": lora, "ia3": ia3}, resamples=10_000)
+    difference(rows["lora"], rows["ia3"], task.headline[0], n=226)
+    # Difference(score=Score(value=0.013, low=-0.009, high=0.035, n=226), p=0.27)
 """
 
 import math

@@ -4,8 +4,9 @@ A model is ahead of a baseline where a paired test on the same texts says so, in
 where they are of right answers (McNemar), else by bootstrap, with Holm's correction over them. Being told apart from nothing is not
 the same as being equal: where so few texts could not show any difference, that is said instead.
 
->>> [statement.text for statement in judge(task, predictions, {"tfidf": tfidf}, TrainAnswers(mean=0.1))]
-['No better than counting words (tfidf): MAE 0.41 to 0.40 on 452 texts (difference -0.01 to +0.03).']
+Example:
+    [statement.text for statement in judge(task, predictions, {"tfidf": tfidf}, TrainAnswers(mean=0.1))]
+    # ['No better than counting words (tfidf): MAE 0.41 to 0.40 on 452 texts (difference -0.01 to +0.03).']
 """
 
 import math

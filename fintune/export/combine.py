@@ -1,7 +1,8 @@
 """Several LoRA adapters of one base model as one, weighted (PEFT's combinations), merged and proved as a single one is.
 
->>> export_combined(["runs/news", "runs/filings"], [0.5, 0.5], "ties", output="both").verification.changed
-0
+Example:
+    export_combined(["runs/news", "runs/filings"], [0.5, 0.5], "ties", output="both").verification.changed
+    # 0
 """
 
 from collections.abc import Sequence

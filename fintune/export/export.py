@@ -1,7 +1,8 @@
 """A run as a model that runs without FinTune: merged, written, read back, and proved to be what was evaluated, or not written at all.
 
->>> export("runs/phrasebank-lora", "merged").verification.changed
-0
+Example:
+    export("runs/phrasebank-lora", "merged").verification.changed
+    # 0
 """
 
 import json

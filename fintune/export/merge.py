@@ -1,7 +1,8 @@
 """An adapter in the weights of its base model, in float32, with the answers that must come of it.
 
->>> model = merged(Run.open("runs/phrasebank-lora"))
->>> model.loaded.model, len(model.expected.answers)
+Example:
+    model = merged(Run.open("runs/phrasebank-lora"))
+    model.loaded.model, len(model.expected.answers)
 """
 
 import zlib

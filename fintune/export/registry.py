@@ -1,6 +1,7 @@
 """The formats a run can be exported to, each as data: what it takes, how it is written, what reads it back for the proof.
 
->>> FORMATS["merged"].write(merged, Path("folder"), "float32")
+Example:
+    FORMATS["merged"].write(merged, Path("folder"), "float32")
 """
 
 from collections.abc import Callable

@@ -1,8 +1,9 @@
 """What was written, read back and asked the texts whose answers are known: the proof of an export, and its record.
 
->>> record, verification = verified(run, FORMATS["merged"], "float32", Path("folder"), model.expected, allow_loss=False)
->>> verification.changed
-0
+Example:
+    record, verification = verified(run, FORMATS["merged"], "float32", Path("folder"), model.expected, allow_loss=False)
+    verification.changed
+    # 0
 """
 
 import time

@@ -3,9 +3,10 @@
 Exports, merged weights and quick engines are all compared here, so that a changed label means the same everywhere. How much may
 differ is decided by `need_equal` for exports, by `proof.proved` for a run that is opened, by `open.py` for a quick engine.
 
->>> verification = compare(task, expected, answers, EXACT)
->>> verification.changed, verification.near_ties, verification.largest_difference
-(0, 1, 2.4e-07)
+Example:
+    verification = compare(task, expected, answers, EXACT)
+    verification.changed, verification.near_ties, verification.largest_difference
+    # (0, 1, 2.4e-07)
 """
 
 import math

@@ -1,8 +1,9 @@
 """Examples to predictions: a closed set of answers is ranked by the engine, any other is written, and the task decides.
 
->>> answered = predict(engine, task, [Example("1", {"text": "Profit rose."}, None)])
->>> answered.predictions[0].answer
-'positive'
+Example:
+    answered = predict(engine, task, [Example("1", {"text": "Profit rose."}, None)])
+    answered.predictions[0].answer
+    # 'positive'
 """
 
 from collections.abc import Mapping, Sequence

@@ -3,8 +3,9 @@
 Occlusion after Zeiler & Fergus (arXiv 1311.2901) and Li et al. (arXiv 1612.08220). It says how the model's answer depends on a
 word with all others in place, not why: words that say the same hide each other, and a text with a hole is not what it was tuned on.
 
->>> attribute(engine, task, [Example("1", {"text": "Operating loss narrowed."}, None)])[0].words
-[Word(text='Operating', effect=0.02), Word(text='loss', effect=-0.11), Word(text='narrowed', effect=0.74)]
+Example:
+    attribute(engine, task, [Example("1", {"text": "Operating loss narrowed."}, None)])[0].words
+    # [Word(text='Operating', effect=0.02), Word(text='loss', effect=-0.11), Word(text='narrowed', effect=0.74)]
 """
 
 import math

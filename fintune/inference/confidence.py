@@ -1,8 +1,9 @@
 """How sure a model says it is, and how often it is right then.
 
->>> bins = reliability(predictions)
->>> expected_calibration_error(bins)
-0.021
+Example:
+    bins = reliability(predictions)
+    expected_calibration_error(bins)
+    # 0.021
 """
 
 from collections.abc import Sequence

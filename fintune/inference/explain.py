@@ -1,7 +1,8 @@
 """What `fintune explain` does: the words that moved a run's answers, for texts given or for those worth a look.
 
->>> explain_run(Run.open("runs/run"))[0].words[2]
-Word(text='narrowed', effect=0.74)
+Example:
+    explain_run(Run.open("runs/run"))[0].words[2]
+    # Word(text='narrowed', effect=0.74)
 """
 
 from collections.abc import Iterable, Mapping

@@ -2,8 +2,9 @@
 
 It has no stored answers, so nothing is claimed of it but what it answers itself: it is used unmerged.
 
->>> ForeignAdapter.open("adapter", base="Llama-2-7b-hf", task="sentiment").config().method.peft_type
-'LORA'
+Example:
+    ForeignAdapter.open("adapter", base="Llama-2-7b-hf", task="sentiment").config().method.peft_type
+    # 'LORA'
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,6 +1,7 @@
 """A finished run as an engine: adapter merged where that answers as was stored; a quick one is checked, and asks where it is unsure.
 
->>> running = open_engine(Run.open("runs/phrasebank-lora"), "int8")
+Example:
+    running = open_engine(Run.open("runs/phrasebank-lora"), "int8")
 """
 
 from collections.abc import Callable

@@ -2,8 +2,9 @@
 
 Finished chunks are kept beside the output in `.<output>.partial`; the same call goes on from there and ends in the same bytes.
 
->>> predict_file("runs/phrasebank-lora", "tomorrow.csv", "labels.parquet")
-Bulk(labeled=1000000, unreadable=3, output=PosixPath('labels.parquet'), errors=PosixPath('labels.parquet.errors.jsonl'))
+Example:
+    predict_file("runs/phrasebank-lora", "tomorrow.csv", "labels.parquet")
+    # Bulk(labeled=1000000, unreadable=3, output=PosixPath('labels.parquet'), errors=PosixPath('labels.parquet.errors.jsonl'))
 """
 
 import hashlib

@@ -1,8 +1,9 @@
 """A run folder, or a plain model folder and a task, as something to call on texts.
 
->>> predictor = load("runs/phrasebank-lora")
->>> predictor(["Operating loss narrowed to EUR 2 mn."])
-[Prediction(id='1', fields={'text': 'Operating ...'}, answer='positive', written='positive', probabilities={...}, gold=None)]
+Example:
+    predictor = load("runs/phrasebank-lora")
+    predictor(["Operating loss narrowed to EUR 2 mn."])
+    # [Prediction(id='1', fields={'text': 'Operating ...'}, answer='positive', written='positive', probabilities={...}, gold=None)]
 """
 
 from collections.abc import Iterable, Mapping

@@ -3,7 +3,8 @@
 Compared once for each run, way of rebuilding, machine and version; the verification is kept in the user's cache, as a run folder may be
 read-only.
 
->>> model = proved(run, load_tuned(run), again=lambda: load_tuned(run))
+Example:
+    model = proved(run, load_tuned(run), again=lambda: load_tuned(run))
 """
 
 import json

@@ -1,7 +1,8 @@
 """What a base model's tokenizer makes of a config's texts, template and answers: how long they are, and what it does not know.
 
->>> count_tokens(config, task, examples, load_tokenizer(config.model.base)).tokens
-{'median': 31.0, 'longest': 60.0, 'over_limit': 0.0, 'looked_at': 90.0, 'unknown': 0.0}
+Example:
+    count_tokens(config, task, examples, load_tokenizer(config.model.base)).tokens
+    # {'median': 31.0, 'longest': 60.0, 'over_limit': 0.0, 'looked_at': 90.0, 'unknown': 0.0}
 """
 
 import sys

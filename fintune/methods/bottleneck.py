@@ -3,7 +3,8 @@
 Where they stand is seen on a pass over two tokens: the last layer of each attention, the first and the last of each feed-forward.
 They are part of those layers (hooks), so every family, engine and shortcut that calls the layer calls them.
 
->>> METHODS["houlsby"].attach(model, HoulsbyOptions(size=64), "causal")
+Example:
+    METHODS["houlsby"].attach(model, HoulsbyOptions(size=64), "causal")
 """
 
 from collections.abc import Callable, Iterator

@@ -3,8 +3,9 @@
 `fintune_adapter.json` names the method and its settings, `fintune_adapter.safetensors` holds the parameters under their names in the
 attached model; attaching again with the same settings makes the places they belong in.
 
->>> begin(model, options)                      # in attach: everything frozen, the settings remembered
->>> save(model, Path("runs/run/adapter"))
+Example:
+    begin(model, options)                      # in attach: everything frozen, the settings remembered
+    save(model, Path("runs/run/adapter"))
 """
 
 import json

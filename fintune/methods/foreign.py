@@ -1,6 +1,7 @@
 """Adapters that PEFT made elsewhere, of whatever method: opened, merged and exported here, never trained.
 
->>> METHODS["peft"].merged(model, ForeignOptions(peft_type="HRA"))
+Example:
+    METHODS["peft"].merged(model, ForeignOptions(peft_type="HRA"))
 """
 
 from typing import TYPE_CHECKING, Literal, NoReturn

@@ -1,6 +1,7 @@
 """Linear probe: the model stays as it is, and a linear map of its last states decides.
 
->>> METHODS["linear-probe"].attach(model, ProbeOptions(), "causal")
+Example:
+    METHODS["linear-probe"].attach(model, ProbeOptions(), "causal")
 """
 
 from typing import TYPE_CHECKING, Any, Literal

@@ -1,6 +1,7 @@
 """Methods that PEFT has and that stand in chosen linear layers: AdaLoRA, LoHa, LoKr, VeRA, IA3; and the norms (LN tuning).
 
->>> METHODS["ia3"].attach(model, IA3Options(), "causal")
+Example:
+    METHODS["ia3"].attach(model, IA3Options(), "causal")
 """
 
 import warnings

@@ -3,9 +3,10 @@
 transformers lets a name stand for an implementation of attention; ours puts what a module's `prefix()` gives before its keys and values
 and calls theirs. Positions and caches stay as they are, so padding changes nothing and a text is read once.
 
->>> sites = attention_sites(model, ids)            # which modules attend, with what keys
->>> module.prefix = LearnedPrefix(keys, values)    # () -> keys, values (heads, n, width)
->>> use_prefixes(model)
+Example:
+    sites = attention_sites(model, ids)            # which modules attend, with what keys
+    module.prefix = LearnedPrefix(keys, values)    # () -> keys, values (heads, n, width)
+    use_prefixes(model)
 """
 
 from collections.abc import Iterator

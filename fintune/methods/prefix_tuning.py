@@ -3,7 +3,8 @@
 In an encoder-decoder there are three prefixes, as in Li and Liang: the encoder's, the decoder's, and the one between the two (where a
 decoder has one attention for both, one). Both begin as keys and values of common words (section 7.4 there).
 
->>> METHODS["prefix"].attach(model, PrefixOptions(num_virtual_tokens=20), "seq2seq")
+Example:
+    METHODS["prefix"].attach(model, PrefixOptions(num_virtual_tokens=20), "seq2seq")
 """
 
 from pathlib import Path

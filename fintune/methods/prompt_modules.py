@@ -2,7 +2,8 @@
 
 Each gives its tensors when it is called without arguments: as they are learned, or as a small network makes them while training.
 
->>> LearnedPrefix(keys, values)()[0].shape       # (heads, n, width)
+Example:
+    LearnedPrefix(keys, values)()[0].shape       # (heads, n, width)
 """
 
 from typing import TYPE_CHECKING

@@ -1,6 +1,7 @@
 """Methods that train parameters the model has already: the last blocks, all of it, or its biases.
 
->>> METHODS["freeze"].attach(model, FreezeOptions(blocks=2), "causal")
+Example:
+    METHODS["freeze"].attach(model, FreezeOptions(blocks=2), "causal")
 """
 
 from typing import TYPE_CHECKING, Any, Literal

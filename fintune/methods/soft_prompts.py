@@ -3,7 +3,8 @@
 Ours stand before the text as token ids (models/virtual_tokens.py): PEFT's drop position ids, so that padding would change scores.
 What is written is PEFT's format too, and PEFT gives the same answers with it for texts one at a time.
 
->>> METHODS["prompt"].attach(model, PromptOptions(num_virtual_tokens=20), "causal")
+Example:
+    METHODS["prompt"].attach(model, PromptOptions(num_virtual_tokens=20), "causal")
 """
 
 from pathlib import Path

@@ -1,7 +1,8 @@
 """Which layers of a model a method stands in: names, or all linear layers of all or some blocks, as one regex.
 
->>> options.regex(model)
-'model\\\\.layers\\\\.\\\\d+\\\\.(?:mlp\\\\.down_proj|mlp\\\\.gate_proj|...)'
+Example:
+    options.regex(model)
+    # 'model\\\\.layers\\\\.\\\\d+\\\\.(?:mlp\\\\.down_proj|mlp\\\\.gate_proj|...)'
 """
 
 import re

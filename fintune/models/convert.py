@@ -1,7 +1,8 @@
 """Models in other layouts as a Hugging Face folder: Meta's LLaMA checkpoints, .gguf files.
 
->>> convert("Llama-2-7b", output="llama-2-7b-hf").parameters
-6738415616
+Example:
+    convert("Llama-2-7b", output="llama-2-7b-hf").parameters
+    # 6738415616
 """
 
 from collections.abc import Callable

@@ -1,7 +1,8 @@
 """Digests of a model's files: of all that is read from its folder, each remembered in the user's cache while its size and times stay.
 
->>> folder_sha256(Path("Llama-2-7b-hf"))
-'5a1f...'
+Example:
+    folder_sha256(Path("Llama-2-7b-hf"))
+    # '5a1f...'
 """
 
 import json

@@ -1,6 +1,7 @@
 """A tokenizer beside its model's embedding: a token that has no row there cannot be read.
 
->>> fit_rows("models/llama", tokenizer, rows=32000)
+Example:
+    fit_rows("models/llama", tokenizer, rows=32000)
 """
 
 from typing import TYPE_CHECKING

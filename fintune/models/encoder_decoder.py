@@ -3,7 +3,8 @@
 Encoder-Decoder Gemma (arXiv 2504.06225) adapts decoder-only weights this way: every tensor is copied twice, and nothing is
 new, as T5Gemma 2's decoder attends to itself and to the encoder with the same weights. Training must do the rest.
 
->>> convert_encoder_decoder(embedded_folder("embedded"), Path("gemma-3-270m-seq2seq"))
+Example:
+    convert_encoder_decoder(embedded_folder("embedded"), Path("gemma-3-270m-seq2seq"))
 """
 
 import copy

@@ -1,6 +1,7 @@
 """A .gguf file as a model for torch: transformers reads tensors and tokens; settings it leaves out, or takes for others, are read here.
 
->>> model, tokenizer = read_gguf(Path("model.gguf"))
+Example:
+    model, tokenizer = read_gguf(Path("model.gguf"))
 """
 
 import os

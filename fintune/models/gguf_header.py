@@ -2,7 +2,8 @@
 
 Layout: github.com/ggml-org/ggml, docs/gguf.md.
 
->>> need_whole(Path("model.gguf"))
+Example:
+    need_whole(Path("model.gguf"))
 """
 
 import struct

@@ -1,7 +1,8 @@
 """gguf's reader over an array in place of a memmap.
 
->>> ArrayReader("model.gguf").tensors[0].name
-'token_embd.weight'
+Example:
+    ArrayReader("model.gguf").tensors[0].name
+    # 'token_embd.weight'
 """
 
 import numpy as np

@@ -3,8 +3,9 @@
 Only a template's own control tokens are obeyed (prompts.py). Added tokens that are mere words to their tokenizer (runs of blanks,
 `<table>`) are matched in every text, as the model learned them.
 
->>> Letters(tokenizer).read("a <eos>")
-([236746, 655, 211827, 236813], [(0, 1), (1, 3), (3, 6), (6, 7)])
+Example:
+    Letters(tokenizer).read("a <eos>")
+    # ([236746, 655, 211827, 236813], [(0, 1), (1, 3), (3, 6), (6, 7)])
 """
 
 import json

@@ -2,9 +2,10 @@
 
 A reference is `embedded`, `embedded-seq2seq`, a folder, a `.gguf` file, or a hub id; nothing local touches the network.
 
->>> loaded = load_model("embedded")
->>> loaded.kind
-'causal'
+Example:
+    loaded = load_model("embedded")
+    loaded.kind
+    # 'causal'
 """
 
 from collections.abc import Callable, Iterable, Mapping

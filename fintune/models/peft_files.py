@@ -1,7 +1,8 @@
 """A PEFT adapter's folder before its weights are read: what it is, whether it fits a base model, and whose tokenizer is right.
 
->>> settings = peft_settings(Path("adapter"))
->>> need_fit(Path("adapter"), settings, "Llama-2-7b-hf")
+Example:
+    settings = peft_settings(Path("adapter"))
+    need_fit(Path("adapter"), settings, "Llama-2-7b-hf")
 """
 
 import re

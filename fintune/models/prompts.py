@@ -5,8 +5,9 @@ answer has behind the prompt's, found once a template: the same in training, ran
 When a prompt is too long, tokens leave the middle of those of its texts that may be shortened, the longest first; template and answer
 are never cut.
 
->>> encoder.encode(Prompt.around("", "Profit rose.", "\\nSentiment:"), " positive")
-Encoded(input_ids=[2, 109048, 11076, 236761, 107, 203481, 236787], answer_ids=[4414, 1], cut=0)
+Example:
+    encoder.encode(Prompt.around("", "Profit rose.", "\\nSentiment:"), " positive")
+    # Encoded(input_ids=[2, 109048, 11076, 236761, 107, 203481, 236787], answer_ids=[4414, 1], cut=0)
 """
 
 import re

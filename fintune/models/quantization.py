@@ -1,6 +1,7 @@
 """A base model held in 4 or 8 bits by bitsandbytes while it is frozen.
 
->>> load_model("embedded", quantization="nf4")
+Example:
+    load_model("embedded", quantization="nf4")
 """
 
 import logging

@@ -1,7 +1,8 @@
 """A model at hand without its weights: shapes and names of layers alone, there in a moment whatever its size.
 
->>> skeleton("Qwen/qwen2.5-72b-folder").model.device
-device(type='meta')
+Example:
+    skeleton("Qwen/qwen2.5-72b-folder").model.device
+    # device(type='meta')
 """
 
 from functools import cached_property

@@ -2,9 +2,10 @@
 
 The embedding is wrapped, so everything that takes ids (batches, masks, caches, engines) takes them as any other token.
 
->>> insert(model, prompt)            # prompt() gives (n, width)
->>> virtual_ids(model)
-[262144, 262145, ...]
+Example:
+    insert(model, prompt)            # prompt() gives (n, width)
+    virtual_ids(model)
+    # [262144, 262145, ...]
 """
 
 from typing import TYPE_CHECKING

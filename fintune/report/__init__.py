@@ -2,8 +2,9 @@
 
 sources, reading (files) -> confidence, comparing (figures) -> charts (Vega-Lite), run_view, comparison_view -> page (HTML).
 
->>> write_report(["runs/phrasebank-lora"])
-PosixPath('runs/phrasebank-lora/report.html')
+Example:
+    write_report(["runs/phrasebank-lora"])
+    # PosixPath('runs/phrasebank-lora/report.html')
 """
 
 from fintune.report.page import write_report

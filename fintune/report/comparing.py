@@ -1,7 +1,8 @@
 """Several runs beside each other, in the form of comparison.json: from that file, or from the runs' own scores.
 
->>> [row["name"] for row in of_runs([run, other])["rows"]]
-['lora', 'ia3', 'majority']
+Example:
+    [row["name"] for row in of_runs([run, other])["rows"]]
+    # ['lora', 'ia3', 'majority']
 """
 
 from collections import Counter

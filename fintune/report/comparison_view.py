@@ -1,7 +1,8 @@
 """What the page shows of a comparison beside its charts: the table, paired tests, who is ahead.
 
->>> [view["key"] for view in views(sources, ["run1"])]
-['comparison1']
+Example:
+    [view["key"] for view in views(sources, ["run1"])]
+    # ['comparison1']
 """
 
 from collections.abc import Callable, Mapping, Sequence

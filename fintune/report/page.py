@@ -2,7 +2,8 @@
 
 A policy in the page names the checksums of its own scripts: no other script runs, whatever a text contains.
 
->>> write_report(["runs/lora", "runs/ia3"], Path("report.html"), texts=False)
+Example:
+    write_report(["runs/lora", "runs/ia3"], Path("report.html"), texts=False)
 """
 
 import base64

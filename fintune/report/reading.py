@@ -1,7 +1,8 @@
 """What a run or comparison folder holds, read so that a missing or damaged piece costs a note and not the report.
 
->>> read_run(Path("runs/phrasebank-lora")).part
-'test'
+Example:
+    read_run(Path("runs/phrasebank-lora")).part
+    # 'test'
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,8 @@
 """What the page shows of one run beside its charts: tables, notes, the commands that make it again.
 
->>> run_view(run, key="run1", texts=True, most=40)["sections"]
-['result', 'errors', 'confidence', 'texts', 'training', 'data', 'again']
+Example:
+    run_view(run, key="run1", texts=True, most=40)["sections"]
+    # ['result', 'errors', 'confidence', 'texts', 'training', 'data', 'again']
 """
 
 import shlex

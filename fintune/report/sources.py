@@ -1,7 +1,8 @@
 """Paths -> the runs and comparisons of a report.
 
->>> read_sources([Path("runs/lora"), Path("comparisons/allagree")]).comparisons[0].folder
-PosixPath('comparisons/allagree')
+Example:
+    read_sources([Path("runs/lora"), Path("comparisons/allagree")]).comparisons[0].folder
+    # PosixPath('comparisons/allagree')
 """
 
 from collections.abc import Iterator, Sequence

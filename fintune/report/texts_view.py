@@ -1,7 +1,8 @@
 """The texts to look at: those a model got wrong, by what its answers are, and those it was least sure of.
 
->>> [table["name"] for table in tables(run, texts=True, most=40)]
-['mistakes', 'unsure']
+Example:
+    [table["name"] for table in tables(run, texts=True, most=40)]
+    # ['mistakes', 'unsure']
 """
 
 from collections.abc import Sequence

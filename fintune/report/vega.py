@@ -3,7 +3,8 @@
 Plain dictionaries, not Altair (6.3, measured): it gives the same JSON in as many lines, for 0.45 s of CPU to import, 18 ms a chart
 instead of 0.4 ms, and five more packages.
 
->>> chart(rows, {"label": ("Label", ""), "value": ("Value", PERCENT)}, [bars(...)], height=120, about="Each label")
+Example:
+    chart(rows, {"label": ("Label", ""), "value": ("Value", PERCENT)}, [bars(...)], height=120, about="Each label")
 """
 
 import math

@@ -2,8 +2,9 @@
 
 Two processes may add and remove at a time: a folder is copied beside its place and renamed, and goes the same way.
 
->>> add("runs/phrasebank-lora", name="phrasebank").id
-'3f0c9a1b2d4e'
+Example:
+    add("runs/phrasebank-lora", name="phrasebank").id
+    # '3f0c9a1b2d4e'
 """
 
 import hashlib

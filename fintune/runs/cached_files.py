@@ -1,8 +1,9 @@
 """The files of a run's folder, read once: what was read stays what it was until it is written here, or found changed by `refresh`.
 
->>> files = CachedFiles(Path("runs/phrasebank-lora"))
->>> files.once("data.json", lambda: files.parsed("data.json", parse_object)) is files.once("data.json", never)
-True
+Example:
+    files = CachedFiles(Path("runs/phrasebank-lora"))
+    files.once("data.json", lambda: files.parsed("data.json", parse_object)) is files.once("data.json", never)
+    # True
 """
 
 from collections.abc import Callable

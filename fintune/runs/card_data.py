@@ -3,10 +3,11 @@
 Names come from outside: none of them can end the block, or be anything but text where a program shows the block as Markdown. Nothing is
 asked of the hub, and what is not known is left out.
 
->>> print(with_front_matter("# run", card_data(run)).partition("# run")[0])
----
-base_model: google/gemma-3-270m
-...
+Example:
+    print(with_front_matter("# run", card_data(run)).partition("# run")[0])
+    # ---
+    # base_model: google/gemma-3-270m
+
 """
 
 import re

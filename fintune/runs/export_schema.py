@@ -1,7 +1,8 @@
 """The record in an export's verification.json: a type for whoever reads it, checked when it is read.
 
->>> problem_of({"version": 0})
-'version: Input should be greater than or equal to 1'
+Example:
+    problem_of({"version": 0})
+    # 'version: Input should be greater than or equal to 1'
 """
 
 from typing import Annotated, NotRequired

@@ -1,6 +1,7 @@
 """Finished exports on disk: their record, and whether their files are those that were proved.
 
->>> Export(Path("runs/phrasebank-lora/exports/gguf-q8_0")).need_whole()
+Example:
+    Export(Path("runs/phrasebank-lora/exports/gguf-q8_0")).need_whole()
 """
 
 from dataclasses import dataclass

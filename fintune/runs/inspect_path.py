@@ -1,7 +1,8 @@
 """What a path holds, read without loading it: a run, an export, an adapter, a model.
 
->>> inspect("runs/phrasebank-lora")["kind"]
-'run'
+Example:
+    inspect("runs/phrasebank-lora")["kind"]
+    # 'run'
 """
 
 import json

@@ -2,8 +2,9 @@
 
 A finished run that is to be replaced waits in `.<name>.former`, an interrupted one beside a finished one in `.<name>.unfinished`.
 
->>> with being_made(config, overwrite=False) as run:
-...     run.write_json("data.json", {...})
+Example:
+    with being_made(config, overwrite=False) as run:
+        run.write_json("data.json", {...})
 """
 
 import shutil

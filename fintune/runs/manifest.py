@@ -3,7 +3,8 @@
 Written last; whatever opens the run compares with it first. It shows what was changed since, not that whoever changed it did not
 change it too (SECURITY.md).
 
->>> need_unchanged(Run.open("runs/phrasebank-lora"))
+Example:
+    need_unchanged(Run.open("runs/phrasebank-lora"))
 """
 
 from collections.abc import Iterator, Mapping

@@ -1,7 +1,8 @@
 """Going on with an interrupted run: only with the same settings, data and base model; what differs is shown.
 
->>> need_same_config(run, config)
-ConfigError: train.learning_rate: 0.001 now, 0.0005 when the run began
+Example:
+    need_same_config(run, config)
+    # ConfigError: train.learning_rate: 0.001 now, 0.0005 when the run began
 """
 
 import re

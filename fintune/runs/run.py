@@ -2,9 +2,10 @@
 
 Every file is written beside its place and renamed. While a run is being made the folder holds `INCOMPLETE`; readers refuse it.
 
->>> run = Run.open("runs/phrasebank-lora")
->>> run.scores()["test"]["answer_loss"].value
-0.098
+Example:
+    run = Run.open("runs/phrasebank-lora")
+    run.scores()["test"]["answer_loss"].value
+    # 0.098
 """
 
 import json

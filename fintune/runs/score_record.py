@@ -1,7 +1,8 @@
 """What scores.json holds, from records to plain values and back.
 
->>> scores_in(content_of(run.scores(), run.baselines(), run.claims())["splits"])["test"]["answer_loss"].value
-0.98
+Example:
+    scores_in(content_of(run.scores(), run.baselines(), run.claims())["splits"])["test"]["answer_loss"].value
+    # 0.98
 """
 
 from collections.abc import Mapping

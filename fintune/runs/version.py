@@ -1,7 +1,8 @@
 """Runs of which version are read: those of this one.
 
->>> need_this_version(Path("runs/of-last-year"))
-RunError: runs/of-last-year: made by FinTune 0.1.0, whose runs this FinTune does not read
+Example:
+    need_this_version(Path("runs/of-last-year"))
+    # RunError: runs/of-last-year: made by FinTune 0.1.0, whose runs this FinTune does not read
 """
 
 from importlib.metadata import version

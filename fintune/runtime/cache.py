@@ -1,7 +1,8 @@
 """The user's cache: where it lies, and numbers that are measured once on a machine, so that two runs of one seed do not differ.
 
->>> remembered("threads.json", "two cores, torch 2.13", measure)
-2
+Example:
+    remembered("threads.json", "two cores, torch 2.13", measure)
+    # 2
 """
 
 import contextlib

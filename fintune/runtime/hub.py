@@ -1,7 +1,8 @@
 """Whether the hub can be reached, found out in a second: its library waits and asks again for half a minute.
 
->>> hub_answers()
-True
+Example:
+    hub_answers()
+    # True
 """
 
 import threading

@@ -1,7 +1,8 @@
 """What to type to install what is missing, as it works for this very installation: a checkout stands on no package index.
 
->>> with_extra("report")
-"pip install -e '/home/you/fintune[report]'"
+Example:
+    with_extra("report")
+    # "pip install -e '/home/you/fintune[report]'"
 """
 
 import json

@@ -1,10 +1,11 @@
 """Tables that fit their screen: numbers, labels and lines of files are never cut, texts take what is left; else rows become blocks.
 
->>> table = Table("labels to review")
->>> table.add_column("row", no_wrap=True)
->>> table.add_column("text")
->>> table.add_row("news.csv:17", "Profit fell.")
->>> console.print(table)
+Example:
+    table = Table("labels to review")
+    table.add_column("row", no_wrap=True)
+    table.add_column("text")
+    table.add_row("news.csv:17", "Profit fell.")
+    console.print(table)
 """
 
 import re

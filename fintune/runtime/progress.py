@@ -2,9 +2,10 @@
 
 A listener is installed for the duration of a block (the CLI installs one that draws bars); without one, nothing happens.
 
->>> with listening(print):
-...     for batch in track(batches, "score"):
-...         ...
+Example:
+    with listening(print):
+        for batch in track(batches, "score"):
+            ...
 """
 
 from collections.abc import Callable, Iterator, Sequence

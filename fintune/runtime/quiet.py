@@ -2,8 +2,9 @@
 
 Who wants it says so: transformers.logging.set_verbosity_info(), python -W, or --debug.
 
->>> with quiet():
-...     model = AutoModelForCausalLM.from_pretrained(folder)
+Example:
+    with quiet():
+        model = AutoModelForCausalLM.from_pretrained(folder)
 """
 
 import sys

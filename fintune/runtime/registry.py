@@ -1,9 +1,10 @@
 """A registry: entries by name, to which files of the user's own add, and which file each of those came from.
 
->>> METHODS = Registry([LORA, FREEZE])
->>> METHODS.register(SCALED, origin=Path("my_method.py"))
->>> METHODS.origin("scaled-blocks")
-PosixPath('my_method.py')
+Example:
+    METHODS = Registry([LORA, FREEZE])
+    METHODS.register(SCALED, origin=Path("my_method.py"))
+    METHODS.origin("scaled-blocks")
+    # PosixPath('my_method.py')
 """
 
 from collections.abc import Iterable, Iterator

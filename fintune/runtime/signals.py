@@ -1,10 +1,11 @@
 """Being told to stop: SIGTERM, SIGHUP and Ctrl-C unwind like exceptions; long work may first finish what it has in hand.
 
->>> with deferred() as asked:
-...     for step in steps:
-...         ...
-...         if asked():
-...             break
+Example:
+    with deferred() as asked:
+        for step in steps:
+            ...
+            if asked():
+                break
 """
 
 import signal

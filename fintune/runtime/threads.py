@@ -5,8 +5,9 @@ threads that had to share their cores, with other programs or with other threads
 than their number. Two undisturbed measurements that agree are remembered; where there are none, this process alone goes by
 what it has seen. To measure again, remove `threads.json` (FINTUNE_CACHE names the folder).
 
->>> fastest_threads()
-2
+Example:
+    fastest_threads()
+    # 2
 """
 
 import os

@@ -3,8 +3,9 @@
 A forward pass exchanges parts of the model it runs through (head.py, last_block.py, trunk/), and modules may keep what they have
 seen (quantized layers, methods of one's own): each pass is one thread's. State of a call is handed down as arguments, never kept.
 
->>> with turn(model):
-...     logits = model(**inputs).logits
+Example:
+    with turn(model):
+        logits = model(**inputs).logits
 """
 
 from collections.abc import Iterator

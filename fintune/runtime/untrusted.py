@@ -2,8 +2,9 @@
 
 What breaks a bound is a ValueError that says so, what is no plain file an OSError. Each reader says whose file it was.
 
->>> parse_json(read_text(Path("runs/phrasebank-lora/data.json")))["fingerprint"]
-'9f2c41d7'
+Example:
+    parse_json(read_text(Path("runs/phrasebank-lora/data.json")))["fingerprint"]
+    # '9f2c41d7'
 """
 
 import errno

@@ -1,6 +1,7 @@
 """Kinds of arrays that scores are computed of; imported where something is computed, as numpy takes its time.
 
->>> def score(predictions: Sequence[Prediction], weights: "Floats") -> Mapping[str, "Floats"]: ...
+Example:
+    def score(predictions: Sequence[Prediction], weights: "Floats") -> Mapping[str, "Floats"]: ...
 """
 
 import numpy as np

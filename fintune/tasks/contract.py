@@ -1,7 +1,8 @@
 """A task from `--code` keeps the promises of Task, or is refused in two lines: at every call, and on all examples before weights load.
 
->>> need_contract(guarded(task), examples)
-DataError: task company: prompt returned str, not Prompt
+Example:
+    need_contract(guarded(task), examples)
+    # DataError: task company: prompt returned str, not Prompt
 """
 
 from collections import Counter

@@ -1,8 +1,9 @@
 """A number for each record, such as a sentiment from -1 to 1: the mean of a grid of choices, each weighed by its probability.
 
->>> task = Regression(RegressionOptions(low=-1, high=1, steps=5))
->>> list(task.choices()), task.decide({"-1.0": 0, "-0.5": 0, "0.0": 0.5, "0.5": 0.5, "1.0": 0}, blank(task))
-(['-1.0', '-0.5', '0.0', '0.5', '1.0'], 0.25)
+Example:
+    task = Regression(RegressionOptions(low=-1, high=1, steps=5))
+    list(task.choices()), task.decide({"-1.0": 0, "-0.5": 0, "0.0": 0.5, "0.5": 0.5, "1.0": 0}, blank(task))
+    # (['-1.0', '-0.5', '0.0', '0.5', '1.0'], 0.25)
 """
 
 import math

@@ -2,9 +2,10 @@
 
 The blank before `{answer}` belongs to the answer, so that training and scoring see the same tokens.
 
->>> template = Template("{title}\n{text}\nLabel: {answer}", shortened=["text"])
->>> template.fields, str(template.fill({"title": "Q3", "text": "Profit rose."})), template.gap
-(('title', 'text'), 'Q3\nProfit rose.\nLabel:', ' ')
+Example:
+    template = Template("{title}\n{text}\nLabel: {answer}", shortened=["text"])
+    template.fields, str(template.fill({"title": "Q3", "text": "Profit rose."})), template.gap
+    # (('title', 'text'), 'Q3\nProfit rose.\nLabel:', ' ')
 """
 
 import re

@@ -1,6 +1,7 @@
 """From a config to a model that can be trained: the method tried on, attached, and what need not be computed kept in a file.
 
->>> tuned = attached(config, load_base(config), encoded)
+Example:
+    tuned = attached(config, load_base(config), encoded)
 """
 
 from collections.abc import Mapping, Sequence

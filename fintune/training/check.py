@@ -1,7 +1,8 @@
 """What `fintune check` does: says all that is wrong with a run's data and what its model would make of them, before it is trained.
 
->>> examine(load("run.yaml"), against="other.csv").severe  # or the config of the other data
-False
+Example:
+    examine(load("run.yaml"), against="other.csv").severe  # or the config of the other data
+    # False
 """
 
 from dataclasses import replace

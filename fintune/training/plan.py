@@ -1,8 +1,9 @@
 """What a run would take, before it is made: memory and time, from ten steps on the user's own data and machine.
 
->>> estimate = plan("run.yaml")
->>> round(estimate.seconds / 60), round(estimate.peak / 1e9, 1)
-(12, 3.6)
+Example:
+    estimate = plan("run.yaml")
+    round(estimate.seconds / 60), round(estimate.peak / 1e9, 1)
+    # (12, 3.6)
 """
 
 import tempfile

@@ -2,8 +2,9 @@
 
 Config and data are read and checked before any weight is loaded; the run folder appears only then.
 
->>> train("examples/quickstart.yaml").scores()["test"]
-{...: Score(value=0.857, low=0.808, high=0.907, n=182), ...}
+Example:
+    train("examples/quickstart.yaml").scores()["test"]
+    # {...: Score(value=0.857, low=0.808, high=0.907, n=182), ...}
 """
 
 from collections.abc import Sequence

@@ -1,8 +1,9 @@
 """What files of labeled text hold, as settings of a config, each with its evidence; the readings to choose from where two are near.
 
->>> guess = guess_files(["complaints.csv"])
->>> guess.settings["data"]["text_column"], guess.settings["task"]["labels"]
-('complaint', ['branch service', 'card fraud', 'loan application'])
+Example:
+    guess = guess_files(["complaints.csv"])
+    guess.settings["data"]["text_column"], guess.settings["task"]["labels"]
+    # ('complaint', ['branch service', 'card fraud', 'loan application'])
 """
 
 from collections import Counter

@@ -1,8 +1,9 @@
 """The first records of a file, every column of them, however the file is written; what had to be found out to read it.
 
->>> sample = sample_of("complaints.csv")
->>> sample.format, sample.delimiter, sample.names
-('csv', ',', ['complaint', 'category'])
+Example:
+    sample = sample_of("complaints.csv")
+    sample.format, sample.delimiter, sample.names
+    # ('csv', ',', ['complaint', 'category'])
 """
 
 import csv

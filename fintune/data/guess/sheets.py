@@ -1,7 +1,8 @@
 """Books of several sheets: which there are, and what the others say, such as what codes mean.
 
->>> sheets_of("survey.xlsx")
-['survey.xlsx#Read me', 'survey.xlsx#Data']
+Example:
+    sheets_of("survey.xlsx")
+    # ['survey.xlsx#Read me', 'survey.xlsx#Data']
 """
 
 from collections.abc import Iterator

@@ -1,7 +1,8 @@
 """Rows of a part that a model may know: they stand in train, or in validation, by which its epoch was chosen.
 
->>> leaks(parts, searched=True)["test"].train
-['test.csv:17']
+Example:
+    leaks(parts, searched=True)["test"].train
+    # ['test.csv:17']
 """
 
 from collections.abc import Collection, Mapping, Sequence

@@ -1,8 +1,9 @@
 """Which rows of a file are wanted, as data.where says: a value, several, or a comparison for each column.
 
->>> conditions = Conditions({"year": ">= 2020", "source": ["wire", "filing"]})
->>> conditions.met_by({"year": 2021, "source": "wire"})
-True
+Example:
+    conditions = Conditions({"year": ">= 2020", "source": ["wire", "filing"]})
+    conditions.met_by({"year": 2021, "source": "wire"})
+    # True
 """
 
 import operator

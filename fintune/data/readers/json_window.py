@@ -1,8 +1,9 @@
 """A window over JSON text that moves from value to value, so that memory stays flat whatever the file's size.
 
->>> window = Window(io.StringIO('{"data": [1, 2]}'))
->>> [(key, window.value()) for key in window.items()]
-[('data', [1, 2])]
+Example:
+    window = Window(io.StringIO('{"data": [1, 2]}'))
+    [(key, window.value()) for key in window.items()]
+    # [('data', [1, 2])]
 """
 
 import json

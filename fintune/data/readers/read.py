@@ -1,8 +1,9 @@
 """From paths to rows: finds format, encoding and delimiter, and turns every defect into a Fault that names file and line.
 
->>> rows = list(read("news.csv"))
->>> rows[0]
-Row(id='news.csv:2', fields={'text': 'Profit rose.'}, target='positive', ...)
+Example:
+    rows = list(read("news.csv"))
+    rows[0]
+    # Row(id='news.csv:2', fields={'text': 'Profit rose.'}, target='positive', ...)
 """
 
 import re

@@ -1,7 +1,8 @@
 """From `data.path` to files: globs, several files, built-in sets, `file#part`; what each one is and how it is encoded.
 
->>> [source.name for source in expand(["2024-*.csv", "builtin:headlines"])]
-['2024-01.csv', '2024-02.csv', 'headlines.jsonl']
+Example:
+    [source.name for source in expand(["2024-*.csv", "builtin:headlines"])]
+    # ['2024-01.csv', '2024-02.csv', 'headlines.jsonl']
 """
 
 import contextlib

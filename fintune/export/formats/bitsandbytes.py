@@ -1,6 +1,7 @@
 """A merged model as a Hugging Face folder in 4 or 8 bits (bitsandbytes).
 
->>> write(merged, Path("folder"), "nf4")
+Example:
+    write(merged, Path("folder"), "nf4")
 """
 
 import tempfile

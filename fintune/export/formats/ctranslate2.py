@@ -1,6 +1,7 @@
 """A merged model as a CTranslate2 folder: its own converter, given the model in memory and a vocabulary as long as the embedding.
 
->>> write(merged, Path("folder"), "int8")
+Example:
+    write(merged, Path("folder"), "int8")
 """
 
 import tempfile

@@ -1,6 +1,7 @@
 """A merged model as one .gguf file for llama.cpp: tensors under its names, turned as its graphs expect them, settings, tokenizer.
 
->>> write(merged, Path("folder"), "q8_0")      # folder/model.gguf
+Example:
+    write(merged, Path("folder"), "q8_0")      # folder/model.gguf
 """
 
 import re

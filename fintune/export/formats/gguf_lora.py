@@ -3,7 +3,8 @@
 llama.cpp scales an update by alpha / rank, or not at all where alpha is 0: every scaling, rank-stabilised ones and patterns too, is written
 into the second factor, and alpha as 0.
 
->>> write(tuned, Path("folder"), "float32")
+Example:
+    write(tuned, Path("folder"), "float32")
 """
 
 from collections.abc import Iterator

@@ -1,7 +1,8 @@
 """What llama.cpp has to be told of a model beside its tensors, and the models it would run otherwise: those are refused.
 
->>> settings("qwen2", config)["qwen2.block_count"]
-24
+Example:
+    settings("qwen2", config)["qwen2.block_count"]
+    # 24
 """
 
 from collections.abc import Iterator

@@ -1,6 +1,7 @@
 """A merged decoder as an ONNX graph for onnxruntime, made by torch.onnx: ids and places in, logits at those places out.
 
->>> write(merged, Path("folder"), "int8")
+Example:
+    write(merged, Path("folder"), "int8")
 """
 
 import io

@@ -1,6 +1,7 @@
 """A merged model as PyTorch's own file: LLaMA's in Meta's layout, all others under their plain names.
 
->>> write(merged, Path("folder"), "float32")      # consolidated.00.pth, params.json, config.json, tokenizer
+Example:
+    write(merged, Path("folder"), "float32")      # consolidated.00.pth, params.json, config.json, tokenizer
 """
 
 import json

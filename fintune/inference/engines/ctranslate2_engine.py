@@ -1,6 +1,7 @@
 """The engine that runs a CTranslate2 folder on the CPU: quick products of 8-bit integers on every CPU, no torch at work.
 
->>> engine = CTranslate2Engine(Path("runs/run/exports/ctranslate2-int8"), PromptEncoder(tokenizer, "causal", 256), first=True)
+Example:
+    engine = CTranslate2Engine(Path("runs/run/exports/ctranslate2-int8"), PromptEncoder(tokenizer, "causal", 256), first=True)
 """
 
 from collections.abc import Sequence

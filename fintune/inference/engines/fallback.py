@@ -2,7 +2,8 @@
 
 What a quick engine gets wrong changes an answer only where two candidates are nearly equal, and few texts are like that.
 
->>> FallbackEngine(quick, exact, margin=0.5).rank(prompts, [" positive", " negative"]).probabilities()
+Example:
+    FallbackEngine(quick, exact, margin=0.5).rank(prompts, [" positive", " negative"]).probabilities()
 """
 
 from collections.abc import Sequence

@@ -5,8 +5,9 @@ activations are scaled down and their weights up by what a few texts show (Smoot
 Layers out of a feed-forward's inner width are the worst of them (what they read are products with outliers that one scale a token
 cannot hold); the texts they make unsure are read again in full precision (fallback.py), which costs less than leaving them out.
 
->>> quantize(model, lambda: engine.rank(prompts, candidates))
-126
+Example:
+    quantize(model, lambda: engine.rank(prompts, candidates))
+    # 126
 """
 
 from collections.abc import Callable

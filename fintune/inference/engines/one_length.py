@@ -1,6 +1,7 @@
 """The engine for adapters whose answers hang on what a text is padded with: texts of one length at a time, through PEFT's own forward.
 
->>> OneLengthEngine(loaded, max_length=256).rank(prompts, candidates).probabilities()
+Example:
+    OneLengthEngine(loaded, max_length=256).rank(prompts, candidates).probabilities()
 """
 
 from collections import defaultdict

@@ -1,6 +1,7 @@
 """The engine that runs an ONNX graph with onnxruntime on the CPU: texts of one length at a time, so that none needs filling up.
 
->>> engine = OnnxEngine(Path("runs/run/exports/onnx-int8"), PromptEncoder(tokenizer, "causal", 256), first=True)
+Example:
+    engine = OnnxEngine(Path("runs/run/exports/onnx-int8"), PromptEncoder(tokenizer, "causal", 256), first=True)
 """
 
 from collections.abc import Iterator, Sequence

@@ -2,8 +2,9 @@
 
 A prompt is read once: all candidates are read with it, or after it from its keys and values (or encoder states).
 
->>> engine = TorchEngine(load_model("embedded"), max_length=256)
->>> engine.rank([Prompt.around("", "Profit rose.", "\\nSentiment:")], [" positive", " negative"]).probabilities()
+Example:
+    engine = TorchEngine(load_model("embedded"), max_length=256)
+    engine.rank([Prompt.around("", "Profit rose.", "\\nSentiment:")], [" positive", " negative"]).probabilities()
 """
 
 from collections.abc import Sequence

@@ -4,8 +4,9 @@ Layers that read the same input (queries, keys and values; gate and up) share on
 mask, and the update is added inside the matrix product instead of beside it. Frozen weights get no gradient, so their input is
 not kept for one.
 
->>> with fused(tuned, enabled=True):
-...     train(...)
+Example:
+    with fused(tuned, enabled=True):
+        train(...)
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -3,7 +3,8 @@
 PEFT's own passes would not do: EVA's goes round until its directions settle (on few tokens: for ever) and knows no decoder;
 CorDA's and LoRA-GA's come before the adapter. Here a bounded number of single examples is read, so nothing is padding.
 
->>> initialize(tuned, LoraOptions(init_lora_weights="eva"), losses)
+Example:
+    initialize(tuned, LoraOptions(init_lora_weights="eva"), losses)
 """
 
 import warnings

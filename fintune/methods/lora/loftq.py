@@ -3,7 +3,8 @@
 One iteration: more would change the 4-bit weights themselves, and the adapter would no longer fit the base model as it is loaded.
 PEFT's code moves every weight to a GPU; the same few lines run anywhere. The original weights are read from the model's own files.
 
->>> approximate(tuned.model)
+Example:
+    approximate(tuned.model)
 """
 
 from collections.abc import Callable

@@ -1,6 +1,7 @@
 """The settings of method `lora`: PEFT's LoraConfig under the same names, checked before anything is loaded.
 
->>> LoraOptions(r=16, init_lora_weights="eva").resolved(tokenizer)
+Example:
+    LoraOptions(r=16, init_lora_weights="eva").resolved(tokenizer)
 """
 
 import re

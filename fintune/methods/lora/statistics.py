@@ -1,6 +1,7 @@
 """What the layers of a model are fed while it reads examples: its moments, or its covariance.
 
->>> inputs({"model.layers.0.mlp.up_proj": layer}, losses, Moments)["model.layers.0.mlp.up_proj"].directions(8)
+Example:
+    inputs({"model.layers.0.mlp.up_proj": layer}, losses, Moments)["model.layers.0.mlp.up_proj"].directions(8)
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -1,7 +1,8 @@
 """Methods that are LoRA with some settings fixed under a name of their own, so that they can be chosen and compared by it.
 
->>> METHODS["dora"].options(r=16).use_dora
-True
+Example:
+    METHODS["dora"].options(r=16).use_dora
+    # True
 """
 
 from collections.abc import Sequence

@@ -3,9 +3,10 @@
 Meta turns neighboring pairs of a head's rows, Hugging Face the halves of it (RoFormer, arXiv 2104.09864), so the rows of `wq` and `wk`
 stand in another order there.
 
->>> theirs = to_original(model.state_dict(), heads=32, kv_heads=8)
->>> from_original(theirs, heads=32, kv_heads=8).keys() == model.state_dict().keys()
-True
+Example:
+    theirs = to_original(model.state_dict(), heads=32, kv_heads=8)
+    from_original(theirs, heads=32, kv_heads=8).keys() == model.state_dict().keys()
+    # True
 """
 
 import re

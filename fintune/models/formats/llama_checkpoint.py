@@ -2,7 +2,8 @@
 
 LLaMA 1, 2 and 3, whole or cut into model-parallel parts. Parts are read with torch.load(weights_only=True): tensors, no code.
 
->>> convert("Llama-2-7b", Path("llama-2-7b-hf"))
+Example:
+    convert("Llama-2-7b", Path("llama-2-7b-hf"))
 """
 
 import errno

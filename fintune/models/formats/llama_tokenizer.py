@@ -1,6 +1,7 @@
 """tokenizer.model of Meta's checkpoints: SentencePiece for LLaMA 1 and 2, tiktoken's ranks for LLaMA 3.
 
->>> read(Path("Meta-Llama-3-8B/tokenizer.model"))("Profit rose").input_ids
+Example:
+    read(Path("Meta-Llama-3-8B/tokenizer.model"))("Profit rose").input_ids
 """
 
 import base64

@@ -2,9 +2,10 @@
 
 What they leave out they leave out of the model that all threads share: whoever shares one has its turn (runtime/turns.py) meanwhile.
 
->>> shortcuts = Shortcuts(rows=torch.tensor([4414, 8345, 11076]))
->>> with shortcuts.taken(model, batch) as inputs:
-...     logits = model(**inputs).logits        # (batch, 1, 3)
+Example:
+    shortcuts = Shortcuts(rows=torch.tensor([4414, 8345, 11076]))
+    with shortcuts.taken(model, batch) as inputs:
+        logits = model(**inputs).logits        # (batch, 1, 3)
 """
 
 from collections.abc import Iterator, Mapping

@@ -3,9 +3,10 @@
 Of a causal model these are the blocks below the first one with trainable parameters; of an encoder-decoder whose encoder
 does not train, the encoder.
 
->>> trunk = find_trunk(tuned.model, tuned.kind)
->>> trunk.depth
-12
+Example:
+    trunk = find_trunk(tuned.model, tuned.kind)
+    trunk.depth
+    # 12
 """
 
 from collections.abc import Iterable, Iterator

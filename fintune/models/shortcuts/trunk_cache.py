@@ -1,9 +1,10 @@
 """The states of a run's texts below its first trained block: computed once, then handed out as padded batches.
 
->>> cache = TrunkCache(trunk, [e.input_ids for e in encoded], base_sha256, limit=20 * 10**9)
->>> cache.fill(pad_id=0)
->>> cache.states([[2, 17, 5], [2, 9]]).shape
-torch.Size([2, 3, 640])
+Example:
+    cache = TrunkCache(trunk, [e.input_ids for e in encoded], base_sha256, limit=20 * 10**9)
+    cache.fill(pad_id=0)
+    cache.states([[2, 17, 5], [2, 9]]).shape
+    # torch.Size([2, 3, 640])
 """
 
 from collections.abc import Sequence

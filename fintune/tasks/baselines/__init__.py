@@ -2,8 +2,9 @@
 
 Config checks, scoring, `fintune train`'s table and the docs follow from the entries; to add one: a function and a line here.
 
->>> BASELINES["majority"].answer(BaselineInput(task, train, validation, ["Profit rose."])).answers
-['neutral']
+Example:
+    BASELINES["majority"].answer(BaselineInput(task, train, validation, ["Profit rose."])).answers
+    # ['neutral']
 """
 
 from fintune.tasks.baselines import counts, encoder, lexicon, prompting

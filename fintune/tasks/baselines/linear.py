@@ -1,6 +1,7 @@
 """Linear models whose strength is chosen on the validation part: what every baseline that learns ends in.
 
->>> model = best(lambda c: fit(train, c), validation)
+Example:
+    model = best(lambda c: fit(train, c), validation)
 """
 
 from collections.abc import Callable, Sequence

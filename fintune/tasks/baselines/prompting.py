@@ -1,7 +1,8 @@
 """Baselines that put the task to the base model, without training: as it is, or behind examples from the training part.
 
->>> "".join(map(str, few_shot(visible)))
-'Sales rose.\\nSentiment: positive\\n\\nThe meeting is on 4 May.\\nSentiment: neutral\\n\\n'
+Example:
+    "".join(map(str, few_shot(visible)))
+    # 'Sales rose.\\nSentiment: positive\\n\\nThe meeting is on 4 May.\\nSentiment: neutral\\n\\n'
 """
 
 import numpy as np

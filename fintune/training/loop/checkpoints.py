@@ -1,9 +1,10 @@
 """What a resume reads: folders written beside their place, sealed by a manifest of checksums, renamed; two are kept.
 
->>> checkpoints = Checkpoints(run.checkpoints)
->>> checkpoints.save(40, lambda folder: write_state(folder))
->>> checkpoints.latest()
-PosixPath('runs/run/checkpoints/checkpoint-40')
+Example:
+    checkpoints = Checkpoints(run.checkpoints)
+    checkpoints.save(40, lambda folder: write_state(folder))
+    checkpoints.latest()
+    # PosixPath('runs/run/checkpoints/checkpoint-40')
 """
 
 import json

@@ -2,11 +2,12 @@
 
 The first steps are always high, so the second quarter of the epoch counts. A loss that still falls is learning, however high it is.
 
->>> first = FirstLosses(steps_an_epoch=400, guessing=0.55)
->>> for step in range(1, 201):
-...     first.note(step, loss_of(step))
->>> first.nothing_learned()
-True
+Example:
+    first = FirstLosses(steps_an_epoch=400, guessing=0.55)
+    for step in range(1, 201):
+        first.note(step, loss_of(step))
+    first.nothing_learned()
+    # True
 """
 
 import math

@@ -1,9 +1,10 @@
 """What was trained since the last line of the log: loss, steps, examples, tokens, seconds.
 
->>> meter = Meter()
->>> meter.count(batch)
->>> meter.read(step=10, mean_loss=0.5).examples
-8
+Example:
+    meter = Meter()
+    meter.count(batch)
+    meter.read(step=10, mean_loss=0.5).examples
+    # 8
 """
 
 import time

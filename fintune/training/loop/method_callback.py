@@ -1,6 +1,7 @@
 """What a method asks of the optimizer and of every step: learning rates of its own, an added loss, work after the step.
 
->>> set_rates(optimizer, model, {"lora_B": 16.0})       # LoRA+
+Example:
+    set_rates(optimizer, model, {"lora_B": 16.0})       # LoRA+
 """
 
 from collections.abc import Mapping
