@@ -1,1 +1,1 @@
-"""Text on disk to checked, split examples: readers, quality, splits, the built-in set."""
+"""Text on disk to checked, split examples: a look into a file (guess), readers, quality, splits, the built-in set."""

@@ -3,7 +3,8 @@
 EMBEDDED is the one table of them. Making one takes about a minute; it is written beside its place and renamed, with a
 checksum of every file.
 
->>> folder = embedded_folder("embedded")      # ~/.cache/fintune/gemma-3-270m
+Example:
+    folder = embedded_folder("embedded")      # ~/.cache/fintune/gemma-3-270m
 """
 
 import json

@@ -1,1 +1,1 @@
-"""What is on disk: run folders and exports, made, locked, their files checked, resumed."""
+"""What is on disk: run folders and exports, made, locked, their files and cards, checked, resumed."""
