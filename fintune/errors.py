@@ -120,5 +120,7 @@ def did_you_mean(word: str, allowed: Iterable[str]) -> str:
     """Return a sentence that names the nearest allowed word, or all allowed words when none is near."""
     names = [str(name) for name in allowed]
     folded = {name.casefold(): name for name in reversed(names)}
+    if not names:
+        return ""
     near = difflib.get_close_matches(word.casefold(), folded, n=1, cutoff=0.6)
     return f"Did you mean '{folded[near[0]]}'?" if near else f"Allowed: {', '.join(names)}."

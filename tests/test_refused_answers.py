@@ -308,3 +308,81 @@ def test_a_baseline_that_was_asked_for_and_does_not_fit_is_told(
     assert "left out: majority" in fin("train", place).err
     card = (Path(config["output"]) / config["name"] / "README.md").read_text()
     assert "spearmanr" in card.split("---")[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "label", "prompt"),
+    [("1", "2", "{text} {-1}{answer}"), ("-2", "-1", "{text} {2}{answer}"), ("-1", "2", "{text}{answer}")],
+)
+@pytest.mark.usefixtures("loads_nothing")
+def test_the_answers_are_not_read_under_another_number(
+    text: str, label: str, prompt: str, tiny_causal: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "bare.csv").write_text("".join(f"{row['text']},{row['label']}\n" for row in tiny_rows(60)))
+    config = quick(tiny_causal, tmp_path / "bare.csv", tmp_path, name="sentiment", prompt=prompt)
+    config["data"] |= {"header": False, "text_column": text, "label_column": label}
+    with pytest.raises(DataError, match="is read by the prompt, and is that of the answers"):
+        fintune.train(config)
+
+
+@pytest.mark.usefixtures("registries_kept", "loads_nothing")
+@pytest.mark.parametrize(
+    "default", ["Path: Path = Path('x')", "set[str]: set[str] = {'a'}", "dict[int, str]: dict[int, str] = {1: 'a'}"]
+)
+def test_an_option_that_no_config_can_hold_is_refused(default: str, tiny_causal: Path, tmp_path: Path) -> None:
+    code, (_, option) = MINE.read_text(), default.split(": ", 1)
+    mine = tmp_path / "mine.py"
+    line = '    prompt: str = "{text}\\nCompany: {answer}"\n'
+    assert line in code
+    mine.write_text(
+        "from pathlib import Path\n"
+        + code.replace(line, f"{line}    depth: {option}\n").replace('from pathlib import Path\n"""', '"""')
+    )
+    fintune.load_code(mine)
+    config = quick(tiny_causal, written(tmp_path / "rows.jsonl", tiny_rows(60)), tmp_path, name="company")
+    with pytest.raises(ConfigError, match=r"task\.depth: \w+ cannot be kept in a config"):
+        fintune.train(config)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_inspect_of_a_run_with_another_task(trained: fintune.Run, tmp_path: Path, fin: Command) -> None:
+    folder = shutil.copytree(trained.folder, tmp_path / "other")
+    config = load(folder / "config.yaml").model_dump()
+    (folder / "config.yaml").write_text(json.dumps({**config, "task": {"name": "regression"}}))
+    assert fin("inspect", folder).code == 0
+
+
+def test_what_comes_next_names_the_code(registries_kept: None, tiny_causal: Path, tmp_path: Path, fin: Command) -> None:
+    config = tmp_path / "run.yaml"
+    config.write_text(
+        json.dumps(quick(tiny_causal, written(tmp_path / "rows.jsonl", tiny_rows(60)), tmp_path, name="company"))
+    )
+    done = fin("train", config, "--code", MINE, "--set", "train.epochs=1")
+    assert done.code == 0, done.err
+    assert done.out.splitlines()[-1].endswith(f" --code {MINE}") or f"--code {MINE} shows" in done.out.splitlines()[-1]
+
+
+@pytest.mark.parametrize("by", ["near-duplicates", "stratified"])
+def test_a_share_of_less_than_one_row_is_told_as_that(by: str, tiny_causal: Path, tmp_path: Path) -> None:
+    config = numbers(tmp_path, tiny_causal)
+    config["data"]["split"] = {"by": by, "train": 0.8, "validation": 0.001, "test": 0.199}
+    with pytest.raises(DataError) as failure:
+        prepare(load(config))
+    assert (
+        failure.value.message == "data.path: no example in the validation part: 0.001 of its 60 rows is less than one"
+    )
+    assert failure.value.hint == "Raise the part's share in data.split."
+
+
+def test_check_refuses_to_balance_numbers(tiny_causal: Path, tmp_path: Path, fin: Command) -> None:
+    place = tmp_path / "run.yaml"
+    place.write_text(json.dumps(numbers(tmp_path, tiny_causal)))
+    checked = fin("check", place, "--set", "train.sampling=balanced")
+    assert (checked.code, "balanced needs labels" in " ".join(checked.out.split())) == (1, True)
+
+
+def test_a_scored_run_without_a_manifest_has_no_page(trained: fintune.Run, tmp_path: Path, fin: Command) -> None:
+    folder = shutil.copytree(trained.folder, tmp_path / "bare")
+    (folder / MANIFEST).unlink()
+    refused = fin("report", folder)
+    assert (refused.code, "no manifest.json" in refused.err) == (2, True)

@@ -10,6 +10,7 @@ Example:
 
 import copy
 import io
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -31,6 +32,7 @@ from fintune.data.settings import DataSection
 from fintune.errors import ConfigError, did_you_mean, shortened
 from fintune.methods import METHODS
 from fintune.models.settings import ModelSection
+from fintune.runtime.registry import Registry
 from fintune.runtime.untrusted import BrokenYaml, need_name, need_whole_characters, parse_yaml
 from fintune.tasks import TASKS
 from fintune.tasks.contract import built
@@ -50,7 +52,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "evaluation": EvaluationSection,
     "compare": CompareSection,
 }
-REGISTRIES: dict[str, tuple[str, Mapping[str, Any]]] = {"task": ("sentiment", TASKS), "method": ("lora", METHODS)}
+REGISTRIES: dict[str, tuple[str, Registry[Any]]] = {"task": ("sentiment", TASKS), "method": ("lora", METHODS)}
 
 
 def load(source: ConfigSource, overrides: Sequence[str] = ()) -> RunConfig:
@@ -98,7 +100,7 @@ def validate(raw: Mapping[str, object]) -> RunConfig:
     shares = parts["data"].split.fractions if "data" in parts else {"train": 1.0}
     if abs(sum(shares.values()) - 1) > 1e-6:
         problems.append(f"data.split: train, validation and test add up to {sum(shares.values()):g}, not 1")
-    problems += [*_unknown_targets(parts), *_unfit_cuts(parts)]
+    problems += [*_unknown_targets(parts), *_unfit_cuts(parts), *_not_to_be_kept(parts)]
     if "method" in parts and "train" in parts and parts["train"].learning_rate == "auto":
         rate = METHODS[parts["method"].name].learning_rate
         parts["train"] = parts["train"].model_copy(update={"learning_rate": rate})
@@ -142,8 +144,9 @@ def _unknown_targets(parts: Mapping[str, Any]) -> list[str]:
             return [f"data: '{label}' is no label of the task. {did_you_mean(label, labels)}" for label in unknown]
     if labels is None:
         task = built(parts["task"])
+        scale = [*(task.choices() or {"": ""})]
         return [
-            f"data.label_map.{old}: '{new}' is no {task.noun} of the task"
+            f"data.label_map.{old}: '{new}' is no {task.noun} of the task ({scale[0]} to {scale[-1]})"
             for old, new in parts["data"].label_map.items()
             if task.kind == "numbers" and task.parse_answer(new, blank(task)) is None
         ]
@@ -152,6 +155,20 @@ def _unknown_targets(parts: Mapping[str, Any]) -> list[str]:
         for old, new in parts["data"].label_map.items()
         if new not in labels
     ]
+
+
+def _not_to_be_kept(parts: Mapping[str, Any]) -> Iterator[str]:
+    """Yield settings of a user's own class that no config file could hold, defaults among them."""
+    for section, (_, registry) in REGISTRIES.items():
+        if section in parts and registry.origin(parts[section].name) is not None:
+            for name, value in parts[section].model_dump().items():
+                try:
+                    json.dumps(value)
+                    kept = not isinstance(value, dict) or all(isinstance(key, str) for key in value)
+                except (TypeError, ValueError):
+                    kept = False
+                if not kept:
+                    yield f"{section}.{name}: {type(value).__name__} cannot be kept in a config; text, numbers and lists of them can"
 
 
 def _unfit_cuts(parts: Mapping[str, Any]) -> list[str]:

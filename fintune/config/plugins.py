@@ -8,6 +8,7 @@ Example:
 """
 
 import importlib.util
+import shlex
 import sys
 from collections.abc import Iterator
 from hashlib import sha256
@@ -56,6 +57,11 @@ def files() -> list[str]:
     """Return the files that are loaded, in the order in which they were read, for a process that is to know the same names."""
     registered = {*METHODS.origins(), *TASKS.origins()}
     return [str(path) for path in _read if path in registered]
+
+
+def typed_code() -> str:
+    """Return the options that name the files that are loaded, as a command to type goes on; nothing where there are none."""
+    return "".join(f" --code {shlex.quote(path)}" for path in files())
 
 
 def _registered() -> Iterator[tuple[Method | TaskEntry, Path | None]]:

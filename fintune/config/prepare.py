@@ -46,11 +46,14 @@ def prepare(config: RunConfig) -> Prepared:
 
 
 def _need_labels_to_balance(config: RunConfig, dataset: Dataset) -> None:
+    if not strata(dataset.splits["train"]) and (problem := balanced_without_labels(config)):
+        raise ConfigError([problem], hint="Leave it out.")
+
+
+def balanced_without_labels(config: RunConfig) -> str | None:
+    """Return what a task without labels refuses of a config; None where nothing is balanced."""
     asked = [name for name in ("class_weights", "sampling") if getattr(config.train, name) == "balanced"]
-    if asked and not strata(dataset.splits["train"]):
-        raise ConfigError(
-            [f"train.{asked[0]}: balanced needs labels, and task {config.task.name} has none"], hint="Leave it out."
-        )
+    return f"train.{asked[0]}: balanced needs labels, and task {config.task.name} has none" if asked else None
 
 
 def announce(prepared: Prepared) -> None:

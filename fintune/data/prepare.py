@@ -15,7 +15,7 @@ from fintune.data.quality.leaks import Leaks
 from fintune.data.quality.material import Material
 from fintune.data.quality.reaching import FEWEST_EXAMPLES, cause, divide_all_labels, lacking
 from fintune.data.quality.report import DataReport, label_samples, report
-from fintune.data.settings import DataSection
+from fintune.data.settings import DataSection, SplitSection
 from fintune.data.splits import Parts, Plan, Splits, fingerprint, learning_subset
 from fintune.errors import DataError
 from fintune.records import Example, strata
@@ -53,7 +53,7 @@ def prepare(settings: DataSection, task: Task) -> Dataset:
             hint="Give it others too, or check data.label_column.",
         )
     parts, groups = divided(settings, gathered)
-    _need_labels(gathered, parts, settings.split.by)
+    _need_labels(gathered, parts, settings.split)
     looked_at = material(settings, gathered, parts, groups)
     return Dataset(
         task=task,
@@ -105,6 +105,7 @@ def material(
         dropped=gathered.dropped,
         date_format=settings.date_format,
         by=settings.split.by,
+        shares=settings.split.fractions,
         near_duplicates=near_duplicates,
         sources=gathered.sources,
         label_map=LabelMap(settings.label_map).applied(gathered.labels),
@@ -147,7 +148,7 @@ def labels_of(task: Task, examples: Sequence[Example]) -> list[str]:
     return labels if strata(examples).keys() <= set(labels) else []
 
 
-def _need_labels(gathered: Gathered, parts: Mapping[str, Sequence[Example]], by: str) -> None:
+def _need_labels(gathered: Gathered, parts: Mapping[str, Sequence[Example]], split: SplitSection) -> None:
     """Refuse a part that lacks a label, or has nothing where there are none: it could neither be learned nor judged."""
     labels = labels_of(gathered.task, [e for part in gathered.parts.values() for e in part])
     for part, examples in parts.items():
@@ -155,7 +156,8 @@ def _need_labels(gathered: Gathered, parts: Mapping[str, Sequence[Example]], by:
             split_off = {
                 name: members for name, members in parts.items() if name == "train" or name not in gathered.parts
             }
-            why, way_out = cause(missing[0], split_off, by) if part in split_off else ("", "")
+            share = split.fractions[part]
+            why, way_out = cause(missing[0], split_off, split.by, share) if part in split_off else ("", "")
             what, otherwise = "example", "Add examples."
             if missing[0]:
                 what += f" of label '{missing[0]}'"

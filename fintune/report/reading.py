@@ -40,6 +40,8 @@ def read_run(folder: Path) -> RunFiles:
     need_this_version(folder)
     files = _Files(folder)
     scores: ScoresRecord | None = files.checked("scores.json")
+    if scores is not None and not (folder / MANIFEST).is_file():
+        manifest.read(Run(folder))  # says so
     task: TaskRecord = scores.get("task", {}) if scores else {}
     config_text = files.text("config.yaml")
     data: DataRecord | None = files.checked("data.json")

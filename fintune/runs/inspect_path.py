@@ -115,7 +115,8 @@ def _run(run: Run) -> Mapping[str, object]:
         "commercial_use": commerce(data["sources"]),
         "trainable_parameters": environment.get("trainable_parameters"),
         "scores": {
-            part: {m: round(s[m].value, 4) for m in config.build_task().headline} for part, s in run.scores().items()
+            part: {m: round(s[m].value, 4) for m in config.build_task().headline if m in s}
+            for part, s in run.scores().items()
         },
         "worth": [f"{part}: {one.text}" for part, one in run.claims().shown()],
         "exports": exports_of(run.folder),

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 from fintune.config.load import unchecked
+from fintune.config.plugins import typed_code
 from fintune.errors import ConfigError, ModelError, RunError
 from fintune.models.digests import file_sha256
 from fintune.runs.files import MANIFEST
@@ -110,7 +111,7 @@ def need_base(record: Manifest, base: "LoadedModel") -> None:
 
 def rescore(run: Run) -> str:
     """Return the command that takes a run as it is now."""
-    return f"fintune evaluate {typed(run.folder)} --rescore"
+    return f"fintune evaluate {typed(run.folder)} --rescore{typed_code()}"
 
 
 def _changes(run: Run, record: Manifest) -> Iterator[tuple[Path, str]]:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, cast
 
 from fintune.config.load import load
 from fintune.config.mistaken import mistaken_for_run
+from fintune.config.plugins import typed_code
 from fintune.config.run_config import RunConfig
 from fintune.data.quality.cleanup import Dropped
 from fintune.errors import ConfigError, RunError
@@ -274,7 +275,7 @@ class Run:
                 f" --set output={shlex.quote(str(self.folder.absolute().parent))} --set name={shlex.quote(self.folder.name)}"
             )
         )
-        return f"fintune train {typed(self.folder / 'config.yaml')} --resume{moved}"
+        return f"fintune train {typed(self.folder / 'config.yaml')} --resume{moved}{typed_code()}"
 
     def untrained(self) -> bool:
         """Whether training left nothing here that is worth keeping."""

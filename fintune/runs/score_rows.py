@@ -1,8 +1,8 @@
 """The scores of runs as rows, one a run: what a paper's table, a spreadsheet or a program takes.
 
 Example:
-    row_of(Run(Path("runs/lora")), "test", ["accuracy"])["accuracy"]
-    # Score(value=0.857, low=0.808, high=0.907, n=182)
+    row_of(Run(Path("runs/lora")), "test").method
+    # 'lora'
 """
 
 from collections.abc import Sequence

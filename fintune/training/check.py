@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fintune.config.load import load
+from fintune.config.prepare import balanced_without_labels
 from fintune.config.run_config import RunConfig
 from fintune.data.check import Examination, check
 from fintune.data.quality.findings import Finding, by_weight
@@ -44,7 +45,15 @@ def examine(
         doubt=doubt,
     )
     findings = [*examination.report.findings, *_model_findings(config, tokenizer)]
+    if examination.report.rows and not examination.report.labels:
+        findings += _unbalanced(config)
     return replace(examination, report=replace(examination.report, findings=by_weight(findings)))
+
+
+def _unbalanced(config: RunConfig) -> list[Finding]:
+    """Return what asks for labels that a task has not."""
+    problem = balanced_without_labels(config)
+    return [Finding("no-labels", "severe", 1, problem)] if problem else []
 
 
 def _model_findings(config: RunConfig, tokenizer: "PreTrainedTokenizerBase | None") -> list[Finding]:

@@ -75,7 +75,7 @@ def test_each_command_says_its_own_way_out(hint_of: Callable[..., str], tmp_path
     assert "Set --text-column to the right one" in hint_of("predict", str(path))
     assert "Set --text-column to the right one" in hint_of("into a file", str(path))
     assert "Rename the file's columns" in hint_of("evaluate", str(path))
-    assert "Check --data." in hint_of("evaluate", str(tmp_path / "*.tsv"))
+    assert "Check the path." in hint_of("evaluate", str(tmp_path / "*.tsv"))
 
 
 @pytest.mark.parametrize(

@@ -93,9 +93,10 @@ def check(
 
 
 def _train(sources: Sequence[str | Path], overrides: list[str] | None) -> str:
-    return " ".join(
-        ["next: fintune train", *map(typed, sources), *(f"--set {shlex.quote(one)}" for one in overrides or ())]
-    )
+    from fintune.config.plugins import typed_code
+
+    words = ["next: fintune train", *map(typed, sources), *(f"--set {shlex.quote(one)}" for one in overrides or ())]
+    return " ".join(words) + typed_code()
 
 
 def plan(

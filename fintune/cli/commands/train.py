@@ -43,9 +43,11 @@ def train(
         print_json({"run": str(run.folder), **run.raw_scores()})
         return
     show_scores(run)
-    onward = f"fintune predict {typed(run.folder)} {_a_text_of(run)}"
+    from fintune.config.plugins import typed_code
+
+    onward = f"fintune predict {typed(run.folder)} {_a_text_of(run)}{typed_code()}"
     if run.claims().learned_nothing:
-        onward = f"fintune report {typed(run.folder)} shows how training went; then train again with other settings"
+        onward = f"fintune report {typed(run.folder)}{typed_code()} shows how training went; then train again with other settings"
     out.print(Text(f"run: {run.folder}\nnext: {onward}"), soft_wrap=True)
 
 

@@ -116,7 +116,9 @@ def _missing(m: Material) -> list[Finding]:
     findings = []
     for name, part in m.parts.items():
         missed = lacking(m.labels, part)
-        why = cause(missed[0], m.split_off, m.by) if missed and name in m.split_off else ("", "")
+        why = (
+            cause(missed[0], m.split_off, m.by, m.shares.get(name, 1.0)) if missed and name in m.split_off else ("", "")
+        )
         of = f" of: {', '.join(missed)}" if m.labels else ""
         message = f"no example in the {name} part{of}" + (f"; {': '.join(why)}" if why[0] else "")
         findings += finding("label-missing", "severe", message, missed)

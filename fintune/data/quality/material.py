@@ -35,6 +35,8 @@ class Material:
     dropped: Sequence[Dropped] = ()
     date_format: str | Sequence[str] | None = None
     by: str = "near-duplicates"
+    shares: Mapping[str, float] = field(default_factory=dict)
+    """The share of the rows that each part was to have."""
     near_duplicates: bool = True
     """Whether near-duplicates are looked for."""
     samples: Mapping[str, list[str]] = field(default_factory=dict)

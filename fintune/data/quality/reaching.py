@@ -64,11 +64,15 @@ def unreached(examples: Sequence[Example], parts: Mapping[str, Sequence[Example]
     return [label for label, n in counts.items() if n >= len(parts) and not all(label in part for part in present)]
 
 
-def cause(label: str, parts: Mapping[str, Sequence[Example]], by: str) -> tuple[str, str]:
-    """Why a part lacks a label, and what to do about it; empty where there are too few rows of it anyway."""
+def cause(label: str, parts: Mapping[str, Sequence[Example]], by: str, share: float = 1.0) -> tuple[str, str]:
+    """Why a part of that share lacks a label, and what to do about it; empty where there are too few rows of it anyway."""
     n = sum(labels_present(part)[label] for part in parts.values())
+    if n < len(parts):
+        return "", ""
+    if n * share < 1:
+        return f"{share:g} of its {n:,} rows is less than one", "Raise the part's share in data.split."
     why, way_out = _CAUSES.get(by, ("", ""))
-    return (why.format(n=n), way_out) if n >= len(parts) else ("", "")
+    return why.format(n=n), way_out
 
 
 def parted(parts: Mapping[str, Sequence[Example]], kept: Sequence[Example], groups: Groups) -> list[str]:

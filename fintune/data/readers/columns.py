@@ -182,6 +182,9 @@ def column_problem(columns: Columns, names: Sequence[str]) -> Broken | None:
         told = ", ".join(f"'{column}' ({setting})" for setting, column in missing)
         hint = "Set each to the right one; without a header line, to its number."
         return Broken(f"no columns {told}; found {shown}", hint, "column")
+    if columns.need_label and columns.label in columns.fields().values():  # -1 and 2 may be one column
+        problem = f"column {columns.label} is read by the prompt, and is that of the answers (data.label_column)"
+        return Broken(problem, "Name another.", "column")
     twice = next((column for _, column in wanted if names.count(column) > 1), None)
     return Broken(f"column '{twice}' stands there twice", "Rename one of them.") if twice is not None else None
 

@@ -302,7 +302,7 @@ def _reader_of(source: Source, reading: Reading) -> Reader:
     with open_bytes(source.path) as stream:
         head = stream.read(8192)
     if not head.strip():
-        raise DataError(f"{source.reference}: the file is empty", hint="Check data.path.")
+        raise DataError(f"{source.reference}: the file is empty", hint="Check the path.")
     reader = READERS[reading.format] if reading.format != "auto" else _detect(source, head, reading.columns)
     if reader.encoding is not None and _is_binary(head, reading.encoding):
         raise DataError(f"{source.reference}: looks binary, not text", hint=f"Readable formats: {', '.join(READERS)}.")

@@ -59,7 +59,7 @@ def _expand(path: str) -> list[Source]:
     if not file.exists() and glob.has_magic(path):
         matches = sorted(Path(match) for match in glob.glob(str(file), recursive=True))
         if not matches:
-            raise DataError(f"{path}: matches no file", hint="Check data.path.")
+            raise DataError(f"{path}: matches no file", hint="Check the path.")
         return [Source(str(match), _plain(match, str(match)), match.name, part) for match in matches if match.is_file()]
     return [Source(path, _plain(file, path), file.name, part)]
 
@@ -86,7 +86,7 @@ def _plain(file: Path, path: str) -> Path:
         near = (
             ", ".join(sorted(p.name for p in file.parent.glob("*") if p.is_file())[:5]) if file.parent.is_dir() else ""
         )
-        raise DataError(f"{path}: no such file", hint=f"Found there: {near}." if near else "Check data.path.")
+        raise DataError(f"{path}: no such file", hint=f"Found there: {near}." if near else "Check the path.")
     if not file.is_file() and not (file.is_dir() and is_saved(file)):
         raise DataError(f"{path}: not a plain file", hint="Name files in data.path, or a glob such as folder/*.csv.")
     return file

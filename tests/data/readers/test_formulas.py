@@ -66,7 +66,7 @@ def _file(folder: Path) -> tuple[Path, list[Prediction]]:
 
 def test_no_cell_of_predictions_is_a_formula_and_we_read_what_was_meant(tmp_path: Path) -> None:
     path, made = _file(tmp_path)
-    with path.open(encoding="utf-8", newline="") as file:
+    with path.open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.reader(file))
     assert rows[0] == ["id", "label", "confidence", "p_=up", "p_-1", "p_@down", "text"]
     assert [
@@ -74,7 +74,7 @@ def test_no_cell_of_predictions_is_a_formula_and_we_read_what_was_meant(tmp_path
     ] == []
     assert {row[1] for row in rows[1:]} == {"'=up", "-1", "'@down"}
     for columns, first in ((Columns("text", "label"), 0), (Columns("7", "2"), 1)):
-        found = list(read(str(path), Reading(columns=columns, encoding="utf-8")))[first:]
+        found = list(read(str(path), Reading(columns=columns)))[first:]
         assert [(row.text, row.target) for row in found] == [(p.text, p.answer) for p in made]
 
 
@@ -87,7 +87,7 @@ def test_a_workbook_made_of_them_is_read_alike(tmp_path: Path) -> None:
     openpyxl = pytest.importorskip("openpyxl")
     path, made = _file(tmp_path)
     book = openpyxl.Workbook()
-    with path.open(encoding="utf-8", newline="") as file:
+    with path.open(encoding="utf-8-sig", newline="") as file:
         for row in csv.reader(file):
             book.active.append(row)
     book.save(tmp_path / "out.xlsx")
