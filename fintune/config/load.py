@@ -184,6 +184,25 @@ def _unfit_cuts(parts: Mapping[str, Any]) -> list[str]:
     return []
 
 
+def of_another_file(config: RunConfig, overrides: Sequence[str]) -> DataSection:
+    """Return how another file than the run's own is read: section data with `data.key=value` in place of its settings.
+
+    Raises ConfigError for a setting that is none, or that does not fit the task.
+    """
+    given = _overridden({}, overrides)
+    if strange := [name for name in given if name != "data"]:
+        raise ConfigError([f"--set {strange[0]}: of a file only data.* can be set"], hint="Leave it out.")
+    own = given.get("data")
+    try:
+        section = DataSection.model_validate({**config.data.model_dump(), **(own if isinstance(own, Mapping) else {})})
+    except ValidationError as error:
+        raise ConfigError(_describe(error, DataSection, "data"), hint="fintune init shows every setting.") from None
+    parts = {"task": config.task, "data": section}
+    if problems := [*_unknown_targets(parts), *_unfit_cuts(parts)]:
+        raise ConfigError(problems, hint="Name labels of the task.")
+    return section
+
+
 def dump(config: RunConfig) -> str:
     """Return the config as YAML, every setting visible, loadable again."""
     stream = io.StringIO()

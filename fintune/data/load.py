@@ -217,7 +217,7 @@ def reading(
     )
 
 
-def reading_like(
+def reading_like(  # noqa: PLR0913
     data: DataSection,
     task: Task,
     path: str,
@@ -225,11 +225,12 @@ def reading_like(
     name: str | None = None,
     encoding: str | None = None,
     need_label: bool = True,
+    told: DataSection | None = None,
 ) -> Reading:
-    """How to read another file: as the config's own where it ends alike, unless told; columns and map are the config's."""
-    own = reading(data, task, need_label=need_label)
+    """How to read another file: as the config's own where it ends alike, or as it was told; columns and map are the config's."""
+    own = reading(told or data, task, need_label=need_label)
     alike = inner(Path(path)) == inner(Path(data.paths["train"][0].partition("#")[0]))
-    if not alike:
+    if not alike and told is None:
         own = replace(own, format="auto", encoding="auto", delimiter="auto", header=None)
     return replace(own, format=name or own.format, encoding=encoding or own.encoding)
 

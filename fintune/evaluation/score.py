@@ -12,6 +12,7 @@ from fintune.config.run_config import RunConfig
 from fintune.data.load import parsed_row, reading_like
 from fintune.data.readers.columns import fault_error
 from fintune.data.readers.read import read
+from fintune.data.settings import DataSection
 from fintune.errors import DataError
 from fintune.evaluation.baselines import score_baselines
 from fintune.evaluation.claims import claims
@@ -107,11 +108,12 @@ def score_file(
     name: str | None = None,
     encoding: str | None = None,
     running: Engine | None = None,
+    told: DataSection | None = None,
 ) -> Evaluation:
-    """Score a run, an export or an adapter on a labeled file of its task, read as in training unless told; stores nothing."""
+    """Score a run, an export or an adapter on a labeled file of its task, read as in training or as it was told; stores nothing."""
     config = source.config()
     task = config.build_task()
-    rows = read(path, reading_like(config.data, task, path, name=name, encoding=encoding))
+    rows = read(path, reading_like(config.data, task, path, name=name, encoding=encoding, told=told))
     examples = [example for row in rows if row.text for example in _examples(task, row)]
     if not examples:
         raise DataError(f"{path}: no labeled texts", hint="Give it at least one row.")

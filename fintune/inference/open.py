@@ -62,6 +62,12 @@ def open_trained(folder: str | Path, **use: Unpack[Use]) -> Trained:
     return Run.open(place, base=moved)
 
 
+def says_itself(folder: str | Path) -> bool:
+    """Whether a folder is a run or an export, which say what they are used for, and no bare adapter."""
+    place = place_of(folder)
+    return not is_adapter(place) or (place / EXPORT_RECORD).is_file()
+
+
 def kind_in_words(source: Trained) -> str:
     """Return what a source is, as a sentence has it."""
     return {Run: "a run", Export: "an export", ForeignAdapter: "an adapter"}[type(source)]

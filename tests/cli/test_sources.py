@@ -1,6 +1,7 @@
 """A data file is enough: it is looked into, what was taken is said before weights load, and what nothing tells is asked."""
 
 import csv
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -128,3 +129,26 @@ def test_init_for_every_task(fin: Command, news: Path) -> None:
     assert fin("init", "x.yaml", "--task", "regresion").err.splitlines()[0] == (
         "error: task.name: unknown task 'regresion'. Did you mean 'regression'?"
     )
+
+
+def test_another_file_is_scored_with_columns_map_and_rows_of_its_own(
+    fin: Command, trained: fintune.Run, tmp_path: Path
+) -> None:
+    path = tmp_path / "other.csv"
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file, delimiter=";")
+        writer.writerow(["headline", "mood", "year"])
+        short = {"negative": "0", "neutral": "1", "positive": "2"}
+        writer.writerows((row["text"], short[row["label"]], 2000 + i % 2) for i, row in enumerate(tiny_rows(30)))
+    settings = ["data.text_column=headline", "data.label_column=mood", "data.where={year: '> 2000'}"]
+    settings += ["data.label_map={0: negative, 1: neutral, 2: positive}"]
+    flags = [part for one in settings for part in ("--set", one)]
+    done = fin("evaluate", trained.folder, "--data", path, *flags, "--json")
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["accuracy"]["n"] == 15
+    refused = fin("evaluate", trained.folder, "--data", path, *flags[:-1], "data.label_map={0: bad}")
+    assert refused.err.splitlines()[0] == (
+        "error: data.label_map.0: 'bad' is no label of the task. Allowed: negative, neutral, positive."
+    )
+    strange = fin("evaluate", trained.folder, "--data", path, "--set", "data.txt_column=headline")
+    assert "data.txt_column: unknown setting. Did you mean 'text_column'?" in strange.err
