@@ -18,6 +18,7 @@ from fintune.data.guess.guess import Guess, SectionSettings, guess_files
 from fintune.data.guess.sample import name_of
 from fintune.data.load import parsed_row, reading
 from fintune.data.readers.hub_datasets import HUB
+from fintune.data.readers.plain_text import holds_labels
 from fintune.data.readers.read import read
 from fintune.data.readers.sources import BUILTIN
 from fintune.data.settings import DataSection
@@ -41,7 +42,11 @@ def _is_data(source: str) -> bool:
     if source.startswith((BUILTIN, HUB)):
         return True
     path = Path(source.rpartition("#")[0] if "#" in source and not Path(source).exists() else source).expanduser()
-    return is_data(path) or holds_records(path)
+    return is_data(path) or holds_records(path) or (path.is_dir() and not _is_run(path) and holds_labels(path))
+
+
+def _is_run(path: Path) -> bool:
+    return (path / "config.yaml").is_file()
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,7 @@ READERS: dict[str, Reader] = {
         Reader("xlsx", "Excel; `book.xlsx#Sheet2`, else the first sheet", (".xlsx",), tables.read_xlsx, None, parts=True, need="openpyxl"),
         Reader("phrasebank", "`sentence@label` a line, as Financial PhraseBank has it", (), plain_text.read_phrasebank, "latin-1", False),
         Reader("lines", "one unlabeled text a line (predict only)", (".txt",), plain_text.read_lines, "utf-8-sig", False),
+        Reader("folder", "a folder for each label, a text in each of its .txt files", (), plain_text.read_folder, None, False),
         Reader("saved", "a folder that `datasets` saved; `folder#split`", (), hub_datasets.read_saved, None, parts=True, need="datasets"),
         Reader(
             "hub",

@@ -1,9 +1,10 @@
-"""Text files without columns: PhraseBank's `sentence@label`, and one text a line."""
+"""Text files without columns: PhraseBank's `sentence@label`, one text a line, one text a file in a folder for each label."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
-from fintune.data.readers.columns import Broken, Fields, Opening, lines
+from fintune.data.readers.columns import LONGEST_RECORD, Broken, Fields, Opening, lines
+from fintune.data.readers.encodings import find_encoding
 from fintune.errors import DataError
 
 
@@ -31,3 +32,19 @@ def read_lines(path: Path, opening: Opening) -> Iterator[tuple[int, Fields | Bro
             yield line, content
         elif content.strip():
             yield line, {"text": content.rstrip("\r\n")}
+
+
+def holds_labels(folder: Path) -> bool:
+    """Whether a folder holds folders of .txt files, one for each label."""
+    return next(folder.glob("*/*.txt"), None) is not None
+
+
+def read_folder(path: Path, opening: Opening) -> Iterator[tuple[str, Fields | Broken]]:
+    """Yield each file of a folder's folders as one text, its folder's name as the label."""
+    for file in sorted(path.glob("*/*.txt")):
+        place = f"{file.parent.name}/{file.name}"
+        if file.stat().st_size > 4 * LONGEST_RECORD:
+            yield place, Broken(f"longer than {LONGEST_RECORD:,} characters", "The file may be damaged.")
+        else:
+            content = file.read_bytes().decode(find_encoding(file, "utf-8"), errors="surrogateescape")
+            yield place, {"text": content, "label": file.parent.name}

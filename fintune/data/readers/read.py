@@ -25,6 +25,7 @@ from fintune.data.readers.columns import (
 from fintune.data.readers.conditions import Conditions
 from fintune.data.readers.encodings import check_encoding, find_encoding
 from fintune.data.readers.formats import READERS, Reader
+from fintune.data.readers.hub_datasets import is_saved
 from fintune.data.readers.packed import inner, is_packed, open_bytes
 from fintune.data.readers.sources import Source, expand
 from fintune.errors import BrokenEnvironment, DataError, did_you_mean
@@ -298,7 +299,7 @@ def _reader_of(source: Source, reading: Reading) -> Reader:
     if source.hub:
         return READERS["hub"]
     if source.path.is_dir():
-        return READERS["saved"]
+        return READERS["saved" if is_saved(source.path) else "folder"]
     with open_bytes(source.path) as stream:
         head = stream.read(8192)
     if not head.strip():

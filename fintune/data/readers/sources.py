@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fintune.data.readers.hub_datasets import HUB, is_saved, parse_reference
+from fintune.data.readers.plain_text import holds_labels
 from fintune.errors import DataError
 from fintune.runtime.untrusted import need_name
 
@@ -87,7 +88,7 @@ def _plain(file: Path, path: str) -> Path:
             ", ".join(sorted(p.name for p in file.parent.glob("*") if p.is_file())[:5]) if file.parent.is_dir() else ""
         )
         raise DataError(f"{path}: no such file", hint=f"Found there: {near}." if near else "Check the path.")
-    if not file.is_file() and not (file.is_dir() and is_saved(file)):
+    if not file.is_file() and not (file.is_dir() and (is_saved(file) or holds_labels(file))):
         raise DataError(f"{path}: not a plain file", hint="Name files in data.path, or a glob such as folder/*.csv.")
     return file
 
