@@ -17,7 +17,7 @@ from fintune.config.mistaken import holds_records, is_data
 from fintune.data.guess.guess import Guess, SectionSettings, guess_files
 from fintune.data.guess.sample import name_of
 from fintune.data.load import parsed_row, reading
-from fintune.data.readers.hub_datasets import HUB
+from fintune.data.readers.hub_datasets import HUB, is_saved
 from fintune.data.readers.plain_text import holds_labels
 from fintune.data.readers.read import read
 from fintune.data.readers.sources import BUILTIN
@@ -42,7 +42,9 @@ def _is_data(source: str) -> bool:
     if source.startswith((BUILTIN, HUB)):
         return True
     path = Path(source.rpartition("#")[0] if "#" in source and not Path(source).exists() else source).expanduser()
-    return is_data(path) or holds_records(path) or (path.is_dir() and not _is_run(path) and holds_labels(path))
+    if path.is_dir():
+        return not _is_run(path) and (is_saved(path) or holds_labels(path))
+    return is_data(path) or holds_records(path)
 
 
 def _is_run(path: Path) -> bool:

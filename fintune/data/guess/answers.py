@@ -28,7 +28,9 @@ _LARGEST = 1000.0
 """The largest value of a scale; beyond it answers are calculated, not scored."""
 _WORDS = 4
 """Words of one of several labels in a cell."""
-_SEPARATED = re.compile(r"\s*[;|,/+]\s*|，|、|；")
+_SEPARATED = re.compile(r"\s*[;|,/+；、，]\s*")
+_LISTED = re.compile(r"[;|；、]")
+"""What stands between labels, and nearly never within one."""
 _CODES = {
     ("-1", "0", "1"): {"-1": "negative", "0": "neutral", "1": "positive"},
     ("-1", "1"): {"-1": "negative", "1": "positive"},
@@ -57,14 +59,22 @@ class AnswerSet:
 
 
 def answers_of(
-    name: str, counts: Counter[str], meanings: Mapping[str, str] | None = None, *, scores: bool = False
+    name: str,
+    counts: Counter[str],
+    meanings: Mapping[str, str] | None = None,
+    *,
+    scores: bool = False,
+    one_a_cell: bool = False,
 ) -> AnswerSet:
-    """Return the answers behind a column's values; `meanings` says what codes are called, `scores` that numbers are a scale."""
+    """Return the answers behind a column's values.
+
+    `meanings` says what codes are called, `scores` that numbers are a scale, `one_a_cell` that no cell holds several labels.
+    """
     missing = _missing(counts)
     filled = Counter({value: count for value, count in counts.items() if value not in missing})
     if scores:
         return _numbers(filled, missing)
-    if several_in(filled):
+    if not one_a_cell and several_in(filled):
         return AnswerSet(kind="several", why="cells hold several labels each")
     totals = {v: n for v, n in filled.items() if n <= _RARE and v.casefold().strip(" :") in _TOTALS}
     values = [value for value in filled if value not in totals]
@@ -103,6 +113,8 @@ def _size(value: str) -> tuple[float, str]:
 def _missing(counts: Counter[str]) -> dict[str, int]:
     """Return the rows of each value that says there is none."""
     missing = {value: count for value, count in counts.items() if not value or is_missing(value)}
+    if len(missing) == len(counts):  # + and - are labels where there are no others
+        return {"": counts[""]} if counts[""] else {}
     none = [value for value in missing if value.casefold() == "none"]
     if none and is_scale([*none, *(value for value in counts if value not in missing)]):
         del missing[none[0]]
@@ -117,6 +129,8 @@ def is_missing(value: str) -> bool:
 def _numbers(counts: Counter[str], missing: dict[str, int]) -> AnswerSet:
     comma = any("," in value for value in counts)
     values = [float(value.replace(",", ".")) for value in counts if is_number(value)]
+    if not values:
+        return AnswerSet(kind="numbers", ends=(-1.0, 1.0), why="no numbers")
     if max(map(abs, values)) > _LARGEST:
         return AnswerSet(kind="calculated")
     low, high = range_of(values)
@@ -139,7 +153,7 @@ def several_in(counts: Counter[str]) -> bool:
         return False
     alone = spelled - parted.keys()
     pieces: Counter[str] = Counter(piece for own in parted.values() for piece in own)
-    known = [own for own in parted.values() if any(p in alone for p in own)]
+    known = [own for value, own in parted.items() if _LISTED.search(value) and any(p in alone for p in own)]
     again = [own for own in parted.values() if all(p in alone or pieces[p] > 1 for p in own)]
     short = all(len(piece.split()) <= _WORDS for piece in pieces)
     return short and max(len(again), len(known)) > len(parted) / 2

@@ -51,6 +51,14 @@ def guess_files(paths: Sequence[str], given: Mapping[str, SectionSettings] | Non
     Raises NotLabeledText where they hold something else, Undecided where nothing in them tells which of two readings is meant.
     """
     data, task = ((given or {}).get(section) or {} for section in ("data", "task"))
+    try:
+        return _guessed(paths, data, task)
+    except UnicodeError as error:  # a codec that cannot go on behind what it cannot read
+        problem = f"{', '.join(paths)}: not read by its encoding: {type(error).__name__}"
+        raise DataError(problem, hint="Set data.encoding, for example to utf-8, latin-1 or gb18030.") from None
+
+
+def _guessed(paths: Sequence[str], data: SectionSettings, task: SectionSettings) -> Guess:
     sheets = sheets_of(paths[0]) if len(paths) == 1 else []
     refused: DataError | None = None
     for sheet in sheets if len(sheets) > 1 else ():
@@ -156,7 +164,8 @@ class _Look:
         name = self._task_given()
         scores = is_score(answer) if name not in GUESSED else name == "regression"
         meanings = codes_beside(list(self._profiles.values()), answer) or self._meanings(answer)
-        answers = answers_of(answer.name, self._counts(answer), meanings, scores=scores)
+        given = "label_column" in self._data
+        answers = answers_of(answer.name, self._counts(answer), meanings, scores=scores, one_a_cell=given)
         if answers.kind in _OTHERS:
             raise self._refused(_OTHERS[answers.kind])
         return answers

@@ -6,6 +6,7 @@ Example:
 """
 
 from collections.abc import Iterator
+from importlib.util import find_spec
 from itertools import islice, pairwise
 
 from fintune.data.readers.columns import Broken, Columns, Opening
@@ -19,7 +20,7 @@ _ROWS = 50
 def sheets_of(path: str) -> list[str]:
     """Return the sheets of a book as paths, where it has several and none is named; else the path alone."""
     source = expand(path)[0]
-    if source.part or source.hub or source.path.suffix.lower() != ".xlsx":
+    if source.part or source.hub or source.path.suffix.lower() != ".xlsx" or find_spec("openpyxl") is None:
         return [path]
     names = sheet_names(source.path)
     return [f"{path}#{name}" for name in names] if len(names) > 1 else [path]

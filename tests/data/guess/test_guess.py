@@ -163,3 +163,9 @@ def test_a_column_that_is_named_must_be_there(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no column 'lable'") as failure:
         guess_files([path], {"data": {"label_column": "lable"}})
     assert failure.value.hint == "Did you mean 'label'?"
+
+
+def test_bytes_that_no_encoding_reads_are_told(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes("text,label\nup,a\n".encode("utf-16")[:-1] + b"\xd8")
+    with pytest.raises(DataError):
+        guess_files([str(tmp_path / "a.csv")], {"data": {"encoding": "utf-16"}})

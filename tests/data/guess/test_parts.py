@@ -100,6 +100,9 @@ def test_totals_and_rare_spellings() -> None:
 def test_cells_with_several_labels() -> None:
     assert several_in(Counter({"fees;delay": 3, "fees": 4, "delay": 2}))
     assert several_in(Counter({"negative;urgent": 2, "negative": 4, "neutral": 2}))
+    names = {"Credit reporting": 4, "Credit reporting, repair or other": 3, "Debt collection": 5}
+    assert not several_in(Counter(names)), "a comma within a name"
+    assert answers_of("label", Counter({"a;b": 3, "a": 4, "b": 2}), one_a_cell=True).labels == ["a;b", "a", "b"]
     assert not several_in(Counter({"M&A / deals": 3, "results": 4, "legal": 2}))
     assert not several_in(
         Counter({"Escalate, source unclear": 3, "escalate, source unclear.": 1, "Approve": 2, "Return": 2})
@@ -114,3 +117,13 @@ def test_sorts_of_values() -> None:
     )
     assert not any(map(is_date, ["12345678", "3.5", "Q3 2024"]))
     assert is_link("https://a.example/b")
+
+
+def test_signs_are_labels_where_there_are_no_others() -> None:
+    assert set(answers_of("label", Counter({"+": 4, "-": 5})).labels) == {"+", "-"}
+    found = answers_of("label", Counter({"up": 4, "down": 5, "-": 2}))
+    assert (found.labels, found.unknown) == (["down", "up"], {"-": 2})
+
+
+def test_a_scale_of_no_numbers_is_left_to_the_task() -> None:
+    assert answers_of("label", Counter({"good": 4, "bad": 5}), scores=True).ends == (-1.0, 1.0)
