@@ -70,7 +70,7 @@ def reasons_for(
 def _form(sample: Sample) -> Iterator[str]:
     yield sample.format
     if sample.delimiter is not None:
-        yield f"fields parted by {'tabs' if sample.delimiter == chr(9) else sample.delimiter}"
+        yield "fields parted by " + ("tabs" if sample.delimiter == "\t" else repr(sample.delimiter))
     if sample.header is not None:
         yield "a line of names" if sample.header else "no line of names"
     yield sample.encoding
