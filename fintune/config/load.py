@@ -10,7 +10,6 @@ Example:
 
 import copy
 import io
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -21,6 +20,7 @@ from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
+from fintune.config.across import not_to_be_kept, unfit_cuts, unknown_targets
 from fintune.config.compare import CompareSection
 from fintune.config.evaluation import EvaluationSection
 from fintune.config.from_data import Looked, are_data, look
@@ -35,8 +35,6 @@ from fintune.models.settings import ModelSection
 from fintune.runtime.registry import Registry
 from fintune.runtime.untrusted import BrokenYaml, need_name, need_whole_characters, parse_yaml
 from fintune.tasks import TASKS
-from fintune.tasks.contract import built
-from fintune.tasks.protocol import blank
 
 _BRANCH = re.compile(r"(str|int|float|bool)$|(list|dict|literal)\[")
 """A part that pydantic adds to the place of a setting which may be one thing or another."""
@@ -100,7 +98,11 @@ def validate(raw: Mapping[str, object]) -> RunConfig:
     shares = parts["data"].split.fractions if "data" in parts else {"train": 1.0}
     if abs(sum(shares.values()) - 1) > 1e-6:
         problems.append(f"data.split: train, validation and test add up to {sum(shares.values()):g}, not 1")
-    problems += [*_unknown_targets(parts), *_unfit_cuts(parts), *_not_to_be_kept(parts)]
+    if "task" in parts and "data" in parts:
+        problems += [*unknown_targets(parts["task"], parts["data"]), *unfit_cuts(parts["task"], parts["data"])]
+    for name, (_, registry) in REGISTRIES.items():
+        if name in parts and registry.origin(parts[name].name) is not None:
+            problems += not_to_be_kept(name, parts[name])
     if "method" in parts and "train" in parts and parts["train"].learning_rate == "auto":
         rate = METHODS[parts["method"].name].learning_rate
         parts["train"] = parts["train"].model_copy(update={"learning_rate": rate})
@@ -132,58 +134,6 @@ def _unwritable(value: object, where: str = "") -> Iterator[str]:
             yield f"{where or 'config'}: holds a zero character"
 
 
-def _unknown_targets(parts: Mapping[str, Any]) -> list[str]:
-    """Answers that data.label_map leads to and the task does not have."""
-    if "task" not in parts or "data" not in parts:
-        return []
-    labels = getattr(parts["task"], "labels", None)
-    if labels is not None:
-        constant = [one.label for one in parts["data"].train_sources() if one.label is not None]
-        unknown = [label for label in constant if label not in labels]
-        if unknown:
-            return [f"data: '{label}' is no label of the task. {did_you_mean(label, labels)}" for label in unknown]
-    if labels is None:
-        task = built(parts["task"])
-        scale = [*(task.choices() or {"": ""})]
-        return [
-            f"data.label_map.{old}: '{new}' is no {task.noun} of the task ({scale[0]} to {scale[-1]})"
-            for old, new in parts["data"].label_map.items()
-            if task.kind == "numbers" and task.parse_answer(new, blank(task)) is None
-        ]
-    return [
-        f"data.label_map.{old}: '{new}' is no label of the task. {did_you_mean(new, labels)}"
-        for old, new in parts["data"].label_map.items()
-        if new not in labels
-    ]
-
-
-def _not_to_be_kept(parts: Mapping[str, Any]) -> Iterator[str]:
-    """Yield settings of a user's own class that no config file could hold, defaults among them."""
-    for section, (_, registry) in REGISTRIES.items():
-        if section in parts and registry.origin(parts[section].name) is not None:
-            for name, value in parts[section].model_dump().items():
-                try:
-                    json.dumps(value)
-                    kept = not isinstance(value, dict) or all(isinstance(key, str) for key in value)
-                except (TypeError, ValueError):
-                    kept = False
-                if not kept:
-                    yield f"{section}.{name}: {type(value).__name__} cannot be kept in a config; text, numbers and lists of them can"
-
-
-def _unfit_cuts(parts: Mapping[str, Any]) -> list[str]:
-    """Cuts that do not come to the task's labels."""
-    cuts = parts["data"].label_cuts if "data" in parts else []
-    if not cuts or "task" not in parts:
-        return []
-    labels = getattr(parts["task"], "labels", [])
-    if sorted(set(cuts)) != cuts:
-        return [f"data.label_cuts: {cuts} do not rise"]
-    if len(labels) != len(cuts) + 1:
-        return [f"data.label_cuts: {len(cuts)} cuts make {len(cuts) + 1} labels, and the task has {len(labels)}"]
-    return []
-
-
 def of_another_file(config: RunConfig, overrides: Sequence[str]) -> DataSection:
     """Return how another file than the run's own is read: section data with `data.key=value` in place of its settings.
 
@@ -197,8 +147,7 @@ def of_another_file(config: RunConfig, overrides: Sequence[str]) -> DataSection:
         section = DataSection.model_validate({**config.data.model_dump(), **(own if isinstance(own, Mapping) else {})})
     except ValidationError as error:
         raise ConfigError(_describe(error, DataSection, "data"), hint="fintune init shows every setting.") from None
-    parts = {"task": config.task, "data": section}
-    if problems := [*_unknown_targets(parts), *_unfit_cuts(parts)]:
+    if problems := [*unknown_targets(config.task, section), *unfit_cuts(config.task, section)]:
         raise ConfigError(problems, hint="Name labels of the task.")
     return section
 

@@ -1,0 +1,66 @@
+"""What is wrong between sections of a config that are each right: labels and map, cuts and labels, values that no file holds.
+
+Example:
+    unknown_targets(task, data)
+    # ["data.label_map.0: 'negatve' is no label of the task. Did you mean 'negative'?"]
+"""
+
+import json
+from collections.abc import Iterator
+
+from pydantic import BaseModel
+
+from fintune.data.settings import DataSection
+from fintune.errors import did_you_mean
+from fintune.tasks import TaskOptions
+from fintune.tasks.contract import built
+from fintune.tasks.protocol import blank
+
+
+def unknown_targets(options: TaskOptions, data: DataSection) -> list[str]:
+    """Return answers that labels by file or data.label_map lead to and the task does not have."""
+    labels = getattr(options, "labels", None)
+    if labels is None:
+        return _unknown_values(options, data)
+    constant = [one.label for one in data.train_sources() if one.label is not None and one.label not in labels]
+    if constant:
+        return [f"data: '{label}' is no label of the task. {did_you_mean(label, labels)}" for label in constant]
+    return [
+        f"data.label_map.{old}: '{new}' is no label of the task. {did_you_mean(new, labels)}"
+        for old, new in data.label_map.items()
+        if new not in labels
+    ]
+
+
+def _unknown_values(options: TaskOptions, data: DataSection) -> list[str]:
+    """Return what the map leads to and a scale does not hold; a task whose answers are written takes any."""
+    task = built(options)
+    scale = [*(task.choices() or {"": ""})]
+    return [
+        f"data.label_map.{old}: '{new}' is no {task.noun} of the task ({scale[0]} to {scale[-1]})"
+        for old, new in data.label_map.items()
+        if task.kind == "numbers" and task.parse_answer(new, blank(task)) is None
+    ]
+
+
+def unfit_cuts(options: TaskOptions, data: DataSection) -> list[str]:
+    """Return what keeps cuts from making the task's labels of numbers."""
+    cuts, labels = data.label_cuts, getattr(options, "labels", [])
+    if sorted(set(cuts)) != cuts:
+        return [f"data.label_cuts: {cuts} do not rise"]
+    if cuts and len(labels) != len(cuts) + 1:
+        return [f"data.label_cuts: {len(cuts)} cuts make {len(cuts) + 1} labels, and the task has {len(labels)}"]
+    return []
+
+
+def not_to_be_kept(section: str, options: BaseModel) -> Iterator[str]:
+    """Yield settings of a user's own class that no config file could hold, defaults among them."""
+    for name, value in options.model_dump().items():
+        try:
+            json.dumps(value)
+            kept = not isinstance(value, dict) or all(isinstance(key, str) for key in value)
+        except (TypeError, ValueError):
+            kept = False
+        if not kept:
+            what = "cannot be kept in a config; text, numbers and lists of them can"
+            yield f"{section}.{name}: {type(value).__name__} {what}"
