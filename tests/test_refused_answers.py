@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock, Timeout
 
 import fintune
 from fintune.config.load import load
@@ -16,6 +17,7 @@ from fintune.evaluation.verdict import TrainAnswers, judge
 from fintune.records import Prediction
 from fintune.runs.files import MANIFEST
 from fintune.runs.run import Run
+from fintune.runtime.files import locked
 from fintune.tasks.regression import Regression, RegressionOptions
 from tests.conftest import Command
 from tests.families import save
@@ -386,3 +388,26 @@ def test_a_scored_run_without_a_manifest_has_no_page(trained: fintune.Run, tmp_p
     (folder / MANIFEST).unlink()
     refused = fin("report", folder)
     assert (refused.code, "no manifest.json" in refused.err) == (2, True)
+
+
+def test_a_run_whose_settings_are_none_any_more_is_not_to_be_rescored(
+    trained: fintune.Run, tmp_path: Path, fin: Command
+) -> None:
+    folder = shutil.copytree(trained.folder, tmp_path / "other")
+    config = load(folder / "config.yaml").model_dump()
+    config["task"]["name"] = "regression"
+    (folder / "config.yaml").write_text(json.dumps(config))
+    for command in ("evaluate", "report"):
+        assert "--rescore" not in fin(command, folder).err
+
+
+def test_a_place_that_takes_no_files_is_not_called_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(self: FileLock, timeout: float) -> None:
+        raise Timeout(self.lock_file)
+
+    monkeypatch.setattr(FileLock, "acquire", refused)
+    with pytest.raises(RunError, match="no file can be written there"), locked(tmp_path / "a", hint="Wait."):
+        pass
+    (tmp_path / ".b.lock").touch()
+    with pytest.raises(RunError, match="another process is writing it"), locked(tmp_path / "b", hint="Wait."):
+        pass

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 from fintune.config.load import unchecked
 from fintune.config.plugins import typed_code
-from fintune.errors import ConfigError, ModelError, RunError
+from fintune.errors import ConfigError, FintuneError, ModelError, RunError
 from fintune.models.digests import file_sha256
 from fintune.runs.files import MANIFEST
 from fintune.runs.run import Run
@@ -93,8 +93,17 @@ def need_unchanged(run: Run) -> Manifest:
     run.refresh()
     record = read(run)
     for where, problem in _changes(run, record):
-        raise RunError(f"{where}: {problem}", hint=f"Put it back, or score the run as it is now: {rescore(run)}")
+        raise RunError(f"{where}: {problem}", hint=_way_out(run))
     return record
+
+
+def _way_out(run: Run) -> str:
+    """Return what to do about a run that was changed; one whose settings are none any more cannot be scored."""
+    try:
+        run.config()
+    except FintuneError:
+        return "Put it back: as it is, the run cannot be scored."
+    return f"Put it back, or score the run as it is now: {rescore(run)}"
 
 
 def need_base(record: Manifest, base: "LoadedModel") -> None:

@@ -188,6 +188,8 @@ def locked(path: Path, *, hint: str) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout:
+        if not Path(lock.lock_file).exists():  # a file system that takes no files, such as /proc
+            raise RunError(f"{path}: no file can be written there", hint="Name another place.") from None
         raise RunError(f"{path}: another process is writing it", hint=hint) from None
     try:
         yield
