@@ -17,6 +17,7 @@ from fintune.data.guess.profile import Profile, plain, profile_of
 from fintune.data.guess.reasons import Choosable, NotLabeledText, Reason, Undecided
 from fintune.data.guess.roles import (
     ColumnChoice,
+    Roles,
     answer_of,
     codes_beside,
     date_of,
@@ -96,10 +97,11 @@ class _Look:
         group = group_of([p for p in beside if p.name not in date.columns])
         texts = [value for name in text.columns for value in self._profiles[name].counts]
         where: dict[str, object] = {"path": self._paths[0] if len(self._paths) == 1 else list(self._paths)}
-        reasons = reasons_for(self._sample, text, answer, answers, date, group)
+        roles = Roles(text=text, answer=answer, date=date, group=group)
+        reasons = reasons_for(self._sample, roles, answers)
         return Guess(
             settings={
-                "data": where | settings_for(self._sample, text, answer, answers, date, group),
+                "data": where | settings_for(self._sample, roles, answers),
                 "task": task_of(answers, text.columns, texts, self._task_given()),
             },
             reasons=[one for one in reasons if one.setting.partition(".")[2] not in {**self._data, **self._task}],

@@ -13,7 +13,7 @@ from statistics import median
 
 from fintune.data.quality.text import lacks_blanks
 from fintune.data.readers.columns import value_at
-from fintune.data.readers.read import plain_cell
+from fintune.data.readers.rows import plain_cell
 
 NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)(e[+-]?\d+)?", re.IGNORECASE)
 _DATE = re.compile(

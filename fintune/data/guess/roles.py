@@ -49,6 +49,16 @@ class ColumnChoice:
     """Different values, where they group rows."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Roles:
+    """What is read of a file; date and group have no columns where there are none."""
+
+    text: ColumnChoice
+    answer: ColumnChoice
+    date: ColumnChoice
+    group: ColumnChoice
+
+
 def kind_of_columns(profiles: Sequence[Profile]) -> OtherKind | None:
     """Return what a table holds that is no labeled text, by the form of its columns; None where it may be that."""
     tokens = [p for p in profiles if is_of(p.name, names.TOKENS) and p.words <= 1 and p.numbers < _NEARLY]

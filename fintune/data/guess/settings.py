@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from fintune.data.guess.answers import AnswerSet
 from fintune.data.guess.reasons import Reason
-from fintune.data.guess.roles import ColumnChoice
+from fintune.data.guess.roles import Roles
 from fintune.data.guess.sample import Sample
 from fintune.data.guess.tasks import through_text
 
@@ -16,44 +16,32 @@ _FEWEST_GROUPS = 10
 """Groups from which on a split by them can keep the labels' shares."""
 
 
-def settings_for(
-    sample: Sample,
-    text: ColumnChoice,
-    answer: ColumnChoice,
-    answers: AnswerSet,
-    date: ColumnChoice,
-    group: ColumnChoice,
-) -> dict[str, object]:
+def settings_for(sample: Sample, roles: Roles, answers: AnswerSet) -> dict[str, object]:
     """Return the settings beside `path` that are not what they are when left out."""
     found: dict[str, object] = {"format": sample.format} if sample.format_found else {}
     if sample.delimiter is not None and sample.format == "csv" and (sample.header is False or sample.delimiter != ","):
         found["delimiter"] = "\\t" if sample.delimiter == "\t" else sample.delimiter
     found |= {"header": False} if sample.header is False else {}
-    own = through_text(text.columns)
+    own = through_text(roles.text.columns)
     found |= {} if own is None else {"text_column": own}
-    found["label_column"] = answer.columns[0]
+    found["label_column"] = roles.answer.columns[0]
     found |= {"label_map": dict(answers.mapping)} if answers.mapping else {}
     found |= {"decimal": ","} if answers.decimal_comma else {}
-    found |= {"date_column": date.columns[0]} if date.columns else {}
-    if group.columns:
-        found["group_column"] = group.columns[0]
-        found |= {"split": {"by": "group"}} if group.count >= _FEWEST_GROUPS else {}
+    found |= {"date_column": roles.date.columns[0]} if roles.date.columns else {}
+    if roles.group.columns:
+        found["group_column"] = roles.group.columns[0]
+        found |= {"split": {"by": "group"}} if roles.group.count >= _FEWEST_GROUPS else {}
     left_out = [kind for kind, some in (("unreadable", _stray(sample)), ("unknown-label", answers.unknown)) if some]
     return found | ({"drop": [*_DROPPED, *left_out]} if left_out else {})
 
 
-def reasons_for(
-    sample: Sample,
-    text: ColumnChoice,
-    answer: ColumnChoice,
-    answers: AnswerSet,
-    date: ColumnChoice,
-    group: ColumnChoice,
-) -> Iterator[Reason]:
+def reasons_for(sample: Sample, roles: Roles, answers: AnswerSet) -> Iterator[Reason]:
     """Yield the reason for each setting that was guessed."""
     yield Reason(setting="data.format", why=", ".join(_form(sample)))
-    roles = {"data.text_column" if len(text.columns) == 1 else "task.prompt": text, "data.label_column": answer}
-    for setting, choice in (roles | {"data.date_column": date, "data.group_column": group}).items():
+    text = "data.text_column" if len(roles.text.columns) == 1 else "task.prompt"
+    choices = {text: roles.text, "data.label_column": roles.answer}
+    choices |= {"data.date_column": roles.date, "data.group_column": roles.group}
+    for setting, choice in choices.items():
         if choice.columns and choice.why:
             doubt = f"; could be {', '.join(choice.doubts)}" if choice.doubts else ""
             yield Reason(

@@ -10,7 +10,8 @@ from importlib.util import find_spec
 from itertools import islice, pairwise
 
 from fintune.data.readers.columns import Broken, Columns, Opening
-from fintune.data.readers.read import Opened, plain_cell
+from fintune.data.readers.read import Opened
+from fintune.data.readers.rows import plain_cell
 from fintune.data.readers.sources import expand
 from fintune.data.readers.tables import read_xlsx, sheet_names
 
