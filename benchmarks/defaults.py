@@ -1,0 +1,238 @@
+"""Do the defaults carry over? Sets nobody tuned for, small to middling, today's defaults beside those before and beside TF-IDF.
+
+python -m benchmarks.defaults --data ../shared/data --json benchmarks/results/defaults-cells.jsonl
+
+A cell is a set, a number of rows, a seed and an arm; cells that are in the file are not run again, so it can be stopped at any time.
+Rows of a seed are drawn from all but 600 test texts (whole clusters of near-duplicates on either side; the smaller draws lie within
+the larger); train and validation are cut from them as for any file. Answers are stored as numbers of labels, no text of the data.
+"""
+
+import argparse
+import ast
+import csv
+import json
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.metrics import f1_score, recall_score
+
+from fintune.config.load import load
+from fintune.data.quality.duplicates import clusters
+from fintune.data.readers.read import read
+from fintune.data.splits import learning_subset
+from fintune.evaluation.significance import holm
+from fintune.records import Example
+from fintune.training.train import train
+
+TEST = 600
+ARMS: dict[str, list[str]] = {
+    "auto": [],
+    "before": [
+        "method.layers=all", "train.epochs=3", "train.learning_rate=5e-4", "train.batch_size=16", "train.objective=tokens",
+        "train.class_weights=none", "train.label_smoothing_factor=0",
+    ],
+    "unbalanced": ["train.class_weights=none"],
+}  # fmt: skip
+"""Settings of each arm; TF-IDF is scored beside the first."""
+_DRAWS = 2000
+_GOLD = "Price Direction "
+
+
+class Source(NamedTuple):
+    """A set of labeled texts: its labels in order, and rows of (text, label)."""
+
+    labels: Sequence[str]
+    rows: Callable[[Path], Iterator[tuple[str, str]]]
+    prompt: str
+
+
+def _agree(folder: Path) -> Iterator[tuple[str, str]]:
+    for row in read(str(folder / "financial_phrasebank" / "Sentences_50Agree.txt")):
+        yield row.text, str(row.target)
+
+
+def _sentfin(folder: Path) -> Iterator[tuple[str, str]]:
+    with (folder / "sentfin" / "SEntFiN.csv").open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            try:
+                decisions = ast.literal_eval(row["Decisions"])
+            except (SyntaxError, ValueError):  # 13 rows whose quotes do not match
+                continue
+            if len(decisions) == 1:
+                yield row["Title"], next(iter(decisions.values()))
+
+
+def _gold(folder: Path) -> Iterator[tuple[str, str]]:
+    with (folder / "gold_commodity_headlines" / "gold-dataset-sinha-khandait.csv").open(
+        encoding="utf-8", newline=""
+    ) as file:
+        for row in csv.DictReader(file, delimiter="\t"):
+            marked = [name for name in ("Up", "Constant", "Down") if row[_GOLD + name] == "1"]
+            if len(marked) < 2:
+                yield row["News"], marked[0].lower() if marked else "none"
+
+
+SOURCES = {
+    "50agree": Source(["negative", "neutral", "positive"], _agree, "sentiment"),
+    "sentfin": Source(["negative", "neutral", "positive"], _sentfin, "sentiment"),
+    "gold": Source(["down", "constant", "up", "none"], _gold, "classification"),
+}
+
+
+def draw(source: Source, folder: Path, rows: int, seed: int) -> tuple[list[Example], list[Example]]:
+    """Return rows to learn from and rows to test on, no near-duplicates between them."""
+    distinct = dict(source.rows(folder))
+    examples = [Example(str(i), {"text": text}, label) for i, (text, label) in enumerate(distinct.items())]
+    groups = clusters([example.text for example in examples])
+    order = np.random.default_rng(seed).permutation(int(groups.max()) + 1)
+    members: dict[int, list[int]] = {}
+    for i, group in enumerate(groups.tolist()):
+        members.setdefault(group, []).append(i)
+    ordered = [i for group in order.tolist() for i in members[group]]
+    test, rest = ordered[:TEST], [i for i in ordered[TEST:] if groups[i] != groups[ordered[TEST - 1]]]
+    return learning_subset([examples[i] for i in rest], rows, seed), [examples[i] for i in test]
+
+
+def measure(name: str, rows: int, seed: int, arm: str, folder: Path) -> dict[str, object]:
+    """Train one cell and return its answers."""
+    source = SOURCES[name]
+    parts = draw(source, folder, rows, seed)
+    with tempfile.TemporaryDirectory() as place:
+        paths = [
+            _written(part, Path(place) / f"{which}.csv") for part, which in zip(parts, ("rows", "test"), strict=True)
+        ]
+        settings = [
+            f"data.test={paths[1]}", "data.text_column=text", "data.label_column=label", f"task.name={source.prompt}",
+            f"task.labels={json.dumps(source.labels)}", "task.language=en", f"output={place}/runs", f"train.seed={seed}",
+            f"data.split.seed={seed}", f"evaluation.baselines={'[tfidf]' if arm == 'auto' else '[]'}", *ARMS[arm],
+        ]  # fmt: skip
+        begun = time.perf_counter()
+        run = train(load(paths[0], settings))
+        seconds = time.perf_counter() - begun
+        said = run.predictions("test")
+        counted = [str(p.answer) for p in run.predictions("test", "tfidf")] if arm == "auto" else None
+        return {
+            "set": name, "rows": rows, "seed": seed, "arm": arm, "seconds": round(seconds),
+            "gold": _digits(source, [str(p.gold) for p in said]), "answers": _digits(source, [str(p.answer) for p in said]),
+            "tfidf": counted and _digits(source, counted),
+        }  # fmt: skip
+
+
+def _written(examples: Sequence[Example], path: Path) -> Path:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["text", "label"])
+        writer.writerows((example.text, example.target) for example in examples)
+    return path
+
+
+def _digits(source: Source, labels: Sequence[str]) -> str:
+    return "".join(str(source.labels.index(label)) for label in labels)
+
+
+def macro_f1(gold: str, answers: str) -> float:
+    """Return the mean F1 of the labels that occur in `gold`, per cent."""
+    return 100 * float(f1_score(list(gold), list(answers), average="macro", labels=sorted(set(gold)), zero_division=0))
+
+
+def p_worse(gold: str, ours: str, theirs: str, draws: int = _DRAWS) -> float:
+    """Return the p-value of being no worse in macro-F1: one-sided approximate randomization (Yeh 2000), answers swapped text by text."""
+    classes = sorted(set(gold))
+    y, a, b = (np.array(list(s)) for s in (gold, ours, theirs))
+    swap = np.random.default_rng(0).random((draws, len(y))) < 0.5
+    swapped_a, swapped_b = np.where(swap, b, a), np.where(swap, a, b)
+    found = _f1(y, b[None], classes) - _f1(y, a[None], classes)
+    drawn = _f1(y, swapped_b, classes) - _f1(y, swapped_a, classes)
+    return float((1 + int((drawn >= found - 1e-12).sum())) / (1 + draws))
+
+
+def _f1(gold: np.ndarray, answers: np.ndarray, classes: Sequence[str]) -> np.ndarray:
+    """Return macro-F1 of each row of `answers` `(draws, n)`."""
+    figures = []
+    for label in classes:
+        said, true = answers == label, gold == label
+        both = (said & true).sum(axis=1)
+        figures.append(2 * both / np.maximum(said.sum(axis=1) + true.sum(), 1))
+    return np.mean(figures, axis=0)
+
+
+def table(cells: Sequence[dict[str, str]]) -> str:
+    """Return means by set and number of rows, and how many comparisons are lost beyond chance."""
+    of = {(c["set"], c["rows"], c["seed"], c["arm"]): c for c in cells}
+    lines, tests = (
+        ["| set | rows | seeds | TF-IDF | before | auto | unbalanced | s before | s auto |", "|" + "---|" * 9],
+        [],
+    )
+    for name, rows in sorted({(c["set"], c["rows"]) for c in cells}, key=str):
+        seeds = [c["seed"] for c in cells if (c["set"], c["rows"], c["arm"]) == (name, rows, "auto")]
+        shown: dict[str, list[float]] = {"tfidf": [], **{arm: [] for arm in ARMS}}
+        for seed in seeds:
+            auto = of[name, rows, seed, "auto"]
+            answers = {"tfidf": auto["tfidf"]} | {
+                arm: c["answers"] for arm in ARMS if (c := of.get((name, rows, seed, arm)))
+            }
+            for arm, said in answers.items():
+                shown[arm].append(macro_f1(auto["gold"], said))
+                if arm in ("tfidf", "before"):
+                    tests.append((name, rows, seed, arm, p_worse(auto["gold"], auto["answers"], said)))
+        means = [f"{np.mean(v):.1f}" if (v := shown[arm]) else "" for arm in ("tfidf", "before", "auto", "unbalanced")]
+        times = [_mean_seconds(cells, name, rows, arm) for arm in ("before", "auto")]
+        lines.append(f"| {name} | {rows} | {len(seeds)} | " + " | ".join([*means, *times]) + " |")
+    lost = [test for test, p in zip(tests, holm([t[-1] for t in tests]), strict=True) if p < 0.05]
+    return "\n".join([*lines, f"{len(tests)} comparisons, worse beyond chance (Holm): {lost or 'none'}", _rare(cells)])
+
+
+def _mean_seconds(cells: Sequence[dict[str, str]], name: str, rows: str, arm: str) -> str:
+    seconds = [float(c["seconds"]) for c in cells if (c["set"], c["rows"], c["arm"]) == (name, rows, arm)]
+    return f"{np.mean(seconds):.0f}" if seconds else ""
+
+
+def _rare(cells: Sequence[dict[str, str]]) -> str:
+    """Return the recall of each set's rarest label, by arm."""
+    parts = []
+    for name in SOURCES:
+        for arm in ARMS:
+            own = [c for c in cells if c["set"] == name and c["arm"] == arm]
+            recalls = []
+            for c in own:
+                rarest = min(set(c["gold"]), key=c["gold"].count)
+                recalls.append(
+                    recall_score(list(c["gold"]), list(c["answers"]), labels=[rarest], average="macro", zero_division=0)
+                )
+            if recalls:
+                parts.append(f"{name} {arm} {100 * np.mean(recalls):.1f}")
+    return "recall of the rarest label: " + " · ".join(parts)
+
+
+def main() -> None:
+    """Run what is not in the file yet, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--json", type=Path, required=True)
+    parser.add_argument("--sets", nargs="+", default=list(SOURCES))
+    parser.add_argument("--rows", nargs="+", type=int, default=[400, 100, 1500])
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--arms", nargs="*", default=list(ARMS), choices=list(ARMS))
+    given = parser.parse_args()
+    cells = [json.loads(line) for line in given.json.read_text().splitlines()] if given.json.is_file() else []
+    done = {(c["set"], c["rows"], c["seed"], c["arm"]) for c in cells}
+    for rows in given.rows:
+        for seed in range(given.seeds):
+            for name in given.sets:
+                for arm in given.arms:
+                    if (name, rows, seed, arm) in done:
+                        continue
+                    cells.append(measure(name, rows, seed, arm, given.data))
+                    with given.json.open("a", encoding="utf-8") as file:
+                        file.write(json.dumps(cells[-1]) + "\n")
+                    scored = macro_f1(cells[-1]["gold"], cells[-1]["answers"])
+                    print(name, rows, seed, arm, f"{scored:.1f}", f"{cells[-1]['seconds']} s", flush=True)
+    print(table(cells))
+
+
+if __name__ == "__main__":
+    main()
