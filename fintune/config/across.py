@@ -10,9 +10,11 @@ from collections.abc import Iterator
 
 from pydantic import BaseModel
 
+from fintune.data.guess.scales import is_sentiment
 from fintune.data.settings import DataSection
 from fintune.errors import did_you_mean
 from fintune.tasks import TaskOptions
+from fintune.tasks.classification import SentimentOptions
 from fintune.tasks.contract import built
 from fintune.tasks.protocol import blank
 
@@ -51,6 +53,18 @@ def unfit_cuts(options: TaskOptions, data: DataSection) -> list[str]:
     if cuts and len(labels) != len(cuts) + 1:
         return [f"data.label_cuts: {len(cuts)} cuts make {len(cuts) + 1} labels, and the task has {len(labels)}"]
     return []
+
+
+def sentiment_of_none(options: TaskOptions) -> str | None:
+    """Return a remark on the sentiment task's own prompt where no label is a sentiment; a prompt of one's own asks what it asks."""
+    if (
+        not isinstance(options, SentimentOptions)
+        or not options.has_own_prompt()
+        or any(map(is_sentiment, options.labels))
+    ):
+        return None
+    asked, labels = options.prompt.splitlines()[-1], ", ".join(options.labels[:3])
+    return f"the prompt asks '{asked}', and no label is a sentiment ({labels}): --set task.name=classification asks for a label"
 
 
 def not_to_be_kept(section: str, options: BaseModel) -> Iterator[str]:

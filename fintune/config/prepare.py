@@ -11,6 +11,7 @@ Example:
 from dataclasses import dataclass, fields
 from importlib.util import find_spec
 
+from fintune.config.across import sentiment_of_none
 from fintune.config.paths import absolute
 from fintune.config.run_config import RunConfig
 from fintune.data.prepare import Dataset
@@ -59,6 +60,8 @@ def balanced_without_labels(config: RunConfig) -> str | None:
 def announce(prepared: Prepared) -> None:
     """Tell whoever listens what the data hold, and which baselines are left out."""
     announce_data(prepared, prepared.config.data)
+    if (remark := sentiment_of_none(prepared.config.task)) is not None:
+        tell("task", f"warning: {remark}")
     for name in prepared.config.evaluation.baselines:
         baseline = BASELINES[name]
         asked = "baselines" in prepared.config.evaluation.model_fields_set

@@ -106,6 +106,10 @@ class SentimentOptions(ClassificationOptions):
             } | chosen  # Negative stays so
         return values | own
 
+    def has_own_prompt(self) -> bool:
+        """Whether the prompt is a language's own, none that somebody wrote."""
+        return self.prompt in _SENTIMENT_PROMPTS.values()
+
     @model_validator(mode="after")
     def _one_language(self) -> Self:
         said = _SENTIMENT_ANSWERS[self.language]

@@ -8,6 +8,7 @@ Example:
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from fintune.config.across import sentiment_of_none
 from fintune.config.load import load
 from fintune.config.prepare import balanced_without_labels
 from fintune.config.run_config import RunConfig
@@ -47,6 +48,8 @@ def examine(
     findings = [*examination.report.findings, *_model_findings(config, tokenizer)]
     if examination.report.rows and not examination.report.labels:
         findings += _unbalanced(config)
+    if (remark := sentiment_of_none(config.task)) is not None:
+        findings.append(Finding("prompt", "warning", 1, remark))
     return replace(examination, report=replace(examination.report, findings=by_weight(findings)))
 
 

@@ -82,6 +82,11 @@ def are_sentiments(labels: Sequence[str]) -> bool:
     return len(words) > 1 and any(words <= set(scale) for scale in _OF_SENTIMENT)
 
 
+def is_sentiment(label: str) -> bool:
+    """Whether a label is a word of sentiment, whatever the others are."""
+    return any(_folded(label) in scale for scale in _OF_SENTIMENT)
+
+
 def range_of(numbers: Sequence[float]) -> tuple[float, float]:
     """Return the smallest usual scale that holds the numbers, else their own ends rounded outwards."""
     low, high = min(numbers), max(numbers)
