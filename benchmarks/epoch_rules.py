@@ -135,7 +135,7 @@ def measure(data: str, path: str, seed: int, sets: Sequence[str], given: argpars
         if given.rows:
             settings += draw(given.config, settings, given.rows, seed, Path(folder) / "rows.jsonl")
         config = load(given.config, settings)
-        recorder, original = Recorder(config.train.epochs), training._hooks
+        recorder, original = Recorder(config.train.passes), training._hooks
         training._hooks = recorder.wrap(original)
         try:
             training.train(config)

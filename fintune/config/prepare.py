@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields
 from importlib.util import find_spec
 
 from fintune.config.across import sentiment_of_none
+from fintune.config.automatic import resolved
 from fintune.config.paths import absolute
 from fintune.config.run_config import RunConfig
 from fintune.data.prepare import Dataset
@@ -43,7 +44,8 @@ def prepare(config: RunConfig) -> Prepared:
     need_positions(config, positions_at_hand(config.model.base))
     dataset = prepare_data(config.data, config.build_task())
     _need_labels_to_balance(config, dataset)
-    return Prepared(config=absolute(config), **{field.name: getattr(dataset, field.name) for field in fields(dataset)})
+    config = absolute(resolved(config, dataset))
+    return Prepared(config=config, **{field.name: getattr(dataset, field.name) for field in fields(dataset)})
 
 
 def _need_labels_to_balance(config: RunConfig, dataset: Dataset) -> None:
@@ -53,8 +55,13 @@ def _need_labels_to_balance(config: RunConfig, dataset: Dataset) -> None:
 
 def balanced_without_labels(config: RunConfig) -> str | None:
     """Return what a task without labels refuses of a config; None where nothing is balanced."""
-    asked = [name for name in ("class_weights", "sampling") if getattr(config.train, name) == "balanced"]
-    return f"train.{asked[0]}: balanced needs labels, and task {config.task.name} has none" if asked else None
+    train = config.train
+    asked = [name for name in ("class_weights", "sampling") if getattr(train, name) in ("balanced", "sqrt")]
+    return (
+        f"train.{asked[0]}: {getattr(train, asked[0])} needs labels, and task {config.task.name} has none"
+        if asked
+        else None
+    )
 
 
 def announce(prepared: Prepared) -> None:

@@ -5,16 +5,15 @@ from typing import Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from fintune.runtime.settings import Section
+from fintune.tasks.label_weights import Weighting
 
 
 class TrainSection(Section):
     """How the adapter is trained."""
 
-    epochs: int = Field(
-        3,
-        ge=1,
-        le=1000,
-        description="Passes over the training part; the best by the task's first metric on validation is kept.",
+    epochs: Literal["auto"] | int = Field(
+        "auto",
+        description="Passes over the training part, of which the best on validation is kept (train.keep); auto: by its size.",
     )
     learning_rate: Literal["auto"] | float = Field(
         "auto",
@@ -41,8 +40,10 @@ class TrainSection(Section):
     label_smoothing_factor: float = Field(
         0.0, ge=0, lt=1, description="Share of each target token that is spread over the vocabulary."
     )
-    class_weights: Literal["none", "balanced"] = Field(
-        "none", description="balanced: rare labels weigh more in the loss, in inverse proportion to their number."
+    class_weights: Literal["auto"] | Weighting = Field(
+        "auto",
+        description="Rare labels weigh more in the loss: balanced in inverse proportion to their number, sqrt to the root of it; auto:"
+        " sqrt where a task has labels.",
     )
     sampling: Literal["plain", "balanced"] = Field(
         "plain", description="balanced: every epoch draws the same number of examples of each label."
@@ -98,7 +99,7 @@ class TrainSection(Section):
 
     @model_validator(mode="after")
     def _balanced_once(self) -> Self:
-        if self.class_weights == self.sampling == "balanced":
+        if self.sampling == "balanced" and self.class_weights in ("balanced", "sqrt"):
             raise ValueError("class_weights and sampling both balance the labels: choose one")
         return self
 
@@ -110,6 +111,13 @@ class TrainSection(Section):
     def fixed_threads(self) -> int | None:
         """The number that was asked for; None for auto."""
         return None if self.threads == "auto" else self.threads
+
+    @field_validator("epochs")
+    @classmethod
+    def _some_epochs(cls, number: str | int) -> str | int:
+        if isinstance(number, int) and not 1 <= number <= 1000:
+            raise ValueError("must be auto, or 1 to 1,000")
+        return number
 
     @field_validator("batch_size")
     @classmethod
@@ -131,6 +139,20 @@ class TrainSection(Section):
         if self.learning_rate == "auto":
             raise ValueError("train.learning_rate: auto has not been resolved yet")
         return self.learning_rate
+
+    @property
+    def passes(self) -> int:
+        """The epochs, once they are a number."""
+        if self.epochs == "auto":
+            raise ValueError("train.epochs: auto has not been resolved yet")
+        return self.epochs
+
+    @property
+    def weighting(self) -> Weighting:
+        """How labels weigh, once it is decided."""
+        if self.class_weights == "auto":
+            raise ValueError("train.class_weights: auto has not been resolved yet")
+        return self.class_weights
 
     @property
     def examples_a_step(self) -> int:

@@ -11,12 +11,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from fintune.config.train import TrainSection
+from fintune.tasks.label_weights import label_weights
 
 LEAST_PROBABILITY = 1e-15
 """The least probability whose logarithm is taken."""
 
 
-def guessing(counts: Mapping[str, int], on: Mapping[str, int] | None = None) -> float:
+def guessing(counts: Mapping[str, float], on: Mapping[str, float] | None = None) -> float:
     """Return the loss (nats) of giving each label the share that `counts` say, on texts whose labels occur as `on` says (else alike).
 
     On texts alike it is the entropy of the shares; giving every label the same share, ln of their number, bounds it.
@@ -31,7 +32,7 @@ def guessing_a_token(strata: Sequence[str | None], lengths: Sequence[int], train
     """Return the loss of guessing as training measures it, by answer token (`lengths` of the answers).
 
     It is infinite if losses are smoothed, or where there are no labels.
-    Balanced labels are guessed by ln of their number; texts drawn evenly by label have other lengths on average.
+    Labels that weigh more are guessed more often; texts drawn evenly by label have other lengths on average.
     """
     labels = [stratum for stratum in strata if stratum is not None]
     if train.label_smoothing_factor or len(labels) < len(strata):
@@ -39,5 +40,5 @@ def guessing_a_token(strata: Sequence[str | None], lengths: Sequence[int], train
     counts = Counter(labels)
     share = {label: 1 / n if train.sampling == "balanced" else 1.0 for label, n in counts.items()}
     mean_length = float(np.average(lengths, weights=[share[label] for label in labels]))
-    balanced = "balanced" in (train.class_weights, train.sampling)
-    return (math.log(len(counts)) if balanced else guessing(counts)) / mean_length
+    weights = label_weights(counts, "balanced" if train.sampling == "balanced" else train.weighting)
+    return guessing({label: n * weights[label] for label, n in counts.items()}) / mean_length

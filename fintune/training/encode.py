@@ -13,6 +13,7 @@ from fintune.models.prompts import PromptEncoder
 from fintune.records import Encoded, TooLong
 from fintune.runtime.progress import tell
 from fintune.tasks import Task
+from fintune.tasks.label_weights import label_weights
 from fintune.tasks.protocol import blank
 
 
@@ -23,7 +24,10 @@ def encode(prepared: Prepared, loaded: LoadedModel) -> list[Encoded]:
     _need_known(encoder, task, loaded)
     first_only = first_tokens(prepared.config, task, loaded) is not None
     counts = Counter(example.stratum for example in train)
-    balanced, numbers = prepared.config.train.class_weights == "balanced", {name: i for i, name in enumerate(counts)}
+    weights, numbers = (
+        label_weights(counts, prepared.config.train.weighting),
+        {name: i for i, name in enumerate(counts)},
+    )
     mean_weight = sum(example.weight for example in train) / len(train)
     for example in train:
         ids = encoder.encode(task.prompt(example), task.target(example), first_only=first_only)
@@ -33,8 +37,7 @@ def encode(prepared: Prepared, loaded: LoadedModel) -> list[Encoded]:
                 f" ({ids.needed})",
                 hint="Raise model.max_length, name a long column in task.shortened, or shorten task.prompt.",
             )
-        weight = example.weight / mean_weight
-        weight *= len(train) / len(counts) / counts[example.stratum] if balanced else 1.0
+        weight = example.weight / mean_weight * weights[example.stratum]
         encoded.append(replace(ids, weight=weight, stratum=numbers[example.stratum], id=example.id))
     if cut := sum(e.cut > 0 for e in encoded):
         tell("data", f"{cut} of {len(encoded)} training texts exceed {encoder.max_length} tokens and lost their middle")

@@ -76,7 +76,7 @@ def _step_seconds(lines: Sequence[LogLine], encoded: Sequence[Encoded], settings
     from fintune.training.loop.arguments import steps
 
     whole = sum(len(e.input_ids) + len(e.answer_ids) - 1 for e in encoded)
-    return pace * whole / (steps(settings, len(encoded)) / settings.epochs)
+    return pace * whole / (steps(settings, len(encoded)) / settings.passes)
 
 
 def _train_on(

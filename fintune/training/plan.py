@@ -139,7 +139,7 @@ def _times(prepared: Prepared, loaded: float, measured: Measured, examples: int)
         "start": loaded,
         **once,
         "train": measured.step * _steps(settings, examples),
-        "judge epochs": measured.judge * judged * settings.epochs,
+        "judge epochs": measured.judge * judged * settings.passes,
         "score": (measured.score or measured.judge) * scored,
     }
 

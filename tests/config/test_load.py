@@ -38,7 +38,7 @@ def test_all_problems_at_once_with_the_nearest_name() -> None:
         "method.lora_alhpa: unknown setting. Did you mean 'lora_alpha'?",
         "nam: unknown setting. Did you mean 'name'?",
         "task.name: unknown task 'clasification'. Did you mean 'classification'?",
-        "train.epochs: Input should be greater than or equal to 1 (found 0)",
+        "train.epochs: must be auto, or 1 to 1,000 (found 0)",
         "train.learnin_rate: unknown setting. Did you mean 'learning_rate'?",
     ]
 

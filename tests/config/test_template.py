@@ -23,7 +23,7 @@ def loaded(folder: Path, text: str) -> RunConfig:
 
 def test_the_template_is_the_defaults(tmp_path: Path) -> None:
     assert loaded(tmp_path, template()) == load({})
-    assert "epochs: 3" in template(), "the defaults are written, not left out"
+    assert "epochs: auto" in template(), "the defaults are written, not left out"
 
 
 def test_it_opens_with_the_commands_for_its_own_path() -> None:

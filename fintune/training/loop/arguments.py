@@ -15,7 +15,7 @@ def arguments(loaded: LoadedModel, settings: TrainSection, folder: Path, example
     on_cpu = loaded.device.type == "cpu"
     return TrainingArguments(
         output_dir=str(folder),
-        num_train_epochs=settings.epochs,
+        num_train_epochs=settings.passes,
         per_device_train_batch_size=settings.examples_a_step,
         gradient_accumulation_steps=settings.gradient_accumulation_steps,
         learning_rate=settings.peak_learning_rate,
@@ -42,7 +42,7 @@ def arguments(loaded: LoadedModel, settings: TrainSection, folder: Path, example
 
 def steps(settings: TrainSection, examples: int) -> int:
     """Optimizer steps of the whole training on one device."""
-    return settings.epochs * steps_an_epoch(settings, examples)
+    return settings.passes * steps_an_epoch(settings, examples)
 
 
 def steps_an_epoch(settings: TrainSection, examples: int) -> int:

@@ -107,7 +107,7 @@ class Watch(TrainerCallback):
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
         """Say how far it is; save (and log first, so that no loss is lost) now and then, before an epoch is judged, and to stop."""
-        step, epochs = state.global_step, self.settings.epochs
+        step, epochs = state.global_step, self.settings.passes
         epoch = min(epochs, (step - 1) // self._steps + 1)
         within = step - (epoch - 1) * self._steps
         advance(f"epoch {epoch}/{epochs}", within, self._steps, f"{self._note} · {self._left(step, state.max_steps)}")
@@ -195,7 +195,7 @@ class Watch(TrainerCallback):
     @property
     def stopped_early(self) -> bool:
         """Whether patience has ended the training before its last epoch."""
-        return self.done and self._epoch < self.settings.epochs
+        return self.done and self._epoch < self.settings.passes
 
     def judge_pending(self, model: torch.nn.Module) -> Mapping[str, float]:
         """Judge the epoch that is trained and not judged yet; keep it if it is the best. Returns its figures."""
@@ -216,7 +216,7 @@ class Watch(TrainerCallback):
             self._hooks.keep()
         self._log_epoch(epoch, kept, judgment)
         self._unjudged, self._losses, self._epoch = 0, [], epoch
-        self.done = epoch == self.settings.epochs or self._patience_is_over(epoch)
+        self.done = epoch == self.settings.passes or self._patience_is_over(epoch)
         return judgment.figures
 
     def _report(
@@ -242,7 +242,7 @@ class Watch(TrainerCallback):
     def _patience_is_over(self, epoch: int) -> bool:
         patience = self.settings.early_stopping_patience
         over = patience is not None and epoch - self._best_at >= patience
-        if over and epoch < self.settings.epochs:
+        if over and epoch < self.settings.passes:
             tell("train", f"stopped early: epoch {self._best_at} is still the best after {patience} more")
         return over
 

@@ -55,10 +55,16 @@ def test_parts_of_an_accumulated_step_are_one_loss() -> None:
     assert first.losses == [1.0] * 4
 
 
+def entropy(share: float) -> float:
+    """Of two labels, nats."""
+    return -(share * math.log(share) + (1 - share) * math.log(1 - share))
+
+
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
-        ({}, (0.75 * math.log(4 / 3) + 0.25 * math.log(4)) / 2.5),
+        ({"class_weights": "none"}, (0.75 * math.log(4 / 3) + 0.25 * math.log(4)) / 2.5),
+        ({"class_weights": "sqrt"}, entropy(3**0.5 / (3**0.5 + 1)) / 2.5),
         ({"class_weights": "balanced"}, math.log(2) / 2.5),
         ({"sampling": "balanced"}, math.log(2) / 3),
         ({"label_smoothing_factor": 0.1}, math.inf),

@@ -1,0 +1,43 @@
+"""What is automatic is settled by the data, and written so into the run's config."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fintune.config.load import load
+from fintune.config.prepare import prepare
+
+
+def decided(folder: Path, rows: int, train: dict[str, Any], task: dict[str, Any]) -> dict[str, Any]:
+    path = folder / "rows.csv"
+    lines = [f"sentence {i} of these,{(i * 7) % 2}" for i in range(rows)]
+    path.write_text("\n".join(["text,label", *lines]))
+    data = {"path": str(path), "split": {"by": "random"}}
+    return prepare(load({"data": data, "task": task, "train": train})).config.train.model_dump()
+
+
+LABELS = {"name": "classification", "labels": ["0", "1"]}
+NUMBERS = {"name": "regression", "low": 0, "high": 1}
+
+
+def test_few_rows_are_passed_over_more_often(tmp_path: Path) -> None:
+    few, many = (decided(tmp_path, rows, {}, LABELS)["epochs"] for rows in (40, 3000))
+    assert few > many >= 2
+    assert decided(tmp_path, 40, {"batch_size": 1}, LABELS)["epochs"] < few
+    assert decided(tmp_path, 40, {"epochs": 1}, LABELS)["epochs"] == 1
+
+
+@pytest.mark.parametrize(
+    ("train", "task", "expected"),
+    [
+        ({}, LABELS, "sqrt"),
+        ({"sampling": "balanced"}, LABELS, "none"),
+        ({"class_weights": "balanced"}, LABELS, "balanced"),
+        ({}, NUMBERS, "none"),
+    ],
+)
+def test_rare_labels_weigh_more_where_there_are_labels(
+    tmp_path: Path, train: dict[str, Any], task: dict[str, Any], expected: str
+) -> None:
+    assert decided(tmp_path, 40, train, task)["class_weights"] == expected
