@@ -55,6 +55,9 @@ class SourceSection(Section):
     label_column: str | None = None
     label_map: dict[str, str] | None = None
     label_cuts: list[float] | None = None
+    label_columns: dict[str, str] | None = None
+    agreement: float | None = None
+    agreement_column: str | None = None
     decimal: Literal[".", ","] | None = None
     date_column: str | None = None
     date_format: str | list[str] | None = None
@@ -74,7 +77,7 @@ class DataSection(Section):
     sources: list[SourceSection] = Field(
         [],
         description="In place of path: sources that are read differently, each {path: ...} with settings of its own where they are not"
-        " those of this section, `label` (of all its rows) and `weight`.",
+        " those of this section, `label` and `agreement` (of all its rows), `weight`.",
     )
     validation: str | list[str] | None = Field(None, description="Files of the validation part, if it is given.")
     test: str | list[str] | None = Field(None, description="Files of the test part, if it is given.")
@@ -92,6 +95,15 @@ class DataSection(Section):
     )
     label_cuts: list[float] = Field(
         [], description="Values at which numbers in label_column are cut into the task's labels, in their order."
+    )
+    label_columns: dict[str, str] = Field(
+        {},
+        description="Soft labels, for example {positive: votes_up, negative: votes_down}: columns of votes or shares, in place of"
+        " label_column; train.objective: candidates learns them, scores go by the label with most.",
+    )
+    agreement_column: str | None = Field(
+        None,
+        description="Soft labels: column of the share of annotators who chose the label; the others share the rest.",
     )
     decimal: Literal[".", ","] = Field(".", description="Decimal mark of numbers in label_column.")
     date_column: str | None = Field(None, description="Column that holds a date.")

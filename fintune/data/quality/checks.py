@@ -21,6 +21,7 @@ _FAULTS: dict[FaultKind, str] = {
     "unreadable": "records that cannot be read",
     "unread": "files of which the rest could not be read",
     "unknown-label": "rows whose answer is none of the task's",
+    "tied-votes": "rows in which two labels have as many votes",
     "non-text": "rows without text in the text column",
     "column": "records without a wanted column",
     "bad-date": "rows without a date that can be read",

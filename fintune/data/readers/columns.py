@@ -28,6 +28,8 @@ class Broken:
 
 class _Rest(TypedDict, total=False):
     need_label: bool
+    votes: Mapping[str, str]
+    agreement: str | None
     weight: str | None
     where: Sequence[str]
     date: str | None
@@ -46,6 +48,9 @@ class Columns:
     more: Mapping[str, str] = field(default_factory=dict)
     """The column of every other field."""
     need_label: bool = True
+    votes: Mapping[str, str] = field(default_factory=dict)
+    """The column of each label's votes, where labels have such."""
+    agreement: str | None = None
     date: str | None = None
     group: str | None = None
     weight: str | None = None
@@ -77,6 +82,8 @@ class Columns:
         first = "data.text_column" if self.name == TEXT else "task.prompt"
         named = [(first, self.text), *(("task.prompt", column) for column in self.more.values())]
         named += [("data.label_column", self.label)] if self.need_label else []
+        named += [("data.label_columns", column) for column in self.votes.values()]
+        named += [("data.agreement_column", self.agreement)] if self.agreement is not None else []
         named += [("data.date_column", self.date)] if self.date is not None else []
         named += [("data.group_column", self.group)] if self.group is not None else []
         named += [("data.weight_column", self.weight)] if self.weight is not None else []
@@ -207,6 +214,8 @@ def by_position(columns: Columns, width: int) -> Columns:
         text=positive(columns.text) or "",
         label=positive(columns.label) or "",
         more={name: positive(column) or "" for name, column in columns.more.items()},
+        votes={label: positive(column) or "" for label, column in columns.votes.items()},
+        agreement=positive(columns.agreement),
         date=positive(columns.date),
         group=positive(columns.group),
         weight=positive(columns.weight),

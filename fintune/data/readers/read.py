@@ -45,8 +45,12 @@ class Reading:
     closed: bool = True
     """Whether a label that the map does not know is none of the task's."""
     redact: Sequence[str] = ()
+    labels: Sequence[str] = ()
+    """Those of the task, where it has such."""
     label: str | None = None
     """The label of every row, where no column has one."""
+    agreement: float | None = None
+    """Share of the annotators who chose the label, of every row."""
     cuts: Mapping[float, str] = field(default_factory=dict)
     """Labels of numbers, each by the value up to which it goes."""
     where: Mapping[str, object] = field(default_factory=dict)
@@ -95,6 +99,7 @@ def open_source(source: Source, reading: Reading) -> Opened:
         check_encoding(encoding)
     columns = reading.columns
     if not reader.has_columns:
+        _need_no_votes(source, reader, columns)
         columns = Columns(name=columns.name, more=columns.more, need_label=columns.need_label)
     delimiter = None if reading.delimiter == "auto" else reading.delimiter.replace("\\t", "\t")
     opening = Opening(
@@ -106,6 +111,14 @@ def open_source(source: Source, reading: Reading) -> Opened:
         part=source.part,
     )
     return Opened(source, reader, opening)
+
+
+def _need_no_votes(source: Source, reader: Reader, columns: Columns) -> None:
+    """Refuse votes and agreement by column where a file has no columns."""
+    for setting, column in columns.wanted():
+        if setting in ("data.label_columns", "data.agreement_column"):
+            problem = f"{source.reference}: {setting}: no column '{column}', {reader.name} files have none"
+            raise DataError(problem, hint="Leave it out; one agreement of all rows is set in data.sources.")
 
 
 def rows(opened: Opened, reading: Reading, *, faults: Callable[[Fault], None] | None = None) -> Iterator[Row]:
