@@ -34,6 +34,8 @@ class Row:
     group: str | None = None
     weight: float = 1.0
     """How much it counts in training."""
+    record: str = ""
+    """The record as `file:line`, where it holds several rows."""
     shares: Mapping[str, float] | None = None
     """Of each label, where annotators disagree; `target` has most."""
     original: str | None = None
@@ -76,7 +78,7 @@ class Example:
     date: str | None = None
     group: str | None = None
     row: str = ""
-    """The row, where it holds several examples: no split parts them."""
+    """The row or record, where it holds several examples: no split parts them."""
     weight: float = 1.0
     """How much it counts in training."""
     shares: Mapping[str, float] | None = None

@@ -163,7 +163,7 @@ def parsed_row(task: Task, row: Row) -> Sequence[Example | Fault]:
     if len(sorts) == 1:
         return sorts
     return [
-        one if isinstance(one, Fault) else replace(one, row=row.id, id=f"{row.id}.{number}")
+        one if isinstance(one, Fault) else replace(one, row=row.record or row.id, id=f"{row.id}.{number}")
         for number, one in enumerate(sorts, start=1)
     ]
 
@@ -171,7 +171,15 @@ def parsed_row(task: Task, row: Row) -> Sequence[Example | Fault]:
 def _of_row(example: Example, row: Row, task: Task) -> Example:
     """Return an example with what its row has and the task need not know."""
     date, group = example.date or row.date, example.group or row.group
-    return replace(example, stratum=task.stratum(example), weight=row.weight, shares=row.shares, date=date, group=group)
+    return replace(
+        example,
+        row=row.record,
+        stratum=task.stratum(example),
+        weight=row.weight,
+        shares=row.shares,
+        date=date,
+        group=group,
+    )
 
 
 def _dated(parsed: Example | Fault, data: DataSection) -> Example | Fault:
@@ -207,6 +215,7 @@ def reading(data: DataSection, task: Task, *, need_label: bool = True, source: S
             group=data.group_column,
             weight=data.weight_column if need_label else None,
             where=list(data.where) if need_label else [],
+            explode=data.explode,
         ),
         labels=labels,
         label=of_rows.label,

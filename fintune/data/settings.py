@@ -64,6 +64,7 @@ class SourceSection(Section):
     group_column: str | None = None
     weight_column: str | None = None
     where: dict[str, Any] | None = None
+    explode: str | None = None
 
 
 class DataSection(Section):
@@ -116,6 +117,11 @@ class DataSection(Section):
     )
     where: dict[str, Any] = Field(
         {}, description="Rows that are wanted, for example {year: '>= 2020', source: [wire, filing]}."
+    )
+    explode: str | None = Field(
+        None,
+        description="Column that holds a list or an object: a row of each entry, whose fields are read as column.field; of an object"
+        " column.key and column.value.",
     )
     limit: int | None = Field(
         None, ge=10, description="So many examples of all parts, for a quick try; labels keep their share. null: all."

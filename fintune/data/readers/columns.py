@@ -32,6 +32,7 @@ class _Rest(TypedDict, total=False):
     agreement: str | None
     weight: str | None
     where: Sequence[str]
+    explode: str | None
     date: str | None
     group: str | None
 
@@ -56,6 +57,8 @@ class Columns:
     weight: str | None = None
     where: Sequence[str] = ()
     """Columns that say which rows are wanted."""
+    explode: str | None = None
+    """Column whose entries are rows of their own."""
     everything: bool = False
     """Whether nothing is known of the columns: all are read, and none is missed."""
 
@@ -87,7 +90,12 @@ class Columns:
         named += [("data.date_column", self.date)] if self.date is not None else []
         named += [("data.group_column", self.group)] if self.group is not None else []
         named += [("data.weight_column", self.weight)] if self.weight is not None else []
+        named += [("data.explode", self.explode)] if self.explode is not None else []
         return named + [("data.where", column) for column in self.where]
+
+    def within(self, names: Collection[str]) -> bool:
+        """Whether all that are wanted are among a file's columns, or lie in one of these."""
+        return all(top_of(column, names) in names for _, column in self.wanted())
 
     def read(self, names: Sequence[str]) -> list[str]:
         """Return those of a file's columns that are read, each once."""
@@ -216,6 +224,7 @@ def by_position(columns: Columns, width: int) -> Columns:
         more={name: positive(column) or "" for name, column in columns.more.items()},
         votes={label: positive(column) or "" for label, column in columns.votes.items()},
         agreement=positive(columns.agreement),
+        explode=positive(columns.explode),
         date=positive(columns.date),
         group=positive(columns.group),
         weight=positive(columns.weight),

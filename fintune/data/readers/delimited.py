@@ -70,10 +70,9 @@ def find_delimiter(path: Path, opening: Opening) -> str:
     """Return the delimiter under which the header holds the wanted columns; without such a header, what clevercsv finds."""
     found = itertools.islice(lines(path, opening.encoding, newline=""), _SAMPLE)
     sample = [content for _, content in found if isinstance(content, str)]
-    wanted = {column for _, column in opening.columns.wanted()}
     headers = {delimiter: _header(sample, delimiter, opening.columns) for delimiter in DELIMITERS}
     for delimiter, names in headers.items():
-        if wanted <= set(names):
+        if opening.columns.within(names):
             return delimiter
     if not opening.columns.by_number():  # the wrong names: split it as far as it goes, for the error to list
         return max(DELIMITERS, key=lambda delimiter: len(headers[delimiter]))
