@@ -7,7 +7,10 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import KW_ONLY, asdict, dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue
 
 Answer = str | float | tuple[str, ...]
 """What a task asks for: a label or a sentence, a number, a list."""
@@ -38,6 +41,8 @@ class Row:
     """The record as `file:line`, where it holds several rows."""
     shares: Mapping[str, float] | None = None
     """Of each label, where annotators disagree; `target` has most."""
+    kept: Mapping[str, "JsonValue"] = field(default_factory=dict)
+    """Columns of its record that nothing reads, where they are asked for."""
     original: str | None = None
     """The target as the file has it, where data.label_map was applied."""
 

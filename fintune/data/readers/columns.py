@@ -59,6 +59,8 @@ class Columns:
     """Columns that say which rows are wanted."""
     explode: str | None = None
     """Column whose entries are rows of their own."""
+    keep: bool = False
+    """Whether rows keep all columns of their records."""
     everything: bool = False
     """Whether nothing is known of the columns: all are read, and none is missed."""
 
@@ -99,7 +101,7 @@ class Columns:
 
     def read(self, names: Sequence[str]) -> list[str]:
         """Return those of a file's columns that are read, each once."""
-        if self.everything:
+        if self.everything or self.keep:
             return list(names)
         wanted = (column for _, column in self.wanted())
         return [name for name in dict.fromkeys(top_of(c, names) for c in (*wanted, self.label)) if name in names]
@@ -125,6 +127,17 @@ class Opening:
     header: bool | None = None
     part: str = ""
     """The sheet or split: what follows `#` in the path."""
+
+
+def distinct(names: Sequence[str]) -> list[str]:
+    """Return the names of columns, the second `a` as `a_2`, so that no column hides another."""
+    taken: dict[str, None] = {}
+    for name in names:
+        free, number = name, 2
+        while free in taken:
+            free, number = f"{name}_{number}", number + 1
+        taken[free] = None
+    return list(taken)
 
 
 def is_number(column: str) -> bool:

@@ -103,7 +103,7 @@ def open_source(source: Source, reading: Reading) -> Opened:
     columns = reading.columns
     if not reader.has_columns:
         _need_no_columns(source, reader, columns)
-        columns = Columns(name=columns.name, more=columns.more, need_label=columns.need_label)
+        columns = Columns(name=columns.name, more=columns.more, need_label=columns.need_label, keep=columns.keep)
     delimiter = None if reading.delimiter == "auto" else reading.delimiter.replace("\\t", "\t")
     opening = Opening(
         name=source.name,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from fintune.data.labels import LabelMap
 from fintune.data.readers.columns import Broken, Columns, Fields, by_position, column_problem, value_at
 from fintune.data.readers.conditions import Conditions
+from fintune.data.readers.kept import kept
 from fintune.data.readers.soft_labels import Shares, agreed, voted
 from fintune.records import TEXT, Fault, Row, text_of
 from fintune.runtime.printable import legible
@@ -113,15 +114,21 @@ class RowMaker:
                     value=label or "",
                     text=text_of(texts),
                 )
-        if self._redact:
-            from fintune.data.quality.pii import redact
-
-            texts = {name: redact(text, self._redact) for name, text in texts.items()}
+        texts = {name: self._blotted(text) for name, text in texts.items()}
         date, group = (
             plain_cell(value_at(fields, column)) if column else None for column in (columns.date, columns.group)
         )
         readable = {name: text.strip() if legible(text) else "" for name, text in texts.items()}
-        return Row(where, readable, label, date=date, group=group, original=original, weight=weight, shares=shares)
+        row = Row(where, readable, label, date=date, group=group, original=original, weight=weight, shares=shares)
+        return replace(row, kept=kept(fields, columns, self._blotted)) if columns.keep else row
+
+    def _blotted(self, text: str) -> str:
+        """Return a text without the personal data that are not to be read."""
+        if not self._redact:
+            return text
+        from fintune.data.quality.pii import redact
+
+        return redact(text, self._redact)
 
     def _shares(self, label: str | None, fields: Fields, columns: Columns) -> Shares | Broken | None:
         """Return the shares of labels that annotators gave, where a file has such; a label that is none of the task's has none."""
