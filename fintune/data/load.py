@@ -24,7 +24,7 @@ from fintune.data.readers.sources import BUILTIN, Source, expand, unlike
 from fintune.data.settings import DataSection, SourceSection
 from fintune.data.splits import learning_subset
 from fintune.errors import DataError, did_you_mean
-from fintune.records import Example, Fault, Row
+from fintune.records import TEXT, Example, Fault, Row
 from fintune.runtime.files import sha256
 from fintune.runtime.progress import advance, tell
 from fintune.tasks import Task
@@ -215,7 +215,7 @@ def reading(data: DataSection, task: Task, *, need_label: bool = True, source: S
             group=data.group_column,
             weight=data.weight_column if need_label else None,
             where=list(data.where) if need_label else [],
-            explode=data.explode,
+            explode=data.explode if need_label or _reads_entries(data, asked_fields(task)) else None,
         ),
         labels=labels,
         label=of_rows.label,
@@ -228,6 +228,12 @@ def reading(data: DataSection, task: Task, *, need_label: bool = True, source: S
         closed=task.kind == "labels",
         redact=data.redact,
     )
+
+
+def _reads_entries(data: DataSection, fields: Sequence[str]) -> bool:
+    """Whether a prompt asks of each entry of data.explode, not of the text it stands beside."""
+    columns = (data.text_column if name == TEXT else name for name in fields)
+    return data.explode is not None and any(f"{column}.".startswith(f"{data.explode}.") for column in columns)
 
 
 def reading_like(  # noqa: PLR0913

@@ -217,10 +217,12 @@ def test_values_of_every_kind_are_kept(trained: fintune.Run, tmp_path: Path, suf
 
 def test_fields_that_a_prompt_joins_are_kept_apart_and_personal_data_stay_out(tmp_path: Path) -> None:
     pytest.importorskip("phonenumbers")
-    (tmp_path / "in.csv").write_text("title,text,by\nQ3,Rose,ann@example.com\n")
+    (tmp_path / "in.jsonl").write_text(
+        '{"title": "Q3", "text": "Rose", "by": "ann@example.com", "card": 4111111111111111, "n": 7}\n'
+    )
     columns = Columns("text", more={"title": "title"}, need_label=False, keep=True)
-    (row,) = read(str(tmp_path / "in.csv"), Reading(columns=columns, redact=["email"]))
-    assert dict(row.kept) == {"title": "Q3", "text": "Rose", "by": "[EMAIL]"}
+    (row,) = read(str(tmp_path / "in.jsonl"), Reading(columns=columns, format="jsonl", redact=["email", "card"]))
+    assert dict(row.kept) == {"title": "Q3", "text": "Rose", "by": "[EMAIL]", "card": "[CARD]", "n": 7}
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet", "jsonl"])

@@ -19,8 +19,10 @@ def kept(record: Fields, columns: Columns, change: Callable[[str], str] = str) -
 
 
 def _held(value: object, change: Callable[[str], str]) -> JsonValue:
-    if value is None or isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
+    if value is None or isinstance(value, bool) or (isinstance(value, float) and math.isfinite(value)):
         return value
+    if isinstance(value, int):
+        return value if (text := change(str(value))) == str(value) else text
     if isinstance(value, Mapping):
         return {str(name): _held(inner, change) for name, inner in value.items()}
     if isinstance(value, list | tuple):

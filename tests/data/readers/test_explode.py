@@ -7,14 +7,13 @@ from typing import Any
 import pytest
 
 from fintune.config.load import load
-from fintune.data.load import Gathered, gather
+from fintune.data.load import Gathered, gather, reading_like
 from fintune.data.prepare import divided
 from fintune.data.readers.columns import Broken
 from fintune.data.readers.explode import exploded
+from fintune.data.readers.read import read as read_rows
 from fintune.errors import DataError
 from fintune.records import text_of
-
-PROMPT = {"name": "sentiment", "prompt": "{text} {targets.name}: {answer}"}
 
 
 @pytest.fixture(autouse=True)
@@ -128,3 +127,14 @@ def test_a_column_that_is_not_there_is_named() -> None:
 def test_a_cell_is_parsed_within_bounds_and_never_run(cell: str) -> None:
     (only,) = exploded({"who": cell}, "who")
     assert isinstance(only, Broken)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "ids"), [("{text} {targets.name}", ["a.jsonl:1.1", "a.jsonl:1.2"]), ("{text}", ["a.jsonl:1"])]
+)
+def test_files_to_predict_are_exploded_where_entries_are_asked_about(prompt: str, ids: list[str]) -> None:
+    write("a.jsonl", BEAT, {"text": "C met", "targets": []})
+    raw = {"data": {"path": "a.jsonl", "explode": "targets"}, "task": {"prompt": f"{prompt} {{answer}}"}}
+    config = load(raw)
+    how = reading_like(config.data, config.build_task(), "a.jsonl", need_label=False)
+    assert [row.id for row in read_rows("a.jsonl", how, faults=lambda fault: None)][: len(ids)] == ids
