@@ -7,7 +7,10 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import KW_ONLY, asdict, dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue
 
 Answer = str | float | tuple[str, ...]
 """What a task asks for: a label or a sentence, a number, a list."""
@@ -34,6 +37,12 @@ class Row:
     group: str | None = None
     weight: float = 1.0
     """How much it counts in training."""
+    record: str = ""
+    """The record as `file:line`, where it holds several rows."""
+    shares: Mapping[str, float] | None = None
+    """Of each label, where annotators disagree; `target` has most."""
+    kept: Mapping[str, "JsonValue"] = field(default_factory=dict)
+    """Columns of its record that nothing reads, where they are asked for."""
     original: str | None = None
     """The target as the file has it, where data.label_map was applied."""
 
@@ -43,9 +52,9 @@ class Row:
         return text_of(self.fields)
 
 
-FaultKind = Literal["unreadable", "unread", "column", "unknown-label", "non-text", "bad-date"]
+FaultKind = Literal["unreadable", "unread", "column", "unknown-label", "tied-votes", "non-text", "bad-date"]
 """Every sort of unusable record; "unread": nothing behind it could be read either, "column": a wanted column is missing,
-"unknown-label": its answer is none that the task knows."""
+"unknown-label": its answer is none that the task knows, "tied-votes": two labels have as many votes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,9 +83,11 @@ class Example:
     date: str | None = None
     group: str | None = None
     row: str = ""
-    """The row, where it holds several examples: no split parts them."""
+    """The row or record, where it holds several examples: no split parts them."""
     weight: float = 1.0
     """How much it counts in training."""
+    shares: Mapping[str, float] | None = None
+    """What is learned of it: the share of each label, `target` most; None: `target` alone."""
     stratum: str | None = None
     """What Task.stratum says of it; None until the data are read, and where a task has no strata."""
 
@@ -127,6 +138,8 @@ class Encoded:
     cut: int = 0
     weight: float = 1.0
     """Weight of the example in the loss."""
+    shares: tuple[float, ...] = ()
+    """Of each candidate in the loss; empty: the answer alone is right."""
     stratum: int = 0
     """Number of the example's stratum, for sampling that balances strata."""
     id: str = ""

@@ -49,6 +49,22 @@ def test_the_fast_example_caches_what_lies_below_and_trains_on_first_tokens(
     assert json.loads((run.adapter / "adapter_config.json").read_text())["r"] == 16
 
 
+def test_four_files_are_one_set_with_soft_labels(
+    tiny_causal: Path, phrasebank_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = phrasebank_file.read_text().splitlines(keepends=True)
+    for count, name in ((30, "All"), (50, "75"), (70, "66"), (90, "50")):
+        (tmp_path / f"Sentences_{name}Agree.txt").write_text("".join(lines[:count]))
+    monkeypatch.chdir(tmp_path)
+    answers = ["task.prompt={text}{answer}", "task.answers={negative: a, neutral: b, positive: c}"]
+    places = [f"model.base={tiny_causal}", f"output={tmp_path / 'runs'}", "method.layers=top:1", *answers]
+    run = fintune.train(EXAMPLES / "phrasebank-agreement.yaml", places)
+    assert run.data()["report"]["dropped"] == {"exact-duplicates": 30 + 50 + 70}
+    soft = run.data()["soft_labels"]  # type: ignore[typeddict-item]
+    assert soft["examples"] == len(run.data()["ids"]["train"])
+    assert soft["mean_share"] == pytest.approx((30 + 20 * 0.75 + 20 * 0.66 + 20 * 0.5) / 90, abs=0.05)
+
+
 def test_the_scale_is_trained_on_numbers(tiny_causal: Path, tmp_path: Path) -> None:
     values = {"negative": -0.75, "neutral": 0.0, "positive": 1.0}
     rows = [f"{row['text']},{values[row['label']]}" for row in tiny_rows()]

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 
 from pydantic import BaseModel
 
+from fintune.config.train import TrainSection
 from fintune.data.guess.scales import is_sentiment
-from fintune.data.settings import DataSection
+from fintune.data.settings import DataSection, SourceSection
 from fintune.errors import did_you_mean
 from fintune.tasks import TaskOptions
 from fintune.tasks.classification import SentimentOptions
@@ -65,6 +66,41 @@ def sentiment_of_none(options: TaskOptions) -> str | None:
         return None
     asked, labels = options.prompt.splitlines()[-1], ", ".join(options.labels[:3])
     return f"the prompt asks '{asked}', and no label is a sentiment ({labels}): --set task.name=classification asks for a label"
+
+
+def unfit_shares(options: TaskOptions, data: DataSection) -> Iterator[str]:
+    """Yield what keeps votes and agreement from being shares of the task's labels."""
+    own = built(options)
+    labels = list(own.choices() or {}) if own.kind == "labels" else []
+    for source in _soft(data):
+        votes, where = data.like(source).label_columns, "data.label_columns"
+        if not labels:
+            yield f"{where if votes else 'data.agreement'}: shares of labels, and task {own.name} has none"
+            continue
+        yield from (f"{where}.{name}: no label. {did_you_mean(name, labels)}" for name in votes if name not in labels)
+        if len(votes) == 1:
+            yield f"{where}: votes for one label; name the column of each"
+        if votes and (source.label, source.agreement, data.like(source).agreement_column) != (None, None, None):
+            yield f"{where}: are the labels already: leave label, agreement, agreement_column out there"
+        if source.agreement is not None and not 1 / len(labels) < source.agreement <= 1:
+            yield f"data.sources: agreement {source.agreement:g} is no share above {1 / len(labels):.2g} ({len(labels)} labels) and up to 1"
+
+
+def unlearned_shares(data: DataSection, train: TrainSection) -> list[str]:
+    """Return what refuses soft labels that the loss of whole answers has no use for."""
+    if train.objective == "candidates" or not any(_soft(data)):
+        return []
+    return [
+        f"train.objective: {train.objective} learns one label a text, soft labels (votes, agreement) need candidates"
+    ]
+
+
+def _soft(data: DataSection) -> Iterator[SourceSection]:
+    """Yield sources whose rows have shares of labels."""
+    for source in data.train_sources():
+        settings = data.like(source)
+        if settings.label_columns or settings.agreement_column or source.agreement is not None:
+            yield source
 
 
 def not_to_be_kept(section: str, options: BaseModel) -> Iterator[str]:

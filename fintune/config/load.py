@@ -20,7 +20,7 @@ from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
-from fintune.config.across import not_to_be_kept, unfit_cuts, unknown_targets
+from fintune.config.across import not_to_be_kept, unfit_cuts, unfit_shares, unknown_targets, unlearned_shares
 from fintune.config.compare import CompareSection
 from fintune.config.evaluation import EvaluationSection
 from fintune.config.from_data import Looked, are_data, look
@@ -100,6 +100,9 @@ def validate(raw: Mapping[str, object]) -> RunConfig:
         problems.append(f"data.split: train, validation and test add up to {sum(shares.values()):g}, not 1")
     if "task" in parts and "data" in parts:
         problems += [*unknown_targets(parts["task"], parts["data"]), *unfit_cuts(parts["task"], parts["data"])]
+        problems += unfit_shares(parts["task"], parts["data"])
+    if "data" in parts and "train" in parts:
+        problems += unlearned_shares(parts["data"], parts["train"])
     for name, (_, registry) in REGISTRIES.items():
         if name in parts and registry.origin(parts[name].name) is not None:
             problems += not_to_be_kept(name, parts[name])
@@ -147,7 +150,8 @@ def of_another_file(config: RunConfig, overrides: Sequence[str]) -> DataSection:
         section = DataSection.model_validate({**config.data.model_dump(), **(own if isinstance(own, Mapping) else {})})
     except ValidationError as error:
         raise ConfigError(_describe(error, DataSection, "data"), hint="fintune init shows every setting.") from None
-    if problems := [*unknown_targets(config.task, section), *unfit_cuts(config.task, section)]:
+    across = (unknown_targets, unfit_cuts, unfit_shares)
+    if problems := [problem for of in across for problem in of(config.task, section)]:
         raise ConfigError(problems, hint="Name labels of the task.")
     return section
 

@@ -24,7 +24,7 @@ from fintune.data.readers.sources import BUILTIN, Source, expand, unlike
 from fintune.data.settings import DataSection, SourceSection
 from fintune.data.splits import learning_subset
 from fintune.errors import DataError, did_you_mean
-from fintune.records import Example, Fault, Row
+from fintune.records import TEXT, Example, Fault, Row
 from fintune.runtime.files import sha256
 from fintune.runtime.progress import advance, tell
 from fintune.tasks import Task
@@ -90,14 +90,15 @@ def _limit(gathered: Gathered, limit: int, seed: int) -> None:
 
 
 def _need_answers_hidden(columns: Columns) -> None:
+    answers = dict.fromkeys(columns.votes.values(), "data.label_columns") or {columns.label: "data.label_column"}
     for setting, column in columns.wanted():
-        if column == columns.label and setting == "data.text_column":
+        if column in answers and setting == "data.text_column":
             raise DataError(
-                f"{setting}: '{column}' is the column of the answers (data.label_column)", hint="Name another."
+                f"{setting}: '{column}' is the column of the answers ({answers[column]})", hint="Name another."
             )
-        if column == columns.label and setting == "task.prompt":
+        if column in answers and setting == "task.prompt":
             raise DataError(
-                f"task.prompt: reads {{{column}}}, the column of the answers (data.label_column)",
+                f"task.prompt: reads {{{column}}}, the column of the answers ({answers[column]})",
                 hint="Take it out of the template.",
             )
 
@@ -117,7 +118,7 @@ def _gather_one(
 ) -> None:
     license = source_license(data, source)
     _need_permission(data, source.reference, license)
-    how = reading(data, gathered.task, label=section.label, weight=section.weight)
+    how = reading(data, gathered.task, source=section)
     opened = open_source(source, how)
     examples, before = gathered.parts[part], (gathered.rows, len(gathered.parts[part]))
     sort_out = _Faults(gathered, data.drop, tolerant)
@@ -162,7 +163,7 @@ def parsed_row(task: Task, row: Row) -> Sequence[Example | Fault]:
     if len(sorts) == 1:
         return sorts
     return [
-        one if isinstance(one, Fault) else replace(one, row=row.id, id=f"{row.id}.{number}")
+        one if isinstance(one, Fault) else replace(one, row=row.record or row.id, id=f"{row.id}.{number}")
         for number, one in enumerate(sorts, start=1)
     ]
 
@@ -170,7 +171,15 @@ def parsed_row(task: Task, row: Row) -> Sequence[Example | Fault]:
 def _of_row(example: Example, row: Row, task: Task) -> Example:
     """Return an example with what its row has and the task need not know."""
     date, group = example.date or row.date, example.group or row.group
-    return replace(example, stratum=task.stratum(example), weight=row.weight, date=date, group=group)
+    return replace(
+        example,
+        row=row.record,
+        stratum=task.stratum(example),
+        weight=row.weight,
+        shares=row.shares,
+        date=date,
+        group=group,
+    )
 
 
 def _dated(parsed: Example | Fault, data: DataSection) -> Example | Fault:
@@ -185,10 +194,9 @@ def _dated(parsed: Example | Fault, data: DataSection) -> Example | Fault:
     )
 
 
-def reading(
-    data: DataSection, task: Task, *, need_label: bool = True, label: str | None = None, weight: float = 1.0
-) -> Reading:
-    """How a config's files are read, for a task; `label` and `weight` are those of every row of a source."""
+def reading(data: DataSection, task: Task, *, need_label: bool = True, source: SourceSection | None = None) -> Reading:
+    """How a config's files are read, for a task; label, agreement and weight of every row are those of a source."""
+    of_rows = source or SourceSection(path="")
     labels = list(task.choices() or {})
     ends = [*data.label_cuts, math.inf] if data.label_cuts else []
     return Reading(
@@ -200,14 +208,19 @@ def reading(
             task.fields if need_label else asked_fields(task),
             data.text_column,
             data.label_column,
-            need_label=need_label and label is None,
+            need_label=need_label and of_rows.label is None and not data.label_columns,
+            votes=data.label_columns if need_label else {},
+            agreement=data.agreement_column if need_label and of_rows.agreement is None else None,
             date=data.date_column,
             group=data.group_column,
             weight=data.weight_column if need_label else None,
             where=list(data.where) if need_label else [],
+            explode=data.explode if need_label or _reads_entries(data, asked_fields(task)) else None,
         ),
-        label=label,
-        weight=weight,
+        labels=labels,
+        label=of_rows.label,
+        agreement=of_rows.agreement,
+        weight=of_rows.weight,
         where=data.where if need_label else {},
         cuts=dict(zip(ends, labels, strict=False)),
         label_map=data.label_map,
@@ -215,6 +228,12 @@ def reading(
         closed=task.kind == "labels",
         redact=data.redact,
     )
+
+
+def _reads_entries(data: DataSection, fields: Sequence[str]) -> bool:
+    """Whether a prompt asks of each entry of data.explode, not of the text it stands beside."""
+    columns = (data.text_column if name == TEXT else name for name in fields)
+    return data.explode is not None and any(f"{column}.".startswith(f"{data.explode}.") for column in columns)
 
 
 def reading_like(  # noqa: PLR0913

@@ -120,9 +120,16 @@ def data_record(dataset: Dataset, tokens: Mapping[str, float] | None = None) -> 
         "sources": list(dataset.sources),
         "fingerprint": dataset.splits.fingerprint,
         "report": asdict(replace(dataset.report, tokens=dict(tokens or {}))),
+        "soft_labels": _soft_labels(dataset.splits["train"]),
         "ids": {part: [example.id for example in examples] for part, examples in dataset.splits.parts.items()},
         "leaks": {part: found.record() for part, found in dataset.leaks.items()},
     }
+
+
+def _soft_labels(train: Sequence[Example]) -> dict[str, float]:
+    """Return how many examples have shares of several labels to learn, and the mean share of their own; nothing where none has."""
+    own = [example.shares[str(example.target)] for example in train if example.shares]
+    return {"examples": len(own), "mean_share": float(np.mean(own))} if own else {}
 
 
 def announce(dataset: Dataset, settings: DataSection) -> None:
@@ -137,6 +144,9 @@ def announce(dataset: Dataset, settings: DataSection) -> None:
         f"{found.near_duplicate_rows:,} rows in near-duplicate clusters · split by {settings.split.by} · "
         + " · ".join(f"{part} {size:,}" for part, size in sizes.items()),
     )
+    if soft := _soft_labels(dataset.splits["train"]):
+        shares = f"the label of {soft['examples']:,} texts to learn from has {soft['mean_share']:.1%} on average"
+        tell("data", f"soft labels: {shares}; scores go by the label alone")
     for finding in found.findings:
         if finding.level != "note":
             tell("data", f"{finding.level}: {finding.message}")

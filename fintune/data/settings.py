@@ -55,12 +55,16 @@ class SourceSection(Section):
     label_column: str | None = None
     label_map: dict[str, str] | None = None
     label_cuts: list[float] | None = None
+    label_columns: dict[str, str] | None = None
+    agreement: float | None = None
+    agreement_column: str | None = None
     decimal: Literal[".", ","] | None = None
     date_column: str | None = None
     date_format: str | list[str] | None = None
     group_column: str | None = None
     weight_column: str | None = None
     where: dict[str, Any] | None = None
+    explode: str | None = None
 
 
 class DataSection(Section):
@@ -74,7 +78,7 @@ class DataSection(Section):
     sources: list[SourceSection] = Field(
         [],
         description="In place of path: sources that are read differently, each {path: ...} with settings of its own where they are not"
-        " those of this section, `label` (of all its rows) and `weight`.",
+        " those of this section, `label` and `agreement` (of all its rows), `weight`.",
     )
     validation: str | list[str] | None = Field(None, description="Files of the validation part, if it is given.")
     test: str | list[str] | None = Field(None, description="Files of the test part, if it is given.")
@@ -93,6 +97,15 @@ class DataSection(Section):
     label_cuts: list[float] = Field(
         [], description="Values at which numbers in label_column are cut into the task's labels, in their order."
     )
+    label_columns: dict[str, str] = Field(
+        {},
+        description="Soft labels, for example {positive: votes_up, negative: votes_down}: columns of votes or shares, in place of"
+        " label_column; train.objective: candidates learns them, scores go by the label with most.",
+    )
+    agreement_column: str | None = Field(
+        None,
+        description="Soft labels: column of the share of annotators who chose the label; the others share the rest.",
+    )
     decimal: Literal[".", ","] = Field(".", description="Decimal mark of numbers in label_column.")
     date_column: str | None = Field(None, description="Column that holds a date.")
     date_format: str | list[str] | None = Field(None, description="Such as '%d/%m/%Y', or several; null: ISO 8601.")
@@ -104,6 +117,11 @@ class DataSection(Section):
     )
     where: dict[str, Any] = Field(
         {}, description="Rows that are wanted, for example {year: '>= 2020', source: [wire, filing]}."
+    )
+    explode: str | None = Field(
+        None,
+        description="Column that holds a list or an object: a row of each entry, whose fields are read as column.field; of an object"
+        " column.key and column.value.",
     )
     limit: int | None = Field(
         None, ge=10, description="So many examples of all parts, for a quick try; labels keep their share. null: all."

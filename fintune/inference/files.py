@@ -13,6 +13,7 @@ from typing import Any
 
 from fintune.data.readers.formulas import SHARE, neutral
 from fintune.data.readers.read import Reading, need_text, read
+from fintune.data.readers.rows import plain_cell
 from fintune.errors import BrokenEnvironment, DataError
 from fintune.records import Prediction, Row
 from fintune.runtime.files import replacing
@@ -22,8 +23,8 @@ from fintune.runtime.progress import tell
 from fintune.tasks import Task
 
 _ROW_GROUP = 10_000
-_PIECE, _SHEET = 1 << 20, 1_048_576
-"""Bytes that are looked at at a time, and rows of an Excel sheet."""
+_PIECE, _SHEET, _WHOLE = 1 << 20, 1_048_576, 10**15
+"""Bytes that are looked at at a time, rows of an Excel sheet, and the number up to which it holds every whole one."""
 
 
 AnswerRow = dict[str, Any]
@@ -70,12 +71,35 @@ class AnswerColumns:
     confidence: bool
     """Whether the answer is one of them."""
     numbers: bool = False
+    kept: Sequence[str] = ()
+    """Columns of the file that was read, behind these, by the names they have here."""
 
     @classmethod
     def of(cls, task: Task) -> "AnswerColumns":
         """Return those of a task."""
         choices = list(task.choices() or {})
         return cls(noun=task.noun, choices=choices, confidence=task.kind == "labels", numbers=task.kind == "numbers")
+
+    def own(self) -> dict[str, bool]:
+        """Return names of the columns but the kept ones, and whether they hold numbers."""
+        shares = dict.fromkeys((f"{SHARE}{choice}" for choice in self.choices), True)
+        confidence = {"confidence": True} if self.confidence else {}
+        return {"id": False, self.noun: self.numbers, **confidence, **shares, "text": False}
+
+    def names(self) -> list[str]:
+        """Return the names of all columns."""
+        return [*self.own(), *self.kept]
+
+    def keeping(self, columns: Iterable[str]) -> dict[str, str]:
+        """Return the name here of each column that is kept: its own, with `_input` behind one that stands here already."""
+        taken, names = {*self.own(), "probabilities"}, {}
+        for column in (ordered := list(columns)):
+            name = column
+            while name in taken or (name != column and name in ordered):
+                name += "_input"
+            taken.add(name)
+            names[column] = name
+        return names
 
 
 def answer_row(prediction: Prediction, columns: AnswerColumns) -> AnswerRow:
@@ -111,11 +135,10 @@ def write_csv(path: Path, rows: Rows, columns: AnswerColumns) -> None:
     """
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(map(neutral, _columns(columns)))
+        writer.writerow(map(neutral, columns.names()))
         for row in rows:
-            writer.writerow(
-                [f"{v:.6f}" if isinstance(v, float) else neutral(v or "") for v in _flat(row, columns).values()]
-            )
+            own = [f"{v:.6f}" if isinstance(v, float) else neutral(v or "") for v in _flat(row, columns).values()]
+            writer.writerow([*own, *(neutral(_as_text(row.get(name)) or "") for name in columns.kept)])
     _mark(path)
 
 
@@ -141,12 +164,16 @@ def write_xlsx(path: Path, rows: Rows, columns: AnswerColumns) -> None:
         raise BrokenEnvironment(f"{path}: writing xlsx needs openpyxl", hint=with_extra("formats")) from None
     book = openpyxl.Workbook(write_only=True)
     sheet = book.create_sheet("predictions")
-    sheet.append([neutral(name) for name in _columns(columns)])
+    sheet.append([neutral(name) for name in columns.names()])
+
+    def cell(value: str | float | None) -> str | float:
+        return value if isinstance(value, float | int) else ILLEGAL_CHARACTERS_RE.sub("", neutral(value or ""))
+
     for number, row in enumerate(rows, start=2):
         if number > _SHEET:
             raise DataError(f"{path}: a sheet has {_SHEET:,} rows at most", hint="Name a .csv file.")
-        cells = _flat(row, columns).values()
-        sheet.append([v if isinstance(v, float) else ILLEGAL_CHARACTERS_RE.sub("", neutral(v or "")) for v in cells])
+        kept = (_in_sheet(row.get(name)) for name in columns.kept)
+        sheet.append([cell(value) for value in (*_flat(row, columns).values(), *kept)])
     book.save(path)
 
 
@@ -158,8 +185,9 @@ def write_parquet(path: Path, rows: Rows, columns: AnswerColumns) -> None:
     except ImportError:
         raise BrokenEnvironment(f"{path}: writing parquet needs pyarrow", hint=with_extra("formats")) from None
 
-    flat = (_flat(row, columns) for row in rows)
-    schema = pa.schema([(name, pa.float64() if number else pa.string()) for name, number in _columns(columns).items()])
+    flat = (_flat(row, columns) | {name: _as_text(row.get(name)) for name in columns.kept} for row in rows)
+    kinds = {**columns.own(), **dict.fromkeys(columns.kept, False)}
+    schema = pa.schema([(name, pa.float64() if number else pa.string()) for name, number in kinds.items()])
     with parquet.ParquetWriter(path, schema) as writer:
         while group := list(islice(flat, _ROW_GROUP)):
             writer.write_table(pa.Table.from_pylist(group, schema=schema))
@@ -174,13 +202,6 @@ WRITERS: dict[str, Callable[[Path, Rows, AnswerColumns], None]] = {
 """What writes a file of rows, by the file's suffix."""
 
 
-def _columns(columns: AnswerColumns) -> dict[str, bool]:
-    """Return names of the columns, and whether they hold numbers."""
-    shares = dict.fromkeys((f"{SHARE}{choice}" for choice in columns.choices), True)
-    confidence = {"confidence": True} if columns.confidence else {}
-    return {"id": False, columns.noun: columns.numbers, **confidence, **shares, "text": False}
-
-
 def _flat(row: AnswerRow, columns: AnswerColumns) -> dict[str, str | float | None]:
     """Return a row as cells: a list is joined by `; `."""
     answer, shares = row[columns.noun], row.get("probabilities", {})
@@ -188,6 +209,16 @@ def _flat(row: AnswerRow, columns: AnswerColumns) -> dict[str, str | float | Non
     confidence = {"confidence": float(row["confidence"])} if columns.confidence else {}
     by_choice = {f"{SHARE}{choice}": float(shares[choice]) for choice in columns.choices}
     return {"id": row["id"], columns.noun: cell, **confidence, **by_choice, "text": row["text"]}
+
+
+def _as_text(kept: object) -> str | None:
+    """Return a cell that was kept as text, lists and objects as JSON."""
+    return json.dumps(kept, ensure_ascii=False) if isinstance(kept, list | dict) else plain_cell(kept)
+
+
+def _in_sheet(kept: object) -> str | float | None:
+    """Return the same, numbers that a sheet holds whole as numbers."""
+    return kept if isinstance(kept, float) or (isinstance(kept, int) and abs(kept) < _WHOLE) else _as_text(kept)
 
 
 def _numbered(field: str, texts: Iterable[str], where: str) -> Iterator[Row]:

@@ -12,7 +12,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import TypedDict, Unpack
@@ -26,14 +26,17 @@ from fintune.data.readers.columns import fault_error
 from fintune.data.readers.read import Reading, open_source, records
 from fintune.data.readers.sources import expand
 from fintune.errors import DataError, RunError
-from fintune.inference.files import WRITERS, AnswerColumns, Rows, json_line
+from fintune.inference.files import WRITERS, AnswerColumns, AnswerRow, Rows, answer_row
 from fintune.inference.open import Trained, choose_engine, open_trained
 from fintune.inference.predictor import Predictor, predictor_of
 from fintune.records import Fault, Row
 from fintune.runs.exported import EXPORT_RECORD, Export
 from fintune.runtime.files import locked, need_place, replacing, sha256
+from fintune.runtime.printable import json_text
 from fintune.runtime.progress import advance, listening, tell
 
+_KEPT = "kept columns"
+"""Where an answer has the columns of its record until all their names are known."""
 CHUNK = 1024
 """Number of records labeled between two points at which a killed job goes on."""
 
@@ -78,6 +81,7 @@ def predict_file(
     data = data.model_copy(update={"date_column": None, "group_column": None})
     task = opened.config().build_task()
     how = reading_like(data, task, first, name=layout.get("name"), encoding=layout.get("encoding"), need_label=False)
+    how = replace(how, columns=replace(how.columns, keep=True))
     for place in (target, _errors_of(target)):
         if place.exists() and any(not s.hub and s.path.samefile(place) for s in expand(path)):
             raise RunError(f"{place}: is the file that is read", hint="Name another output.")
@@ -205,7 +209,7 @@ def _lines(predictor: Predictor, chunk: Sequence[Row | Fault]) -> Iterator[str]:
         elif not record.text:
             yield json.dumps({"id": record.id, "error": "no text", "kind": "empty"}) + "\n"
         else:
-            yield json_line(next(predictions), columns)
+            yield json_text(answer_row(next(predictions), columns) | {_KEPT: record.kept}) + "\n"
 
 
 def _errors_of(target: Path) -> Path:
@@ -225,8 +229,12 @@ def _finish(partial: Path, target: Path, columns: AnswerColumns) -> Bulk:
     """Turn the partial file into output and errors, each whole or not at all."""
     counts = {"labeled": 0, "unreadable": 0, "unread": 0}
     errors = _errors_of(target)
+    names = columns.keeping(dict.fromkeys(name for record in _records_of(partial) for name in record.get(_KEPT, ())))
+    if clashes := [f"{old} is {new}" for old, new in names.items() if old != new]:
+        tell("predict", f"columns of the file that are called as columns of answers: {', '.join(clashes)}")
     with replacing(target) as staging, replacing(errors) as complaints, complaints.open("w", encoding="utf-8") as bad:
-        WRITERS[target.suffix.lower()](staging, _labeled(partial, counts, bad.write), columns)
+        answered = (_renamed(record, names) for record in _labeled(partial, counts, bad.write))
+        WRITERS[target.suffix.lower()](staging, answered, replace(columns, kept=list(names.values())))
     if not counts["unreadable"]:
         errors.unlink()
     partial.unlink()
@@ -240,16 +248,26 @@ def _finish(partial: Path, target: Path, columns: AnswerColumns) -> Bulk:
 
 
 def _labeled(partial: Path, counts: dict[str, int], complain: Callable[[str], object]) -> Rows:
+    for record in _records_of(partial):
+        if "error" in record:
+            counts["unreadable"] += 1
+            counts["unread"] += record["kind"] == "unread"
+            complain(json.dumps(record) + "\n")
+        else:
+            counts["labeled"] += 1
+            yield record
+
+
+def _records_of(partial: Path) -> Iterator[AnswerRow]:
+    """Yield what is known of every record, one whose columns are kept or an error."""
     with partial.open(encoding="utf-8") as file:
-        for line in islice(file, 1, None):
-            record = json.loads(line)
-            if "error" in record:
-                counts["unreadable"] += 1
-                counts["unread"] += record["kind"] == "unread"
-                complain(line)
-            else:
-                counts["labeled"] += 1
-                yield record
+        yield from map(json.loads, islice(file, 1, None))
+
+
+def _renamed(record: AnswerRow, names: Mapping[str, str]) -> AnswerRow:
+    """Return an answer with the columns of its record behind its own."""
+    kept = record.pop(_KEPT)
+    return record | {names[column]: value for column, value in kept.items()}
 
 
 def _chunks(stream: Iterator[Row | Fault]) -> Iterator[list[Row | Fault]]:

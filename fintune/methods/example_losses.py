@@ -29,5 +29,5 @@ def example_losses(
 
 def _loss(loaded: LoadedModel, example: Encoded, rows: torch.Tensor | None) -> torch.Tensor:
     batch = {name: tensor.to(loaded.device) for name, tensor in collator(loaded)([example]).items()}
-    labels, _ = batch.pop("labels"), batch.pop("weights")
-    return answer_loss(loaded.model(**batch), labels, rows=rows)
+    labels, _, shares = batch.pop("labels"), batch.pop("weights"), batch.pop("shares", None)
+    return answer_loss(loaded.model(**batch), labels, rows=rows, shares=shares)

@@ -61,7 +61,7 @@ def collate_causal(batch: Sequence[Encoded], pad_id: int, side: Side = "left") -
         "position_ids": positions(mask),
         "labels": labels,
         "logits_to_keep": keep,
-        "weights": weights(batch),
+        **beside_labels(batch),
     }
 
 
@@ -75,7 +75,7 @@ def collate_seq2seq(batch: Sequence[Encoded], pad_id: int, start_id: int) -> "di
         "attention_mask": mask,
         "decoder_input_ids": fed,
         "labels": labels,
-        "weights": weights(batch),
+        **beside_labels(batch),
     }
 
 
@@ -92,11 +92,13 @@ def read(example: Encoded, kind: str) -> list[int]:
     return example.input_ids + example.answer_ids[:-1] if kind == "causal" else example.input_ids
 
 
-def weights(batch: Sequence[Encoded]) -> "torch.Tensor":
-    """Return the weight of each example in the loss, `(batch,)`."""
+def beside_labels(batch: Sequence[Encoded]) -> "dict[str, torch.Tensor]":
+    """Return what the loss reads beside labels: `weights` `(batch,)`; `shares` `(batch, candidates)` where examples have such."""
     import torch
 
-    return torch.tensor([example.weight for example in batch])
+    shares = [example.shares for example in batch]
+    soft = {"shares": torch.tensor(shares)} if all(shares) else {}
+    return {"weights": torch.tensor([example.weight for example in batch]), **soft}
 
 
 def micro_batches(batch: "Mapping[str, torch.Tensor]", tokens: int) -> "list[dict[str, torch.Tensor]]":

@@ -16,27 +16,30 @@ class HasLogits(Protocol):
         """Scores `(batch, length, vocabulary)` of each token."""
 
 
-def answer_loss(
+def answer_loss(  # noqa: PLR0913
     outputs: "HasLogits",
     labels: torch.Tensor,
     num_items_in_batch: torch.Tensor | int | None = None,
     weights: torch.Tensor | None = None,
     smoothing: float = 0.0,
     rows: torch.Tensor | None = None,
+    *,
+    shares: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Cross-entropy (nats) of answer tokens, summed and divided by the answer tokens of the whole accumulated batch.
 
     `outputs.logits` is `(batch, answer, vocabulary)`, `labels` `(batch, answer)`, aligned: no shift. `weights` `(batch,)`
     scale the examples; their mean over the training part is 1, so the divisor stays the number of tokens.
     `smoothing` moves that share of each target to all tokens evenly (Szegedy et al. 2016, section 7). `rows` `(candidates,)`
-    are the only tokens that can be answers: the logits of others count for nothing.
+    are the only tokens that can be answers: the logits of others count for nothing. `shares` `(batch, candidates)` are what is
+    to be learned of answers of one token in place of that token: the probability of each of `rows`.
     """
     logits = outputs.logits
     if rows is not None:
         logits, labels = of_rows(logits, rows.to(logits.device)), _numbers(labels, rows)
     losses = torch.nn.functional.cross_entropy(
         logits.float().flatten(0, 1),
-        labels.flatten(),
+        labels.flatten() if shares is None else shares,
         ignore_index=IGNORE,
         reduction="none",
         label_smoothing=smoothing,

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _DECIDE: dict[str, tuple[str, ...]] = {
     "train": ("objective",),
-    "data": ("text_column", "label_column", "label_map", "redact"),
+    "data": ("text_column", "label_column", "label_columns", "label_map", "redact"),
 }
 """Settings that decide an answer, of the sections of which not all do."""
 _SECTIONS = ("model", "task", "method", "train", "data")
@@ -164,7 +164,7 @@ def settings_of(config: Path) -> dict[str, dict[str, JsonValue]]:
     sections = {name: section if isinstance(section := raw.get(name), dict) else {} for name in _SECTIONS}
     kept = {name: _DECIDE.get(name, tuple(settings)) for name, settings in sections.items()}
     return {
-        name: {key: settings.get(key) for key in kept[name] if not (name == "model" and key in _PLACE)}
+        name: {key: settings[key] for key in kept[name] if key in settings and not (name == "model" and key in _PLACE)}
         for name, settings in sections.items()
     }
 

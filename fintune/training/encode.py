@@ -10,7 +10,7 @@ from fintune.errors import ModelError
 from fintune.inference.candidates import first_tokens, longest_answer, unknown_answers
 from fintune.models import LoadedModel
 from fintune.models.prompts import PromptEncoder
-from fintune.records import Encoded, TooLong
+from fintune.records import Encoded, Example, TooLong
 from fintune.runtime.progress import tell
 from fintune.tasks import Task
 from fintune.tasks.label_weights import label_weights
@@ -24,11 +24,10 @@ def encode(prepared: Prepared, loaded: LoadedModel) -> list[Encoded]:
     _need_known(encoder, task, loaded)
     first_only = first_tokens(prepared.config, task, loaded) is not None
     counts = Counter(example.stratum for example in train)
-    weights, numbers = (
-        label_weights(counts, prepared.config.train.weighting),
-        {name: i for i, name in enumerate(counts)},
-    )
+    numbers = {name: i for i, name in enumerate(counts)}
+    weights = label_weights(counts, prepared.config.train.weighting)
     mean_weight = sum(example.weight for example in train) / len(train)
+    soft = [*(task.choices() or {})] if any(example.shares for example in train) else []
     for example in train:
         ids = encoder.encode(task.prompt(example), task.target(example), first_only=first_only)
         if isinstance(ids, TooLong):
@@ -37,11 +36,17 @@ def encode(prepared: Prepared, loaded: LoadedModel) -> list[Encoded]:
                 f" ({ids.needed})",
                 hint="Raise model.max_length, name a long column in task.shortened, or shorten task.prompt.",
             )
-        weight = example.weight / mean_weight * weights[example.stratum]
-        encoded.append(replace(ids, weight=weight, stratum=numbers[example.stratum], id=example.id))
+        weight, shares = example.weight / mean_weight * weights[example.stratum], _shares(example, soft)
+        encoded.append(replace(ids, weight=weight, shares=shares, stratum=numbers[example.stratum], id=example.id))
     if cut := sum(e.cut > 0 for e in encoded):
         tell("data", f"{cut} of {len(encoded)} training texts exceed {encoder.max_length} tokens and lost their middle")
     return encoded
+
+
+def _shares(example: Example, labels: Sequence[str]) -> tuple[float, ...]:
+    """Return what the loss is to give each label; all to its own where an example has no shares."""
+    shares = example.shares or {str(example.target): 1.0}
+    return tuple(shares.get(label, 0.0) for label in labels)
 
 
 def token_lengths(prepared: Prepared, encoded: Sequence[Encoded]) -> dict[str, float]:

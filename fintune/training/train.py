@@ -194,6 +194,6 @@ def _in_words(scores: Scores, headline: Sequence[str]) -> str:
 
 
 def _labels_of_train(prepared: Prepared) -> list[str | None]:
-    """Return the label of each training example; None for each where a task has no labels, whatever its strata."""
+    """Return the label of each training example; None where it has shares of several, or its task no labels, whatever the strata."""
     labeled = prepared.task.kind == "labels"
-    return [example.stratum if labeled else None for example in prepared.splits["train"]]
+    return [e.stratum if labeled and e.shares is None else None for e in prepared.splits["train"]]

@@ -1,6 +1,7 @@
 """A file of any size is labeled in order; a killed job goes on without loss or doubles, to the same bytes."""
 
 import contextlib
+import csv
 import gzip
 import json
 import signal
@@ -13,6 +14,8 @@ import pytest
 from filelock import FileLock
 
 import fintune
+from fintune.data.readers.columns import Columns
+from fintune.data.readers.read import Reading, read
 from fintune.errors import DataError, RunError
 from fintune.export.export import export
 from fintune.inference import predict_file as bulk
@@ -149,6 +152,77 @@ def test_records_that_cannot_be_read_go_to_a_file_of_their_own(trained: fintune.
     path.write_text('{"text": "a +"}\n')
     assert predict_file(trained, str(path), output).errors is None
     assert not done.errors.exists(), "no errors of an older job stay behind"
+
+
+TABLE = """id,text,label,note,note,p_up
+7,Alvex of Oslo +,positive,=1+1,"a, b",0.5
+8,Borvex of Lima -,,+49 170,,
+"""
+OWN = ["id", "label", "confidence", "p_negative", "p_neutral", "p_positive", "text"]
+
+
+def test_other_columns_are_kept_under_names_of_their_own(trained: fintune.Run, tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_text(TABLE)
+    told: list[Progress] = []
+    with listening(told.append):
+        predict_file(trained, str(tmp_path / "in.csv"), tmp_path / "out.csv")
+    header, *rows = csv.reader((tmp_path / "out.csv").read_text().splitlines())
+    assert header == [*OWN, "id_input", "label_input", "note", "note_2", "p_up"]
+    assert [row[6:] for row in rows] == [
+        ["Alvex of Oslo +", "7", "positive", "'=1+1", "a, b", "0.5"],
+        ["Borvex of Lima -", "8", "", "'+49 170", "", ""],
+    ]
+    assert "called as columns of answers: id is id_input, label is label_input" in [*map(str, told)][-1]
+    again = predict_file(trained, str(tmp_path / "out.csv"), tmp_path / "again.jsonl")
+    first = lines(again.output)[0]
+    assert (first["note"], first["note_2"], first["id_input"], first["id_input_input"]) == (
+        "=1+1",
+        "a, b",
+        "7",
+        "in.csv:2",
+    )
+    assert list(first)[:5] == ["id", "text", "label", "confidence", "probabilities"]
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "csv", "xlsx", "parquet"])
+def test_values_of_every_kind_are_kept(trained: fintune.Run, tmp_path: Path, suffix: str) -> None:
+    records = [
+        {"text": "a +", "n": 3, "x": 1234567.125, "yes": True, "none": None, "tags": ["涨", {"b": 1}]},
+        {"text": "b -", "later": "\udce9 \x00", "n": 10**17},
+    ]
+    (tmp_path / "in.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+    output = tmp_path / f"out.{suffix}"
+    predict_file(trained, str(tmp_path / "in.jsonl"), output)
+    names, big = ["n", "x", "yes", "none", "tags", "later"], "100000000000000000"
+    tags = '["涨", {"b": 1}]'
+    if suffix == "jsonl":
+        first, second = ({k: row[k] for k in names if k in row} for row in lines(output))
+        assert first == {k: v for k, v in records[0].items() if k != "text"}
+        assert second == {"later": "? \x00", "n": 10**17}
+        return
+    if suffix == "csv":
+        header, *cells = csv.reader(output.read_text(encoding="utf-8-sig").splitlines())
+        expected = [["3", "1234567.125", "true", "", tags, ""], [big, "", "", "", "", "? \x00"]]
+    elif suffix == "xlsx":
+        book = pytest.importorskip("openpyxl").load_workbook(output)
+        header, *cells = ([cell.value for cell in row] for row in book.active.rows)
+        expected = [[3, 1234567.125, True, None, tags, None], [big, None, None, None, None, "? "]]
+    else:
+        table = pytest.importorskip("pyarrow.parquet").read_table(output)
+        header, cells = table.column_names, [[*row.values()] for row in table.to_pylist()]
+        expected = [["3", "1234567.125", "true", None, tags, None], [big, None, None, None, None, "? \x00"]]
+    assert header == [*OWN, *names]
+    assert [row[7:] for row in cells] == expected
+
+
+def test_fields_that_a_prompt_joins_are_kept_apart_and_personal_data_stay_out(tmp_path: Path) -> None:
+    pytest.importorskip("phonenumbers")
+    (tmp_path / "in.jsonl").write_text(
+        '{"title": "Q3", "text": "Rose", "by": "ann@example.com", "card": 4111111111111111, "n": 7}\n'
+    )
+    columns = Columns("text", more={"title": "title"}, need_label=False, keep=True)
+    (row,) = read(str(tmp_path / "in.jsonl"), Reading(columns=columns, format="jsonl", redact=["email", "card"]))
+    assert dict(row.kept) == {"title": "Q3", "text": "Rose", "by": "[EMAIL]", "card": "[CARD]", "n": 7}
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet", "jsonl"])

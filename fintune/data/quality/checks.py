@@ -11,16 +11,19 @@ from fintune.data.quality.duplicates import PREFILTER_FROM, nearest, prefiltered
 from fintune.data.quality.findings import SHOWN, Finding, finding, share_level
 from fintune.data.quality.material import Material
 from fintune.data.quality.reaching import FEWEST_EXAMPLES, cause, lacking
-from fintune.data.quality.text import is_dictionary, is_header, is_mojibake, normalized, parses
+from fintune.data.quality.text import is_dictionary, is_header, is_mojibake, lacks_blanks, normalized, parses
 from fintune.records import Answer, FaultKind, strata
 from fintune.runtime.printable import BESIDE
 
+_SCRIPTS = 0.05
+"""Share of texts in another script from which they are told."""
 MANY_LINES = 10
 """Line breaks in a text from which a stray quote is likelier than a long text."""
 _FAULTS: dict[FaultKind, str] = {
     "unreadable": "records that cannot be read",
     "unread": "files of which the rest could not be read",
     "unknown-label": "rows whose answer is none of the task's",
+    "tied-votes": "rows in which two labels have as many votes",
     "non-text": "rows without text in the text column",
     "column": "records without a wanted column",
     "bad-date": "rows without a date that can be read",
@@ -64,6 +67,16 @@ def _encoding(m: Material) -> list[Finding]:
     shown = "; ".join(f"{s['name']} as {s['encoding']}: {s['guessed']}" for s in guessed[:3])
     message = f"files that are not UTF-8 and whose encoding was guessed: {{n}} ({shown}); set data.encoding to be sure"
     return finding("encoding", "warning", message, [str(source["name"]) for source in guessed])
+
+
+def _scripts(m: Material) -> list[Finding]:
+    """Say that one prompt asks about texts of several languages, as far as their scripts tell."""
+    unspaced = [lacks_blanks([e.text]) for e in m.kept]
+    few = sum(unspaced) * 2 < len(unspaced)
+    rows = [e.id for e, is_unspaced in zip(m.kept, unspaced, strict=True) if is_unspaced == few]
+    kind = "without blanks between words (such as Chinese)" if few else "with blanks between words (such as English)"
+    message = f"texts in a script {kind}, unlike the others: {{n}}; prompt and answers are the same for all: task.language or task.prompt"
+    return finding("scripts", "warning", message, rows) if len(rows) > _SCRIPTS * len(m.kept) else []
 
 
 def _license(m: Material) -> list[Finding]:
@@ -217,6 +230,7 @@ CHECKS: dict[str, Callable[[Material], list[Finding]]] = {
     "many-lines": _many_lines,
     "mojibake": _mojibake,
     "encoding": _encoding,
+    "scripts": _scripts,
     "license": _license,
     "label-map": _label_map,
     "label-dictionaries": _dictionaries,

@@ -75,7 +75,7 @@ DROPS: dict[str, Drop] = {
         Drop("near-duplicates", "all but the first of each cluster of near-duplicates", _near_duplicates),
     )
 }
-FAULTS: tuple[FaultKind, ...] = ("unreadable", "unknown-label", "non-text", "bad-date")
+FAULTS: tuple[FaultKind, ...] = ("unreadable", "unknown-label", "tied-votes", "non-text", "bad-date")
 """Kinds of Fault that `data.drop` may name as well: rows that cannot become examples."""
 LEAKS = "leaks"
 """Rows of train with a near-duplicate in a given validation or test file."""

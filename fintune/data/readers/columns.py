@@ -28,8 +28,11 @@ class Broken:
 
 class _Rest(TypedDict, total=False):
     need_label: bool
+    votes: Mapping[str, str]
+    agreement: str | None
     weight: str | None
     where: Sequence[str]
+    explode: str | None
     date: str | None
     group: str | None
 
@@ -46,11 +49,18 @@ class Columns:
     more: Mapping[str, str] = field(default_factory=dict)
     """The column of every other field."""
     need_label: bool = True
+    votes: Mapping[str, str] = field(default_factory=dict)
+    """The column of each label's votes, where labels have such."""
+    agreement: str | None = None
     date: str | None = None
     group: str | None = None
     weight: str | None = None
     where: Sequence[str] = ()
     """Columns that say which rows are wanted."""
+    explode: str | None = None
+    """Column whose entries are rows of their own."""
+    keep: bool = False
+    """Whether rows keep all columns of their records."""
     everything: bool = False
     """Whether nothing is known of the columns: all are read, and none is missed."""
 
@@ -77,14 +87,21 @@ class Columns:
         first = "data.text_column" if self.name == TEXT else "task.prompt"
         named = [(first, self.text), *(("task.prompt", column) for column in self.more.values())]
         named += [("data.label_column", self.label)] if self.need_label else []
+        named += [("data.label_columns", column) for column in self.votes.values()]
+        named += [("data.agreement_column", self.agreement)] if self.agreement is not None else []
         named += [("data.date_column", self.date)] if self.date is not None else []
         named += [("data.group_column", self.group)] if self.group is not None else []
         named += [("data.weight_column", self.weight)] if self.weight is not None else []
+        named += [("data.explode", self.explode)] if self.explode is not None else []
         return named + [("data.where", column) for column in self.where]
+
+    def within(self, names: Collection[str]) -> bool:
+        """Whether all that are wanted are among a file's columns, or lie in one of these."""
+        return all(top_of(column, names) in names for _, column in self.wanted())
 
     def read(self, names: Sequence[str]) -> list[str]:
         """Return those of a file's columns that are read, each once."""
-        if self.everything:
+        if self.everything or self.keep:
             return list(names)
         wanted = (column for _, column in self.wanted())
         return [name for name in dict.fromkeys(top_of(c, names) for c in (*wanted, self.label)) if name in names]
@@ -110,6 +127,17 @@ class Opening:
     header: bool | None = None
     part: str = ""
     """The sheet or split: what follows `#` in the path."""
+
+
+def distinct(names: Sequence[str]) -> list[str]:
+    """Return the names of columns, the second `a` as `a_2`, so that no column hides another."""
+    taken: dict[str, None] = {}
+    for name in names:
+        free, number = name, 2
+        while free in taken:
+            free, number = f"{name}_{number}", number + 1
+        taken[free] = None
+    return list(taken)
 
 
 def is_number(column: str) -> bool:
@@ -207,6 +235,9 @@ def by_position(columns: Columns, width: int) -> Columns:
         text=positive(columns.text) or "",
         label=positive(columns.label) or "",
         more={name: positive(column) or "" for name, column in columns.more.items()},
+        votes={label: positive(column) or "" for label, column in columns.votes.items()},
+        agreement=positive(columns.agreement),
+        explode=positive(columns.explode),
         date=positive(columns.date),
         group=positive(columns.group),
         weight=positive(columns.weight),

@@ -11,7 +11,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from fintune.data.readers.columns import LONGEST_RECORD, Broken, Columns, Fields, Opening, cells, lines, need_columns
+from fintune.data.readers.columns import (
+    LONGEST_RECORD,
+    Broken,
+    Columns,
+    Fields,
+    Opening,
+    cells,
+    distinct,
+    lines,
+    need_columns,
+)
 from fintune.data.readers.formulas import restoring
 from fintune.data.readers.preamble import MOST_ABOVE, header_at, named
 from fintune.data.readers.quotation import RowShape, are_enclosed, shape_of
@@ -38,6 +48,7 @@ def read_csv(path: Path, opening: Opening) -> Iterator[tuple[int, Fields | Broke
         if not opening.columns.by_number():
             names = named(header, opening.columns)
             need_columns(opening, line, names)
+            names = distinct(names)
     else:
         records = restoring(records)
     for line, record in records:
@@ -70,10 +81,9 @@ def find_delimiter(path: Path, opening: Opening) -> str:
     """Return the delimiter under which the header holds the wanted columns; without such a header, what clevercsv finds."""
     found = itertools.islice(lines(path, opening.encoding, newline=""), _SAMPLE)
     sample = [content for _, content in found if isinstance(content, str)]
-    wanted = {column for _, column in opening.columns.wanted()}
     headers = {delimiter: _header(sample, delimiter, opening.columns) for delimiter in DELIMITERS}
     for delimiter, names in headers.items():
-        if wanted <= set(names):
+        if opening.columns.within(names):
             return delimiter
     if not opening.columns.by_number():  # the wrong names: split it as far as it goes, for the error to list
         return max(DELIMITERS, key=lambda delimiter: len(headers[delimiter]))

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 SHARE = "p_"
-"""How the columns of probabilities begin in a file of predictions: id, the answer, confidence of a label, these, text."""
+"""How the columns of probabilities begin in a file of predictions: id, the answer, confidence of a label, these, text, what was kept."""
 RowCells = TypeVar("RowCells")
 _RUN = re.compile(r"'*(?:\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n])")
 """Beginnings that spreadsheets run (https://owasp.org/www-community/attacks/CSV_Injection); apostrophes before them count, so that ours can
@@ -28,12 +28,13 @@ def restored(cell: str) -> str:
 
 
 def is_predictions(header: Sequence[object]) -> bool:
-    """Whether a file with these columns is one of predictions, whose cells are neutral."""
+    """Whether a file with these columns is one of predictions, whose cells are neutral; columns behind text, if there are probabilities."""
     names = [str(name) for name in header]
-    if len(names) < 3 or (names[0], names[-1]) != ("id", "text"):
+    if len(names) < 3 or names[0] != "id" or "text" not in names[2:]:
         return False
-    between = names[3:-1] if names[2] == "confidence" else names[2:-1]
-    return all(name.startswith(SHARE) for name in between) and (bool(between) or len(names) == 3)
+    between = names[2 : names.index("text", 2)]
+    shares = between[1:] if between[:1] == ["confidence"] else between
+    return all(name.startswith(SHARE) for name in shares) and (bool(shares) or len(names) == 3)
 
 
 def restoring(rows: Iterator[tuple[int, RowCells]]) -> Iterator[tuple[int, RowCells]]:

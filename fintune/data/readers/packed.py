@@ -1,4 +1,4 @@
-"""Files as they are, or unpacked while they are read: .gz, .bz2, .xz, and .zip that holds one file. Nothing is written, and bounds hold.
+"""Files as they are, or unpacked while they are read: .gz, .bz2, .xz, .zst, and .zip that holds one file. Nothing is written, bounds hold.
 
 >>> inner(Path("news.csv.gz"))
 '.csv'
@@ -9,13 +9,15 @@ import gzip
 import io
 import lzma
 import zipfile
-import zlib
+from importlib import import_module
 from pathlib import Path, PurePosixPath
+from types import ModuleType
 from typing import IO, BinaryIO, TextIO, cast
 
-from fintune.errors import DataError
+from fintune.errors import BrokenEnvironment, DataError
+from fintune.runtime.install import with_extra
 
-PACKED = {".gz", ".zip", ".bz2", ".xz"}
+PACKED = {".gz", ".zip", ".bz2", ".xz", ".zst"}
 """Endings of packed files."""
 _MOST, _STEEPEST, _SMALL = 8 << 30, 200, 50 << 20
 """Bytes that are never unpacked, the ratio of a bomb, and bytes up to which nothing is one."""
@@ -54,7 +56,19 @@ def _unpacking(path: Path) -> IO[bytes]:
         return zipfile.ZipFile(path).open(member)
     if suffix == ".gz":
         return cast(IO[bytes], gzip.open(path))
+    if suffix == ".zst":
+        return cast(IO[bytes], _zstd(path).open(path))
     return cast(IO[bytes], bz2.open(path) if suffix == ".bz2" else lzma.open(path))
+
+
+def _zstd(path: Path) -> ModuleType:
+    """Return the module that Python has from 3.14 on, or its backport. Raises BrokenEnvironment where there is neither."""
+    for name in ("compression.zstd", "backports.zstd"):
+        try:
+            return import_module(name)
+        except ModuleNotFoundError:
+            continue
+    raise BrokenEnvironment(f"{path}: reading .zst needs backports.zstd", hint=with_extra("zst"))
 
 
 def _member(path: Path) -> zipfile.ZipInfo:
@@ -98,7 +112,7 @@ class _Bounded(io.RawIOBase):
         """Read on. Raises DataError."""
         try:
             piece = self._source.read(len(buffer))
-        except (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, ValueError) as error:
+        except Exception as error:  # each way of packing has errors of its own
             raise DataError(
                 f"{self._path}: cannot be unpacked: {error}", hint="Copy or export the file again."
             ) from None

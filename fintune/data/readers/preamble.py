@@ -21,8 +21,7 @@ def header_at(rows: Sequence[Sequence[object]], columns: Columns) -> int:
     if columns.everything:
         width = Counter(map(len, rows)).most_common(1)[0][0] if rows else 0
         return next((i for i, row in enumerate(first) if len(row) >= width > 1 and _may_name(row, width)), 0)
-    wanted = {column for _, column in columns.wanted()}
-    return next((i for i, row in enumerate(first) if wanted <= set(named(row, columns))), 0)
+    return next((i for i, row in enumerate(first) if columns.within(named(row, columns))), 0)
 
 
 def _may_name(row: Sequence[object], width: int) -> bool:
@@ -35,5 +34,4 @@ def named(row: Sequence[object], columns: Columns) -> list[str]:
     """Return the names in a row, without the blanks around them unless a column is wanted with those."""
     names = ["" if cell is None else str(cell) for cell in row]
     stripped = [name.strip() for name in names]
-    wanted = {column for _, column in columns.wanted()}
-    return names if not wanted <= set(stripped) and wanted <= set(names) else stripped
+    return names if not columns.within(stripped) and columns.within(names) else stripped

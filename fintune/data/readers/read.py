@@ -8,15 +8,18 @@ Example:
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 
 from fintune.data.readers.columns import (
+    Broken,
     Columns,
+    Fields,
     Opening,
     fault_error,
 )
 from fintune.data.readers.encodings import check_encoding, find_encoding
+from fintune.data.readers.explode import exploded
 from fintune.data.readers.formats import READERS, Reader
 from fintune.data.readers.hub_datasets import is_saved
 from fintune.data.readers.packed import inner, is_packed, open_bytes
@@ -45,8 +48,12 @@ class Reading:
     closed: bool = True
     """Whether a label that the map does not know is none of the task's."""
     redact: Sequence[str] = ()
+    labels: Sequence[str] = ()
+    """Those of the task, where it has such."""
     label: str | None = None
     """The label of every row, where no column has one."""
+    agreement: float | None = None
+    """Share of the annotators who chose the label, of every row."""
     cuts: Mapping[float, str] = field(default_factory=dict)
     """Labels of numbers, each by the value up to which it goes."""
     where: Mapping[str, object] = field(default_factory=dict)
@@ -95,7 +102,8 @@ def open_source(source: Source, reading: Reading) -> Opened:
         check_encoding(encoding)
     columns = reading.columns
     if not reader.has_columns:
-        columns = Columns(name=columns.name, more=columns.more, need_label=columns.need_label)
+        _need_no_columns(source, reader, columns)
+        columns = Columns(name=columns.name, more=columns.more, need_label=columns.need_label, keep=columns.keep)
     delimiter = None if reading.delimiter == "auto" else reading.delimiter.replace("\\t", "\t")
     opening = Opening(
         name=source.name,
@@ -106,6 +114,14 @@ def open_source(source: Source, reading: Reading) -> Opened:
         part=source.part,
     )
     return Opened(source, reader, opening)
+
+
+def _need_no_columns(source: Source, reader: Reader, columns: Columns) -> None:
+    """Refuse what is asked of a column where a file has none."""
+    for setting, column in columns.wanted():
+        if setting in ("data.label_columns", "data.agreement_column", "data.explode"):
+            problem = f"{source.reference}: {setting}: no column '{column}', {reader.name} files have none"
+            raise DataError(problem, hint="Leave it out; an agreement of all rows is set in data.sources.")
 
 
 def rows(opened: Opened, reading: Reading, *, faults: Callable[[Fault], None] | None = None) -> Iterator[Row]:
@@ -124,13 +140,21 @@ def records(opened: Opened, reading: Reading) -> Iterator[Row | Fault]:
     name, maker = opened.opening.name, RowMaker(opened, reading)
     try:
         for line, fields in opened.format.read(opened.source.path, opened.opening):
-            if maker.wants(fields):
-                yield maker.make(f"{name}:{line}", fields)
+            yield from _made(maker, f"{name}:{line}", fields, opened.opening.columns)
     except UnicodeError as error:  # a codec that cannot go on behind what it cannot read, utf-16 without its mark
         raise DataError(
             f"{name}: data.encoding: '{opened.opening.encoding}' does not read it: {error.__class__.__name__}",
             hint="Try utf-8, latin-1 or gb18030.",
         ) from None
+
+
+def _made(maker: RowMaker, where: str, fields: Fields | Broken, columns: Columns) -> Iterator[Row | Fault]:
+    """Make the rows of a record that are wanted; where there are several, each with a number of its own."""
+    entries = exploded(fields, columns.explode)
+    for number, entry in enumerate(entries, start=1):
+        if maker.wants(entry):
+            row = maker.make(where if len(entries) == 1 else f"{where}.{number}", entry)
+            yield replace(row, record=where) if isinstance(row, Row) and len(entries) > 1 else row
 
 
 def need_text(text: str, where: str) -> None:

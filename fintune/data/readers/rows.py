@@ -7,11 +7,14 @@ Example:
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fintune.data.labels import LabelMap
 from fintune.data.readers.columns import Broken, Columns, Fields, by_position, column_problem, value_at
 from fintune.data.readers.conditions import Conditions
+from fintune.data.readers.kept import kept
+from fintune.data.readers.soft_labels import Shares, agreed, voted
 from fintune.records import TEXT, Fault, Row, text_of
 from fintune.runtime.printable import legible
 
@@ -30,6 +33,7 @@ class RowMaker:
         self._map, self._redact = LabelMap(reading.label_map, closed=reading.closed), tuple(reading.redact)
         self._comma = reading.decimal == ","
         self._label, self._cuts, self._weight = reading.label, reading.cuts, reading.weight
+        self._labels, self._agreement = reading.labels, reading.agreement
         self._conditions = Conditions(reading.where)
         self._numbered = self._columns.by_number()
         self._wanted = tuple(column for _, column in self._columns.wanted())
@@ -61,9 +65,7 @@ class RowMaker:
                 return _fault(where, missing)
         cells = {name: value_at(fields, column) for name, column in columns.fields().items()}
         texts = {name: cell if name == TEXT or _is_nested(cell) else plain_cell(cell) for name, cell in cells.items()}
-        label = self._label or plain_cell(value_at(fields, columns.label))
-        if label and self._comma and _DECIMAL_COMMA.fullmatch(label):
-            label = label.replace(",", ".")
+        label = self._label or (None if columns.votes else self._number_of(fields, columns.label))
         for name, text in texts.items():
             if not isinstance(text, str | None):
                 problem = f"'{columns.fields()[name]}' is {type(text).__name__}, not text"
@@ -94,6 +96,11 @@ class RowMaker:
                 return Fault(
                     where=where, problem=problem, hint=hint, kind="unknown-label", value=number, text=text_of(texts)
                 )
+        shares = self._shares(label, fields, columns)
+        if isinstance(shares, Broken):
+            return replace(_fault(where, shares), value=label or "", text=text_of(texts))
+        if shares is not None and columns.votes:
+            label = max(shares, key=lambda name: shares[name])
         weight = self._weight
         if columns.weight is not None:
             written = plain_cell(value_at(fields, columns.weight)) or ""
@@ -107,15 +114,35 @@ class RowMaker:
                     value=label or "",
                     text=text_of(texts),
                 )
-        if self._redact:
-            from fintune.data.quality.pii import redact
-
-            texts = {name: redact(text, self._redact) for name, text in texts.items()}
+        texts = {name: self._blotted(text) for name, text in texts.items()}
         date, group = (
             plain_cell(value_at(fields, column)) if column else None for column in (columns.date, columns.group)
         )
         readable = {name: text.strip() if legible(text) else "" for name, text in texts.items()}
-        return Row(where, readable, label, date=date, group=group, original=original, weight=weight)
+        row = Row(where, readable, label, date=date, group=group, original=original, weight=weight, shares=shares)
+        return replace(row, kept=kept(fields, columns, self._blotted)) if columns.keep else row
+
+    def _blotted(self, text: str) -> str:
+        """Return a text without the personal data that are not to be read."""
+        if not self._redact:
+            return text
+        from fintune.data.quality.pii import redact
+
+        return redact(text, self._redact)
+
+    def _shares(self, label: str | None, fields: Fields, columns: Columns) -> Shares | Broken | None:
+        """Return the shares of labels that annotators gave, where a file has such; a label that is none of the task's has none."""
+        if columns.votes:
+            return voted({name: self._number_of(fields, column) or "" for name, column in columns.votes.items()})
+        if label is None or label not in self._labels or (self._agreement is None and columns.agreement is None):
+            return None
+        written = str(self._agreement) if columns.agreement is None else self._number_of(fields, columns.agreement)
+        return agreed(label, written or "", self._labels)
+
+    def _number_of(self, fields: Fields, column: str) -> str | None:
+        """Return a cell as text; a number with a point, whatever its decimal mark."""
+        cell = plain_cell(value_at(fields, column))
+        return cell.replace(",", ".") if cell and self._comma and _DECIMAL_COMMA.fullmatch(cell) else cell
 
 
 def _cut(written: str, cuts: Mapping[float, str]) -> str | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from fintune.data.readers.columns import Broken, Columns, Fields, Opening, cells, need_columns
+from fintune.data.readers.columns import Broken, Columns, Fields, Opening, cells, distinct, need_columns
 from fintune.data.readers.formulas import restoring
 from fintune.data.readers.preamble import header_at
 from fintune.errors import DataError, did_you_mean, first_line
@@ -49,6 +49,7 @@ def read_xlsx(path: Path, opening: Opening) -> Iterator[tuple[int, Fields | Brok
     line, header = next(rows, (1, ()))
     names = ["" if name is None else str(name).strip() for name in header]
     need_columns(opening, line, [name for name in names if name])
+    names = distinct(names)
     for line, row in rows:
         yield line, dict(itertools.zip_longest(names, row[: len(names)]))  # a row ends with its last full cell
 

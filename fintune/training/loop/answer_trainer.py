@@ -35,6 +35,7 @@ class Targets(NamedTuple):
 
     labels: torch.Tensor
     weights: torch.Tensor
+    shares: torch.Tensor | None
 
 
 class AnswerTrainer(Trainer):
@@ -114,7 +115,7 @@ class AnswerTrainer(Trainer):
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> torch.Tensor | tuple[torch.Tensor, object]:
         """Return the Trainer's; the weights are kept from the model, which need not keep keys and values either."""
-        targets = Targets(inputs.pop("labels"), inputs.pop("weights"))
+        targets = Targets(inputs.pop("labels"), inputs.pop("weights"), inputs.pop("shares", None))
         with self._shortcuts.taken(self.accelerator.unwrap_model(model), inputs) as shortened:
             batch = shortened | {"labels": targets, "use_cache": False}
             return super().compute_loss(model, batch, return_outputs, num_items_in_batch)
@@ -123,7 +124,9 @@ class AnswerTrainer(Trainer):
         self, outputs: Any, targets: Targets, num_items_in_batch: torch.Tensor | int | None = None
     ) -> torch.Tensor:
         smoothing, rows = self._settings.label_smoothing_factor, self._shortcuts.rows
-        return answer_loss(outputs, targets.labels, num_items_in_batch, targets.weights, smoothing, rows)
+        return answer_loss(
+            outputs, targets.labels, num_items_in_batch, targets.weights, smoothing, rows, shares=targets.shares
+        )
 
     def _penalty(self, model: torch.nn.Module) -> torch.Tensor | float:
         """Return the loss a method adds to each batch, its gradients taken."""

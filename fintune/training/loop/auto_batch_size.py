@@ -105,7 +105,7 @@ def _gradients(
 ) -> None:
     on, kind = settings.bf16 is True, loaded.device.type
     for part in micro_batches(inputs, settings.micro_batch_tokens):
-        labels, _ = part.pop("labels"), part.pop("weights")
+        labels, _, shares = part.pop("labels"), part.pop("weights"), part.pop("shares", None)
         with torch.autocast(kind, dtype=torch.bfloat16, enabled=on), shortcuts.taken(loaded.model, part) as wanted:
-            loss = answer_loss(loaded.model(**wanted, use_cache=False), labels, rows=shortcuts.rows)
+            loss = answer_loss(loaded.model(**wanted, use_cache=False), labels, rows=shortcuts.rows, shares=shares)
         loss.backward()  # type: ignore[no-untyped-call]

@@ -228,3 +228,13 @@ def test_what_a_finding_quotes_is_bounded() -> None:
     (made,) = finding("unknown-label", "severe", f"label '{'z' * 100_000}': {{n}}", ["a.csv:2"])
     assert len(made.message) < 2_000
     assert made.message.endswith("': 1")
+
+
+@pytest.mark.parametrize(
+    ("chinese", "english", "told"), [(10, 30, 10), (30, 10, 10), (1, 39, None), (40, 0, None), (0, 40, None)]
+)
+def test_texts_of_several_languages_are_told(chinese: int, english: int, told: int | None) -> None:
+    kept = rows(
+        *[(f"公司{i}净利润增长", "up") for i in range(chinese)], *[(f"Sales rose {i}", "down") for i in range(english)]
+    )
+    assert found(material(kept)).get("scripts") == (None if told is None else ("warning", told))

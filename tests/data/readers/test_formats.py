@@ -26,6 +26,11 @@ EXPECTED: dict[str, list[tuple[str, str, str | None]]] = {
     "numbers.tsv": [("2", "Net sales rose", "positive"), ("3", "The board met", "neutral")],
     "news.jsonl": [("1", "Net sales rose", "positive"), ("2", "公司扭亏为盈", "positive")],
     "news.json": [("1[0]", "Net sales rose", "positive"), ("2[1]", "Loss widened", "negative")],
+    "targets.jsonl": [
+        ("1.1", "Acme beat Borel", "positive"),
+        ("1.2", "Acme beat Borel", "negative"),
+        ("2", "Corvid met its goal", "neutral"),
+    ],
     "sentences.txt": [("1", "Net sales rose to EUR 5 mn .", "positive"), ("2", "The board met @ noon .", "neutral")],
     "tomorrow.txt": [("1", "Net sales rose", None), ("2", "The board met", None)],
 }
@@ -36,6 +41,7 @@ def reading(settings: dict[str, Any]) -> Reading:
         settings.get("text_column", "text"),
         settings.get("label_column", "label"),
         need_label=settings.get("need_label", True),
+        explode=settings.get("explode"),
     )
     return Reading(columns=columns, label_map=settings.get("label_map", {}))
 

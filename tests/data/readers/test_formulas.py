@@ -46,11 +46,13 @@ def test_what_is_none_stays(cell: str) -> None:
 
 def test_only_the_columns_of_predictions_make_a_file_ours() -> None:
     assert is_predictions(["id", "label", "confidence", "p_up", "p_=x", "text"])
+    assert is_predictions(["id", "label", "confidence", "p_up", "text", "kept", "text_input"])
     for other in (
         ["text", "label"],
         ["id", "label", "confidence", "text"],
         ["id", "label", "confidence", "p_up", "note", "text"],
-        ["id", "label", "confidence", "p_up", "text", "mine"],
+        ["id", "label", "confidence", "text", "mine"],
+        ["id", "text", "p_up"],
     ):
         assert not is_predictions(other)
 

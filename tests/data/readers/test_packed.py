@@ -3,15 +3,18 @@
 import bz2
 import gzip
 import lzma
+import sys
 import zipfile
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from fintune.data.readers import packed
 from fintune.data.readers.read import read
-from fintune.errors import DataError
+from fintune.errors import BrokenEnvironment, DataError
 
 CSV = b'text,label\nProfit rose,good\n"Loss\nwidened",bad\n'
 JSON = b'[{"text": "Profit rose", "label": "good"}, {"text": "Loss\\nwidened", "label": "bad"}]'
@@ -61,6 +64,33 @@ def test_damaged_and_crowded_archives_are_named(tmp_path: Path) -> None:
     ):
         with pytest.raises(DataError, match=problem):
             list(read(str(tmp_path / name)))
+
+
+def packs_zst() -> ModuleType:
+    if sys.version_info >= (3, 14):
+        return import_module("compression.zstd")
+    module: ModuleType = pytest.importorskip("backports.zstd")
+    return module
+
+
+def test_zst_is_read_frame_by_frame_and_a_damaged_one_named(tmp_path: Path) -> None:
+    zstd, path = packs_zst(), tmp_path / "a.csv.zst"
+    path.write_bytes(zstd.compress(CSV[:30]) + zstd.compress(CSV[30:]))
+    assert [(row.text, row.target) for row in read(str(path))] == [("Profit rose", "good"), ("Loss\nwidened", "bad")]
+    whole = zstd.compress(CSV * 1000)
+    for content in (whole[:-20], b"no zst at all"):
+        path.write_bytes(content)
+        with pytest.raises(DataError, match="cannot be unpacked"):
+            list(read(str(path)))
+
+
+def test_zst_without_its_package_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("compression.zstd", "backports.zstd"):
+        monkeypatch.setitem(sys.modules, name, None)
+    (tmp_path / "a.csv.zst").write_bytes(b"x")
+    with pytest.raises(BrokenEnvironment, match=r"a\.csv\.zst: reading \.zst needs backports\.zstd") as error:
+        list(read(str(tmp_path / "a.csv.zst")))
+    assert "[zst]" in error.value.hint
 
 
 def test_a_bomb_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
