@@ -91,7 +91,7 @@ def unlearned_shares(data: DataSection, train: TrainSection) -> list[str]:
     if train.objective == "candidates" or not any(_soft(data)):
         return []
     return [
-        f"train.objective: {train.objective} learns one label a text, soft labels (votes, agreement) need candidates"
+        f"train.objective: {train.objective} learns one label a text; soft labels (votes, agreement): --set train.objective=candidates"
     ]
 
 

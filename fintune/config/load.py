@@ -100,7 +100,7 @@ def validate(raw: Mapping[str, object]) -> RunConfig:
         problems.append(f"data.split: train, validation and test add up to {sum(shares.values()):g}, not 1")
     if "task" in parts and "data" in parts:
         problems += [*unknown_targets(parts["task"], parts["data"]), *unfit_cuts(parts["task"], parts["data"])]
-        problems += unfit_shares(parts["task"], parts["data"])
+        problems += dict.fromkeys(unfit_shares(parts["task"], parts["data"]))  # of several sources once
     if "data" in parts and "train" in parts:
         problems += unlearned_shares(parts["data"], parts["train"])
     for name, (_, registry) in REGISTRIES.items():

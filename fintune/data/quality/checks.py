@@ -15,8 +15,6 @@ from fintune.data.quality.text import is_dictionary, is_header, is_mojibake, lac
 from fintune.records import Answer, FaultKind, strata
 from fintune.runtime.printable import BESIDE
 
-_SCRIPTS = 0.05
-"""Share of texts in another script from which they are told."""
 MANY_LINES = 10
 """Line breaks in a text from which a stray quote is likelier than a long text."""
 _FAULTS: dict[FaultKind, str] = {
@@ -70,13 +68,18 @@ def _encoding(m: Material) -> list[Finding]:
 
 
 def _scripts(m: Material) -> list[Finding]:
-    """Say that one prompt asks about texts of several languages, as far as their scripts tell."""
-    unspaced = [lacks_blanks([e.text]) for e in m.kept]
-    few = sum(unspaced) * 2 < len(unspaced)
-    rows = [e.id for e, is_unspaced in zip(m.kept, unspaced, strict=True) if is_unspaced == few]
-    kind = "without blanks between words (such as Chinese)" if few else "with blanks between words (such as English)"
-    message = f"texts in a script {kind}, unlike the others: {{n}}; prompt and answers are the same for all: task.language or task.prompt"
-    return finding("scripts", "warning", message, rows) if len(rows) > _SCRIPTS * len(m.kept) else []
+    """Say that one prompt asks about texts of several languages, as far as the scripts of whole files tell."""
+    names = [str(source["name"]) for source in m.sources]
+    if len(names) < 2:
+        return []
+    texts: dict[str, list[str]] = {name: [] for name in names}
+    for e in m.kept:
+        texts.setdefault(e.id.rpartition(":")[0], []).append(e.text)
+    unspaced = [name for name in names if texts[name] and lacks_blanks(texts[name])]
+    others = [name for name in names if texts[name] and name not in unspaced]
+    message = f"files without blanks between words (such as Chinese): {{n}}, unlike {others[0] if others else ''}"
+    asked = "prompt and answers are the same for all (task.language, task.prompt)"
+    return finding("scripts", "warning", f"{message}; {asked}", unspaced) if others else []
 
 
 def _license(m: Material) -> list[Finding]:

@@ -231,10 +231,16 @@ def test_what_a_finding_quotes_is_bounded() -> None:
 
 
 @pytest.mark.parametrize(
-    ("chinese", "english", "told"), [(10, 30, 10), (30, 10, 10), (1, 39, None), (40, 0, None), (0, 40, None)]
+    ("files", "told"),
+    [
+        (["公司净利润增长", "Sales rose"], ("warning", 1)),
+        (["Sales rose", "公司净利润增长", "营收 5 亿元"], ("warning", 2)),
+        (["Sales rose", "Sales fell"], None),
+        (["公司净利润增长", "营收 5 亿元"], None),
+        (["Sales rose"], None),
+    ],
 )
-def test_texts_of_several_languages_are_told(chinese: int, english: int, told: int | None) -> None:
-    kept = rows(
-        *[(f"公司{i}净利润增长", "up") for i in range(chinese)], *[(f"Sales rose {i}", "down") for i in range(english)]
-    )
-    assert found(material(kept)).get("scripts") == (None if told is None else ("warning", told))
+def test_files_of_several_languages_are_told(files: list[str], told: tuple[str, int] | None) -> None:
+    kept = [example(f"f{i}.csv:{row}", text, "up") for i, text in enumerate(files) for row in (2, 3)]
+    sources = [{"name": f"f{i}.csv", "license": "MIT"} for i in range(len(files))]
+    assert found(material(kept, sources=sources)).get("scripts") == told
