@@ -37,7 +37,7 @@ Settings = Annotated[
     typer.Option(
         "--set",
         metavar="SECTION.KEY=VALUE",
-        help="Of such an adapter: a setting; with evaluate --data, data.key=value says how that file is read. May be repeated.",
+        help="Of such an adapter: a setting; data.key=value says how the file that is named is read. May be repeated.",
     ),
 ]
 Overrides = Annotated[

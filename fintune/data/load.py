@@ -194,8 +194,19 @@ def _dated(parsed: Example | Fault, data: DataSection) -> Example | Fault:
     )
 
 
-def reading(data: DataSection, task: Task, *, need_label: bool = True, source: SourceSection | None = None) -> Reading:
-    """How a config's files are read, for a task; label, agreement and weight of every row are those of a source."""
+def reading(
+    data: DataSection,
+    task: Task,
+    *,
+    need_label: bool = True,
+    source: SourceSection | None = None,
+    select: bool | None = None,
+) -> Reading:
+    """How a config's files are read, for a task; label, agreement and weight of every row are those of a source.
+
+    `select`: whether data.where chooses among rows; None: where labels are read.
+    """
+    where = data.where if (need_label if select is None else select) else {}
     of_rows = source or SourceSection(path="")
     labels = list(task.choices() or {})
     ends = [*data.label_cuts, math.inf] if data.label_cuts else []
@@ -214,14 +225,14 @@ def reading(data: DataSection, task: Task, *, need_label: bool = True, source: S
             date=data.date_column,
             group=data.group_column,
             weight=data.weight_column if need_label else None,
-            where=list(data.where) if need_label else [],
+            where=list(where),
             explode=data.explode if need_label or _reads_entries(data, asked_fields(task)) else None,
         ),
         labels=labels,
         label=of_rows.label,
         agreement=of_rows.agreement,
         weight=of_rows.weight,
-        where=data.where if need_label else {},
+        where=where,
         cuts=dict(zip(ends, labels, strict=False)),
         label_map=data.label_map,
         decimal=data.decimal,
@@ -247,7 +258,8 @@ def reading_like(  # noqa: PLR0913
     told: DataSection | None = None,
 ) -> Reading:
     """How to read another file: as the config's own where it ends alike, or as it was told; columns and map are the config's."""
-    own = reading(told or data, task, need_label=need_label)
+    asked = told is not None and told.where != data.where
+    own = reading(told or data, task, need_label=need_label, select=need_label or asked)
     alike = inner(Path(path)) == inner(Path(data.paths["train"][0].partition("#")[0]))
     if not alike and told is None:
         own = replace(own, format="auto", encoding="auto", delimiter="auto", header=None)

@@ -25,6 +25,7 @@ from fintune.data.quality.checks import MANY_LINES
 from fintune.data.readers.columns import fault_error
 from fintune.data.readers.read import Reading, open_source, records
 from fintune.data.readers.sources import expand
+from fintune.data.settings import DataSection
 from fintune.errors import DataError, RunError
 from fintune.inference.files import WRITERS, AnswerColumns, AnswerRow, Rows, answer_row
 from fintune.inference.open import Trained, choose_engine, open_trained
@@ -42,11 +43,12 @@ CHUNK = 1024
 
 
 class Layout(TypedDict, total=False):
-    """How a file is to be read where it differs from the run's data: column, name of the format, encoding."""
+    """How a file is to be read where it differs from the run's data: column, name of the format, encoding, or all of section data."""
 
     text_column: str | None
     name: str | None
     encoding: str | None
+    told: DataSection | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,13 +77,11 @@ def predict_file(
     chosen = choose_engine(opened, engine_name)
     check_output(target)
     first = path if isinstance(path, str) else path[0]
-    data = opened.config().data
-    if (column := layout.get("text_column")) is not None:
-        data = data.model_copy(update={"text_column": column})
-    data = data.model_copy(update={"date_column": None, "group_column": None})
-    task = opened.config().build_task()
-    how = reading_like(data, task, first, name=layout.get("name"), encoding=layout.get("encoding"), need_label=False)
-    how = replace(how, columns=replace(how.columns, keep=True))
+    task, own = opened.config().build_task(), opened.config().data
+    name, encoding, told = layout.get("name"), layout.get("encoding"), layout.get("told")
+    how = reading_like(own, task, first, name=name, encoding=encoding, need_label=False, told=told)
+    text = layout.get("text_column") or how.columns.text
+    how = replace(how, columns=replace(how.columns, text=text, date=None, group=None, keep=True))
     for place in (target, _errors_of(target)):
         if place.exists() and any(not s.hub and s.path.samefile(place) for s in expand(path)):
             raise RunError(f"{place}: is the file that is read", hint="Name another output.")

@@ -131,10 +131,8 @@ def test_init_for_every_task(fin: Command, news: Path) -> None:
     )
 
 
-def test_another_file_is_scored_with_columns_map_and_rows_of_its_own(
-    fin: Command, trained: fintune.Run, tmp_path: Path
-) -> None:
-    path = tmp_path / "other.csv"
+def other_file(path: Path) -> list[str]:
+    """A file with columns, codes and years of its own, and the settings that read the half of it that is later than 2000."""
     with path.open("w", newline="") as file:
         writer = csv.writer(file, delimiter=";")
         writer.writerow(["headline", "mood", "year"])
@@ -142,7 +140,14 @@ def test_another_file_is_scored_with_columns_map_and_rows_of_its_own(
         writer.writerows((row["text"], short[row["label"]], 2000 + i % 2) for i, row in enumerate(tiny_rows(30)))
     settings = ["data.text_column=headline", "data.label_column=mood", "data.where={year: '> 2000'}"]
     settings += ["data.label_map={0: negative, 1: neutral, 2: positive}"]
-    flags = [part for one in settings for part in ("--set", one)]
+    return [part for one in settings for part in ("--set", one)]
+
+
+def test_another_file_is_scored_with_columns_map_and_rows_of_its_own(
+    fin: Command, trained: fintune.Run, tmp_path: Path
+) -> None:
+    path = tmp_path / "other.csv"
+    flags = other_file(path)
     done = fin("evaluate", trained.folder, "--data", path, *flags, "--json")
     assert done.code == 0, done.err
     assert json.loads(done.out)["accuracy"]["n"] == 15
@@ -152,3 +157,22 @@ def test_another_file_is_scored_with_columns_map_and_rows_of_its_own(
     )
     strange = fin("evaluate", trained.folder, "--data", path, "--set", "data.txt_column=headline")
     assert "data.txt_column: unknown setting. Did you mean 'text_column'?" in strange.err
+
+
+def test_another_file_is_answered_and_explained_as_it_is_scored(
+    fin: Command, trained: fintune.Run, tmp_path: Path
+) -> None:
+    path = tmp_path / "other.csv"
+    flags = other_file(path)
+    shown = fin("predict", trained.folder, "--file", path, *flags, "--json")
+    assert shown.code == 0, shown.err
+    fin("predict", trained.folder, "--file", path, *flags, "--output", tmp_path / "labels.jsonl")
+    stored = [json.loads(line) for line in (tmp_path / "labels.jsonl").read_text().splitlines()]
+    answered = [json.loads(line)["label"] for line in shown.out.splitlines()]
+    assert [row["label"] for row in stored] == answered
+    assert len(answered) == 15
+    words = fin("explain", trained.folder, "--file", path, *flags, "--json")
+    assert [one["answer"] for one in json.loads(words.out)] == answered
+    for command in ("predict", "explain"):
+        strange = fin(command, trained.folder, "--file", path, "--set", "data.txt_column=headline")
+        assert "data.txt_column: unknown setting. Did you mean 'text_column'?" in strange.err

@@ -52,17 +52,12 @@ def evaluate(
     debug: Debug = False,
 ) -> None:
     """Score a run on one of its parts or on a labeled file, an export or an adapter on a file; another engine's scores are not stored."""
-    from fintune.config.load import of_another_file
+    from fintune.cli.another_file import opened_to_read
     from fintune.evaluation.score import score_anew, score_file, score_part
-    from fintune.inference.open import kind_in_words, open_trained, says_itself
+    from fintune.inference.open import kind_in_words
     from fintune.runs.run import Run
 
-    of_file = [one for one in settings or () if data is not None and one.startswith("data.") and says_itself(run)]
-    with working():
-        opened = open_trained(
-            run, base=base, task=task, overrides=[one for one in settings or () if one not in of_file]
-        )
-        told = of_another_file(opened.config(), of_file) if of_file else None
+    opened, told = opened_to_read(run, data, settings, base=base, task=task)
     if rescore and (data is not None or engine != "torch" or not isinstance(opened, Run)):
         raise UsageError("--rescore: is of a run's own data and engine", hint="Leave --data and --engine out.")
     if isinstance(opened, Run) and split not in opened.data()["ids"]:

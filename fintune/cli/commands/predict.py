@@ -55,28 +55,29 @@ def predict(
     debug: Debug = False,
 ) -> None:
     """Answer texts, with a probability for every label or choice; a file into a file is streamed, and resumed after a kill."""
+    from fintune.cli.another_file import opened_to_read
     from fintune.data.load import reading_like
     from fintune.inference.files import read_texts
-    from fintune.inference.open import choose_engine, open_trained
-    from fintune.inference.predict_file import check_output, predict_file
+    from fintune.inference.open import choose_engine
+    from fintune.inference.predict_file import Layout, check_output, predict_file
     from fintune.inference.predictor import predictor_of
     from fintune.tasks.protocol import asked_fields
 
+    opened, told = opened_to_read(run, file, settings, base=base, task=task)
     with working():
-        opened = open_trained(run, base=base, task=task, overrides=settings or ())
         answers = opened.config().build_task()
         _need_text_column(answers, text_column)
     if file is not None and output is not None and not texts:
         with working(), in_options_of(context, file="--file"):
-            done = predict_file(
-                opened, file, output, text_column=text_column, name=name, encoding=encoding, engine_name=engine
-            )
+            layout: Layout = {"text_column": text_column, "name": name, "encoding": encoding, "told": told}
+            done = predict_file(opened, file, output, engine_name=engine, **layout)
         say_bulk(done)
         return
     chosen = choose_engine(opened, engine)
     if output is not None:
         check_output(output)
-    how = reading_like(opened.config().data, answers, file or "", name=name, encoding=encoding, need_label=False)
+    data = opened.config().data
+    how = reading_like(data, answers, file or "", name=name, encoding=encoding, need_label=False, told=told)
     with working(), in_options_of(context, file="--file"):
         rows = read_texts(asked_fields(answers), texts or [], file, _texts_alone(how, text_column))
     with working():
@@ -133,20 +134,20 @@ def explain(
     debug: Debug = False,
 ) -> None:
     """Show which words moved the answer: by how much its probability falls without each (not a cause)."""
+    from fintune.cli.another_file import opened_to_read
     from fintune.data.load import reading_like
     from fintune.inference.explain import explain as explain_texts
     from fintune.inference.explain import explain_run
     from fintune.inference.files import read_texts
-    from fintune.inference.open import kind_in_words, open_trained
+    from fintune.inference.open import kind_in_words
     from fintune.runs.run import Run
     from fintune.tasks.protocol import asked_fields
 
-    with working():
-        opened = open_trained(run, base=base, task=task, overrides=settings or ())
+    opened, told = opened_to_read(run, file, settings, base=base, task=task)
     rows: list[Row] = []
     if texts or file is not None:
         asked = opened.config().build_task()
-        how = _texts_alone(reading_like(opened.config().data, asked, file or "", need_label=False))
+        how = _texts_alone(reading_like(opened.config().data, asked, file or "", need_label=False, told=told))
         with working(), in_options_of(context, file="--file"):
             rows = read_texts(asked_fields(asked), texts or [], file, how)
     elif not isinstance(opened, Run):
