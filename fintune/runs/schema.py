@@ -96,6 +96,19 @@ class StatementRecord(TypedDict):
     values: NotRequired[dict[str, str]]
 
 
+@with_config(_CLOSED)
+class SliceRecord(TypedDict):
+    """A Slice."""
+
+    by: str
+    name: str
+    scores: dict[str, ScoreRecord]
+    metric: str
+    rest: float
+    p: float | None
+    worse: bool
+
+
 class TaskRecord(TypedDict):
     """The task that scores are of."""
 
@@ -125,6 +138,7 @@ class ScoresRecord(FiguresRecord):
     task: NotRequired[TaskRecord]
     clean: NotRequired[FiguresRecord | None]
     verdicts: NotRequired[dict[str, list[StatementRecord]] | None]
+    slices: NotRequired[dict[str, list[SliceRecord]] | None]
 
 
 @with_config(_OPEN)

@@ -1,4 +1,4 @@
-"""The scores of runs as rows, one a run: what a paper's table, a spreadsheet or a program takes.
+"""The scores of runs as rows, one a run or a slice of its texts: what a paper's table, a spreadsheet or a program takes.
 
 Example:
     row_of(Run(Path("runs/lora")), "test").method
@@ -7,9 +7,10 @@ Example:
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypedDict
 
 from fintune.errors import RunError, did_you_mean
-from fintune.records import Score, Scores
+from fintune.records import Scores
 from fintune.runs.run import Run
 
 
@@ -29,23 +30,84 @@ class ScoreRow:
     """The weightiest thing to know of them, "" for nothing."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class SliceRow(ScoreRow):
+    """One run's scores of a slice of a part; `worth` is of the whole part."""
+
+    by: str
+    slice: str
+    metric: str
+    """The metric that the test is of."""
+    others: float
+    """That metric on the other texts of the part."""
+    p: float | None
+    worse: bool
+
+
 def row_of(run: Run, part: str, metrics: Sequence[str] | None = None) -> ScoreRow:
     """Return a run's row; left out, metrics are its task's first. Raises RunError for a part or metric that it has not."""
-    config, scores = run.config(), run.scores()
-    if part not in scores:
+    _need_part(run, part)
+    return ScoreRow(**_shared(run, part, _chosen(run, run.scores()[part], metrics)))
+
+
+def slice_rows(run: Run, part: str, kinds: Sequence[str], metrics: Sequence[str] | None = None) -> list[SliceRow]:
+    """Return a row a slice, of the sorts that are named. Raises RunError where the part has none of them, or for an unknown metric."""
+    _need_part(run, part)
+    slices = run.claims().slices.get(part)
+    if slices is None:
+        raise RunError(f"{run.folder}: no slices of part '{part}'", hint="fintune evaluate RUN makes them.")
+    if not (chosen := [one for one in slices if one.by in kinds]):
+        others = ", ".join(dict.fromkeys(one.by for one in slices)) or "none"
+        raise RunError(
+            f"{run.folder}: no slices by {' or '.join(kinds)}: that takes two of ten texts each", hint=f"By: {others}."
+        )
+    return [
+        SliceRow(
+            **_shared(run, part, _chosen(run, one.scores, metrics)),
+            by=one.by,
+            slice=one.name,
+            metric=one.metric,
+            others=one.rest,
+            p=one.p,
+            worse=one.worse,
+        )
+        for one in chosen
+    ]
+
+
+def _need_part(run: Run, part: str) -> None:
+    if part not in (scores := run.scores()):
         raise RunError(f"{run.folder}: no scores of part '{part}'", hint=did_you_mean(part, scores))
-    wanted = list(config.build_task().headline) if metrics is None else list(metrics)
-    if lacking := [name for name in wanted if name not in scores[part]]:
-        raise RunError(f"{run.folder}: no metric '{lacking[0]}'", hint=did_you_mean(lacking[0], scores[part]))
+
+
+def _chosen(run: Run, scores: Scores, metrics: Sequence[str] | None) -> Scores:
+    wanted = list(run.config().build_task().headline) if metrics is None else list(metrics)
+    if lacking := [name for name in wanted if name not in scores]:
+        raise RunError(f"{run.folder}: no metric '{lacking[0]}'", hint=did_you_mean(lacking[0], scores))
+    return {name: scores[name] for name in wanted}
+
+
+class _Shared(TypedDict):
+    run: str
+    task: str
+    base: str
+    method: str
+    part: str
+    n: int
+    scores: Scores
+    worth: str
+
+
+def _shared(run: Run, part: str, scores: Scores) -> _Shared:
+    config = run.config()
     worth = [one for of, one in run.claims().shown() if of == part and one.level != "note"]
-    chosen: dict[str, Score] = {name: scores[part][name] for name in wanted}
-    return ScoreRow(
-        run=run.folder.name,
-        task=config.task.name,
-        base=config.model.base,
-        method=config.method.name,
-        part=part,
-        n=next(iter(scores[part].values())).n,
-        scores=chosen,
-        worth=worth[0].text if worth else "",
-    )
+    return {
+        "run": run.folder.name,
+        "task": config.task.name,
+        "base": config.model.base,
+        "method": config.method.name,
+        "part": part,
+        "n": next(iter(scores.values())).n,
+        "scores": scores,
+        "worth": worth[0].text if worth else "",
+    }

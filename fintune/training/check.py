@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fintune.config.load import load
-from fintune.config.prepare import balanced_without_labels
+from fintune.config.prepare import balanced_without_labels, scant_in
 from fintune.config.run_config import RunConfig
 from fintune.data.check import Examination, check
 from fintune.data.quality.findings import Finding, by_weight
@@ -47,7 +47,8 @@ def examine(
     findings = [*examination.report.findings, *_model_findings(config, tokenizer)]
     if examination.report.rows and not examination.report.labels:
         findings += _unbalanced(config)
-    return replace(examination, report=replace(examination.report, findings=by_weight(findings)))
+    quality = replace(examination.report, findings=by_weight(findings))
+    return replace(examination, report=quality, scant=scant_in(config, quality))
 
 
 def _unbalanced(config: RunConfig) -> list[Finding]:
