@@ -13,12 +13,14 @@ from fintune.config.run_config import RunConfig
 from fintune.data.quality.findings import share_level
 from fintune.data.quality.leaks import Leaks
 from fintune.data.quality.report import TRAIN_MEAN
+from fintune.errors import DataError
 from fintune.evaluation.evaluate import score, scoring_options
 from fintune.evaluation.slice_tests import slice_statements, sliced
 from fintune.evaluation.verdict import TrainAnswers, judge
 from fintune.records import Claims, Example, Prediction, Scores, Statement
 from fintune.runs.adapter_store import is_kept
 from fintune.runs.run import Run
+from fintune.runtime.progress import tell
 from fintune.tasks import Task
 from fintune.tasks.lookup import metric_of
 
@@ -92,9 +94,15 @@ def with_slices(
     """
     judged = [p for p in answered if p.id not in leaks.known] or answered
     how = scoring_options(config)
-    slices = sliced(config.build_task(), judged, examples, date_format=config.data.date_format, **how)
+    try:
+        slices = sliced(config.build_task(), judged, examples, date_format=config.data.date_format, **how)
+    except (
+        DataError
+    ) as error:  # a task of one's own may fail on few texts, and what was trained is worth more than slices
+        tell("slices", f"left out: {error.message}")
+        slices = []
     said = whole.of(part)
-    if not any(one.level == "severe" for one in said):
+    if not any(one.level == "severe" and one.kind != "leaks" for one in said):
         said = [*said, *slice_statements(slices, len(judged))]
     return replace(whole, verdicts=whole.verdicts | {part: said}, slices={part: slices})
 

@@ -48,19 +48,21 @@ def sliced(
     part = _Part(task, predictions)
     draws = enough_resamples(len(made), confidence, resamples)
     chances = [part.chance(cut.members, draws, seed) for seed, cut in enumerate(made)]
-    adjusted = iter(holm([p for p in chances if p is not None]))
+    adjusted = iter(holm([chance for chance in chances if chance is not None]))
     slices = []
     for cut, chance in zip(made, chances, strict=True):
-        p = None if chance is None else next(adjusted)
         own = [one for one, inside in zip(predictions, cut.members, strict=True) if inside]
-        scores = score(own, task, confidence=confidence, resamples=resamples)
+        scores, p = (
+            score(own, task, confidence=confidence, resamples=resamples),
+            None if chance is None else next(adjusted),
+        )
         slices.append(
             Slice(
                 by=cut.by,
                 name=cut.name,
                 scores={name: scores[name] for name in dict.fromkeys([*task.headline, part.metric])},
                 metric=part.metric,
-                rest=part.values(~cut.members),
+                rest=part.value(~cut.members),
                 p=p,
                 worse=p is not None and p < 1 - confidence,
             )
@@ -80,7 +82,7 @@ class _Part:
         self._kinds = [predictions[kind[0]] for kind in kinds]
         self._counts = np.array([len(kind) for kind in kinds])
 
-    def values(self, members: Bools) -> float:
+    def value(self, members: Bools) -> float:
         """Return the metric of some of the answers."""
         return float(self._task.score(self._all, members[None].astype(float))[self.metric][0])
 
@@ -94,7 +96,7 @@ class _Part:
         if min(inside.sum(), (~inside).sum()) < FEWEST_ROWS:
             return None
         gain = metric_of(self.metric).gain
-        seen, made, own = 0, 0, gain(self.values(~members)) - gain(self.values(members))
+        seen, made, own = 0, 0, gain(self.value(~members)) - gain(self.value(members))
         for weights in self._draws(inside, draws, seed):
             beyond = np.flatnonzero(self._gaps(weights) >= own - 1e-9)
             if seen + len(beyond) >= _ENOUGH:
@@ -126,8 +128,9 @@ def slice_statements(slices: Sequence[Slice], n: int) -> list[Statement]:
 
 def _statement(one: Slice, n: int) -> Statement:
     metric, own = metric_of(one.metric), one.scores[one.metric]
-    name = "one of them (fintune scores RUN --by group)" if one.by == "group" else one.name
+    name = "fintune scores RUN --by group" if one.by == "group" else one.name
     values = {"by": one.by, "slice": name, "metric": metric.name, "own": metric.written(own.value)}
     values |= {"other": metric.written(one.rest), "part": f"{own.n:,}", "n": f"{n:,}"}
-    text = "Worse on some texts, by {by}: {slice}: {title} {own}, on the others {other} ({part} of {n} texts)."
-    return Statement(kind="slice", level="warning", text=text.format(title=metric.title, **values), values=values)
+    which = f"{one.by}, see {name}" if one.by == "group" else f"{one.by} {name}"
+    figures = f"{metric.title} {values['own']}, on the others {values['other']} ({own.n:,} of {n:,} texts)"
+    return Statement(kind="slice", level="warning", text=f"Worse on some texts ({which}): {figures}.", values=values)

@@ -88,7 +88,7 @@ def _lengths(examples: Sequence[Example], date_format: Formats) -> Names:
     lengths = np.array([size(text) for text in texts])
     bins = min(_BINS, len(texts) // _IN_A_BIN)
     inner = np.arange(1, bins) / max(bins, 1)
-    ends = [end for end in np.unique(np.quantile(lengths, inner).astype(int)).tolist() if end < lengths.max()]
+    ends = [end for end in np.unique(np.quantile(lengths, inner, method="lower")).tolist() if end < lengths.max()]
     return (
         [_bin(ends, place, unit) for place in np.searchsorted(ends, lengths).tolist()] if ends else [None] * len(texts)
     )
@@ -129,6 +129,6 @@ _IN_ORDER = ("year", "quarter", "length")
 def kinds_of(names: Sequence[str]) -> list[str]:
     """Return the sorts of slices that are named. Raises UsageError for one that is none."""
     allowed = [*SLICINGS, *_TOGETHER]
-    if unknown := [name for name in names if name not in allowed]:
+    if unknown := [name for name in names or [""] if name not in allowed]:
         raise UsageError(f"--by {unknown[0]}: no sort of slices", hint=f"One or more of {', '.join(allowed)}.")
     return list(dict.fromkeys(kind for name in names for kind in _TOGETHER.get(name, (name,))))

@@ -16,7 +16,7 @@ from fintune.runs.run import Run
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreRow:
-    """One run's scores of one part."""
+    """Scores of one part of a run, or of some of its texts."""
 
     run: str
     task: str
@@ -26,13 +26,19 @@ class ScoreRow:
     n: int
     scores: Scores
     """By metric, in the order asked for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartRow(ScoreRow):
+    """One run's scores of one part."""
+
     worth: str
     """The weightiest thing to know of them, "" for nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SliceRow(ScoreRow):
-    """One run's scores of a slice of a part; `worth` is of the whole part."""
+    """One run's scores of a slice of a part."""
 
     by: str
     slice: str
@@ -44,10 +50,11 @@ class SliceRow(ScoreRow):
     worse: bool
 
 
-def row_of(run: Run, part: str, metrics: Sequence[str] | None = None) -> ScoreRow:
+def row_of(run: Run, part: str, metrics: Sequence[str] | None = None) -> PartRow:
     """Return a run's row; left out, metrics are its task's first. Raises RunError for a part or metric that it has not."""
     _need_part(run, part)
-    return ScoreRow(**_shared(run, part, _chosen(run, run.scores()[part], metrics)))
+    worth = [one for of, one in run.claims().shown() if of == part and one.level != "note"]
+    return PartRow(**_shared(run, part, run.scores()[part], metrics), worth=worth[0].text if worth else "")
 
 
 def slice_rows(run: Run, part: str, kinds: Sequence[str], metrics: Sequence[str] | None = None) -> list[SliceRow]:
@@ -55,15 +62,18 @@ def slice_rows(run: Run, part: str, kinds: Sequence[str], metrics: Sequence[str]
     _need_part(run, part)
     slices = run.claims().slices.get(part)
     if slices is None:
-        raise RunError(f"{run.folder}: no slices of part '{part}'", hint="fintune evaluate RUN makes them.")
+        raise RunError(
+            f"{run.folder}: no slices of part '{part}'", hint="fintune evaluate RUN --split PART makes them."
+        )
     if not (chosen := [one for one in slices if one.by in kinds]):
         others = ", ".join(dict.fromkeys(one.by for one in slices)) or "none"
         raise RunError(
-            f"{run.folder}: no slices by {' or '.join(kinds)}: that takes two of ten texts each", hint=f"By: {others}."
+            f"{run.folder}: no slices by {' or '.join(kinds)}: that takes two of ten texts each",
+            hint=f"What it has slices by: {others}.",
         )
     return [
         SliceRow(
-            **_shared(run, part, _chosen(run, one.scores, metrics)),
+            **_shared(run, part, one.scores, metrics),
             by=one.by,
             slice=one.name,
             metric=one.metric,
@@ -80,13 +90,6 @@ def _need_part(run: Run, part: str) -> None:
         raise RunError(f"{run.folder}: no scores of part '{part}'", hint=did_you_mean(part, scores))
 
 
-def _chosen(run: Run, scores: Scores, metrics: Sequence[str] | None) -> Scores:
-    wanted = list(run.config().build_task().headline) if metrics is None else list(metrics)
-    if lacking := [name for name in wanted if name not in scores]:
-        raise RunError(f"{run.folder}: no metric '{lacking[0]}'", hint=did_you_mean(lacking[0], scores))
-    return {name: scores[name] for name in wanted}
-
-
 class _Shared(TypedDict):
     run: str
     task: str
@@ -95,12 +98,13 @@ class _Shared(TypedDict):
     part: str
     n: int
     scores: Scores
-    worth: str
 
 
-def _shared(run: Run, part: str, scores: Scores) -> _Shared:
+def _shared(run: Run, part: str, scores: Scores, metrics: Sequence[str] | None) -> _Shared:
     config = run.config()
-    worth = [one for of, one in run.claims().shown() if of == part and one.level != "note"]
+    wanted = list(config.build_task().headline) if metrics is None else list(metrics)
+    if lacking := [name for name in wanted if name not in scores]:
+        raise RunError(f"{run.folder}: no metric '{lacking[0]}'", hint=did_you_mean(lacking[0], scores))
     return {
         "run": run.folder.name,
         "task": config.task.name,
@@ -108,6 +112,5 @@ def _shared(run: Run, part: str, scores: Scores) -> _Shared:
         "method": config.method.name,
         "part": part,
         "n": next(iter(scores.values())).n,
-        "scores": scores,
-        "worth": worth[0].text if worth else "",
+        "scores": {name: scores[name] for name in wanted},
     }

@@ -13,7 +13,7 @@ from fintune.runtime.layout import Text
 
 if TYPE_CHECKING:
     from fintune.records import Score
-    from fintune.runs.score_rows import ScoreRow
+    from fintune.runs.score_rows import ScoreRow, SliceRow
 
 
 class Form(StrEnum):
@@ -38,7 +38,11 @@ def scores(
         ),
     ] = None,
     metrics: Annotated[
-        str | None, typer.Option(metavar="NAME,...", help="Metrics of scores.json; left out: the task's first.")
+        str | None,
+        typer.Option(
+            metavar="NAME,...",
+            help="Metrics of scores.json; left out: the task's first, of slices on a terminal the tested one.",
+        ),
     ] = None,
     form: Annotated[Form, typer.Option("--format", help="How to write them.")] = Form.table,
     code: Code = None,
@@ -49,15 +53,15 @@ def scores(
 
     from fintune.evaluation.slices import kinds_of
     from fintune.runs.run import Run
-    from fintune.runs.score_rows import row_of, slice_rows
+    from fintune.runs.score_rows import ScoreRow, row_of, slice_rows
 
-    names = output.split_list(metrics)
+    names, rows = output.split_list(metrics), list[ScoreRow]()
     with working():
         kinds = None if by is None else kinds_of(output.split_list(by) or [])
-        opened = [Run.open(run) for run in runs]
-        rows: list[ScoreRow] = []
-        for run in opened:
-            rows += [row_of(run, part, names)] if kinds is None else slice_rows(run, part, kinds, names)
+        for run in map(Run.open, runs):
+            slices = [] if kinds is None else slice_rows(run, part, kinds, names)
+            rows += map(_tested, slices) if form is Form.table and names is None else slices
+            rows += [row_of(run, part, names)] if kinds is None else []
     if form is Form.json:
         print_json([asdict(row) for row in rows])
     elif form is Form.csv:
@@ -69,6 +73,13 @@ def scores(
 def _names(rows: "list[ScoreRow]") -> list[str]:
     """Return the metrics of all rows, each once."""
     return list(dict.fromkeys(name for row in rows for name in row.scores))
+
+
+def _tested(row: "SliceRow") -> "SliceRow":
+    """Return a row with the tested metric alone: with more it is too wide for a terminal."""
+    from dataclasses import replace
+
+    return replace(row, scores={row.metric: row.scores[row.metric]})
 
 
 def _csv(rows: "list[ScoreRow]") -> str:
@@ -102,40 +113,33 @@ def _written(rows: "list[ScoreRow]", form: Form) -> str:
     """Return a table: shares in per cent, intervals in brackets."""
     from tabulate import tabulate  # type: ignore[import-untyped]
 
-    from fintune.tasks.lookup import interval, metric_of
+    from fintune.runs.score_rows import PartRow
 
-    names = _names(rows)
-    titles = {n: f"{metric_of(n).title}{' (%)' if metric_of(n).share else ''}" for n in names}
-    cells = [
-        _first(row, form)
-        | {titles[n]: interval(n, row.scores[n]) if n in row.scores else "" for n in names}
-        | _last(row)
-        for row in rows
-    ]
     kind = {Form.markdown: "github", Form.latex: "latex_booktabs"}.get(form, "simple")
+    cells = [_cells(row, _names(rows), form) for row in rows]
     text: str = tabulate(cells, headers="keys", tablefmt=kind, disable_numparse=True)
-    said = dict.fromkeys(f"{row.run}: {row.worth}" for row in rows if row.worth)
-    return "\n".join([text, *said]) if form is Form.table else text
+    worth = [f"{row.run}: {row.worth}" for row in rows if isinstance(row, PartRow) and row.worth]
+    return "\n".join([text, *worth]) if form is Form.table else text
 
 
-def _first(row: "ScoreRow", form: Form) -> dict[str, str]:
-    """Return what stands before the scores."""
+def _cells(row: "ScoreRow", names: list[str], form: Form) -> dict[str, str]:
+    """Return a row's cells by title: shares in per cent, intervals in brackets; of a slice, what the other texts have, and p if worse."""
     from fintune.runs.score_rows import SliceRow
     from fintune.runtime.printable import markdown
+    from fintune.tasks.lookup import interval, metric_of
 
+    scores = {_title(name): interval(name, row.scores[name]) if name in row.scores else "" for name in names}
     if not isinstance(row, SliceRow):
-        return {"run": row.run, "method": row.method, "part": row.part, "n": str(row.n)}
+        return {"run": row.run, "method": row.method, "part": row.part, "n": str(row.n), **scores}
     name = markdown(row.slice) if form is Form.markdown else row.slice
-    return {"run": row.run, "by": row.by, "slice": name, "n": str(row.n)}
+    last = {
+        f"others: {metric_of(row.metric).title}": metric_of(row.metric).figure(row.others),
+        "worse": f"p {row.p:.2g}" if row.worse else "",
+    }
+    return {"run": row.run, "by": row.by, "slice": name, "n": str(row.n), **scores, **last}
 
 
-def _last(row: "ScoreRow") -> dict[str, str]:
-    """Return what stands behind the scores of a slice: what the others have, and whether it is worse."""
-    from fintune.runs.score_rows import SliceRow
+def _title(name: str) -> str:
     from fintune.tasks.lookup import metric_of
 
-    if not isinstance(row, SliceRow):
-        return {}
-    metric = metric_of(row.metric)
-    flag = f"worse (p {row.p:.2g})" if row.worse else ""
-    return {f"others, {metric.title}": metric.figure(row.others), "": flag}
+    return f"{metric_of(name).title}{' (%)' if metric_of(name).share else ''}"
