@@ -252,12 +252,15 @@ class Statement:
     """The parts of the sentence, for a page in another language."""
 
 
+SliceKind = Literal["group", "year", "quarter", "length", "source", "language"]
+"""What the texts of a slice have in common."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slice:
     """The texts of a part that have something in common, how good the model is on them, and whether that is worse than on the others."""
 
-    by: str
-    """What they have in common: group, year, quarter, length, source, language."""
+    by: SliceKind
     name: str
     scores: Scores
     """The task's headline metrics, and `metric`."""

@@ -98,7 +98,7 @@ def with_slices(
         slices = sliced(config.build_task(), judged, examples, date_format=config.data.date_format, **how)
     except (
         DataError
-    ) as error:  # a task of one's own may fail on few texts, and what was trained is worth more than slices
+    ) as error:  # a task of one's own may fail on few texts; the scores of all are worth more than slices
         tell("slices", f"left out: {error.message}")
         slices = []
     said = whole.of(part)

@@ -19,7 +19,7 @@ from fintune.data.guess.language import language_of_text
 from fintune.data.quality.text import lacks_blanks
 from fintune.errors import UsageError
 from fintune.evaluation.significance import FEWEST_ROWS, Bools
-from fintune.records import Example
+from fintune.records import Example, SliceKind
 from fintune.tasks.arrays import Ints
 
 OTHERS = "others"
@@ -37,7 +37,7 @@ Names = list[str | None]
 class Cut:
     """The members of a slice among the texts of a part, `(n,)`."""
 
-    by: str
+    by: SliceKind
     name: str
     members: Bools
 
@@ -52,7 +52,7 @@ def cuts(examples: Sequence[Example], rows: Ints, date_format: Formats = None) -
     return made
 
 
-def _cuts_by(by: str, names: Names, rows: Ints) -> list[Cut]:
+def _cuts_by(by: SliceKind, names: Names, rows: Ints) -> list[Cut]:
     """Return the slices of one sort; `names` of each row."""
     counts = Counter(name for name in names if name is not None)
     large = [name for name, count in counts.most_common(_MOST) if count >= FEWEST_ROWS]
@@ -112,7 +112,7 @@ def _languages(examples: Sequence[Example], date_format: Formats) -> Names:
     return [language_of_text(e.text) for e in examples]
 
 
-SLICINGS: dict[str, Callable[[Sequence[Example], Formats], Names]] = {
+SLICINGS: dict[SliceKind, Callable[[Sequence[Example], Formats], Names]] = {
     "group": _groups,
     "year": _years,
     "quarter": _quarters,
