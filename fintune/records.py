@@ -265,6 +265,27 @@ class Statement:
     """The parts of the sentence, for a page in another language."""
 
 
+SliceKind = Literal["group", "year", "quarter", "length", "source", "language"]
+"""What the texts of a slice have in common."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slice:
+    """The texts of a part that have something in common, how good the model is on them, and whether that is worse than on the others."""
+
+    by: SliceKind
+    name: str
+    scores: Scores
+    """The task's headline metrics, and `metric`."""
+    metric: str
+    """The metric that the test is of."""
+    rest: float
+    """That metric on the other texts of the part."""
+    p: float | None
+    """Of its being worse by chance alone, corrected for all slices of the part; None where there are too few texts for a test."""
+    worse: bool
+
+
 @dataclass(frozen=True)
 class Claims:
     """What scores.json says beside the figures, by part: what they are worth, and where rows are known, scores on the others."""
@@ -272,6 +293,7 @@ class Claims:
     verdicts: dict[str, list[Statement]] = field(default_factory=dict)
     splits: dict[str, Scores] = field(default_factory=dict)
     baselines: dict[str, dict[str, Scores]] = field(default_factory=dict)
+    slices: dict[str, list[Slice]] = field(default_factory=dict)
 
     def of(self, part: str) -> list[Statement]:
         """Return what is said of a part."""
@@ -295,4 +317,4 @@ class Claims:
         """Return these, and the other's in place of those of the same part."""
         names = {**self.baselines, **other.baselines}
         both = {name: self.baselines.get(name, {}) | other.baselines.get(name, {}) for name in names}
-        return Claims(self.verdicts | other.verdicts, self.splits | other.splits, both)
+        return Claims(self.verdicts | other.verdicts, self.splits | other.splits, both, {**self.slices, **other.slices})

@@ -18,12 +18,14 @@ from fintune.config.run_config import RunConfig
 from fintune.data.prepare import Dataset
 from fintune.data.prepare import announce as announce_data
 from fintune.data.prepare import prepare as prepare_data
+from fintune.data.quality.report import DataReport
+from fintune.data.quality.scant import scant
 from fintune.errors import BrokenEnvironment, ConfigError, ModelError
 from fintune.methods import METHODS
 from fintune.models import check_reference
 from fintune.models.prompts import Kind
 from fintune.models.references import kind_at_hand, positions_at_hand
-from fintune.records import strata
+from fintune.records import Statement, strata
 from fintune.runtime.install import with_extra
 from fintune.runtime.progress import tell
 from fintune.tasks.baselines import BASELINES, DEFAULT
@@ -67,6 +69,8 @@ def balanced_without_labels(config: RunConfig) -> str | None:
 def announce(prepared: Prepared) -> None:
     """Tell whoever listens what the data hold, and which baselines are left out."""
     announce_data(prepared, prepared.config.data)
+    for statement in scant_in(prepared.config, prepared.report):
+        tell("data", statement.text)
     if (remark := sentiment_of_none(prepared.config.task)) is not None:
         tell("task", f"warning: {remark}")
     for name in prepared.config.evaluation.baselines:
@@ -75,6 +79,12 @@ def announce(prepared: Prepared) -> None:
         unasked = not asked and name in DEFAULT and prepared.task.kind not in baseline.kinds
         if (reason := baseline.left_out(prepared.task)) and not unasked:
             tell("baselines", f"left out: {reason}")
+
+
+def scant_in(config: RunConfig, report: DataReport) -> list[Statement]:
+    """Return what the parts of a config's data have too little of."""
+    labels = report.parts.get("train", {}) if config.build_task().kind == "labels" else {}
+    return scant(labels, validation=report.sizes.get("validation", 0), choosing=config.train.epochs != 1)
 
 
 def need_fit(config: RunConfig, kind: Kind | None) -> None:

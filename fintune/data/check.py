@@ -24,7 +24,7 @@ from fintune.data.readers.read import Reading, read
 from fintune.data.settings import DataSection
 from fintune.data.splits import Parts, fingerprint
 from fintune.errors import DataError, FintuneError, ModelError
-from fintune.records import Example, Fault, Row
+from fintune.records import Example, Fault, Row, Statement
 from fintune.runtime.progress import tell
 from fintune.tasks import Task
 from fintune.tasks.contract import need_contract
@@ -42,6 +42,8 @@ class Examination:
     against: Overlap | None = None
     pii: dict[str, int] | None = None
     """How many texts hold each kind of personal data; None when they were not looked for."""
+    scant: list[Statement] = field(default_factory=list)
+    """What there is too little of."""
 
     @property
     def severe(self) -> bool:
@@ -57,6 +59,7 @@ class Examination:
             | {
                 "severe": self.severe,
                 "suspicious": [asdict(s) for s in self.suspicious],
+                "scant": [asdict(s) for s in self.scant],
                 "against": None if self.against is None else asdict(self.against),
             }
         )

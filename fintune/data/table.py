@@ -19,8 +19,8 @@ _LABELS = 40
 """How many labels one cell names at most."""
 
 
-def examination(found: Examination) -> Iterator[Table]:
-    """Yield what was found in the data, as tables: facts, findings, and what was asked for besides."""
+def examination(found: Examination) -> Iterator[Table | Text]:
+    """Yield what was found in the data: tables of facts, findings, what was asked for besides; a line for what there is too little of."""
     yield _facts(found)
     if found.report.label_samples:
         yield _label_samples(found.report.label_samples)
@@ -30,6 +30,8 @@ def examination(found: Examination) -> Iterator[Table]:
         yield _cross(found.against)
     if found.report.findings:
         yield _findings(found.report.findings)
+    for statement in found.scant:
+        yield Text(statement.text)
 
 
 def _facts(found: Examination) -> Table:

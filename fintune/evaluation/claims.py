@@ -1,22 +1,26 @@
 """What scores.json says beside its figures: what they are worth, and what is left of them on texts that are new to the model.
 
 Example:
-    claims(run, {"test": predictions}, {"tfidf": ["test"]}, prepared.leaks).verdicts["test"][0].text
+    claims(run, {"test": predictions}, {"tfidf": ["test"]}, prepared.leaks, prepared.splits.parts).verdicts["test"][0].text
     # 'Of its 496 texts 17 stand in train too, ...'
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from fintune.config.run_config import RunConfig
 from fintune.data.quality.findings import share_level
 from fintune.data.quality.leaks import Leaks
 from fintune.data.quality.report import TRAIN_MEAN
+from fintune.errors import DataError
 from fintune.evaluation.evaluate import score, scoring_options
+from fintune.evaluation.slice_tests import slice_statements, sliced
 from fintune.evaluation.verdict import TrainAnswers, judge
-from fintune.records import Claims, Prediction, Scores, Statement
+from fintune.records import Claims, Example, Prediction, Scores, Statement
 from fintune.runs.adapter_store import is_kept
 from fintune.runs.run import Run
+from fintune.runtime.progress import tell
 from fintune.tasks import Task
 from fintune.tasks.lookup import metric_of
 
@@ -29,6 +33,7 @@ def claims(
     answers: Mapping[str, Sequence[Prediction]],
     baselines: Mapping[str, Collection[str]],
     leaks: Mapping[str, Leaks],
+    examples: Mapping[str, Sequence[Example]],
 ) -> Claims:
     """Return what the model's answers to parts are worth, beside those that the run stores of its baselines (name -> parts)."""
     config, all_parts = run.config(), Claims()
@@ -38,9 +43,9 @@ def claims(
             if is_kept(run.folder):  # without what its baselines have answered
                 names = [name for name in names if run.has_predictions(part, name)]
             beside = {name: run.predictions(part, name) for name in names}
-            all_parts = all_parts.with_parts_of(
-                claims_of_part(part, answered, beside, leaks.get(part, Leaks()), config, train_answers(run))
-            )
+            known = leaks.get(part, Leaks())
+            whole = claims_of_part(part, answered, beside, known, config, train_answers(run))
+            all_parts = all_parts.with_parts_of(with_slices(whole, part, answered, known, config, examples[part]))
     return all_parts
 
 
@@ -73,6 +78,33 @@ def claims_of_part(
     statements = [*leak_statements(task, leaks, answered, clean.get(_OWN)), *worth]
     splits = {part: clean.pop(_OWN)} if _OWN in clean else {}
     return Claims({part: statements}, splits, {name: {part: scores} for name, scores in clean.items()})
+
+
+def with_slices(
+    whole: Claims,
+    part: str,
+    answered: Sequence[Prediction],
+    leaks: Leaks,
+    config: RunConfig,
+    examples: Sequence[Example],
+) -> Claims:
+    """Return claims of a part with its slices, and a warning for each that is worse; `examples` are those that were answered.
+
+    Of the rows that are new to the model, where there are any; where the whole is worth nothing, no slice is warned of.
+    """
+    judged = [p for p in answered if p.id not in leaks.known] or answered
+    how = scoring_options(config)
+    try:
+        slices = sliced(config.build_task(), judged, examples, date_format=config.data.date_format, **how)
+    except (
+        DataError
+    ) as error:  # a task of one's own may fail on few texts; the scores of all are worth more than slices
+        tell("slices", f"left out: {error.message}")
+        slices = []
+    said = whole.of(part)
+    if not any(one.level == "severe" and one.kind != "leaks" for one in said):
+        said = [*said, *slice_statements(slices, len(judged))]
+    return replace(whole, verdicts=whole.verdicts | {part: said}, slices={part: slices})
 
 
 def leak_statements(task: Task, leaks: Leaks, answered: Sequence[Prediction], clean: Scores | None) -> list[Statement]:

@@ -6,6 +6,7 @@ Example:
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from fintune.data.load import gather
@@ -13,7 +14,7 @@ from fintune.data.quality.cleanup import conflicts
 from fintune.data.quality.leaks import Leaks, stands_in
 from fintune.data.quality.text import normalized
 from fintune.errors import DataError, FintuneError
-from fintune.evaluation.claims import claims_of_part, train_answers
+from fintune.evaluation.claims import claims_of_part, train_answers, with_slices
 from fintune.evaluation.verdict import TrainAnswers
 from fintune.inference.foreign import ForeignAdapter
 from fintune.records import Claims, Example, Prediction, Statement, strata
@@ -25,18 +26,16 @@ def claims_of_file(
     source: Run | Export | ForeignAdapter, path: str, examples: Sequence[Example], answered: Sequence[Prediction]
 ) -> Claims:
     """Return what the answers of a run, an export or an adapter to a file are worth, as far as can be told."""
-    name, config = Path(path).name, source.config()
+    name, config, unchecked = Path(path).name, source.config(), []
     try:
-        leaks = leaks_into(run := _need_run(source), examples)
+        leaks, train = leaks_into(run := _need_run(source), examples), train_answers(run)
     except DataError as error:
-        unchecked = Statement(
-            kind="unchecked",
-            level="note",
-            text=f"Whether its texts stand in train could not be checked: {error.message}.",
-        )
-        others = claims_of_part(name, answered, {}, Leaks(), config, TrainAnswers(strata(examples)))
-        return Claims({name: [unchecked, *others.of(name)]})
-    return claims_of_part(name, answered, {}, leaks, config, train_answers(run))
+        text = f"Whether its texts stand in train could not be checked: {error.message}."
+        unchecked = [Statement(kind="unchecked", level="note", text=text)]
+        leaks, train = Leaks(), TrainAnswers(strata(examples))
+    said = claims_of_part(name, answered, {}, leaks, config, train)
+    whole = with_slices(said, name, answered, leaks, config, examples)
+    return replace(whole, verdicts={name: [*unchecked, *whole.of(name)]})
 
 
 def _need_run(source: Run | Export | ForeignAdapter) -> Run:

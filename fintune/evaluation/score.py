@@ -74,7 +74,8 @@ def _prepared_again(run: Run) -> Prepared:
 def _judged(run: Run, prepared: Prepared, part: str, running: Engine) -> Evaluation:
     """Return the scores of a part, and what can be said of them."""
     evaluation = _evaluate(prepared.config, prepared.task, prepared.splits[part], running, part)
-    return replace(evaluation, claims=claims(run, {part: evaluation.predictions}, run.baselines(), prepared.leaks))
+    answers, parts = {part: evaluation.predictions}, prepared.splits.parts
+    return replace(evaluation, claims=claims(run, answers, run.baselines(), prepared.leaks, parts))
 
 
 def _scored_again(run: Run, prepared: Prepared, parts: Sequence[str], *, anew: bool) -> dict[str, Evaluation]:
@@ -153,7 +154,7 @@ def score_trained(prepared: Prepared, base: "LoadedModel", run: Run) -> None:
         run.write_predictions(part, evaluation.predictions)
         answers[part], scores[part] = evaluation.predictions, evaluation.scores
     run.write_costs(1000 * seconds[parts[-1]] / len(prepared.splits[parts[-1]]))
-    model_claims = claims(run, answers, baselines, prepared.leaks)
+    model_claims = claims(run, answers, baselines, prepared.leaks, prepared.splits.parts)
     run.write_scores(_task_record(prepared.task), scores, baselines, model_claims)
     manifest.write(run, tuned)
     run.write_text("README.md", model_card(run))

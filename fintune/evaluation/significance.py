@@ -75,7 +75,7 @@ def resample(task: Task, rows: Mapping[str, RunAnswers], *, resamples: int, seed
             name: _resampled(task, row, bootstrap_blocks(together, resamples, seed), names)
             for name, row in rows.items()
         }
-    members = _alike(runs)
+    members = alike(runs)
     counts, places = np.array([len(own) for own in members]), [own[0] for own in members]
     return {
         name: _resampled(task, [[run[i] for i in places] for run in row], _weights(counts, resamples, seed), names)
@@ -83,7 +83,7 @@ def resample(task: Task, rows: Mapping[str, RunAnswers], *, resamples: int, seed
     }
 
 
-def _alike(runs: RunAnswers) -> list[list[int]]:
+def alike(runs: RunAnswers) -> list[list[int]]:
     """Return places of examples in kinds: those that every run answers alike."""
     kinds: dict[tuple[tuple[bool, str], ...], list[int]] = {}
     for i in range(len(runs[0])):

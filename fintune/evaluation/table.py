@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from fintune.data.table import _LEVELS
 from fintune.records import Claims, Scores
 from fintune.runtime.layout import Table, Text
-from fintune.tasks.lookup import confusion_in, interval, metric_of, of_labels
+from fintune.tasks.lookup import averages_in, confusion_in, interval, metric_of, of_labels, support_in
 from fintune.tasks.metric import LOSSES
 
 
@@ -36,17 +36,22 @@ def losses(scores: Scores) -> Text:
     return Text(" · ".join(shown))
 
 
-def labels_tables(scores: Scores) -> Iterator[Table]:
-    """Yield scores of each label, and how often each was answered as each; nothing where a task has no labels."""
+def labels_tables(scores: Scores) -> Iterator[Table | Text]:
+    """Yield scores of each label, their averages, and how often each was answered as each; nothing where a task has no labels."""
     if not (by_label := of_labels(scores)):
         return
     table = Table("per label, in per cent")
     table.add_column("label", no_wrap=True)
     for metric in next(iter(by_label.values())):
         table.add_column(metric_of(metric).title, justify="right", no_wrap=True)
+    table.add_column(metric_of("support").title, justify="right", no_wrap=True)
+    support = support_in(scores)
     for label, own in by_label.items():
-        table.add_row(Text(label), *(interval(metric, score) for metric, score in own.items()))
+        figures = [interval(metric, score) for metric, score in own.items()]
+        table.add_row(Text(label), *figures, f"{support[label]:,}" if label in support else "")
     yield table
+    if averages := averages_in(scores):
+        yield Text(" · ".join(f"{metric_of(name).title} {interval(name, score)}" for name, score in averages.items()))
     confusion = Table("gold label (row), answered as (column)", zeros="0")
     confusion.add_column("gold", no_wrap=True)
     counts = confusion_in(scores)

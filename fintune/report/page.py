@@ -101,6 +101,7 @@ def _templates() -> "Environment":
     )
     environment.globals["t"] = words.both
     environment.globals["metric_column"] = lambda name: words.in_both(partial(words.metric_column, name))
+    environment.globals["others_of"] = lambda name: words.both("others_of", metric=partial(words.metric_column, name))
     environment.filters |= {name: getattr(words, name) for name in ("percent", "count", "figure")}
     return environment
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fintune.records import Claims, Prediction, Scores
+from fintune.data.quality.scant import scant
+from fintune.records import Claims, Prediction, Scores, Slice, Statement
 from fintune.runs.schema import AttributionRecord, DataRecord, EnvironmentRecord, LogLine, ReportRecord
 from fintune.tasks.lookup import labels_in
 
@@ -83,6 +84,19 @@ class RunFiles:
     def report(self) -> ReportRecord | None:
         """What data.json says of the data."""
         return self.data.get("report") if self.data else None
+
+    @property
+    def scant(self) -> list[Statement]:
+        """What its data had too little of."""
+        epochs = self._section("train").get("epochs")
+        labels = self.report.get("parts", {}).get("train", {}) if self.report and self.kind == "labels" else {}
+        validation = len(self.data["ids"].get("validation", [])) if self.data else 0
+        return scant(labels, validation=validation, choosing=epochs not in (None, 1))
+
+    @property
+    def slices(self) -> list[Slice]:
+        """The slices of the part that is reported."""
+        return self.claims.slices.get(self.part, [])
 
     @property
     def fingerprint(self) -> str:

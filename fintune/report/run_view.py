@@ -44,6 +44,7 @@ def run_view(run: RunFiles, *, key: str, texts: bool, most: int) -> dict[str, ob
         "ece": f"{summary.ece(run):.3f}" if run.weighed else "",
         "notes": notes(run),
         "scores": _scores(run),
+        "slices": _slices(run, texts),
         "confusion": _confusion(run),
         "tables": tables(run, texts=texts, most=most),
         "attributions": attributions,
@@ -77,12 +78,13 @@ def notes(run: RunFiles) -> list[Markup]:
         remarks.append(both("note.nothing"))
     if run.part == "validation":
         remarks.append(both("note.validation"))
-    return remarks + [_worth(part, statement) for part, statement in run.claims.shown()]
+    remarks += [_worth(part, statement) for part, statement in run.claims.shown()]
+    return remarks + [_worth("", statement) for statement in run.scant]
 
 
 def _worth(part: str, statement: Statement) -> Markup:
     level = Markup('<span class="level {}">{}</span> ').format(statement.level, both(f"level.{statement.level}"))
-    return level + in_both(lambda t: f"{part_name(part, t)}{t('colon')}{worth(statement, t)}")
+    return level + in_both(lambda t: f"{part_name(part, t)}{t('colon')}" * bool(part) + worth(statement, t))
 
 
 def _scores(run: RunFiles) -> list[dict[str, object]]:
@@ -98,6 +100,15 @@ def _scores(run: RunFiles) -> list[dict[str, object]]:
         for part, whole in parts.items()
         for scores, also in _both_ways(whole, clean.get(part, {}))
     ]
+
+
+def _slices(run: RunFiles, texts: bool) -> list[dict[str, object]]:
+    """Return a row a slice; the name of a group is a value of the data, so it goes where texts go."""
+    rows: list[dict[str, object]] = []
+    for i, one in enumerate(run.slices, start=1):
+        name = f"{i}" if one.by == "group" and not texts else one.name
+        rows.append({"slice": one, "by": both(f"by.{one.by}"), "name": name, "n": next(iter(one.scores.values())).n})
+    return rows
 
 
 def _both_ways(whole: Scores, clean: Scores) -> list[tuple[Scores, Markup]]:

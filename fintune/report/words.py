@@ -95,6 +95,7 @@ def worth(statement: Statement, t: Translator) -> str:
     values = dict(statement.values)
     metric = metric_title(values["metric"], t) if "metric" in values else t("score")
     more = _worth()["needed"].format(**values) if "needed" in values else ""
+    values |= {"by": t(f"by.{values['by']}")} if has_words(f"by.{values.get('by')}") else {}
     shown = {"name": baseline_name(values.get("name", ""), t), "metric": metric, "more": more}
     return _worth()[statement.kind].format(**values | shown)
 

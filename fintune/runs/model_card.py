@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from fintune.config.run_config import RunConfig
 from fintune.data.quality.licenses import Commerce, license_of
+from fintune.data.quality.scant import scant
 from fintune.models.references import base_license
-from fintune.records import TEXT, Claims, Scores
+from fintune.records import TEXT, Claims, Scores, Statement
 from fintune.runs.card_data import card_data, library_of, with_front_matter
 from fintune.runs.run import Run
 from fintune.runs.schema import SourceRecord
@@ -86,7 +87,7 @@ def _text(run: Run, words: CardWords, sources: Sequence[Mapping[str, object]]) -
 |---|{"---|" * len(headline)}
 {chr(10).join(rows)}
 
-{_worth(claims)}
+{_worth(claims, _scant(run))}
 Brackets: {percent} bootstrap intervals over examples ({config.evaluation.resamples} resamples). The best epoch was chosen on validation, so
 validation figures flatter; the test part was not used for any choice.
 
@@ -149,11 +150,17 @@ def _n(scores: Scores) -> int:
     return next(iter(scores.values())).n
 
 
-def _worth(claims: Claims) -> str:
-    """Return what the scores are worth, the severe in bold."""
+def _scant(run: Run) -> list[Statement]:
+    config, data = run.config(), run.data()
+    labels = data["report"].get("parts", {}).get("train", {}) if config.build_task().kind == "labels" else {}
+    return scant(labels, validation=len(data["ids"].get("validation", [])), choosing=config.train.epochs != 1)
+
+
+def _worth(claims: Claims, few: Sequence[Statement]) -> str:
+    """Return what the scores are worth, the severe in bold, and what there was too little of."""
     statements = [(markdown(f"{part}: {one.text}"), one.level) for part, one in claims.shown()]
     lines = [f"- **{text}**\n" if level == "severe" else f"- {text}\n" for text, level in statements]
-    return "".join(lines)
+    return "".join([*lines, *(f"- {markdown(one.text)}\n" for one in few)])
 
 
 def _commerce(sources: Sequence[Mapping[str, object]]) -> str:

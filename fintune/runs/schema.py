@@ -6,10 +6,12 @@ A run folder may be damaged, or a stranger's: what a reader relies on is there o
 'splits: Input should be a valid dictionary'
 """
 
-from typing import Literal, NotRequired
+from typing import Annotated, Literal, NotRequired
 
-from pydantic import ConfigDict, JsonValue, TypeAdapter, ValidationError, with_config
+from pydantic import AfterValidator, ConfigDict, JsonValue, TypeAdapter, ValidationError, with_config
 from typing_extensions import TypedDict
+
+from fintune.records import SliceKind
 
 _OPEN = ConfigDict(strict=True, extra="allow")
 _CLOSED = ConfigDict(strict=True, extra="forbid")
@@ -96,6 +98,25 @@ class StatementRecord(TypedDict):
     values: NotRequired[dict[str, str]]
 
 
+@with_config(_CLOSED)
+class SliceRecord(TypedDict):
+    """A Slice."""
+
+    by: SliceKind
+    name: str
+    scores: dict[str, ScoreRecord]
+    metric: str
+    rest: float
+    p: float | None
+    worse: bool
+
+
+def _whole(one: SliceRecord) -> SliceRecord:
+    if one["metric"] not in one["scores"] or (one["worse"] and one["p"] is None):
+        raise ValueError("a slice needs a score of its metric, and a p where it is worse")
+    return one
+
+
 class TaskRecord(TypedDict):
     """The task that scores are of."""
 
@@ -125,6 +146,7 @@ class ScoresRecord(FiguresRecord):
     task: NotRequired[TaskRecord]
     clean: NotRequired[FiguresRecord | None]
     verdicts: NotRequired[dict[str, list[StatementRecord]] | None]
+    slices: NotRequired[dict[str, list[Annotated[SliceRecord, AfterValidator(_whole)]]] | None]
 
 
 @with_config(_OPEN)

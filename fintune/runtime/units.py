@@ -1,4 +1,4 @@
-"""Seconds and bytes as people say them; every screen and page takes its figures from here.
+"""Seconds, bytes and small numbers as people say them; every screen and page takes its figures from here.
 
 >>> duration(100)
 '1 min 40 s'
@@ -36,3 +36,11 @@ def size(count: float, *, space: str = " ") -> str:
     """Return bytes as 34.4 kB, 7.6 MB or 3.1 GB."""
     unit, factor = next((u, f) for u, f in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)) if count >= f or u == "kB")
     return f"{count / factor:.1f}{space}{unit}"
+
+
+_NUMBERS = "no one two three four five six seven eight nine ten eleven twelve".split()  # noqa: SIM905
+
+
+def spelled(number: int) -> str:
+    """Return a number as a sentence has it: in words up to twelve."""
+    return _NUMBERS[number] if 0 <= number < len(_NUMBERS) else f"{number:,}"

@@ -5,6 +5,7 @@
 ('Profit rose.\\nLabel:', {'negative': ' negative', 'positive': ' positive'})
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -24,10 +25,13 @@ METRICS_OF_LABELS = (
     Metric(name="accuracy", title="accuracy", zh="准确率", of_right_answers=True, hub="accuracy"),
     Metric(name="mcc", title="MCC", zh="MCC", share=False, digits=2, low=-1.0, hub="matthews_correlation"),
     Metric(name="weighted_f1", title="weighted F1", zh="加权 F1"),
+    Metric(name="micro_f1", title="micro F1", zh="微平均 F1"),
+    Metric(name="balanced_accuracy", title="balanced accuracy", zh="平衡准确率"),
     Metric(name="unparsed", title="unparsed", zh="无法解析", greater_is_better=False),
     Metric(name="precision", title="precision", zh="精确率"),
     Metric(name="recall", title="recall", zh="召回率"),
     Metric(name="f1", title="F1", zh="F1"),
+    Metric(name="support", title="texts", zh="文本数", share=False, digits=0, high=math.inf),
 )
 _LONGEST_LABEL = 200
 """Characters of a label: longer ones are texts, and every table would hold them."""

@@ -15,9 +15,10 @@ from fintune.tasks.arrays import Floats, Ints
 def label_series(
     gold: Sequence[Answer | None], answers: Sequence[Answer | None], labels: Sequence[str], weights: Floats
 ) -> dict[str, Floats]:
-    """Return accuracy, F1 (macro, weighted, of each label), MCC, confusion counts, the share of unreadable answers, `(draws,)` each.
+    """Return accuracy, F1 (macro, weighted, micro, of each label), MCC, counts, the share of unreadable answers, `(draws,)` each.
 
-    Source: MCC for k classes: Gorodkin 2004. Macro-F1 is over labels that occur, among gold labels or answers.
+    Source: MCC for k classes: Gorodkin 2004. Macro-F1 is over labels that occur, among gold labels or answers; balanced accuracy,
+    the mean recall, over those among gold labels (Brodersen et al. 2010).
     """
     index: dict[Answer | None, int] = {label: i for i, label in enumerate(labels)}
     k = len(labels)
@@ -34,16 +35,20 @@ def _of_counts(counts: Ints, labels: Sequence[str]) -> dict[str, Floats]:
     support, answered = counts.sum(axis=2), counts.sum(axis=1)
     f1 = _ratio(2 * hits, support + answered[:, :k])
     seen = (support + answered[:, :k]) > 0
-    series = {
-        "accuracy": hits.sum(axis=1) / support.sum(axis=1),
-        "macro_f1": f1.sum(axis=1) / np.maximum(seen.sum(axis=1), 1),
-        "weighted_f1": _ratio((f1 * support).sum(axis=1), support.sum(axis=1)),
-        "mcc": _mcc(hits.sum(axis=1), support, answered),
-        "unparsed": answered[:, k] / support.sum(axis=1),
-    }
     precision, recall = _ratio(hits, answered[:, :k]), _ratio(hits, support)
+    total, right = support.sum(axis=1), hits.sum(axis=1)
+    series = {
+        "accuracy": right / total,
+        "macro_f1": f1.sum(axis=1) / np.maximum(seen.sum(axis=1), 1),
+        "weighted_f1": (f1 * support).sum(axis=1) / total,
+        "micro_f1": 2 * right / (total + answered[:, :k].sum(axis=1)),
+        "balanced_accuracy": recall.sum(axis=1) / (support > 0).sum(axis=1),
+        "mcc": _mcc(right, support, answered),
+        "unparsed": answered[:, k] / total,
+    }
     for i, label in enumerate(labels):
         series |= {f"precision/{label}": precision[:, i], f"recall/{label}": recall[:, i], f"f1/{label}": f1[:, i]}
+        series |= {f"support/{label}": support[:, i].astype(float)}
     for i, label in enumerate(labels):
         series |= {f"confusion/{label}/{other}": counts[:, i, j].astype(float) for j, other in enumerate(labels)}
     return series

@@ -38,6 +38,18 @@ def of_labels(scores: Scores) -> dict[str, dict[str, Score]]:
     return {label: {metric: scores[f"{metric}/{label}"] for metric in metrics} for label in whole}
 
 
+def support_in(scores: Scores) -> dict[str, int]:
+    """Return how many texts bear each label."""
+    counts = {label: scores.get(f"support/{label}") for label in labels_in(scores)}
+    return {label: round(score.value) for label, score in counts.items() if score is not None}
+
+
+def averages_in(scores: Scores) -> dict[str, Score]:
+    """Return the metrics that are averages over labels, those that are shown first left out."""
+    names = ("weighted_f1", "micro_f1", "balanced_accuracy")
+    return {name: scores[name] for name in names if name in scores}
+
+
 def confusion_in(scores: Scores) -> dict[str, dict[str, int]]:
     """Return how often each gold label was answered as each."""
     labels = labels_in(scores)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from fintune.config.across import sentiment_of_none
 from fintune.config.load import load
-from fintune.config.prepare import balanced_without_labels
+from fintune.config.prepare import balanced_without_labels, scant_in
 from fintune.config.run_config import RunConfig
 from fintune.data.check import Examination, check
 from fintune.data.quality.findings import Finding, by_weight
@@ -50,7 +50,8 @@ def examine(
         findings += _unbalanced(config)
     if (remark := sentiment_of_none(config.task)) is not None:
         findings.append(Finding("prompt", "warning", 1, remark))
-    return replace(examination, report=replace(examination.report, findings=by_weight(findings)))
+    quality = replace(examination.report, findings=by_weight(findings))
+    return replace(examination, report=quality, scant=scant_in(config, quality))
 
 
 def _unbalanced(config: RunConfig) -> list[Finding]:

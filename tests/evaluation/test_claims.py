@@ -11,12 +11,15 @@ import pytest
 import fintune
 from fintune.config.load import load
 from fintune.data.quality.leaks import Leaks
+from fintune.errors import DataError
+from fintune.evaluation import claims
 from fintune.evaluation.claims import claims_of_part
 from fintune.evaluation.evaluate import score
 from fintune.evaluation.verdict import TrainAnswers
 from fintune.records import Claims, Scores
 from fintune.report import write_report
 from fintune.runs.model_card import named_scores
+from fintune.runtime.progress import listening
 from tests.conftest import Command
 from tests.made_records import prediction
 from tests.report.test_page import plain
@@ -44,6 +47,18 @@ def test_where_all_texts_are_known_what_speaks_against_the_model_is_said_and_wha
 def test_their_row_in_tables_is_marked() -> None:
     said, scores = _all_known(("neutral",))
     assert list(named_scores("lora", {"test": scores}, {}, said)) == ["lora, test (known texts alone)"]
+
+
+def test_a_task_that_fails_on_few_texts_costs_the_slices_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*_: Any, **__: Any) -> Any:
+        raise DataError("task mine: score returned nan for rank")
+
+    monkeypatch.setattr(claims, "sliced", failing)
+    whole, lines = Claims({"test": []}), list[tuple[str, str]]()
+    with listening(lambda progress: lines.append((progress.stage, progress.note))):
+        made = claims.with_slices(whole, "test", [], Leaks(), load({}), [])
+    assert made == Claims({"test": []}, slices={"test": []})
+    assert lines == [("slices", "left out: task mine: score returned nan for rank")]
 
 
 def _written(path: Path, rows: list[dict[str, str]]) -> Path:

@@ -13,6 +13,7 @@ from fintune.config.load import dump, load
 from fintune.errors import RunError
 from fintune.records import Answer, Score, predictions_in
 from fintune.runs.run import Run
+from fintune.runs.schema import problem_of
 from fintune.runtime.files import replacing_folder, write_atomically
 from tests.made_records import prediction
 
@@ -211,3 +212,24 @@ def test_answers_of_every_kind_come_back(answer: Answer | None, run: Run) -> Non
     made = [prediction("f:1", "x", "as written", answer, {}, answer)]
     run.write_predictions("test", made)
     assert predictions_in((run.folder / "predictions.test.jsonl").read_text("utf-8")) == made
+
+
+def test_a_slice_says_of_what_it_is_and_why_it_is_worse() -> None:
+    score = {"value": 0.5, "low": 0.4, "high": 0.6, "n": 12}
+    whole = {
+        "by": "group",
+        "name": "g",
+        "scores": {"rank": score},
+        "metric": "rank",
+        "rest": 0.9,
+        "p": 0.01,
+        "worse": True,
+    }
+
+    def problem(**changes: object) -> str | None:
+        return problem_of("scores.json", {"splits": {}, "baselines": {}, "slices": {"test": [whole | changes]}})
+
+    assert problem() is None
+    assert "by" in (problem(by="colour") or "")
+    for changes in ({"p": None}, {"metric": "other"}, {"scores": {}}):
+        assert "a slice needs" in (problem(**changes) or "")

@@ -28,6 +28,10 @@ def test_figures_equal_scikit_learn(seed: int, unparsed: float, k: int) -> None:
         "accuracy": reference.accuracy_score(gold, predicted),
         "macro_f1": reference.f1_score(gold, predicted, average="macro", **options),
         "weighted_f1": reference.f1_score(gold, predicted, average="weighted", **options),
+        "micro_f1": reference.f1_score(gold, predicted, average="micro", **options),
+        "balanced_accuracy": reference.recall_score(
+            gold, predicted, labels=sorted(set(gold.tolist())), average="macro", zero_division=0
+        ),
         "mcc": reference.matthews_corrcoef(gold, predicted),
         "unparsed": (predicted == UNPARSED).mean(),
     }
@@ -38,6 +42,7 @@ def test_figures_equal_scikit_learn(seed: int, unparsed: float, k: int) -> None:
             strict=False,
         ):
             expected[f"{name}/{label}"] = values[0]
+        expected[f"support/{label}"] = int((gold == i).sum())
         for j, other in enumerate(LABELS):
             expected[f"confusion/{label}/{other}"] = int(((gold == i) & (predicted == j)).sum())
     assert {name: score.value for name, score in scores.items()} == pytest.approx(expected, abs=1e-12)

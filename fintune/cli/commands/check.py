@@ -85,7 +85,7 @@ def check(
         from fintune.data.table import examination as tables
 
         for table in tables(examination):
-            out.print(table)
+            out.print(table, soft_wrap=isinstance(table, Text))
         onward = _train(sources, overrides) if not examination.severe else "next: mend what is severe"
         out.print(Text(onward), soft_wrap=True)
     if examination.severe:

@@ -92,11 +92,12 @@ def evaluate(
 
 
 def _plain(evaluation: "Evaluation") -> dict[str, object]:
-    """Return scores by metric, those on rows that are new to the model where others are not, and what they are worth."""
+    """Return scores by metric, those on rows that are new to the model where others are not, what they are worth, and slices."""
     clean = {name: asdict(score) for scores in evaluation.claims.splits.values() for name, score in scores.items()}
     worth = [asdict(statement) for of in evaluation.claims.verdicts.values() for statement in of]
     scores = {name: asdict(score) for name, score in evaluation.scores.items()}
-    return {**scores, "clean": clean or None, "worth": worth}
+    slices = [asdict(one) for of in evaluation.claims.slices.values() for one in of]
+    return {**scores, "clean": clean or None, "worth": worth, "slices": slices}
 
 
 def _running(source: "Trained", engine: str) -> "Engine | None":
