@@ -8,12 +8,13 @@ Example:
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, zip_longest
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from fintune.config.mistaken import holds_records, is_data
+from fintune.data.guess.by_file import label_files
 from fintune.data.guess.guess import Guess, SectionSettings, guess_files
 from fintune.data.guess.sample import name_of
 from fintune.data.load import parsed_row, reading
@@ -23,10 +24,10 @@ from fintune.data.readers.read import read
 from fintune.data.readers.sources import BUILTIN
 from fintune.data.settings import DataSection
 from fintune.errors import FintuneError
-from fintune.records import Example
+from fintune.records import Example, Row
 from fintune.runtime.printable import one_line
 from fintune.runtime.progress import tell
-from fintune.tasks import TASKS
+from fintune.tasks import TASKS, Task
 from fintune.tasks.contract import built
 
 _SHOWN, _LONGEST = 3, 300
@@ -43,7 +44,7 @@ def _is_data(source: str) -> bool:
         return True
     path = Path(source.rpartition("#")[0] if "#" in source and not Path(source).exists() else source).expanduser()
     if path.is_dir():
-        return not _is_run(path) and (is_saved(path) or holds_labels(path))
+        return not _is_run(path) and (is_saved(path) or holds_labels(path) or bool(label_files([source])))
     return is_data(path) or holds_records(path)
 
 
@@ -93,11 +94,19 @@ def rows_shown(guess: Guess, given: Mapping[str, SectionSettings]) -> Iterator[s
     try:
         data = DataSection.model_validate(sections["data"])
         task = built(TASKS[str(sections["task"]["name"])].options.model_validate(sections["task"]))
-        rows = read(data.paths["train"], reading(data, task), faults=lambda fault: None)
-        examples = (one for row in rows for one in parsed_row(task, row) if isinstance(one, Example) and one.text)
+        examples = (
+            one for row in _rows(data, task) for one in parsed_row(task, row) if isinstance(one, Example) and one.text
+        )
         for example in islice(examples, _SHOWN):
             prompt = str(task.prompt(example))
             cut = prompt if len(prompt) <= _LONGEST else f"{prompt[: _LONGEST // 2]} … {prompt[-_LONGEST // 2 :]}"
             yield one_line(f"{cut}{task.target(example)}")
     except (ValidationError, FintuneError, KeyError):  # whoever reads the config in earnest says it better
         return
+
+
+def _rows(data: DataSection, task: Task) -> Iterator[Row]:
+    """Yield the rows of all sources, in turns where each holds a label's."""
+    how = ((source, reading(data.like(source), task, source=source)) for source in data.train_sources())
+    streams = [read(source.path, own, faults=lambda fault: None) for source, own in how]
+    return (row for turn in zip_longest(*streams) for row in turn if row is not None)

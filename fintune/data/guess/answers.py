@@ -100,7 +100,7 @@ def _mapping(name: str, counts: Counter[str], meanings: Mapping[str, str] | None
     if known is not None and any(word in _SENTIMENT_NAMES for word in words_of(name)):
         return known, ": -1 and 1 of a sentiment"
     if any(value != code and is_number(value) for value, code in whole.items()):
-        return {code: code for code in whole.values()}, ": whole numbers"
+        return {value: code for value, code in whole.items() if value != code}, ": whole numbers"
     spelled = _spellings(counts)
     return spelled, f"; {len(spelled)} spelled otherwise: {', '.join(list(spelled)[:3])}" if spelled else ""
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fintune.data.guess.answers import AnswerSet, answers_of, is_missing
+from fintune.data.guess.by_file import label_files, settings_by_file
 from fintune.data.guess.kinds import CALCULATED, SEVERAL, UNLABELED, OtherKind, holds_lists, is_status, other_kind
 from fintune.data.guess.meanings import meanings_in, options_in
 from fintune.data.guess.profile import Profile, plain, profile_of
@@ -60,6 +61,8 @@ def guess_files(paths: Sequence[str], given: Mapping[str, SectionSettings] | Non
 
 
 def _guessed(paths: Sequence[str], data: SectionSettings, task: SectionSettings) -> Guess:
+    files = label_files(paths) if "label_column" not in data else []
+    paths = files or paths
     sheets = sheets_of(paths[0]) if len(paths) == 1 else []
     refused: DataError | None = None
     for sheet in sheets if len(sheets) > 1 else ():
@@ -71,7 +74,13 @@ def _guessed(paths: Sequence[str], data: SectionSettings, task: SectionSettings)
             refused = refused or error
     if refused is not None:
         raise refused
-    return _Look(paths, data, task).guess()
+    try:
+        return _Look(paths, data, task).guess()
+    except NotLabeledText as error:
+        if not files or error.kind_of_data != UNLABELED.name:
+            raise
+        settings, reasons = settings_by_file(files, str(task["name"]) if "name" in task else None)
+        return Guess(settings=settings, reasons=reasons)
 
 
 class _Look:
@@ -170,6 +179,12 @@ class _Look:
         answers = answers_of(answer.name, self._counts(answer), meanings, scores=scores, one_a_cell=given)
         if answers.kind in _OTHERS:
             raise self._refused(_OTHERS[answers.kind])
+        if answers.kind == "labels" and len(answers.labels) < 2:
+            shown = f"'{answers.labels[0]}' alone" if answers.labels else "none"
+            problem = (
+                f"{self._sample.path}: of the answers in column '{answer.name}' there is {shown}: nothing to learn"
+            )
+            raise DataError(problem, hint="Give it others too, or name another column: --set data.label_column=NAME.")
         return answers
 
     def _meanings(self, p: Profile) -> Mapping[str, str]:

@@ -169,3 +169,10 @@ def test_bytes_that_no_encoding_reads_are_told(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes("text,label\nup,a\n".encode("utf-16")[:-1] + b"\xd8")
     with pytest.raises(DataError):
         guess_files([str(tmp_path / "a.csv")], {"data": {"encoding": "utf-16"}})
+
+
+def test_one_answer_alone_is_refused_in_words(tmp_path: Path) -> None:
+    path = tmp_path / "one.csv"
+    path.write_text("\n".join(["text,label", *(f"made up sentence number {i},good" for i in range(12))]))
+    with pytest.raises(DataError, match="there is 'good' alone: nothing to learn"):
+        guess_files([str(path)], {"data": {"label_column": "label"}})

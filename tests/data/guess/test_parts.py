@@ -88,7 +88,7 @@ def test_codes_of_a_sentiment() -> None:
     }
     found = answers_of("label", Counter({"0": 4, "1": 5, "2": 6}))
     assert (found.labels, found.mapping, found.unexplained) == (["0", "1", "2"], {}, True)
-    assert answers_of("label", Counter({"0.0": 4, "1.0": 5})).mapping == {"0": "0", "1": "1"}
+    assert answers_of("label", Counter({"0.0": 4, "1.0": 5})).mapping == {"0.0": "0", "1.0": "1"}
 
 
 def test_totals_and_rare_spellings() -> None:
