@@ -94,7 +94,7 @@ def load_model(  # noqa: PLR0913
                 hint="Use model.dtype: bfloat16 or float32.",
             )
         kind: Kind = "seq2seq" if config.is_encoder_decoder else "causal"
-        tokenizer = read_tokenizer(reference, place, **options)
+        tokenizer = read_tokenizer(reference, place, local_files_only=local or offline, revision=revision)
         tokenizer("a涨🚀")  # a tokenizer without its settings fails here, not in the middle of the data
         fit_rows(reference, tokenizer, getattr(config.get_text_config(), "vocab_size", None))
         if accept is not None:

@@ -6,7 +6,7 @@ Example:
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fintune.models.annotations import JsonObject
 from fintune.models.embedded import EMBEDDED
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 _SETTINGS, _FILE = "tokenizer_config.json", "tokenizer.json"
-_OF_FILE = {"GemmaTokenizer"}
-"""Classes whose tokenizer, built of its parts again, is the one that an embedded model's file holds."""
+_OF_FILE = "GemmaTokenizer"
+"""The class whose tokenizer, built of its parts again, is the one that an embedded model's file holds."""
 
 
 def load_tokenizer(reference: str) -> "PreTrainedTokenizerBase | None":
@@ -28,18 +28,22 @@ def load_tokenizer(reference: str) -> "PreTrainedTokenizerBase | None":
     if folder is None:
         return None
     with loading(), loading_errors(reference):
-        return read_tokenizer(reference, str(folder), local_files_only=True, trust_remote_code=False)
+        return read_tokenizer(reference, str(folder), local_files_only=True)
 
 
-def read_tokenizer(reference: str, place: str, **options: Any) -> "PreTrainedTokenizerBase":
-    """Return the tokenizer of a folder or hub id, given as transformers takes it. Raises what transformers does."""
+def read_tokenizer(
+    reference: str, place: str, *, local_files_only: bool, revision: str | None = None
+) -> "PreTrainedTokenizerBase":
+    """Return the tokenizer of the folder or hub id that a reference comes to. Raises what transformers does."""
     if reference in EMBEDDED and (Path(place) / _FILE).is_file():
         settings = dict(read_json(Path(place) / _SETTINGS))
-        if settings.pop("tokenizer_class", None) in _OF_FILE:
+        if settings.pop("tokenizer_class", None) == _OF_FILE:
             return _of_file(Path(place), settings)
     from transformers import AutoTokenizer
 
-    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(place, **options)
+    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+        place, revision=revision, local_files_only=local_files_only, trust_remote_code=False
+    )
     return tokenizer
 
 
@@ -48,6 +52,11 @@ def _of_file(folder: Path, settings: JsonObject) -> "PreTrainedTokenizerBase":
     from transformers import GemmaTokenizer, TokenizersBackend
 
     tokenizer = GemmaTokenizer.__new__(GemmaTokenizer)
-    place = {"name_or_path": str(folder), "tokenizer_file": str(folder / _FILE), "local_files_only": True}
+    place = {
+        "name_or_path": str(folder),
+        "tokenizer_file": str(folder / _FILE),
+        "is_local": True,
+        "local_files_only": True,
+    }
     TokenizersBackend.__init__(tokenizer, **{**settings, **place})
     return tokenizer
