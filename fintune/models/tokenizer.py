@@ -35,7 +35,7 @@ def read_tokenizer(
     reference: str, place: str, *, local_files_only: bool, revision: str | None = None
 ) -> "PreTrainedTokenizerBase":
     """Return the tokenizer of the folder or hub id that a reference comes to. Raises what transformers does."""
-    if reference in EMBEDDED and (Path(place) / _FILE).is_file():
+    if reference in EMBEDDED and all((Path(place) / name).is_file() for name in (_FILE, _SETTINGS)):
         settings = dict(read_json(Path(place) / _SETTINGS))
         if settings.pop("tokenizer_class", None) == _OF_FILE:
             return _of_file(Path(place), settings)

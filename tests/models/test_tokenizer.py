@@ -61,6 +61,8 @@ def test_of_another_class_or_place_transformers_builds_it(cached: Path, monkeypa
     settings = json.loads((cached / "tokenizer_config.json").read_text())
     (cached / "tokenizer_config.json").write_text(json.dumps(settings | {"tokenizer_class": "PreTrainedTokenizerFast"}))
     assert type(load_tokenizer("embedded")).__name__ == "TokenizersBackend"
+    (cached / "tokenizer_config.json").unlink()
+    assert load_tokenizer("embedded") is not None, "model_type says it too"
 
 
 @pytest.mark.slow
