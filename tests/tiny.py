@@ -41,6 +41,22 @@ def byte_tokenizer() -> Any:
     )
 
 
+def gemma_tokenizer() -> Any:
+    """Gemma's tokenizer with a vocabulary of bytes, some letters and a merge."""
+    from tokenizers import processors
+    from transformers import GemmaTokenizer
+
+    pieces = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>", *(f"<0x{byte:02X}>" for byte in range(256))]
+    pieces += [*"▁abcdefghijklmnopqrstuvwxyz", "ro", "se", "rose"]
+    merges = [("r", "o"), ("s", "e"), ("ro", "se")]
+    made = GemmaTokenizer(vocab={piece: i for i, piece in enumerate(pieces)}, merges=merges)
+    made.backend_tokenizer.post_processor = processors.TemplateProcessing(
+        single="<bos> $A", pair="<bos> $A <bos> $B", special_tokens=[("<bos>", 2)]
+    )
+    made.add_tokens(["[multimodal]", "\n\n"])
+    return made
+
+
 @cache
 def charsmap(rules: str = "") -> bytes:
     """SentencePiece's table of its usual normalization (NFKC and blanks), which it writes into every model; or of a few rules."""

@@ -6,7 +6,7 @@ A command does its work inside `with working():`, and then shows what came of it
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from fintune.cli import progress
@@ -51,15 +51,15 @@ def say(error: FintuneError) -> None:
 
 
 @contextmanager
-def working() -> Iterator[None]:
-    """Show progress; keep the libraries underneath quiet unless --debug."""
-    with progress.progress_bars(err), _outspoken() if debugging() else _silenced():
+def working(*, models: bool = True) -> Iterator[None]:
+    """Show progress; keep the libraries underneath quiet unless --debug, those of models only where one is loaded: half a second."""
+    with progress.progress_bars(err), _outspoken() if debugging() else _silenced(models):
         yield
 
 
 @contextmanager
-def _silenced() -> Iterator[None]:
-    with quiet(), warnings.catch_warnings():
+def _silenced(models: bool) -> Iterator[None]:
+    with quiet() if models else nullcontext(), warnings.catch_warnings():
         warnings.filterwarnings("ignore")
         yield
 

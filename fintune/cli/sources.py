@@ -34,7 +34,7 @@ def look_into(files: Sequence[str], overrides: Sequence[str] | None) -> "Looked"
     chosen: list[str] = []
     while True:
         try:
-            with working():
+            with working(models=False):
                 return looked(files, [*chosen, *(overrides or ())])
         except Undecided as error:
             if not (sys.stdin.isatty() and sys.stderr.isatty()):

@@ -5,6 +5,7 @@ Example:
     # False
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -14,12 +15,16 @@ from fintune.config.prepare import balanced_without_labels, scant_in
 from fintune.config.run_config import RunConfig
 from fintune.data.check import Examination, check
 from fintune.data.quality.findings import Finding, by_weight
+from fintune.data.quality.report import TokenCounts
 from fintune.errors import FintuneError
 from fintune.inference.token_counts import count_tokens
 from fintune.models import check_reference
 from fintune.models.embedding_rows import fit_rows
-from fintune.models.load import load_tokenizer
 from fintune.models.references import vocabulary_at_hand
+from fintune.models.tokenizer import load_tokenizer
+from fintune.records import Example
+from fintune.runtime.quiet import quiet
+from fintune.tasks import Task
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -38,7 +43,7 @@ def examine(
     examination = check(
         config.data,
         task,
-        count=None if tokenizer is None else lambda examples: count_tokens(config, task, examples, tokenizer),
+        count=None if tokenizer is None else lambda examples: _counted(config, task, examples, tokenizer),
         against=against,
         against_settings=load(against).data if against is not None and against.endswith((".yaml", ".yml")) else None,
         pii=pii,
@@ -52,6 +57,13 @@ def examine(
         findings.append(Finding("prompt", "warning", 1, remark))
     quality = replace(examination.report, findings=by_weight(findings))
     return replace(examination, report=quality, scant=scant_in(config, quality))
+
+
+def _counted(
+    config: RunConfig, task: Task, examples: Sequence[Example], tokenizer: "PreTrainedTokenizerBase"
+) -> TokenCounts:
+    with quiet():  # a tokenizer remarks on every text that is longer than its model reads
+        return count_tokens(config, task, examples, tokenizer)
 
 
 def _unbalanced(config: RunConfig) -> list[Finding]:

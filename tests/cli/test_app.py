@@ -24,6 +24,7 @@ from fintune.runtime.install import with_extra
 from tests.conftest import Command, handlers_kept
 from tests.made_records import prediction
 from tests.processes import Process, run
+from tests.tiny import gemma_tokenizer
 
 
 def never(*_: Any, **__: Any) -> None:
@@ -525,6 +526,40 @@ def test_help_loads_nothing_that_computes() -> None:
         "fintune.tasks",
     }
     assert (heavy | made_lazy) & loaded == set()
+
+
+HEAVY = {"torch", "transformers", "peft", "accelerate", "datasets", "bitsandbytes", "scipy.stats", "sklearn"}
+
+
+@pytest.mark.parametrize(
+    ("command", "tokenizer", "needed"),
+    [
+        (["init", "run.yaml", "--data"], True, set()),
+        (["check", "--no-doubt"], False, set()),
+        (["check"], False, {"sklearn", "scipy.stats"}),
+        (["check", "--no-doubt"], True, {"transformers"}),
+    ],
+)
+def test_a_look_into_a_file_loads_no_library_it_does_not_need(
+    command: list[str], tokenizer: bool, needed: set[str], rows_file: Path, tmp_path: Path
+) -> None:
+    """Labels are reviewed with scikit-learn, which loads scipy.stats; tokens are counted with transformers; nothing needs torch."""
+    if tokenizer:
+        gemma_tokenizer().save_pretrained(tmp_path / "gemma-3-270m")
+        (tmp_path / "gemma-3-270m" / "config.json").write_text('{"model_type": "gemma3_text", "vocab_size": 300}')
+    code = (
+        f"import atexit, sys; sys.argv = ['fintune', *{[*command, str(rows_file)]!r}]\n"
+        "atexit.register(lambda: print(*sys.modules, file=sys.stderr))\n"
+        "from fintune.cli.app import main; main()"
+    )
+    places = {"FINTUNE_CACHE": str(tmp_path), "PYTHONPATH": str(Path(fintune.__file__).parents[1])}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, env=os.environ | places, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    loaded = set(done.stderr.splitlines()[-1].split())
+    assert "fintune.data.guess.guess" in loaded
+    assert loaded & HEAVY == needed
 
 
 @pytest.mark.parametrize(

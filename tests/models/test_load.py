@@ -247,12 +247,20 @@ def test_weights_of_another_model_are_refused(copy: Path, tiny_seq2seq: Path) ->
         load_model(str(copy))
 
 
-def test_weights_that_are_no_numbers_are_refused(copy: Path) -> None:
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
+def test_weights_that_are_no_numbers_are_refused(copy: Path, value: float) -> None:
     values = tensors(copy)
-    values["model.norm.weight"][3] = torch.nan
+    values["model.norm.weight"][3] = value
     store(copy, values)
     with pytest.raises(ModelError, match=r"model\.norm\.weight holds values that are no numbers"):
         load_model(str(copy))
+
+
+def test_weights_whose_sum_alone_is_too_large_are_numbers(copy: Path) -> None:
+    values = tensors(copy)
+    values["model.norm.weight"][:8] = torch.finfo(torch.float32).max / 2
+    store(copy, values)
+    assert load_model(str(copy)).model.model.norm.weight[0] > 1e38
 
 
 def test_a_model_without_tokenizer_is_refused(copy: Path) -> None:

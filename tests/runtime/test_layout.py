@@ -107,6 +107,7 @@ def examination(labels: Sequence[str]) -> Case:
     cross = {a: {b: 1_000 + i * j for j, b in enumerate(labels)} for i, a in enumerate(labels)}
     against = Overlap(other=FILE, shared=3, distinct=9, twins=4, inside=False, labels=cross, findings=[], rows=12)
     found: Any = SimpleNamespace(
+        scant=[],
         report=report, sources=[{"name": FILE, "format": "csv", "rows": 36_000}], fingerprint="9f2c41d79f2c41d7",
         suspicious=doubts, against=against, pii={"email": 2},
     )  # fmt: skip

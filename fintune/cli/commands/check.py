@@ -75,7 +75,7 @@ def check(
     from fintune.training.check import examine
 
     source = config_source(sources, overrides)
-    with working():
+    with working(models=False):
         examination = examine(
             load(source, overrides or []), against=against, pii=pii, near_duplicates=near_duplicates, doubt=doubt
         )
