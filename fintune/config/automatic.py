@@ -12,7 +12,7 @@ from fintune.config.train import TrainSection
 from fintune.data.prepare import Dataset
 from fintune.records import strata
 
-_STEPS = 130
+_STEPS = 66
 """Optimizer steps below which a small training part is not learned"""
 _FEWEST, _MOST = 3, 10
 """Epochs"""

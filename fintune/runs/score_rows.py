@@ -7,7 +7,6 @@ Example:
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypedDict
 
 from fintune.errors import RunError, did_you_mean
 from fintune.records import Scores
@@ -54,7 +53,7 @@ def row_of(run: Run, part: str, metrics: Sequence[str] | None = None) -> PartRow
     """Return a run's row; left out, metrics are its task's first. Raises RunError for a part or metric that it has not."""
     _need_part(run, part)
     worth = [one for of, one in run.claims().shown() if of == part and one.level != "note"]
-    return PartRow(**_shared(run, part, run.scores()[part], metrics), worth=worth[0].text if worth else "")
+    return PartRow(**vars(_shared(run, part, run.scores()[part], metrics)), worth=worth[0].text if worth else "")
 
 
 def slice_rows(run: Run, part: str, kinds: Sequence[str], metrics: Sequence[str] | None = None) -> list[SliceRow]:
@@ -73,7 +72,7 @@ def slice_rows(run: Run, part: str, kinds: Sequence[str], metrics: Sequence[str]
         )
     return [
         SliceRow(
-            **_shared(run, part, one.scores, metrics),
+            **vars(_shared(run, part, one.scores, metrics)),
             by=one.by,
             slice=one.name,
             metric=one.metric,
@@ -90,27 +89,17 @@ def _need_part(run: Run, part: str) -> None:
         raise RunError(f"{run.folder}: no scores of part '{part}'", hint=did_you_mean(part, scores))
 
 
-class _Shared(TypedDict):
-    run: str
-    task: str
-    base: str
-    method: str
-    part: str
-    n: int
-    scores: Scores
-
-
-def _shared(run: Run, part: str, scores: Scores, metrics: Sequence[str] | None) -> _Shared:
+def _shared(run: Run, part: str, scores: Scores, metrics: Sequence[str] | None) -> ScoreRow:
     config = run.config()
     wanted = list(config.build_task().headline) if metrics is None else list(metrics)
     if lacking := [name for name in wanted if name not in scores]:
         raise RunError(f"{run.folder}: no metric '{lacking[0]}'", hint=did_you_mean(lacking[0], scores))
-    return {
-        "run": run.folder.name,
-        "task": config.task.name,
-        "base": config.model.base,
-        "method": config.method.name,
-        "part": part,
-        "n": next(iter(scores.values())).n,
-        "scores": {name: scores[name] for name in wanted},
-    }
+    return ScoreRow(
+        run=run.folder.name,
+        task=config.task.name,
+        base=config.model.base,
+        method=config.method.name,
+        part=part,
+        n=next(iter(scores.values())).n,
+        scores={name: scores[name] for name in wanted},
+    )

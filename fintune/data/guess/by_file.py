@@ -4,14 +4,13 @@
 ('pos', None)
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
-from fintune.data.guess.answers import AnswerSet, answers_of
+from fintune.data.guess.answers import AnswerSet
 from fintune.data.guess.reasons import Reason
-from fintune.data.guess.scales import is_scale
+from fintune.data.guess.scales import are_sentiments, in_order, is_scale
 from fintune.data.guess.tasks import task_of
 from fintune.data.readers.columns import Broken, lines
 from fintune.data.readers.encodings import find_encoding
@@ -29,12 +28,11 @@ def label_files(paths: Sequence[str]) -> list[str]:
 
 def settings_by_file(files: Sequence[str], wanted: str | None) -> tuple[dict[str, Mapping[str, object]], list[Reason]]:
     """Return the settings of sections data and task, and why; `wanted`: the task, if it is given."""
-    texts = {path: _texts(path) for path in files}
-    counts = Counter({str(_label_of(path)): len(own) for path, own in texts.items()})
-    answers: AnswerSet = answers_of("label", counts, one_a_cell=True)
     by_label = {str(_label_of(path)): path for path in files}
-    ordered = {label: by_label[label] for label in answers.labels if label in by_label}
-    sample = [text for own in texts.values() for text in own[:_SAMPLE]]
+    labels = in_order(list(by_label))
+    answers = AnswerSet(kind="labels", labels=labels, sentiment=are_sentiments(labels))
+    ordered = {label: by_label[label] for label in labels}
+    sample = [text for path in files for text in _first_lines(path)]
     why = f"a file for each label: {', '.join(ordered)}"
     settings: dict[str, Mapping[str, object]] = {
         "data": {"path": ordered, "format": "lines"},
@@ -50,7 +48,6 @@ def _label_of(path: str) -> str | None:
     return file.stem if words else None
 
 
-def _texts(path: str) -> list[str]:
-    encoding = find_encoding(Path(path), "utf-8")
-    read = (content for _, content in lines(Path(path), encoding) if not isinstance(content, Broken))
-    return [content.strip() for content in islice(read, 1_000_000) if content.strip()]
+def _first_lines(path: str) -> list[str]:
+    read = lines(Path(path), find_encoding(Path(path), "utf-8"))
+    return [content for _, content in islice(read, _SAMPLE) if not isinstance(content, Broken)]

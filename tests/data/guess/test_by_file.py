@@ -32,6 +32,12 @@ def test_names_of_no_scale_are_a_doubt(tmp_path: Path) -> None:
     assert not reason.sure
 
 
+def test_no_file_is_left_out_whatever_it_is_called(tmp_path: Path) -> None:
+    settings = guess_files(made(tmp_path, "fraud", "none")).settings
+    assert settings["data"]["path"] == {name: str(tmp_path / f"{name}.txt") for name in ("fraud", "none")}
+    assert settings["task"]["labels"] == ["fraud", "none"]
+
+
 @pytest.mark.parametrize("names", [("card",), ("2024-05", "2024-06"), ("card", "part1")])
 def test_one_file_or_one_called_by_a_number_is_texts_without_labels(tmp_path: Path, names: tuple[str, ...]) -> None:
     with pytest.raises(NotLabeledText, match="texts without labels"):
