@@ -17,11 +17,12 @@ from fintune.config.mistaken import holds_records, is_data
 from fintune.data.guess.by_file import label_files
 from fintune.data.guess.guess import Guess, SectionSettings, guess_files
 from fintune.data.guess.sample import name_of
-from fintune.data.load import parsed_row, reading
+from fintune.data.load import parsed_row
 from fintune.data.readers.hub_datasets import HUB, is_saved
 from fintune.data.readers.plain_text import holds_labels
 from fintune.data.readers.read import read
 from fintune.data.readers.sources import BUILTIN
+from fintune.data.reading import reading
 from fintune.data.settings import DataSection
 from fintune.errors import FintuneError
 from fintune.records import Example, Row

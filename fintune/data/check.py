@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fintune.data.load import Gathered, gather, reading, reading_like
+from fintune.data.load import Gathered, gather
 from fintune.data.prepare import divided, material
 from fintune.data.quality.findings import Finding, by_weight, finding
 from fintune.data.quality.label_errors import MOST_REVIEWED, Review, Suspicion, review
@@ -21,6 +21,7 @@ from fintune.data.quality.overlap import Overlap, compare
 from fintune.data.quality.report import DataReport, TokenCounts, report
 from fintune.data.readers.columns import Columns, fault_error
 from fintune.data.readers.read import Reading, read
+from fintune.data.reading import reading, reading_like
 from fintune.data.settings import DataSection
 from fintune.data.splits import Parts, fingerprint
 from fintune.errors import DataError, FintuneError, ModelError

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from fintune.config.prepare import Prepared, prepare
 from fintune.config.run_config import RunConfig
-from fintune.data.load import parsed_row, reading_like
+from fintune.data.load import parsed_row
 from fintune.data.readers.columns import fault_error
 from fintune.data.readers.read import read
+from fintune.data.reading import reading_like
 from fintune.data.settings import DataSection
 from fintune.errors import DataError
 from fintune.evaluation.baselines import score_baselines

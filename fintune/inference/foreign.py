@@ -14,8 +14,8 @@ from typing import TypedDict, Unpack
 
 from fintune.config.load import unchecked, validate
 from fintune.config.run_config import RunConfig
-from fintune.data.load import reading_like
 from fintune.data.readers.read import read
+from fintune.data.reading import reading_like
 from fintune.errors import ConfigError, DataError, ModelError, RunError, UsageError
 from fintune.methods import fintune_format
 from fintune.models.digests import file_sha256

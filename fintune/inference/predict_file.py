@@ -20,11 +20,11 @@ from typing import TypedDict, Unpack
 from pydantic import JsonValue
 
 from fintune.config.load import dump
-from fintune.data.load import reading_like
 from fintune.data.quality.checks import MANY_LINES
 from fintune.data.readers.columns import fault_error
 from fintune.data.readers.read import Reading, open_source, records
 from fintune.data.readers.sources import expand
+from fintune.data.reading import reading_like
 from fintune.data.settings import DataSection
 from fintune.errors import DataError, RunError
 from fintune.inference.files import WRITERS, AnswerColumns, AnswerRow, Rows, answer_row

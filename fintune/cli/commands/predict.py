@@ -56,7 +56,7 @@ def predict(
 ) -> None:
     """Answer texts, with a probability for every label or choice; a file into a file is streamed, and resumed after a kill."""
     from fintune.cli.another_file import opened_to_read
-    from fintune.data.load import reading_like
+    from fintune.data.reading import reading_like
     from fintune.inference.files import read_texts
     from fintune.inference.open import choose_engine
     from fintune.inference.predict_file import Layout, check_output, predict_file
@@ -135,7 +135,7 @@ def explain(
 ) -> None:
     """Show which words moved the answer: by how much its probability falls without each (not a cause)."""
     from fintune.cli.another_file import opened_to_read
-    from fintune.data.load import reading_like
+    from fintune.data.reading import reading_like
     from fintune.inference.explain import explain as explain_texts
     from fintune.inference.explain import explain_run
     from fintune.inference.files import read_texts

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from fintune.config.load import load
-from fintune.data.load import Gathered, gather, reading_like
+from fintune.data.load import Gathered, gather
 from fintune.data.prepare import divided
 from fintune.data.readers.columns import Broken
 from fintune.data.readers.explode import exploded
 from fintune.data.readers.read import read as read_rows
+from fintune.data.reading import reading_like
 from fintune.errors import DataError
 from fintune.records import text_of
 
