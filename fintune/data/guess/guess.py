@@ -6,13 +6,25 @@ Example:
     # ('complaint', ['branch service', 'card fraud', 'loan application'])
 """
 
+import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from fintune.data.guess.answers import AnswerSet, answers_of, is_missing
 from fintune.data.guess.by_file import label_files, settings_by_file
-from fintune.data.guess.kinds import CALCULATED, SEVERAL, UNLABELED, OtherKind, holds_lists, is_status, other_kind
+from fintune.data.guess.kinds import (
+    CALCULATED,
+    SEVERAL,
+    TARGETS,
+    UNLABELED,
+    OtherKind,
+    holds_lists,
+    is_status,
+    lists_of_targets,
+    other_kind,
+)
 from fintune.data.guess.meanings import meanings_in, options_in
 from fintune.data.guess.profile import Profile, plain, profile_of
 from fintune.data.guess.reasons import Choosable, NotLabeledText, Reason, Undecided
@@ -25,9 +37,10 @@ from fintune.data.guess.roles import (
     group_of,
     is_score,
     kind_of_columns,
+    targets_in,
     text_of,
 )
-from fintune.data.guess.sample import every_record, sample_of
+from fintune.data.guess.sample import Record, every_record, sample_of
 from fintune.data.guess.settings import reasons_for, settings_for
 from fintune.data.guess.sheets import sheets_of
 from fintune.data.guess.tasks import GUESSED, task_of
@@ -91,8 +104,16 @@ class _Look:
         self._sample = sample_of(paths, data)
         names = (name for name in self._sample.names if not is_status(self._sample.raw[0], name))
         self._profiles = {
-            name: profile_of(name, [record.get(name) for record in self._sample.records]) for name in names
+            name: profile_of(name, [record.get(name) for record in self._records_of(name)]) for name in names
         }
+
+    def _records_of(self, name: str) -> Sequence[Record]:
+        """Return the records in which a column is seen: where others were exploded, one for all entries of a text."""
+        inner = f"{self._sample.explode}."
+        if self._sample.explode is None or name.startswith(inner):
+            return self._sample.records
+        beside = [{key: v for key, v in record.items() if not key.startswith(inner)} for record in self._sample.records]
+        return [record for record, _ in groupby(beside)]
 
     def guess(self) -> Guess:
         """Return what the files come to."""
@@ -111,7 +132,7 @@ class _Look:
         return Guess(
             settings={
                 "data": where | settings_for(self._sample, roles, answers),
-                "task": task_of(answers, text.columns, texts, self._task_given()),
+                "task": task_of(answers, text.columns, texts, self._task_given(), about=self._entries_but(answer)),
             },
             reasons=[one for one in reasons if one.setting.partition(".")[2] not in {**self._data, **self._task}],
         )
@@ -120,13 +141,25 @@ class _Look:
         """Return what the files hold that is no labeled text."""
         if (kind := self._sample.other or other_kind(self._sample.raw[0])) is not None:
             return kind
-        return SEVERAL if holds_lists(self._sample.raw) else kind_of_columns(list(self._profiles.values()))
+        if holds_lists(self._sample.raw):
+            return SEVERAL
+        return TARGETS if self._targets() is not None else kind_of_columns(list(self._profiles.values()))
+
+    def _targets(self) -> str | None:
+        return lists_of_targets(self._sample.raw) or targets_in(list(self._profiles.values()))
+
+    def _entries_but(self, answer: ColumnChoice) -> list[str]:
+        """Return what else an exploded entry tells in words: whom its answer is about."""
+        inner = (p for name, p in self._profiles.items() if name.startswith(f"{self._sample.explode}."))
+        return [p.name for p in inner if p.name not in answer.columns and p.distinct > 1 and not is_score(p)]
 
     def _refused(self, kind: OtherKind) -> NotLabeledText:
         shown, hint = "", "FinTune learns a label or a number for each text so far: give it a file of such."
         if kind is UNLABELED:
             shown = f"; columns: {', '.join(self._sample.names)}"[:200]
             hint = "To label it: fintune predict RUN --file. To train on it, name the column of its answers: --set data.label_column=NAME."
+        if kind is TARGETS and (column := self._targets()) is not None:
+            hint = f"To read a row of each: --set {shlex.quote(f'data.explode={column}')}."
         return NotLabeledText(self._sample.path, kind, shown, hint=hint)
 
     def _text(self) -> ColumnChoice:

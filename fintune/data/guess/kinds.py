@@ -81,6 +81,18 @@ def holds_lists(records: Sequence[Mapping[str, object]]) -> bool:
     return False
 
 
+def lists_of_targets(records: Sequence[Mapping[str, object]]) -> str | None:
+    """Return the column that holds lists of objects with an answer each, as `[{"name": "Acme", "tone": "positive"}]`."""
+    for name in records[0]:
+        lists = [value for record in records if isinstance(value := record.get(name), list) and value]
+        entries = [entry for one in lists for entry in one if isinstance(entry, Mapping)]
+        several = sum(len(one) > 1 for one in lists) > _SEVERAL * len(records)
+        objects = len(entries) == sum(map(len, lists)) and not any(map(_are_spans, lists))
+        if several and objects and any(answer_strength(key) > 0 for key in entries[0]):
+            return name
+    return None
+
+
 def is_status(record: Mapping[str, object], name: str) -> bool:
     """Whether a column says what became of a task of an annotation tool (Prodigy): accepted, rejected, ignored."""
     return (

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from fintune.data.guess import names
-from fintune.data.guess.kinds import CHAT, IN_WORDS, TARGETS, TOKENS, OtherKind
+from fintune.data.guess.kinds import CHAT, IN_WORDS, TOKENS, OtherKind
 from fintune.data.guess.names import answer_strength, is_of, is_plainly
 from fintune.data.guess.profile import Profile
 from fintune.data.guess.scales import are_sentiments
@@ -67,12 +67,15 @@ def kind_of_columns(profiles: Sequence[Profile]) -> OtherKind | None:
     answers = [p for p in profiles if answer_strength(p.name) > 0]
     if not answers and any(_are_speakers(p) for p in profiles):
         return CHAT
-    if any(_are_dictionaries(p) for p in answers):
-        return TARGETS
     in_words = [p for p in answers if p.unlike > _NEARLY and p.words > _LONGEST_LABEL / 2 and p.numbers < _NEARLY]
     labels = [p for p in profiles if p not in in_words and could_answer(p) and answer_strength(p.name) >= 0]
     texts = [p for p in profiles if p not in in_words and _is_text(p)]
     return IN_WORDS if in_words and texts and not labels else None
+
+
+def targets_in(profiles: Sequence[Profile]) -> str | None:
+    """Return the column whose cells are dictionaries of answers, one for each target."""
+    return next((p.name for p in profiles if answer_strength(p.name) > 0 and _are_dictionaries(p)), None)
 
 
 def _are_speakers(p: Profile) -> bool:

@@ -18,6 +18,7 @@ from fintune.data.guess.kinds import TOKENS, UNLABELED, OtherKind, is_tagged
 from fintune.data.guess.sheets import notes_of
 from fintune.data.readers.columns import Broken, Columns, Opening, lines, value_at
 from fintune.data.readers.delimited import DELIMITERS
+from fintune.data.readers.explode import exploded
 from fintune.data.readers.formats import READERS
 from fintune.data.readers.preamble import header_at
 from fintune.data.readers.read import Opened, Reading, open_source
@@ -63,6 +64,8 @@ class Sample:
     """What stands above the table, or on other sheets."""
     other: OtherKind | None = None
     """What the file holds, where that is no labeled text."""
+    explode: str | None = None
+    """Column each entry of which is a record (data.explode)."""
 
 
 def sample_of(paths: Sequence[str], given: Mapping[str, object]) -> Sample:
@@ -85,7 +88,8 @@ def sample_of(paths: Sequence[str], given: Mapping[str, object]) -> Sample:
         *(replace(one, format=settled.format, opening=_like(one.opening, settled.opening)) for one in opened[1:]),
     ]
     broken: list[tuple[int | str, str]] = []
-    records = list(itertools.islice(_plain(settled, broken), MOST + 1))
+    explode = str(given["explode"]) if given.get("explode") is not None else None
+    records = list(itertools.islice(_plain(settled, broken, explode), MOST + 1))
     if not records:
         raise DataError(
             f"{first.source.reference}: no record could be read", hint="fintune init run.yaml, and set section data."
@@ -106,6 +110,7 @@ def sample_of(paths: Sequence[str], given: Mapping[str, object]) -> Sample:
         broken=broken,
         notes=_notes(settled),
         other=_other(settled),
+        explode=explode,
     )
 
 
@@ -119,7 +124,7 @@ def _other(opened: Opened) -> OtherKind | None:
 def every_record(sample: Sample) -> Iterator[Record]:
     """Yield the records of all files, nested values as they are."""
     for opened in sample.files:
-        yield from _plain(opened)
+        yield from _plain(opened, explode=sample.explode)
 
 
 def _settled(opened: Opened, how: Reading) -> Opened:
@@ -156,13 +161,16 @@ def _head(opened: Opened) -> list[str]:
     return [line for _, line in found if isinstance(line, str)]
 
 
-def _plain(opened: Opened, broken: list[tuple[int | str, str]] | None = None) -> Iterator[Record]:
-    """Yield records that can be read; `broken` takes what is wrong with the others."""
+def _plain(
+    opened: Opened, broken: list[tuple[int | str, str]] | None = None, explode: str | None = None
+) -> Iterator[Record]:
+    """Yield records that can be read, one of each entry of `explode`; `broken` takes what is wrong with the others."""
     for line, fields in opened.format.read(opened.source.path, opened.opening):
-        if not isinstance(fields, Broken):
-            yield fields
-        elif broken is not None:
-            broken.append((line, fields.problem))
+        for entry in exploded(fields, explode):
+            if not isinstance(entry, Broken):
+                yield entry
+            elif broken is not None:
+                broken.append((line, entry.problem))
 
 
 def _notes(opened: Opened) -> list[str]:

@@ -22,9 +22,18 @@ _SAMPLE = 200
 
 
 def task_of(
-    answers: AnswerSet, columns: Sequence[str], texts: Sequence[str], wanted: str | None = None
+    answers: AnswerSet,
+    columns: Sequence[str],
+    texts: Sequence[str],
+    wanted: str | None = None,
+    *,
+    about: Sequence[str] = (),
 ) -> dict[str, object]:
-    """Return the settings of the task; `columns` are those of the text, `texts` some of their values, `wanted` the task if it is given."""
+    """Return the settings of the task.
+
+    `columns` are those of the text, `texts` some of their values, `wanted` the task if it is given, `about` columns with what
+    an answer is about.
+    """
     language = language_of(texts)
     name = wanted or (
         "regression" if answers.kind == "numbers" else "sentiment" if answers.sentiment else "classification"
@@ -32,21 +41,25 @@ def task_of(
     if name == "sentiment":
         own: dict[str, object] = {} if language == "en" else {"language": language}
         own |= {} if list(answers.labels) == _SENTIMENTS else {"labels": list(answers.labels)}
-        own |= {} if len(columns) == 1 else {"prompt": _prompt(columns, _ASKED[language]["sentiment"])}
+        own |= (
+            {}
+            if len(columns) == 1 and not about
+            else {"prompt": _prompt(columns, _ASKED[language]["sentiment"], about)}
+        )
     elif name == "classification":
-        own = {"labels": list(answers.labels), "prompt": _prompt(columns, _ASKED[language]["label"])}
+        own = {"labels": list(answers.labels), "prompt": _prompt(columns, _ASKED[language]["label"], about)}
     elif name == "regression":
         low, high = answers.ends
-        own = {"low": low, "high": high, "prompt": _prompt(columns, _ASKED[language]["score"])}
+        own = {"low": low, "high": high, "prompt": _prompt(columns, _ASKED[language]["score"], about)}
     else:
         own = {}
     return {"name": name} | own
 
 
-def _prompt(columns: Sequence[str], asked: str) -> str:
+def _prompt(columns: Sequence[str], asked: str, about: Sequence[str]) -> str:
     """Return a template over the columns."""
     own = through_text(columns)
-    names = [TEXT if name == own else name for name in columns]
+    names = [*(TEXT if name == own else name for name in columns), *about]
     return "\n".join(f"{{{name}}}" for name in names) + f"\n{asked}{{answer}}"
 
 

@@ -1,5 +1,6 @@
 """What is found in files: rightly, or with doubt that is said; never wrongly with confidence."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +151,31 @@ def test_other_kinds_of_data_are_called_what_they_are(tmp_path: Path, record: st
         guess_files([str(tmp_path / "a.jsonl")])
     assert failure.value.kind_of_data == kind
     assert failure.value.hint
+
+
+@pytest.mark.parametrize(
+    ("cell", "column", "about"),
+    [
+        ('{{"{a}": "up", "{b}": "down"}}', "tone.value", "tone.key"),
+        ('[{{"name": "{a}", "tone": "up"}}, {{"name": "{b}", "tone": "down"}}]', "tone.tone", "tone.name"),
+    ],
+    ids=["object", "list"],
+)
+def test_answers_for_several_targets_are_refused_with_what_reads_them(
+    tmp_path: Path, cell: str, column: str, about: str
+) -> None:
+    names = ["Acme", "Borel", "Corvid", "Delta"]
+    cells = [cell.format(a=names[i % 4], b=names[(i + 1) % 4]) for i in range(len(TEXTS))]
+    path = tmp_path / "targets.jsonl"
+    rows = zip(TEXTS, map(json.loads, cells), strict=True)
+    held = [{"text": text, "tone": json.dumps(one) if isinstance(one, dict) else one} for text, one in rows]
+    path.write_text("\n".join(map(json.dumps, held)))
+    with pytest.raises(NotLabeledText, match="several targets in one cell") as failure:
+        guess_files([str(path)])
+    assert failure.value.hint == "To read a row of each: --set data.explode=tone."
+    found = guess_files([str(path)], {"data": {"explode": "tone"}}).settings
+    assert found["data"]["label_column"] == column
+    assert f"{{text}}\n{{{about}}}\n" in str(found["task"]["prompt"])
 
 
 def test_a_label_set_is_read_from_all_files(tmp_path: Path) -> None:
