@@ -102,18 +102,23 @@ class _Look:
     def __init__(self, paths: Sequence[str], data: SectionSettings, task: SectionSettings) -> None:
         self._paths, self._data, self._task = paths, data, task
         self._sample = sample_of(paths, data)
-        names = (name for name in self._sample.names if not is_status(self._sample.raw[0], name))
+        entries, texts = self._sample.records, self._one_a_text()
         self._profiles = {
-            name: profile_of(name, [record.get(name) for record in self._records_of(name)]) for name in names
+            name: profile_of(name, [record.get(name) for record in (entries if self._is_of_entry(name) else texts)])
+            for name in self._sample.names
+            if not is_status(self._sample.raw[0], name)
         }
 
-    def _records_of(self, name: str) -> Sequence[Record]:
-        """Return the records in which a column is seen: where others were exploded, one for all entries of a text."""
-        inner = f"{self._sample.explode}."
-        if self._sample.explode is None or name.startswith(inner):
+    def _one_a_text(self) -> Sequence[Record]:
+        """Return the records without what an entry of data.explode tells: one for all entries of a text."""
+        if self._sample.explode is None:
             return self._sample.records
-        beside = [{key: v for key, v in record.items() if not key.startswith(inner)} for record in self._sample.records]
+        beside = ({k: v for k, v in record.items() if not self._is_of_entry(k)} for record in self._sample.records)
         return [record for record, _ in groupby(beside)]
+
+    def _is_of_entry(self, name: str) -> bool:
+        explode = self._sample.explode
+        return explode is not None and (name == explode or name.startswith(f"{explode}."))
 
     def guess(self) -> Guess:
         """Return what the files come to."""
@@ -150,7 +155,7 @@ class _Look:
 
     def _entries_but(self, answer: ColumnChoice) -> list[str]:
         """Return what else an exploded entry tells in words: whom its answer is about."""
-        inner = (p for name, p in self._profiles.items() if name.startswith(f"{self._sample.explode}."))
+        inner = (p for p in self._profiles.values() if self._is_of_entry(p.name))
         return [p.name for p in inner if p.name not in answer.columns and p.distinct > 1 and not is_score(p)]
 
     def _refused(self, kind: OtherKind) -> NotLabeledText:
