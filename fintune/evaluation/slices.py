@@ -16,10 +16,10 @@ import numpy as np
 
 from fintune.data.dates import Formats, moment
 from fintune.data.guess.language import language_of_text
-from fintune.data.quality.text import lacks_blanks
 from fintune.errors import UsageError
 from fintune.evaluation.significance import FEWEST_ROWS, Bools
 from fintune.records import Example, SliceKind
+from fintune.runtime.scripts import lacks_blanks
 from fintune.tasks.arrays import Ints
 
 OTHERS = "others"

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from statistics import median
 
-from fintune.data.quality.text import lacks_blanks
 from fintune.data.readers.columns import value_at
 from fintune.data.readers.rows import plain_cell
+from fintune.runtime.scripts import lacks_blanks
 
 NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)(e[+-]?\d+)?", re.IGNORECASE)
 _DATE = re.compile(

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import Literal
 
 from fintune.data.guess.answers import AnswerSet
-from fintune.data.quality.text import lacks_blanks
 from fintune.records import TEXT
+from fintune.runtime.scripts import lacks_blanks
 
 GUESSED = ("sentiment", "classification", "regression")
 """Tasks whose settings are found in the answers."""

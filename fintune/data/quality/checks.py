@@ -11,9 +11,10 @@ from fintune.data.quality.duplicates import PREFILTER_FROM, nearest, prefiltered
 from fintune.data.quality.findings import SHOWN, Finding, finding, share_level
 from fintune.data.quality.material import Material
 from fintune.data.quality.reaching import FEWEST_EXAMPLES, cause, lacking
-from fintune.data.quality.text import is_dictionary, is_header, is_mojibake, lacks_blanks, normalized, parses
+from fintune.data.quality.text import is_dictionary, is_header, is_mojibake, normalized, parses
 from fintune.records import Answer, FaultKind, strata
 from fintune.runtime.printable import BESIDE
+from fintune.runtime.scripts import lacks_blanks
 
 MANY_LINES = 10
 """Line breaks in a text from which a stray quote is likelier than a long text."""

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from fintune.records import Example, strata
 from fintune.runtime.progress import tell
+from fintune.runtime.scripts import lacks_blanks
 
 FOLDS = 5
 _MANY, _ITERATIONS = 200, 25
@@ -112,7 +113,11 @@ def _out_of_fold(texts: Sequence[str], labels: "NDArray[np.str_]", seed: int) ->
 
     rare = 2 if len(texts) >= _MANY else 1
     counts = TfidfVectorizer(
-        analyzer="char_wb", ngram_range=(2, 4), sublinear_tf=True, min_df=rare, max_features=20_000
+        analyzer="char_wb",
+        ngram_range=(1 if lacks_blanks(texts) else 2, 4),
+        sublinear_tf=True,
+        min_df=rare,
+        max_features=20_000,
     ).fit_transform(texts)
     model = LogisticRegression(C=10.0, max_iter=_ITERATIONS, class_weight="balanced")
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)

@@ -11,8 +11,8 @@ from fintune.data.labels import Applied
 from fintune.data.quality.checks import CHECKS
 from fintune.data.quality.findings import Finding, by_weight
 from fintune.data.quality.material import Material
-from fintune.data.quality.text import lacks_blanks
 from fintune.records import Example, strata
+from fintune.runtime.scripts import lacks_blanks
 
 TRAIN_MEAN = "mean of train"
 

@@ -4,7 +4,6 @@ import ast
 import json
 import re
 import unicodedata
-from collections.abc import Sequence
 
 _HEADERS = frozenset(
     "text sentence headline headlines title news content review message body tweet input context".split()  # noqa: SIM905
@@ -12,9 +11,6 @@ _HEADERS = frozenset(
 _NO_WORD = re.compile(r"\W+")
 _BOX_DRAWING = re.compile(r"[a-zA-Z]\+[\u00c0-\u00ff]")
 """UTF-8 read as code page 437 or 850, its box-drawing characters turned into `+`, as in PhraseBank's Finnish names."""
-_UNSPACED = re.compile(
-    "[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\U00020000-\U0003ffff]"
-)
 _DICTIONARY = re.compile(r"\s*[{\[].*[}\]]\s*", re.DOTALL)
 
 
@@ -23,12 +19,6 @@ def normalized(text: str) -> str:
     plain = text if text.isascii() else unicodedata.normalize("NFKC", text)
     words = _NO_WORD.sub(" ", plain.casefold()).strip()
     return words or "".join(c for c in plain if unicodedata.category(c).startswith("S"))
-
-
-def lacks_blanks(texts: Sequence[str]) -> bool:
-    """Whether most letters are of scripts without blanks between words: Chinese, Japanese, Thai, Lao, Khmer, Burmese."""
-    letters = sum(sum(map(str.isalnum, text)) for text in texts)
-    return 2 * sum(len(_UNSPACED.findall(text)) for text in texts if not text.isascii()) > letters
 
 
 def is_mojibake(text: str) -> bool:

@@ -10,10 +10,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from fintune.records import Example
+from fintune.runtime.scripts import UNSPACED, lacks_blanks
 from fintune.tasks.baselines.linear import Classifier, Regressor, answers, best, nearest_ridge, number, regression
 from fintune.tasks.baselines.protocol import Answers, BaselineInput
 
-_WORD = r"\w+"
+_WORD = rf"[{UNSPACED}]|[^\W{UNSPACED}]+"
+"""A letter of a script without blanks is a word of its own."""
 
 
 def majority(visible: BaselineInput) -> Answers:
@@ -30,7 +32,7 @@ def mean(visible: BaselineInput) -> Answers:
 
 
 def tfidf(visible: BaselineInput) -> Answers:
-    """TF-IDF of words (1-2) and characters (2-5) into logistic regression, of numbers into ridge regression."""
+    """TF-IDF of words (1-2) and characters (2-5; from 1 in Chinese and its like) into logistic regression, or ridge regression."""
     texts = [e.text for e in visible.validation]
     if visible.task.kind == "numbers":
         wanted = [number(e) for e in visible.validation]
@@ -63,7 +65,9 @@ def _counts(train: Sequence[Example]) -> object:
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.pipeline import make_union
 
+    texts = [e.text for e in train]
+    fewest = 1 if lacks_blanks(texts) else 2
     words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=_WORD)
-    characters = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True)
-    has_words = any(re.search(_WORD, e.text) for e in train)
+    characters = TfidfVectorizer(analyzer="char_wb", ngram_range=(fewest, 5), sublinear_tf=True)
+    has_words = any(re.search(_WORD, text) for text in texts)
     return make_union(words, characters) if has_words else make_union(characters)

@@ -28,6 +28,13 @@ def test_wrong_labels_are_found_and_come_first() -> None:
     assert len(found) <= 6
 
 
+def test_one_letter_of_a_script_without_blanks_tells() -> None:
+    random = np.random.default_rng(0)
+    beside = ["".join(chr(0x4E00 + c) for c in random.integers(2_000, 20_000, 8)) for _ in range(200)]
+    sound = [example(f"f:{i}", f"{b[:4]}{'涨跌'[i % 2]}{b[4:]}", ("up", "down")[i % 2]) for i, b in enumerate(beside)]
+    assert review(sound).recall > 0.95
+
+
 def test_sound_labels_are_left_alone() -> None:
     assert len(review(examples(200)).rows) <= 2
 

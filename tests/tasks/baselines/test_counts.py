@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fintune.records import Example
 from fintune.tasks.baselines import counts
 from fintune.tasks.baselines.counts import majority, tfidf
 from fintune.tasks.baselines.linear import REGULARIZATION
@@ -31,6 +32,20 @@ def test_tfidf_learns_words() -> None:
     assert found.probabilities is not None
     np.testing.assert_allclose(found.probabilities.sum(axis=1), 1)
     assert [LABELS[i] for i in found.probabilities.argmax(axis=1)] == found.answers, "columns are the task's labels"
+
+
+def test_one_letter_of_a_script_without_blanks_tells() -> None:
+    """No two letters stand together twice, so that longer pieces say nothing."""
+    random = np.random.default_rng(0)
+
+    def chinese(prefix: str, n: int) -> list[Example]:
+        letters = "涨跌平"
+        beside = ["".join(chr(0x4E00 + c) for c in random.integers(2_000, 20_000, 8)) for _ in range(3 * n)]
+        return [example(f"{prefix}{i}", f"{b[:4]}{letters[i % 3]}{b[4:]}", LABELS[i % 3]) for i, b in enumerate(beside)]
+
+    scored = chinese("c", 10)
+    found = tfidf(baseline_input(chinese("a", 60), chinese("b", 10), scored))
+    assert found.answers == [e.target for e in scored]
 
 
 def test_tfidf_without_signal_says_one_label() -> None:
