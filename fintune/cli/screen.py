@@ -5,7 +5,7 @@ After `guard_streams()`, printing "paid" and the control sequence ESC [2J shows 
 
 import sys
 from collections.abc import Iterable
-from typing import Any, TextIO
+from typing import IO, Any, TextIO
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
@@ -18,6 +18,16 @@ class Screen(Console):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(markup=False, emoji=False, **options)
+
+    @property
+    def file(self) -> IO[str]:
+        """Where it writes: behind the guard, also while bars stand before it as rich's own stream."""
+        file = super().file
+        return file.rich_proxied_file if isinstance(file, GuardedStream) else file
+
+    @file.setter
+    def file(self, new_file: IO[str]) -> None:
+        self._file = new_file
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """Segments of a renderable, with escapes where it holds what a terminal would obey."""

@@ -225,3 +225,18 @@ def test_a_guarded_stream_lets_a_console_draw_and_nobody_else() -> None:
     stream.writelines(["c\x9b", "d\n"])
     Console(file=stream, force_terminal=True).print("e", style="bold")  # type: ignore[arg-type]
     assert below.getvalue() == "a\\x1b[1mb\nc\\x9bd\n\x1b[1me\x1b[0m\n"
+
+
+def test_bars_draw_on_the_terminal_behind_the_guard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While bars are drawn, rich puts itself before standard error: what bars order reaches the terminal, what others order does not."""
+    below = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", GuardedStream(below))
+    screen = Screen(stderr=True, force_terminal=True, width=80)
+    with progress.progress_bars(screen):
+        advance("train", 1, 2, "loss 0.5")
+        tell("data", "120 rows read")
+        print(ORDER, file=sys.stderr)
+    written = below.getvalue()
+    assert "\r\x1b[2K" in written
+    assert "\\x1b" not in written
+    assert "\x1b]0" not in written
