@@ -106,7 +106,7 @@ def show_worth(claims: "Claims") -> None:
     from fintune.evaluation.table import worth
 
     for line in worth(claims):
-        out.print(line, soft_wrap=True)
+        out.sentence(line)
 
 
 def show_labels(scores: "Scores") -> None:

@@ -4,10 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
+from fintune.cli.screen import Screen
 from fintune.runtime.layout import Text
-from fintune.runtime.printable import one_line
+from fintune.runtime.printable import one_line, printable
 from fintune.runtime.progress import Progress as Event
 from fintune.runtime.progress import listening
 
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def progress_bars(console: Console) -> Iterator[None]:
+def progress_bars(console: Screen) -> Iterator[None]:
     """Draw what the library reports inside the block: a bar a stage, a line a message."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -34,7 +33,7 @@ def progress_bars(console: Console) -> Iterator[None]:
 
     def listen(event: Event) -> None:
         if event.note and event.total == 0:
-            console.print(Text(f"{event.stage:<11}{one_line(event.note)}"), soft_wrap=True)
+            console.sentence(Text(one_line(event.note)), lead=f"{printable(event.stage):<11}")
             return
         if event.stage not in shown:
             shown[event.stage] = bars.add_task(event.stage, total=event.total or None, note="")

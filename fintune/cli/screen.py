@@ -9,7 +9,9 @@ from typing import IO, Any, TextIO
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
+from rich.text import Text as RichText
 
+from fintune.runtime.layout import Text
 from fintune.runtime.printable import printable
 
 
@@ -18,6 +20,16 @@ class Screen(Console):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(markup=False, emoji=False, **options)
+
+    def sentence(self, text: RichText, lead: str = "") -> None:
+        """Print a sentence behind `lead`: on a terminal broken between words, below its own beginning, elsewhere in one piece."""
+        if not self.is_terminal:
+            self.print(Text(lead).append(text), soft_wrap=True)
+            return
+        for line in text.wrap(self, max(1, self.width - len(lead))):
+            line.rstrip()
+            self.print(Text(lead).append(line))
+            lead = " " * len(lead)
 
     @property
     def file(self) -> IO[str]:

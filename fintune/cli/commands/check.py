@@ -84,8 +84,11 @@ def check(
     else:
         from fintune.data.table import examination as tables
 
-        for table in tables(examination):
-            out.print(table, soft_wrap=isinstance(table, Text))
+        for part in tables(examination):
+            if isinstance(part, Text):
+                out.sentence(part)
+            else:
+                out.print(part)
         onward = _train(sources, overrides) if not examination.severe else "next: mend what is severe"
         out.print(Text(onward), soft_wrap=True)
     if examination.severe:
