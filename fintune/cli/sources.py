@@ -4,8 +4,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import click
-import typer
+from rich.prompt import IntPrompt
 
 from fintune.cli.output import err, working
 from fintune.runtime.layout import Text
@@ -15,6 +14,13 @@ if TYPE_CHECKING:
     from fintune.config.from_data import Looked
     from fintune.config.load import ConfigSource
     from fintune.data.guess.reasons import Undecided
+
+
+class _Number(IntPrompt):
+    """Asks for a number, in words without rich's markup."""
+
+    validate_error_message = "A number, please"
+    illegal_choice_message = "One of these numbers, please"
 
 
 def config_source(sources: Sequence[str], overrides: Sequence[str] | None) -> "ConfigSource":
@@ -50,5 +56,9 @@ def _answer(question: "Undecided") -> str:
             Text(f"  {number}  {one_line(reading.override.partition('=')[2])}: {one_line(reading.what)}"),
             soft_wrap=True,
         )
-    numbers = click.Choice([str(number) for number in range(1, len(question.readings) + 1)])
-    return question.readings[int(typer.prompt("Which", type=numbers, err=True)) - 1].override
+    allowed = [str(number) for number in range(1, len(question.readings) + 1)]
+    try:
+        chosen = _Number.ask("Which", console=err, choices=allowed, show_choices=False)
+    except EOFError:
+        raise question from None
+    return question.readings[chosen - 1].override

@@ -2,17 +2,15 @@
 
 import csv
 import json
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
-import typer
 
 import fintune
 from fintune.config.load import load
 from fintune.tasks import TASKS
 from tests.conftest import Command
+from tests.terminal import on_terminal
 from tests.tiny import tiny_rows
 
 
@@ -79,17 +77,19 @@ def test_what_nothing_tells_is_refused_with_what_to_type(fin: Command, news: Pat
     assert not Path("runs").exists()
 
 
-def test_on_a_terminal_it_is_asked(fin: Command, news: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def answer(text: str, **choices: Any) -> str:
-        assert list(choices["type"].choices) == ["1", "2"]
-        return "2"
+def test_on_a_terminal_it_is_asked(news: Path) -> None:
+    code, shown = on_terminal(["check", "two.csv", "--no-doubt"], "7\n2\n", news.parent)
+    assert code == 0, shown
+    assert "  2  topic: 2 labels" in shown
+    assert "One of these numbers, please" in shown
+    assert "task.labels: 2 values" in shown
+    assert "\\x1b" not in shown
 
-    monkeypatch.setattr(typer, "prompt", answer)
-    monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    done = fin("check", "two.csv", "--no-doubt")
-    assert "2  topic: 2 labels" in done.err
-    assert "task.labels: 2 values" in done.err
+
+def test_no_answer_on_a_terminal_is_the_refusal(news: Path) -> None:
+    code, shown = on_terminal(["check", "two.csv", "--no-doubt"], "\x04", news.parent)
+    assert code == 2
+    assert "next:  Choose: --set data.label_column=mood" in shown
 
 
 def test_init_writes_the_guess_with_its_reasons(fin: Command, news: Path) -> None:
