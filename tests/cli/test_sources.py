@@ -86,6 +86,14 @@ def test_on_a_terminal_it_is_asked(news: Path) -> None:
     assert "\\x1b" not in shown
 
 
+def test_training_on_a_terminal_draws_bars(news: Path, tiny_causal: Path) -> None:
+    code, shown = on_terminal(["train", "news.csv", *tiny(tiny_causal)], "", news.parent)
+    assert code == 0, shown
+    assert "\r\x1b[2K" in shown
+    assert "\\x1b" not in shown
+    assert f"run: {Path('runs', 'news')}" in shown
+
+
 def test_no_answer_on_a_terminal_is_the_refusal(news: Path) -> None:
     code, shown = on_terminal(["check", "two.csv", "--no-doubt"], "\x04", news.parent)
     assert code == 2
