@@ -37,7 +37,7 @@ ARMS: dict[str, list[str]] = {
         "method.layers=all", "train.epochs=3", "train.learning_rate=5e-4", "train.batch_size=16", "train.objective=tokens",
         "train.class_weights=none", "train.label_smoothing_factor=0",
     ],
-    "unbalanced": ["train.class_weights=none"],
+    "sqrt": ["train.class_weights=sqrt"],
 }  # fmt: skip
 """Settings of each arm; TF-IDF is scored beside the first."""
 _DRAWS = 2000
@@ -214,7 +214,7 @@ def table(cells: Sequence[dict[str, str]]) -> str:
     """Return means by set and number of rows, and how many comparisons are lost beyond chance."""
     of = {(c["set"], c["rows"], c["seed"], c["arm"]): c for c in cells}
     lines, tests = (
-        ["| set | rows | seeds | TF-IDF | before | auto | unbalanced | s before | s auto |", "|" + "---|" * 9],
+        ["| set | rows | seeds | TF-IDF | before | auto | sqrt | s before | s auto |", "|" + "---|" * 9],
         [],
     )
     for name, rows in sorted({(c["set"], c["rows"]) for c in cells}, key=str):
@@ -229,7 +229,7 @@ def table(cells: Sequence[dict[str, str]]) -> str:
                 shown[arm].append(macro_f1(auto["gold"], said))
                 if arm in ("tfidf", "before"):
                     tests.append((name, rows, seed, arm, p_worse(auto["gold"], auto["answers"], said)))
-        means = [f"{np.mean(v):.1f}" if (v := shown[arm]) else "" for arm in ("tfidf", "before", "auto", "unbalanced")]
+        means = [f"{np.mean(v):.1f}" if (v := shown[arm]) else "" for arm in ("tfidf", "before", "auto", "sqrt")]
         times = [_mean_seconds(cells, name, rows, arm) for arm in ("before", "auto")]
         lines.append(f"| {name} | {rows} | {len(seeds)} | " + " | ".join([*means, *times]) + " |")
     lost = [test for test, p in zip(tests, holm([t[-1] for t in tests]), strict=True) if p < 0.05]

@@ -10,7 +10,6 @@ import math
 from fintune.config.run_config import RunConfig
 from fintune.config.train import TrainSection
 from fintune.data.prepare import Dataset
-from fintune.records import strata
 
 _STEPS = 66
 """Optimizer steps below which a small training part is not learned"""
@@ -19,15 +18,10 @@ _FEWEST, _MOST = 3, 10
 
 
 def resolved(config: RunConfig, dataset: Dataset) -> RunConfig:
-    """Return the config with epochs and class weights decided."""
-    train, changes = config.train, dict[str, object]()
-    part = dataset.splits["train"]
-    if train.epochs == "auto":
-        changes["train__epochs"] = _epochs(len(part), train)
-    if train.class_weights == "auto":
-        has_labels = dataset.task.kind == "labels" and bool(strata(part))
-        changes["train__class_weights"] = "sqrt" if has_labels and train.sampling == "plain" else "none"
-    return config.with_(**changes) if changes else config
+    """Return the config with epochs decided."""
+    if config.train.epochs != "auto":
+        return config
+    return config.with_(train__epochs=_epochs(len(dataset.splits["train"]), config.train))
 
 
 def _epochs(examples: int, train: TrainSection) -> int:

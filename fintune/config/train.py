@@ -40,10 +40,9 @@ class TrainSection(Section):
     label_smoothing_factor: float = Field(
         0.0, ge=0, lt=1, description="Share of each target token that is spread over the vocabulary."
     )
-    class_weights: Literal["auto"] | Weighting = Field(
-        "auto",
-        description="Rare labels weigh more in the loss: balanced in inverse proportion to their number, sqrt to the root of it; auto:"
-        " sqrt where a task has labels.",
+    class_weights: Weighting = Field(
+        "none",
+        description="Rare labels weigh more in the loss: balanced in inverse proportion to their number, sqrt to the root of it.",
     )
     sampling: Literal["plain", "balanced"] = Field(
         "plain", description="balanced: every epoch draws the same number of examples of each label."
@@ -146,13 +145,6 @@ class TrainSection(Section):
         if self.epochs == "auto":
             raise ValueError("train.epochs: auto has not been resolved yet")
         return self.epochs
-
-    @property
-    def weighting(self) -> Weighting:
-        """How labels weigh, once it is decided."""
-        if self.class_weights == "auto":
-            raise ValueError("train.class_weights: auto has not been resolved yet")
-        return self.class_weights
 
     @property
     def examples_a_step(self) -> int:

@@ -40,5 +40,5 @@ def guessing_a_token(strata: Sequence[str | None], lengths: Sequence[int], train
     counts = Counter(labels)
     share = {label: 1 / n if train.sampling == "balanced" else 1.0 for label, n in counts.items()}
     mean_length = float(np.average(lengths, weights=[share[label] for label in labels]))
-    weights = label_weights(counts, "balanced" if train.sampling == "balanced" else train.weighting)
+    weights = label_weights(counts, "balanced" if train.sampling == "balanced" else train.class_weights)
     return guessing({label: n * weights[label] for label, n in counts.items()}) / mean_length

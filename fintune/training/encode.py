@@ -25,7 +25,7 @@ def encode(prepared: Prepared, loaded: LoadedModel) -> list[Encoded]:
     first_only = first_tokens(prepared.config, task, loaded) is not None
     counts = Counter(example.stratum for example in train)
     numbers = {name: i for i, name in enumerate(counts)}
-    weights = label_weights(counts, prepared.config.train.weighting)
+    weights = label_weights(counts, prepared.config.train.class_weights)
     mean_weight = sum(example.weight for example in train) / len(train)
     soft = [*(task.choices() or {})] if any(example.shares for example in train) else []
     for example in train:

@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from fintune.config.load import load
 from fintune.config.prepare import prepare
 
@@ -18,7 +16,6 @@ def decided(folder: Path, rows: int, train: dict[str, Any], task: dict[str, Any]
 
 
 LABELS = {"name": "classification", "labels": ["0", "1"]}
-NUMBERS = {"name": "regression", "low": 0, "high": 1}
 
 
 def test_few_rows_are_passed_over_more_often(tmp_path: Path) -> None:
@@ -26,18 +23,3 @@ def test_few_rows_are_passed_over_more_often(tmp_path: Path) -> None:
     assert few > many >= 2
     assert decided(tmp_path, 40, {"batch_size": 1}, LABELS)["epochs"] < few
     assert decided(tmp_path, 40, {"epochs": 1}, LABELS)["epochs"] == 1
-
-
-@pytest.mark.parametrize(
-    ("train", "task", "expected"),
-    [
-        ({}, LABELS, "sqrt"),
-        ({"sampling": "balanced"}, LABELS, "none"),
-        ({"class_weights": "balanced"}, LABELS, "balanced"),
-        ({}, NUMBERS, "none"),
-    ],
-)
-def test_rare_labels_weigh_more_where_there_are_labels(
-    tmp_path: Path, train: dict[str, Any], task: dict[str, Any], expected: str
-) -> None:
-    assert decided(tmp_path, 40, train, task)["class_weights"] == expected
