@@ -1,4 +1,6 @@
-"""Tables that fit their screen: numbers, labels and lines of files are never cut, texts take what is left; else rows become blocks.
+"""Tables that fit their screen: numbers, labels and lines of files are never cut, texts take what is left.
+
+Where that does not do, intervals go below their figures; else rows become blocks.
 
 Example:
     table = Table("labels to review")
@@ -30,6 +32,8 @@ _PROSE = 2 * _NARROWEST
 """Cells from which on a column holds texts, which read badly a word a line."""
 _NUMBER = 7
 """Cells of a value that is written before a long header."""
+_INTERVAL = re.compile(r"(\S+) (\[[^\]]+\])")
+"""A figure and its interval, as in `85.7 [80.8, 90.7]`."""
 _PLACE = re.compile(r"(.+)(:\d+)")
 """A file and its line, as in `news.csv:17`."""
 
@@ -66,6 +70,11 @@ class Column:
         return any(self.lines) and all(_PLACE.fullmatch(line) for line in self.lines if line)
 
     @property
+    def is_intervals(self) -> bool:
+        """Whether it holds figures with their intervals."""
+        return any(self.lines) and all(_INTERVAL.fullmatch(line) for line in self.lines if line)
+
+    @property
     def natural(self) -> int:
         """Cells it takes unbroken."""
         return max(cell_len(self.header), self.widest)
@@ -86,6 +95,14 @@ class Column:
         words = max((cell_len(word) for line in self.lines for word in line.split()), default=0)
         least = _NARROWEST if self.widest > _PROSE else min(max(words, _NARROWEST // 2), _NARROWEST)
         return max(header, min(self.widest, least))
+
+    @property
+    def stacked(self) -> int:
+        """The same with intervals below their figures."""
+        if not self.is_intervals:
+            return self.narrowest
+        parts = [part for line in self.lines if (match := _INTERVAL.fullmatch(line)) for part in match.groups()]
+        return max(map(cell_len, [*self.header.split(), *parts]))
 
 
 class Table:
@@ -129,6 +146,9 @@ class Table:
             return naturals
         least = [min(column.narrowest, natural) for column, natural in zip(self.columns, naturals, strict=True)]
         if sum(least) > space:
+            naturals = [c.stacked if c.is_intervals else n for c, n in zip(self.columns, naturals, strict=True)]
+            least = [min(column.stacked, natural) for column, natural in zip(self.columns, naturals, strict=True)]
+        if sum(least) > space:
             return None
         places = [n if c.is_places else m for c, n, m in zip(self.columns, naturals, least, strict=True)]
         least = places if sum(places) <= space else least
@@ -170,7 +190,9 @@ def _raised(least: Sequence[int], naturals: Sequence[int], level: int) -> list[i
 
 
 def _folded(column: Column, width: int) -> Sequence[RichText]:
-    """Return the cells; names of files without their middle where they are wider than that."""
+    """Return the cells; where they are wider than that, names of files without their middle, intervals below their figures."""
+    if column.is_intervals and column.widest > width:
+        return [Text("\n".join(cell.plain.split(" ", 1)), cell.style) for cell in column.cells]
     if not column.is_places or column.widest <= width:
         return column.cells
     return [Text("\n".join(folded(line, width) for line in cell.plain.split("\n"))) for cell in column.cells]
