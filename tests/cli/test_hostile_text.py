@@ -18,7 +18,6 @@ import fintune
 from fintune.cli import progress
 from fintune.cli.screen import GuardedStream, Screen
 from fintune.runs import adapter_store
-from fintune.runtime.layout import Text
 from fintune.runtime.progress import advance, tell
 from tests.conftest import Command
 from tests.tiny import config_for, tiny_rows
@@ -241,13 +240,3 @@ def test_bars_draw_on_the_terminal_behind_the_guard(monkeypatch: pytest.MonkeyPa
     assert "\r\x1b[2K" in written
     assert "\\x1b" not in written
     assert "\x1b]0" not in written
-
-
-@pytest.mark.parametrize(
-    ("terminal", "shown"),
-    [(True, "guess  one two\n       three\n       利润大\n       增\n"), (False, "guess  one two three 利润大增\n")],
-)
-def test_a_sentence_breaks_between_words_on_a_terminal_alone(terminal: bool, shown: str) -> None:
-    below = io.StringIO()
-    Screen(file=below, force_terminal=terminal, width=14).sentence(Text("one two three 利润大增"), lead="guess  ")
-    assert below.getvalue() == shown
