@@ -47,6 +47,13 @@ class TrainSection(Section):
     sampling: Literal["plain", "balanced"] = Field(
         "plain", description="balanced: every epoch draws the same number of examples of each label."
     )
+    hard_example_ratio: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="Share of the training part that epochs after the first go through: the examples of highest loss when last"
+        " learned, in smaller batches, as many as in the first.",
+    )
     keep: Literal["one-standard-error", "best"] = Field(
         "one-standard-error",
         description="Epoch to keep: the latest within one standard error of the best on validation | the best.",
@@ -100,6 +107,8 @@ class TrainSection(Section):
     def _balanced_once(self) -> Self:
         if self.sampling == "balanced" and self.class_weights in ("balanced", "sqrt"):
             raise ValueError("class_weights and sampling both balance the labels: choose one")
+        if self.sampling == "balanced" and self.hard_example_ratio < 1:
+            raise ValueError("sampling draws by label and hard_example_ratio by loss: choose one")
         return self
 
     report_to: list[Literal["mlflow", "tensorboard"]] = Field(

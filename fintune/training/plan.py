@@ -134,11 +134,12 @@ def _times(prepared: Prepared, loaded: float, measured: Measured, examples: int)
     scored = validation + (test if evaluation.test else 0)
     asking = sum(BASELINES[name].needs_model for name in evaluation.baselines)
     scored += asking * (test if evaluation.test else validation)
+    whole = 1 + (settings.passes - 1) * settings.hard_example_ratio
     once = {"trunk": measured.trunk * (examples + validation) / examples} if measured.trunk else {}
     return {
         "start": loaded,
         **once,
-        "train": measured.step * _steps(settings, examples),
+        "train": measured.step * _steps(settings, examples) * whole / settings.passes,
         "judge epochs": measured.judge * judged * settings.passes,
         "score": (measured.score or measured.judge) * scored,
     }

@@ -68,6 +68,14 @@ def test_baselines_that_ask_the_model_cost_a_scoring_each(
     assert _times(prepared, 0.0, measured, 63)["score"] == scored, "9 to validate and 18 to test, and 18 for each"
 
 
+def test_later_epochs_of_hard_examples_cost_their_share(tiny_config: dict[str, Any]) -> None:
+    measured = Measured(steps=10, step=1.0, judge=1.0, score=1.0, trunk=0.0)
+    settings = ["train.epochs=3", "train.batch_size=4"]
+    whole = _times(prepare(load(tiny_config, settings)), 0.0, measured, 64)
+    half = _times(prepare(load(tiny_config, [*settings, "train.hard_example_ratio=0.5"])), 0.0, measured, 64)
+    assert (whole["train"], half["train"]) == (48, 32)
+
+
 def test_the_largest_part_is_that_of_the_batches(tiny_causal: Path) -> None:
     rows = [Encoded([257] * n, [65, 258]) for n in (3, 5, 8, 13, 21, 34, 34, 34)]
     settings = TrainSection(batch_size=4, micro_batch_tokens=80)

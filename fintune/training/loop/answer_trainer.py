@@ -5,7 +5,7 @@ what they are called with. Sharded training (FSDP, DeepSpeed) keeps the Trainer'
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,14 +15,16 @@ from torch.utils.data import DataLoader
 from transformers import Trainer
 
 from fintune.config.train import TrainSection
+from fintune.errors import TrainingError
 from fintune.models.batches import micro_batches
-from fintune.models.loss import answer_loss
+from fintune.models.loss import answer_loss, to_learn
 from fintune.records import Encoded
 from fintune.runtime.library_messages import is_out_of_memory
 from fintune.training.loop.arguments import steps, steps_an_epoch
 from fintune.training.loop.callback import Watch
 from fintune.training.loop.checkpoints import Checkpoints, load_trainable, save_trainable
 from fintune.training.loop.failures import need_finite, out_of_memory
+from fintune.training.loop.hard_examples import HardExamples
 from fintune.training.loop.hooks import Hooks
 from fintune.training.loop.method_callback import StepsCallback, set_rates
 from fintune.training.loop.sampler import BucketSampler
@@ -36,6 +38,7 @@ class Targets(NamedTuple):
     labels: torch.Tensor
     weights: torch.Tensor
     shares: torch.Tensor | None
+    numbers: torch.Tensor | None
 
 
 class AnswerTrainer(Trainer):
@@ -50,6 +53,7 @@ class AnswerTrainer(Trainer):
         self._staging = self.checkpoints.folder
         self._settings, self._examples = settings, train_dataset
         self._shortcuts, self._rates = hooks.shortcuts, hooks.rates
+        self._hard = self._hard_examples()
         self._steps = None if hooks.steps is None else StepsCallback(hooks.steps)
         if self._steps is not None:
             self.add_callback(self._steps)
@@ -64,6 +68,8 @@ class AnswerTrainer(Trainer):
         """Restore what the caller sees of a checkpoint, and judge an epoch that was trained but not judged."""
         self.watch.restore(checkpoint)
         self._load_from_checkpoint(str(checkpoint))
+        if self._hard is not None:
+            self._hard.restore(checkpoint)
         if self._steps is not None:
             self._steps.restore(self._module, checkpoint, steps(self._settings, len(self._examples)))
         self.watch.resume(self._module)
@@ -78,15 +84,32 @@ class AnswerTrainer(Trainer):
 
     def get_train_dataloader(self) -> DataLoader[Encoded]:
         """Return batches from BucketSampler, sharded by accelerate."""
-        data: Any = self._examples  # a list is a Dataset by its methods, not by its class
-        loader = DataLoader(data, batch_sampler=self._sampler(), collate_fn=self.data_collator)
+        numbers: Any = range(len(self._examples))  # a Dataset by its methods, not by its class
+        loader = DataLoader(numbers, batch_sampler=self._sampler(), collate_fn=self._collated)
         prepared: DataLoader[Encoded] = self.accelerator.prepare(loader)
         return prepared
+
+    def _collated(self, numbers: Sequence[int]) -> Batch:
+        examples: list[Any] = [self._examples[i] for i in numbers]
+        batch: Batch = self.data_collator(examples)
+        return batch if self._hard is None else batch | {"numbers": torch.tensor(numbers)}
+
+    def _hard_examples(self) -> HardExamples | None:
+        ratio, count = self._settings.hard_example_ratio, len(self._examples)
+        if ratio == 1:
+            return None
+        if self.args.world_size > 1:
+            raise TrainingError(
+                "train.hard_example_ratio: each of several processes would see the losses of its own examples alone",
+                hint="Train in one process, or set it to 1.",
+            )
+        return HardExamples(ratio, count, least=math.ceil(count / self.args.train_batch_size))
 
     def _sampler(self) -> BucketSampler:
         lengths = [len(example.input_ids) + len(example.answer_ids) for example in self._examples]
         strata = [example.stratum for example in self._examples] if self._settings.sampling == "balanced" else None
-        return BucketSampler(lengths, self.args.train_batch_size, self.args.seed, strata=strata)
+        among = {} if self._hard is None else {"among": self._hard.among}
+        return BucketSampler(lengths, self.args.train_batch_size, self.args.seed, strata=strata, **among)
 
     def training_step(
         self, model: torch.nn.Module, inputs: Batch, num_items_in_batch: torch.Tensor | int | None = None
@@ -115,7 +138,8 @@ class AnswerTrainer(Trainer):
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> torch.Tensor | tuple[torch.Tensor, object]:
         """Return the Trainer's; the weights are kept from the model, which need not keep keys and values either."""
-        targets = Targets(inputs.pop("labels"), inputs.pop("weights"), inputs.pop("shares", None))
+        labels, weights = inputs.pop("labels"), inputs.pop("weights")
+        targets = Targets(labels, weights, inputs.pop("shares", None), inputs.pop("numbers", None))
         with self._shortcuts.taken(self.accelerator.unwrap_model(model), inputs) as shortened:
             batch = shortened | {"labels": targets, "use_cache": False}
             return super().compute_loss(model, batch, return_outputs, num_items_in_batch)
@@ -124,6 +148,8 @@ class AnswerTrainer(Trainer):
         self, outputs: Any, targets: Targets, num_items_in_batch: torch.Tensor | int | None = None
     ) -> torch.Tensor:
         smoothing, rows = self._settings.label_smoothing_factor, self._shortcuts.rows
+        if self._hard is not None and targets.numbers is not None:
+            self._hard.note(targets.numbers, to_learn(outputs, targets.labels, rows, targets.shares))
         return answer_loss(
             outputs, targets.labels, num_items_in_batch, targets.weights, smoothing, rows, shares=targets.shares
         )
@@ -171,6 +197,8 @@ class AnswerTrainer(Trainer):
         self._staging = staging
         super()._save_checkpoint(model, trial)
         self.watch.save(staging)
+        if self._hard is not None:
+            self._hard.save(staging)
         if self._steps is not None:
             self._steps.save(self._module, staging)
         own = staging / f"checkpoint-{self.state.global_step}"

@@ -4,7 +4,7 @@ Batches hold texts of like length, so that little is spent on padding; the order
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +17,21 @@ class BucketSampler:
     """Batches of indices; call set_epoch before each epoch (the data loader does).
 
     With `strata` (a number for each index) an epoch draws as often from each: some of a large one, a small one repeatedly.
+    `among` names the indices of an epoch (None: all); fewer of them make as many batches, smaller ones.
     """
 
     def __init__(
-        self, lengths: Sequence[int], batch_size: int, seed: int, *, strata: Sequence[int] | None = None
+        self,
+        lengths: Sequence[int],
+        batch_size: int,
+        seed: int,
+        *,
+        strata: Sequence[int] | None = None,
+        among: Callable[[int], NDArray[np.int64] | None] = lambda epoch: None,
     ) -> None:
         self._lengths = np.asarray(lengths)
         self._strata = None if strata is None else np.asarray(strata)
+        self._among = among
         self.batch_size = batch_size
         self.drop_last = False
         self._seed = seed
@@ -38,13 +46,17 @@ class BucketSampler:
 
     def __iter__(self) -> Iterator[list[int]]:
         random = np.random.default_rng([self._seed, self._epoch])
-        order = self._draw(random)
-        window = self.batch_size * _WINDOW
+        few = self._among(self._epoch)
+        order = self._draw(random) if few is None else random.permutation(few)
+        bounds = np.minimum(np.arange(len(self) + 1) * self.batch_size, len(order))
+        if few is not None:
+            bounds = np.linspace(0, len(order), len(self) + 1).round().astype(int)
         batches: list[list[int]] = []
-        for start in range(0, len(order), window):
-            near = order[start : start + window]
+        for first in range(0, len(self), _WINDOW):
+            edges = bounds[first : first + _WINDOW + 1]
+            near = order[edges[0] : edges[-1]]
             near = near[np.argsort(self._lengths[near], kind="stable")]
-            batches += [near[i : i + self.batch_size].tolist() for i in range(0, len(near), self.batch_size)]
+            batches += [part.tolist() for part in np.split(near, edges[1:-1] - edges[0])]
         for i in random.permutation(len(batches)):
             yield batches[i]
 
