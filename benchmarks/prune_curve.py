@@ -1,6 +1,6 @@
 """Quality and speed against the number of blocks: the embedded model read out after fewer of them, healed by a short LoRA run.
 
-The recipe is examples/phrasebank-fast.yaml (the last six blocks adapt); accuracy is that of the validation part.
+The recipe is examples/phrasebank-fast.yaml with the last six blocks and two whole epochs; accuracy is that of the validation part.
 
     python -m benchmarks.prune_curve --data ../shared/data/financial_phrasebank/Sentences_AllAgree.txt --layers 0 14 10 8 6
 """
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "phrasebank-fast.yaml"
+SIX_BLOCKS = ["method.layers=top:6", "train.hard_example_ratio=1"]
 
 
 def healed(data: str, layers: int, folder: Path, sets: list[str]) -> Any:
@@ -21,7 +22,8 @@ def healed(data: str, layers: int, folder: Path, sets: list[str]) -> Any:
     import fintune
     from fintune.compression.prune import prune
 
-    overrides = [f"data.path={data}", f"output={folder}", f"name=layers-{layers}", "evaluation.test=false", *sets]
+    overrides = [f"data.path={data}", f"output={folder}", f"name=layers-{layers}", "evaluation.test=false"]
+    overrides += [*SIX_BLOCKS, *sets]
     if layers:
         prune("embedded", layers=layers, output=folder / f"base-{layers}")
         overrides.append(f"model.base={folder / f'base-{layers}'}")
