@@ -15,7 +15,6 @@ from torch.utils.data import DataLoader
 from transformers import Trainer
 
 from fintune.config.train import TrainSection
-from fintune.errors import TrainingError
 from fintune.models.batches import micro_batches
 from fintune.models.loss import answer_loss, to_learn
 from fintune.records import Encoded
@@ -24,7 +23,7 @@ from fintune.training.loop.arguments import steps, steps_an_epoch
 from fintune.training.loop.callback import Watch
 from fintune.training.loop.checkpoints import Checkpoints, load_trainable, save_trainable
 from fintune.training.loop.failures import need_finite, out_of_memory
-from fintune.training.loop.hard_examples import HardExamples
+from fintune.training.loop.hard_examples import hard_examples
 from fintune.training.loop.hooks import Hooks
 from fintune.training.loop.method_callback import StepsCallback, set_rates
 from fintune.training.loop.sampler import BucketSampler
@@ -53,7 +52,9 @@ class AnswerTrainer(Trainer):
         self._staging = self.checkpoints.folder
         self._settings, self._examples = settings, train_dataset
         self._shortcuts, self._rates = hooks.shortcuts, hooks.rates
-        self._hard = self._hard_examples()
+        self._hard = hard_examples(
+            settings.hard_example_ratio, len(train_dataset), self.args.train_batch_size, self.args.world_size
+        )
         self._steps = None if hooks.steps is None else StepsCallback(hooks.steps)
         if self._steps is not None:
             self.add_callback(self._steps)
@@ -93,17 +94,6 @@ class AnswerTrainer(Trainer):
         examples: list[Any] = [self._examples[i] for i in numbers]
         batch: Batch = self.data_collator(examples)
         return batch if self._hard is None else batch | {"numbers": torch.tensor(numbers)}
-
-    def _hard_examples(self) -> HardExamples | None:
-        ratio, count = self._settings.hard_example_ratio, len(self._examples)
-        if ratio == 1:
-            return None
-        if self.args.world_size > 1:
-            raise TrainingError(
-                "train.hard_example_ratio: each of several processes would see the losses of its own examples alone",
-                hint="Train in one process, or set it to 1.",
-            )
-        return HardExamples(ratio, count, least=math.ceil(count / self.args.train_batch_size))
 
     def _sampler(self) -> BucketSampler:
         lengths = [len(example.input_ids) + len(example.answer_ids) for example in self._examples]

@@ -9,12 +9,15 @@ Example:
     hard.among(epoch=1)         # 723 indices
 """
 
+import math
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
+
+from fintune.errors import TrainingError
 
 _FILE = "hard-examples.safetensors"
 
@@ -47,3 +50,15 @@ class HardExamples:
         """Read it from a checkpoint."""
         stored = load_file(folder / _FILE)
         self._losses, self._among, self._epoch = stored["losses"], stored["among"], int(stored["epoch"])
+
+
+def hard_examples(ratio: float, count: int, batch_size: int, processes: int) -> HardExamples | None:
+    """Return what a training of `count` examples needs, None where epochs see all. Raises TrainingError for several processes."""
+    if ratio == 1:
+        return None
+    if processes > 1:
+        raise TrainingError(
+            "train.hard_example_ratio: each of several processes would see the losses of its own examples alone",
+            hint="Train in one process, or set it to 1.",
+        )
+    return HardExamples(ratio, count, least=math.ceil(count / batch_size))

@@ -15,8 +15,7 @@ from fintune.models import LoadedModel
 from fintune.models.batches import collator
 from fintune.models.loss import answer_loss, to_learn
 from fintune.records import Encoded
-from fintune.training.loop.answer_trainer import AnswerTrainer
-from fintune.training.loop.hard_examples import HardExamples
+from fintune.training.loop.hard_examples import HardExamples, hard_examples
 from fintune.training.loop.sampler import BucketSampler
 from tests.training.loop.test_resume import assert_same, killed, resumed, straight
 from tests.training.loop.test_trainer import encoded_rows, fit, silent, tuned
@@ -107,16 +106,12 @@ def test_killed_anywhere_it_ends_the_same(tiny_causal: Path, tmp_path: Path, wha
 
 
 def test_several_processes_are_refused() -> None:
-    settings = TrainSection(hard_example_ratio=0.5)
-    stub = SimpleNamespace(
-        _settings=settings, _examples=[0] * 9, args=SimpleNamespace(world_size=2, train_batch_size=4)
-    )
     with pytest.raises(TrainingError, match="hard_example_ratio"):
-        AnswerTrainer._hard_examples(stub)  # type: ignore[arg-type]
-    stub.args.world_size = 1
-    assert AnswerTrainer._hard_examples(stub) is not None  # type: ignore[arg-type]
-    stub._settings = TrainSection()
-    assert AnswerTrainer._hard_examples(stub) is None  # type: ignore[arg-type]
+        hard_examples(0.5, 9, batch_size=4, processes=2)
+    assert hard_examples(1.0, 9, batch_size=4, processes=2) is None
+    few = hard_examples(0.1, 9, batch_size=4, processes=1)
+    assert few is not None
+    assert np.size(few.among(1)) == 3, "one a step at least"
 
 
 def test_two_ways_to_draw_are_refused() -> None:
