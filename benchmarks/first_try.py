@@ -169,7 +169,7 @@ def _style(cell: pyte.screens.Char) -> Style:
 
 
 def main() -> None:
-    """Train on each file, print seconds and scores as JSON, keep the pictures."""
+    """Train on each file; print seconds, test accuracy and that of word counts as JSON; keep the pictures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pictures", type=Path, help="a folder for the pictures")
     options = parser.parse_args()
@@ -181,8 +181,10 @@ def main() -> None:
             seconds, screen = on_terminal(["train", file], folder)
             if options.pictures is not None:
                 write_atomically(options.pictures / f"{picture_name}.svg", picture(f"fintune train {file}", screen))
-            scored = [line.strip() for line in screen.display if line.startswith(("test ", "validation "))]
-            rows.append([f"`fintune train {file}`", f"{seconds:.0f}", *scored])
+            content = json.loads((folder / "runs" / Path(file).stem / "scores.json").read_text())
+            accuracies = [scores["test"]["accuracy"] for scores in (content["splits"], content["baselines"]["tfidf"])]
+            shown = [f"{100 * a['value']:.1f} [{100 * a['low']:.1f}, {100 * a['high']:.1f}]" for a in accuracies]
+            rows.append([f"`fintune train {file}`", f"{seconds:.0f}", *shown])
     print(json.dumps(rows, indent=1, ensure_ascii=False))
 
 
