@@ -13,15 +13,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fintune.records import Prediction, Score
 from fintune.tasks import Task
-from fintune.tasks.arrays import Floats, Ints
+from fintune.tasks.arrays import Bools, Floats, Ints
 from fintune.tasks.lookup import metric_of
 from fintune.tasks.metrics import bootstrap_blocks, have_several, joined, rows_at_a_time, rows_of
-
-Bools = NDArray[np.bool_]
 
 FEWEST_ROWS = 10
 """Rows from which on a bootstrap is believed: of noise alone it tells eight apart in 3 % of cases, five in 18 %, one always."""

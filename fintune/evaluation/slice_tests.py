@@ -14,11 +14,11 @@ import numpy as np
 
 from fintune.data.dates import Formats
 from fintune.evaluation.evaluate import score
-from fintune.evaluation.significance import FEWEST_ROWS, Bools, alike, enough_resamples, holm
+from fintune.evaluation.significance import FEWEST_ROWS, alike, enough_resamples, holm
 from fintune.evaluation.slices import cuts
 from fintune.records import Example, Prediction, Slice, Statement
 from fintune.tasks import Task
-from fintune.tasks.arrays import Floats
+from fintune.tasks.arrays import Bools, Floats
 from fintune.tasks.lookup import metric_of
 from fintune.tasks.metrics import have_several, rows_of
 

@@ -17,10 +17,10 @@ import numpy as np
 from fintune.data.dates import Formats, moment
 from fintune.data.guess.language import language_of_text
 from fintune.errors import UsageError
-from fintune.evaluation.significance import FEWEST_ROWS, Bools
+from fintune.evaluation.significance import FEWEST_ROWS
 from fintune.records import Example, SliceKind
 from fintune.runtime.scripts import lacks_blanks
-from fintune.tasks.arrays import Ints
+from fintune.tasks.arrays import Bools, Ints
 
 OTHERS = "others"
 """The slice of what has none of its own."""
