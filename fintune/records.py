@@ -173,6 +173,10 @@ class Prediction:
     gold: Answer | None = None
     row: str = ""
     """The row, where it holds several examples: intervals draw rows."""
+    labels: tuple[str, ...] = ()
+    """The labels that the right one is among, as often as was asked of the calibration; never stored, as the next."""
+    abstain: bool | None = None
+    """Whether it is not sure enough to stand; None where nothing was asked."""
 
     @property
     def text(self) -> str:
@@ -198,8 +202,8 @@ class Prediction:
 def line_of(prediction: Prediction) -> str:
     """Return a prediction as it is stored: JSON on one line; `row` only where a row holds several examples."""
     stored = {"version": PREDICTION_VERSION, **asdict(prediction)}
-    if not prediction.row:
-        del stored["row"]
+    for name in ("labels", "abstain", *(() if prediction.row else ("row",))):
+        del stored[name]
     return json.dumps(stored, ensure_ascii=False) + "\n"
 
 

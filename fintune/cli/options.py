@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from fintune.cli import output
+from fintune.errors import UsageError
 
 ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="A YAML config; fintune init writes one.")]
 ConfigOrData = Annotated[
@@ -60,6 +61,18 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")
 Debug = Annotated[
     bool, typer.Option("--debug", callback=output.set_debug, is_eager=True, help="Show the traceback of an error.")
 ]
+
+
+def share(written: str) -> float:
+    """Return a share as people write it: 1%, 0.01. Raises UsageError for what is none between 0 and 1."""
+    text = written.strip()
+    try:
+        value = round(float(text[:-1]) / 100, 12) if text.endswith("%") else float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 < value < 1:
+        raise UsageError(f"'{written}': no share between 0 and 1", hint="Write 1% or 0.01.")
+    return value
 
 
 def load_own_code(context: typer.Context, paths: list[Path] | None) -> list[Path] | None:

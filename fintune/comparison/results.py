@@ -17,7 +17,6 @@ from fintune.comparison.recommendation import recommend, training_time
 from fintune.comparison.rows import ComparisonRow
 from fintune.config.evaluation import EvaluationSection
 from fintune.evaluation.significance import (
-    Bools,
     Resampled,
     difference,
     discordance,
@@ -32,6 +31,7 @@ from fintune.evaluation.significance import (
 from fintune.records import Example
 from fintune.runs.score_record import plain_scores
 from fintune.tasks import Task
+from fintune.tasks.arrays import Bools
 from fintune.tasks.baselines import is_floor
 from fintune.tasks.lookup import metric_of
 from fintune.tasks.metrics import pareto, rows_of

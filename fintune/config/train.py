@@ -54,9 +54,10 @@ class TrainSection(Section):
         description="Share of the training part that epochs after the first go through: the examples of highest loss when last"
         " learned, in smaller batches, as many as in the first.",
     )
-    keep: Literal["one-standard-error", "best"] = Field(
+    keep: Literal["one-standard-error", "best"] | int = Field(
         "one-standard-error",
-        description="Epoch to keep: the latest within one standard error of the best on validation | the best.",
+        description="Epoch to keep: the latest within one standard error of the best on validation | the best | one by its number,"
+        " whatever validation says.",
     )
     early_stopping_patience: int | None = Field(
         None, ge=1, description="Stop after so many epochs without a better one; null: train all epochs."
@@ -109,6 +110,12 @@ class TrainSection(Section):
             raise ValueError("class_weights and sampling both balance the labels: choose one")
         if self.sampling == "balanced" and self.hard_example_ratio < 1:
             raise ValueError("sampling draws by label and hard_example_ratio by loss: choose one")
+        return self
+
+    @model_validator(mode="after")
+    def _kept_is_trained(self) -> Self:
+        if isinstance(self.keep, int) and (self.keep < 1 or (self.epochs != "auto" and self.keep > self.epochs)):
+            raise ValueError(f"keep: {self.keep} is none of the epochs 1 to {self.epochs}")
         return self
 
     report_to: list[Literal["mlflow", "tensorboard"]] = Field(

@@ -39,7 +39,10 @@ class Splits:
 
 @dataclass(frozen=True)
 class Plan:
-    """How examples are divided: `shares` by part, in order; with `folds`, validation is fold number `fold` of what test leaves."""
+    """How examples are divided: `shares` by part, in order; with `folds`, validation is fold number `fold` of what test leaves.
+
+    Test is the same with folds and without.
+    """
 
     by: str
     shares: Mapping[str, float]
@@ -54,16 +57,14 @@ def divide(examples: Sequence[Example], plan: Plan, *, groups: NDArray[np.int64]
 
     Raises DataError when a date or group is missing.
     """
+    whole = _divide(examples, plan, plan.shares, groups)
     if not plan.folds:
-        return _divide(examples, plan, plan.shares, groups)
-    held = {name: share for name, share in plan.shares.items() if name == "test"}
-    rest = list(examples)
-    parts: Parts = {}
-    if held:
-        parts = _divide(examples, plan, {"rest": 1 - held["test"], **held}, groups)
-        rest = parts.pop("rest")
+        return whole
+    held = {name: part for name, part in whole.items() if name == "test"}
+    outside = {id(e) for part in held.values() for e in part}
+    rest = [e for e in examples if id(e) not in outside]
     inside = None if groups is None else groups[_positions(examples, rest)]
-    return _fold(rest, plan, inside) | parts
+    return _fold(rest, plan, inside) | held
 
 
 def learning_subset(examples: Sequence[Example], size: int, seed: int) -> list[Example]:

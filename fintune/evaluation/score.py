@@ -48,7 +48,7 @@ _STORING = Lock()
 def score_part(run: Run, part: str, running: Engine | None = None) -> Evaluation:
     """Score one part of a run's own data with its adapter, and store scores and predictions; with another engine, store nothing."""
     manifest.need_unchanged(run)
-    prepared = _prepared_again(run)
+    prepared = prepared_again(run)
     if running is not None:
         return _judged(run, prepared, part, running)
     return _scored_again(run, prepared, [part], anew=False)[part]
@@ -57,11 +57,11 @@ def score_part(run: Run, part: str, running: Engine | None = None) -> Evaluation
 def score_anew(run: Run) -> dict[str, Evaluation]:
     """Score a run's own data with adapter, settings and base model as they are now, and record these as what was scored."""
     run.refresh()
-    prepared = _prepared_again(run)
+    prepared = prepared_again(run)
     return _scored_again(run, prepared, list(dict.fromkeys(["validation", *run.scores()])), anew=True)
 
 
-def _prepared_again(run: Run) -> Prepared:
+def prepared_again(run: Run) -> Prepared:
     """Return the data of a run. Raises DataError for other data than it was trained on."""
     prepared = prepare(run.config())
     if prepared.splits.fingerprint != run.data()["fingerprint"]:

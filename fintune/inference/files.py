@@ -71,20 +71,28 @@ class AnswerColumns:
     confidence: bool
     """Whether the answer is one of them."""
     numbers: bool = False
+    sets: bool = False
+    """Whether each has the labels that the right one is among."""
+    abstain: bool = False
+    """Whether each says if a person should look."""
     kept: Sequence[str] = ()
     """Columns of the file that was read, behind these, by the names they have here."""
 
     @classmethod
-    def of(cls, task: Task) -> "AnswerColumns":
+    def of(cls, task: Task, *, sets: bool = False, abstain: bool = False) -> "AnswerColumns":
         """Return those of a task."""
-        choices = list(task.choices() or {})
-        return cls(noun=task.noun, choices=choices, confidence=task.kind == "labels", numbers=task.kind == "numbers")
+        choices, kind = list(task.choices() or {}), task.kind
+        return cls(
+            noun=task.noun, choices=choices, confidence=kind == "labels", numbers=kind == "numbers", sets=sets, abstain=abstain
+        )  # fmt: skip
 
     def own(self) -> dict[str, bool]:
         """Return names of the columns but the kept ones, and whether they hold numbers."""
         shares = dict.fromkeys((f"{SHARE}{choice}" for choice in self.choices), True)
         confidence = {"confidence": True} if self.confidence else {}
-        return {"id": False, self.noun: self.numbers, **confidence, **shares, "text": False}
+        sure = {"abstain": False} if self.abstain else {}
+        sets = {"set": False} if self.sets else {}
+        return {"id": False, self.noun: self.numbers, **confidence, **sure, **sets, **shares, "text": False}
 
     def names(self) -> list[str]:
         """Return the names of all columns."""
@@ -103,9 +111,11 @@ class AnswerColumns:
 
 
 def answer_row(prediction: Prediction, columns: AnswerColumns) -> AnswerRow:
-    """Return what programs read of a prediction: id, text, the answer by its noun, confidence, probabilities."""
+    """Return what programs read of a prediction: id, text, the answer by its noun, confidence, abstain, set, probabilities."""
     row: AnswerRow = {"id": prediction.id, "text": prediction.text, columns.noun: prediction.answer}
     row |= {"confidence": prediction.confidence} if columns.confidence else {}
+    row |= {"abstain": prediction.abstain} if columns.abstain else {}
+    row |= {"set": list(prediction.labels)} if columns.sets else {}
     return row | ({"probabilities": dict(prediction.probabilities)} if prediction.probabilities else {})
 
 
@@ -207,8 +217,10 @@ def _flat(row: AnswerRow, columns: AnswerColumns) -> dict[str, str | float | Non
     answer, shares = row[columns.noun], row.get("probabilities", {})
     cell = answer if columns.numbers else "; ".join(answer) if isinstance(answer, list | tuple) else answer or ""
     confidence = {"confidence": float(row["confidence"])} if columns.confidence else {}
+    sure = {"abstain": str(row["abstain"]).lower()} if columns.abstain else {}
+    sets = {"set": "; ".join(row["set"])} if columns.sets else {}
     by_choice = {f"{SHARE}{choice}": float(shares[choice]) for choice in columns.choices}
-    return {"id": row["id"], columns.noun: cell, **confidence, **by_choice, "text": row["text"]}
+    return {"id": row["id"], columns.noun: cell, **confidence, **sure, **sets, **by_choice, "text": row["text"]}
 
 
 def _as_text(kept: object) -> str | None:

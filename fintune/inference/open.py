@@ -15,6 +15,7 @@ from fintune.errors import ModelError, RunError, UsageError
 from fintune.inference.agreement import AGREEMENT, Verification, compare
 from fintune.inference.answer import predict
 from fintune.inference.artifacts import Artifact, artifact_of, engine_of, export_of
+from fintune.inference.calibration.record import Calibration, of_run
 from fintune.inference.engines import Engine
 from fintune.inference.engines.fallback import FallbackEngine
 from fintune.inference.engines.registry import ENGINES, EngineEntry, entry_of
@@ -26,6 +27,7 @@ from fintune.runs.adapter_store import place_of
 from fintune.runs.exported import EXPORT_RECORD, EXPORT_SETTINGS, Export, exports_of
 from fintune.runs.run import Run
 from fintune.runtime.progress import tell
+from fintune.runtime.shell import typed
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -83,6 +85,20 @@ class ChosenEngine:
     """The export that is the engine, where one is."""
     artifact: Artifact | None
     """What that export is."""
+    calibration: Calibration | None = None
+    """What corrects its probabilities; of a run that has been calibrated."""
+
+    def threshold(self, max_error: float) -> float:
+        """Return the confidence from which on at most such a share is wrong. Raises UsageError where nothing shows one."""
+        if self.calibration is None:
+            what = kind_in_words(self.source)
+            raise UsageError(
+                f"--max-error {max_error:.3g}: {self.source.folder} is {what} without a calibration",
+                hint=f"First: fintune calibrate {typed(self.source.folder)}"
+                if isinstance(self.source, Run)
+                else "Name a run.",
+            )
+        return self.calibration.threshold(max_error, self.source.folder)
 
     def open(self, *, device: str = "auto") -> Engine:
         """Return the engine, loaded. Raises ModelError when it disagrees with what the run has stored."""
@@ -121,7 +137,8 @@ def choose_engine(source: Trained, name: str = "torch") -> ChosenEngine:
     else:
         export = export_of(source, name)
     artifact = None if export is None else artifact_of(export)
-    return ChosenEngine(source=source, name=name, export=export, artifact=artifact)
+    calibration = of_run(source) if isinstance(source, Run) else None
+    return ChosenEngine(source=source, name=name, export=export, artifact=artifact, calibration=calibration)
 
 
 def _engine_of_run(run: Run, entry: EngineEntry, device: str) -> Engine:

@@ -27,14 +27,16 @@ from fintune.data.readers.sources import expand
 from fintune.data.reading import reading_like
 from fintune.data.settings import DataSection
 from fintune.errors import DataError, RunError
+from fintune.inference.calibration.record import Calibration
 from fintune.inference.files import WRITERS, AnswerColumns, AnswerRow, Rows, answer_row
-from fintune.inference.open import Trained, choose_engine, open_trained
+from fintune.inference.open import ChosenEngine, Trained, choose_engine, open_trained
 from fintune.inference.predictor import Predictor, predictor_of
 from fintune.records import Fault, Row
 from fintune.runs.exported import EXPORT_RECORD, Export
 from fintune.runtime.files import locked, need_place, replacing, sha256
 from fintune.runtime.printable import json_text
 from fintune.runtime.progress import advance, listening, tell
+from fintune.tasks import Task
 
 _KEPT = "kept columns"
 """Where an answer has the columns of its record until all their names are known."""
@@ -70,11 +72,16 @@ def predict_file(
     output: str | Path,
     *,
     engine_name: str = "torch",
+    max_error: float | None = None,
     **layout: Unpack[Layout],
 ) -> Bulk:
-    """Label every record of `path` (as data.path names files) into a csv, jsonl or parquet file. Raises FintuneError's kinds."""
+    """Label every record of `path` (as data.path names files) into a csv, jsonl, parquet or xlsx file; `max_error`: see load.
+
+    Raises FintuneError's kinds.
+    """
     opened, target = (open_trained(run) if isinstance(run, (str, Path)) else run), Path(output)
     chosen = choose_engine(opened, engine_name)
+    threshold = None if max_error is None else chosen.threshold(max_error)
     check_output(target)
     first = path if isinstance(path, str) else path[0]
     task, own = opened.config().build_task(), opened.config().data
@@ -94,9 +101,9 @@ def predict_file(
         raise fault_error(head[0])
     partial = target.with_name(f".{target.name}.partial")
     with locked(partial, hint="Wait for it, or name another output."), _left_clean(partial):
-        done = _resume(partial, _identity(opened, path, how, engine_name))
-        _label(predictor_of(chosen), islice(chain(head, stream), done, None), partial, done)
-        return _finish(partial, target, AnswerColumns.of(task))
+        done = _resume(partial, _identity(chosen, path, how, threshold))
+        _label(predictor_of(chosen, max_error=max_error), islice(chain(head, stream), done, None), partial, done)
+        return _finish(partial, target, columns_of(task, chosen.calibration, threshold))
 
 
 @contextmanager
@@ -130,8 +137,16 @@ def _records(path: str | Sequence[str], how: Reading) -> Iterator[Row | Fault]:
         yield from records(open_source(source, how), how)
 
 
-def _identity(source: Trained, path: str | Sequence[str], how: Reading, engine: str) -> dict[str, JsonValue]:
+def columns_of(task: Task, calibration: Calibration | None, threshold: float | None) -> AnswerColumns:
+    """Return the columns that answers have."""
+    return AnswerColumns.of(task, sets=calibration is not None, abstain=threshold is not None)
+
+
+def _identity(
+    chosen: ChosenEngine, path: str | Sequence[str], how: Reading, threshold: float | None
+) -> dict[str, JsonValue]:
     """Return what must be the same for a job to go on."""
+    source, engine = chosen.source, chosen.name
     export = (source.folder if isinstance(source, Export) else source.folder / "exports" / engine) / EXPORT_RECORD
     engine = sha256(export) if export.is_file() else engine
     inputs: list[JsonValue] = [None if one.hub else sha256(one.path) for one in expand(path)]
@@ -141,6 +156,8 @@ def _identity(source: Trained, path: str | Sequence[str], how: Reading, engine: 
         "adapter": source.adapter_sha256(),
         "engine": engine,
         "settings": hashlib.sha256(dump(source.config()).encode()).hexdigest(),
+        "calibration": None if chosen.calibration is None else chosen.calibration.model_dump(mode="json"),
+        "threshold": threshold,
         "reading": json.loads(json.dumps(asdict(how))),
     }
 
@@ -199,7 +216,7 @@ def _label(predictor: Predictor, stream: Iterator[Row | Fault], partial: Path, d
 
 
 def _lines(predictor: Predictor, chunk: Sequence[Row | Fault]) -> Iterator[str]:
-    columns = AnswerColumns.of(predictor.task)
+    columns = columns_of(predictor.task, predictor.calibration, predictor.threshold)
     readable = [row for row in chunk if isinstance(row, Row) and row.text]
     with listening(lambda event: None):
         predictions = iter(predictor([row.fields for row in readable], [row.id for row in readable]))

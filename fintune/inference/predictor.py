@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from fintune.config.load import load as load_config
-from fintune.config.run_config import RunConfig
 from fintune.data.readers.read import need_text
-from fintune.errors import DataError, RunError
+from fintune.errors import DataError, RunError, UsageError
 from fintune.inference.answer import predict
 from fintune.inference.engines import Engine
 from fintune.inference.foreign import Use, is_adapter
@@ -27,15 +26,22 @@ from fintune.tasks import Task
 from fintune.tasks.protocol import asked_fields
 
 if TYPE_CHECKING:
+    from fintune.inference.calibration.record import Calibration
     from fintune.inference.open import ChosenEngine, Trained
 
 
 class Predictor:
-    """Answers texts: loaded once, called as often and from as many threads as one likes; answers are those of one thread."""
+    """Answers texts: loaded once, called as often and from as many threads as one likes; answers are those of one thread.
 
-    def __init__(self, running: Engine, task: Task) -> None:
+    With a calibration probabilities are corrected and sets of labels given; with a threshold too, answers below it abstain.
+    """
+
+    def __init__(
+        self, running: Engine, task: Task, calibration: "Calibration | None" = None, threshold: float | None = None
+    ) -> None:
         self.engine = running
         self.task = task
+        self.calibration, self.threshold = calibration, threshold
 
     def __call__(self, texts: Iterable[str | Mapping[str, str]], ids: Iterable[str] | None = None) -> list[Prediction]:
         """Return a Prediction for each text, in order; ids count from 1 when left out.
@@ -51,7 +57,9 @@ class Predictor:
         answered = predict(self.engine, self.task, examples)
         if cut := int((answered.cut > 0).sum()):
             tell("data", f"{cut} of {len(examples)} texts exceed model.max_length and lost their middle")
-        return answered.predictions
+        if self.calibration is None:
+            return answered.predictions
+        return self.calibration.applied(answered.predictions, self.task, self.threshold)
 
 
 def examples_of(
@@ -92,29 +100,39 @@ def load(
     *,
     device: str = "auto",
     engine_name: str = "torch",
+    max_error: float | None = None,
     **use: Unpack[Use],
 ) -> Predictor:
     """Return a predictor from a run, an export, an adapter with its base and task, or a model folder with its task.
 
-    `engine_name` is one of ENGINES; of an export or a model folder, torch alone. Raises RunError or ModelError.
+    `engine_name` is one of ENGINES; of an export or a model folder, torch alone. `max_error`: answers abstain below the confidence
+    from which on a calibrated run is known to be wrong at most so often, such as 0.01. Raises RunError, ModelError or UsageError.
     """
     from fintune.inference.open import choose_engine, open_trained
     from fintune.runtime.turns import loading
 
     with loading():
         if not isinstance(source, (str, Path)):
-            return predictor_of(choose_engine(source, engine_name), device=device)
+            return predictor_of(choose_engine(source, engine_name), device=device, max_error=max_error)
         if _is_model(folder := place_of(source)):
+            if max_error is not None:
+                raise UsageError(f"max_error: {folder} is a model without a calibration", hint="Name a run.")
             return _zero_shot(folder, device, use.get("task"))
-        return predictor_of(choose_engine(open_trained(source, **use), engine_name), device=device)
+        chosen = choose_engine(open_trained(source, **use), engine_name)
+        return predictor_of(chosen, device=device, max_error=max_error)
 
 
-def predictor_of(chosen: "ChosenEngine", *, device: str = "auto") -> Predictor:
-    """Return a predictor on an engine that has been chosen, its weights loaded. Raises RunError or ModelError."""
+def predictor_of(chosen: "ChosenEngine", *, device: str = "auto", max_error: float | None = None) -> Predictor:
+    """Return a predictor on an engine that has been chosen, its weights loaded; `max_error`: see load.
+
+    Raises RunError, ModelError or UsageError.
+    """
     from fintune.runtime.turns import loading
 
+    threshold = None if max_error is None else chosen.threshold(max_error)
     with loading():
-        return _predictor(chosen.source.config(), chosen.open(device=device))
+        task = chosen.source.config().build_task()
+        return Predictor(chosen.open(device=device), task, chosen.calibration, threshold)
 
 
 def _is_model(folder: Path) -> bool:
@@ -130,8 +148,4 @@ def _zero_shot(folder: Path, device: str, task: object) -> Predictor:
     if not isinstance(task, Mapping):
         raise RunError(f"{folder}: a model folder does not say its task", hint='Pass task={"name": "sentiment"}.')
     config = load_config({"model": {"base": str(folder), "device": device}, "task": dict(task)})
-    return _predictor(config, engine(config, load_model(str(folder), device=device)))
-
-
-def _predictor(config: RunConfig, running: Engine) -> Predictor:
-    return Predictor(running, config.build_task())
+    return Predictor(engine(config, load_model(str(folder), device=device)), config.build_task())

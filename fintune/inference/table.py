@@ -16,15 +16,21 @@ _STRONGEST = 6
 
 
 def predictions_table(predictions: Sequence[Prediction], columns: "AnswerColumns") -> Table:
-    """Return a table of answer, probability of each choice, text."""
+    """Return a table of answer, what may be done with it, probability of each choice, text."""
     table = Table()
     table.add_column(columns.noun, no_wrap=bool(columns.choices))
+    if columns.abstain:
+        table.add_column("abstain", no_wrap=True)
+    if columns.sets:
+        table.add_column("set", no_wrap=True)
     for choice in columns.choices:
         table.add_column(Text(choice), justify="right")
     table.add_column("text")
     for p in predictions:
         shares = (f"{p.probabilities[choice]:.3f}" for choice in columns.choices)
-        table.add_row(Text(_shown(p.answer) or f"? {p.written}"), *shares, Text(p.text))
+        sure = [Text("yes" if p.abstain else "")] if columns.abstain else []
+        held = [Text(_shown(p.labels))] if columns.sets else []
+        table.add_row(Text(_shown(p.answer) or f"? {p.written}"), *sure, *held, *shares, Text(p.text))
     return table
 
 

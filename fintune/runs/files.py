@@ -12,13 +12,16 @@ from fintune.methods import fintune_format
 MARK = "INCOMPLETE"
 """Stands in a run's folder while the run is being made."""
 MANIFEST = "manifest.json"
+CALIBRATION = "calibration.json"
+OUT_OF_FOLD = "oof"
+"""The part of predictions.oof.jsonl: what train and validation hold, each answered by a model that has learned from the others."""
 FILES = (
     "config.yaml",
     "data.json",
     "environment.json",
     "scores.json",
     "forgetting.json",
-    "calibration.json",
+    CALIBRATION,
     "attributions.json",
     MANIFEST,
     "log.jsonl",
@@ -42,7 +45,7 @@ OWN = re.compile(
     "|".join(map(re.escape, (MARK, *FILES)))
     + r"|engine\.\w+\.json|predictions\.\w+(\.[\w-]+)?\.jsonl"
     + r"|(adapter|\.adapter\.(new|old))(/((fintune_adapter|adapter_config)\.json|(fintune_adapter|adapter_model)\.safetensors|README\.md))?"
-    + r"|(checkpoints|tensorboard|exports)(/.*)?|\..+\.tmp"
+    + r"|(checkpoints|tensorboard|exports|folds|\.folds\.lock)(/.*)?|\..+\.tmp"
 )
 """Paths that a run's folder holds; a folder that holds others is somebody else's and never removed."""
 

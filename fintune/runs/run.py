@@ -216,6 +216,13 @@ class Run:
         """Write environment.json with these facts beside, or instead of, those that it holds."""
         self.write_json("environment.json", {**self.environment(), **facts})
 
+    def kept_epoch(self) -> int:
+        """Return the number of the epoch whose adapter is the run's. Raises RunError where no log says so."""
+        kept = [line["epoch"] for line in self.log() if line.get("best")]
+        if not kept:
+            raise RunError(f"{self.folder / 'log.jsonl'}: no epoch that was kept", hint="Copy the run folder again.")
+        return int(kept[-1])
+
     def train_seconds(self) -> float:
         """Return the time the optimizer's steps took, judging and loading apart; of an interrupted run, all its parts."""
         return train_seconds(self.log())

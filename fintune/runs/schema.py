@@ -184,6 +184,7 @@ class LogLine(TypedDict, total=False):
     examples_per_second: float
     tokens_per_second: float
     peak_memory_bytes: int
+    best: bool
 
 
 @with_config(_OPEN)

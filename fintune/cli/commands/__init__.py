@@ -5,11 +5,11 @@
 ['init', 'check', 'plan']
 """
 
-from fintune.cli.commands import check, compress, evaluate, export, predict, registries, scores, train
+from fintune.cli.commands import calibrate, check, compress, evaluate, export, predict, registries, scores, train
 
 COMMANDS = (
     *(check.init, check.check, check.plan, compress.trim, compress.prune, train.train, train.compare),
-    *(evaluate.evaluate, scores.scores, evaluate.report, predict.predict, predict.explain),
+    *(evaluate.evaluate, scores.scores, calibrate.calibrate, evaluate.report, predict.predict, predict.explain),
     *(export.merge, export.export, export.convert),
     *(registries.inspect, registries.tasks, registries.methods, registries.models),
 )

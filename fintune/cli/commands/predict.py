@@ -20,6 +20,7 @@ from fintune.cli.options import (
     Settings,
     TaskOption,
     TrainedSource,
+    share,
 )
 from fintune.cli.output import err, out, print_json, say_bulk, working
 from fintune.errors import RunError, UsageError
@@ -27,6 +28,7 @@ from fintune.runtime.layout import Text
 
 if TYPE_CHECKING:
     from fintune.data.readers.read import Reading
+    from fintune.inference.files import AnswerColumns
     from fintune.records import Prediction, Row
     from fintune.tasks import Task
 
@@ -46,6 +48,12 @@ def predict(
     output: Annotated[
         Path | None, typer.Option(help="Write to FILE.csv, .jsonl, .parquet or .xlsx instead of the screen.")
     ] = None,
+    max_error: Annotated[
+        str | None,
+        typer.Option(
+            help="Mark as abstaining what a calibrated run is not sure enough of to be wrong at most so often, such as 1%."
+        ),
+    ] = None,
     engine: EngineName = "torch",
     base: Base = None,
     task: TaskOption = None,
@@ -59,10 +67,11 @@ def predict(
     from fintune.data.reading import reading_like
     from fintune.inference.files import read_texts
     from fintune.inference.open import choose_engine
-    from fintune.inference.predict_file import Layout, check_output, predict_file
+    from fintune.inference.predict_file import Layout, check_output, columns_of, predict_file
     from fintune.inference.predictor import predictor_of
     from fintune.tasks.protocol import asked_fields
 
+    most = None if max_error is None else share(max_error)
     opened, told = opened_to_read(run, file, settings, base=base, task=task)
     with working():
         answers = opened.config().build_task()
@@ -70,10 +79,11 @@ def predict(
     if file is not None and output is not None and not texts:
         with working(), in_options_of(context, file="--file"):
             layout: Layout = {"text_column": text_column, "name": name, "encoding": encoding, "told": told}
-            done = predict_file(opened, file, output, engine_name=engine, **layout)
+            done = predict_file(opened, file, output, engine_name=engine, max_error=most, **layout)
         say_bulk(done)
         return
     chosen = choose_engine(opened, engine)
+    columns = columns_of(answers, chosen.calibration, None if most is None else chosen.threshold(most))
     if output is not None:
         check_output(output)
     data = opened.config().data
@@ -81,16 +91,16 @@ def predict(
     with working(), in_options_of(context, file="--file"):
         rows = read_texts(asked_fields(answers), texts or [], file, _texts_alone(how, text_column))
     with working():
-        predictions = predictor_of(chosen)([row.fields for row in rows], [row.id for row in rows])
-    _show(predictions, answers, output, as_json)
+        predictor = predictor_of(chosen, max_error=most)
+        predictions = predictor([row.fields for row in rows], [row.id for row in rows])
+    _show(predictions, columns, output, as_json)
 
 
-def _show(predictions: "Sequence[Prediction]", task: "Task", output: Path | None, as_json: bool) -> None:
+def _show(predictions: "Sequence[Prediction]", columns: "AnswerColumns", output: Path | None, as_json: bool) -> None:
     """Write answers into a file, or print them."""
-    from fintune.inference.files import AnswerColumns, json_line, write_predictions
+    from fintune.inference.files import json_line, write_predictions
     from fintune.inference.table import predictions_table
 
-    columns = AnswerColumns.of(task)
     if output is not None:
         write_predictions(output, predictions, columns)
         err.print(Text(f"predictions written to {output}: {len(predictions):,}"))

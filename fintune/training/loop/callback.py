@@ -208,16 +208,19 @@ class Watch(TrainerCallback):
         model.train()
         if better := judgment.better_than(self._best):
             self._best, self._best_at = judgment, epoch
-        kept = better or (
-            self.settings.keep != "best" and self._best is not None and judgment.within_error_of(self._best)
-        )
-        if kept:
+        if kept := self._is_kept(epoch, judgment, better=better):
             self.best_epoch = epoch
             self._hooks.keep()
         self._log_epoch(epoch, kept, judgment)
         self._unjudged, self._losses, self._epoch = 0, [], epoch
-        self.done = epoch == self.settings.passes or self._patience_is_over(epoch)
+        self.done = epoch in (self.settings.passes, self.settings.keep) or self._patience_is_over(epoch)
         return judgment.figures
+
+    def _is_kept(self, epoch: int, judgment: Judgment, *, better: bool) -> bool:
+        if isinstance(self.settings.keep, int):
+            return epoch == self.settings.keep
+        near = self.settings.keep != "best" and self._best is not None and judgment.within_error_of(self._best)
+        return better or near
 
     def _report(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, figures: Mapping[str, float]

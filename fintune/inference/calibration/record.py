@@ -1,0 +1,201 @@
+"""A run's calibration.json: how its probabilities are corrected, what may be promised of them, and on which rows that rests.
+
+Example:
+    calibration = of_run(Run.open("runs/phrasebank-fast"))
+    calibration.probabilities(np.array([[0.9, 0.05, 0.05]]))
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from fintune.errors import RunError, UsageError
+from fintune.inference.calibration.abstention import Threshold, needed_without_error
+from fintune.inference.calibration.conformal import sets
+from fintune.inference.calibration.scaling import Scaling
+from fintune.records import Prediction
+from fintune.runs.files import CALIBRATION
+from fintune.runs.run import Run
+from fintune.runs.schema import ScoreRecord, first_problem
+from fintune.runtime.shell import typed
+from fintune.runtime.untrusted import parse_object, read_text
+from fintune.tasks import Task
+from fintune.tasks.arrays import Floats
+
+CALIBRATION_VERSION = 1
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+
+class FittedModel(_Record):
+    """Which model the answers came from that it was fitted on."""
+
+    adapter_sha256: str
+    base_sha256: str | None
+
+
+class FittedRows(_Record):
+    """On what it rests."""
+
+    part: str
+    """oof: out of fold, of train and validation; validation; or the name of a file."""
+    texts: int
+    clusters: int
+    """Number of clusters of near-duplicates among them, each of which counts once where something is promised."""
+    labels: dict[str, int]
+
+
+class CertifiedThreshold(_Record):
+    """A Threshold, and what it was asked for."""
+
+    max_error: float
+    confidence: float
+    accepted: int
+    errors: int
+    rows: int
+    bound: float
+    level: float
+
+    @property
+    def coverage(self) -> float:
+        """Share of the rows that are accepted."""
+        return self.accepted / self.rows
+
+
+class PredictionSets(_Record):
+    """What makes a set of labels hold the right one."""
+
+    coverage: float
+    by_class: bool
+    quantiles: tuple[float | Literal["inf"], ...]
+
+
+class Calibration(_Record):
+    """The content of calibration.json."""
+
+    version: int
+    model: FittedModel
+    rows: FittedRows
+    choices: tuple[str, ...]
+    scaling: Scaling
+    losses: dict[str, float]
+    """NLL of each map on rows it was not fitted on."""
+    changed: int
+    """Number of answers that are others after the map."""
+    raw: dict[str, ScoreRecord]
+    calibrated: dict[str, ScoreRecord]
+    """On rows that the map was not fitted on."""
+    floors: dict[str, float]
+    """The ECE that a perfectly calibrated model as sure as this one shows on as many rows, raw and calibrated."""
+    thresholds: tuple[CertifiedThreshold, ...]
+    uncertified: tuple[float, ...] = Field(description="Shares of errors that the rows could not show")
+    sets: PredictionSets
+
+    def probabilities(self, raw: Floats) -> Floats:
+        """Return probabilities as they should be, `(n, choices)`."""
+        return self.scaling(raw)
+
+    def applied(
+        self, predictions: Sequence[Prediction], task: Task, threshold: float | None = None
+    ) -> list[Prediction]:
+        """Return predictions with calibrated probabilities, sets, and where there is a threshold, whether a person should look."""
+        if not predictions:
+            return []
+        corrected = self.probabilities(as_matrix(predictions, self.choices))
+        inside = sets(corrected, self._quantiles())
+        return [
+            self._applied(one, task, row, held, threshold)
+            for one, row, held in zip(predictions, corrected, inside.tolist(), strict=True)
+        ]
+
+    def threshold(self, max_error: float, source: str | Path) -> float:
+        """Return the confidence from which on at most so large a share is wrong. Raises UsageError where nothing shows that."""
+        for one in self.thresholds:
+            if one.max_error == max_error:
+                return one.confidence
+        again = f"fintune calibrate {typed(Path(source))} --max-error {max_error:.3%}"
+        if max_error in self.uncertified:
+            raise UsageError(
+                f"--max-error {max_error:.3g}: {self.rows.texts:,} rows do not show so few errors at any confidence",
+                hint=f"It takes {needed_without_error(max_error):,} accepted without one; ask for less, or calibrate on more rows.",
+            )  # fmt: skip
+        known = ", ".join(f"{one.max_error:.3g}" for one in self.thresholds) or "none"
+        raise UsageError(f"--max-error {max_error:.3g}: not calibrated for it (for: {known})", hint=f"First: {again}")
+
+    def _quantiles(self) -> Floats:
+        return np.array([float(one) for one in self.sets.quantiles])
+
+    def _applied(
+        self, one: Prediction, task: Task, row: Floats, held: Sequence[bool], threshold: float | None
+    ) -> Prediction:
+        shares = dict(zip(self.choices, map(float, row), strict=True))
+        answer = task.decide(shares, one.example)
+        sure = replace(
+            one, answer=answer, probabilities=shares,
+            labels=tuple(name for name, inside in zip(self.choices, held, strict=True) if inside),
+        )  # fmt: skip
+        return sure if threshold is None else replace(sure, abstain=sure.confidence < threshold)
+
+
+def certified(max_error: float, threshold: Threshold) -> CertifiedThreshold:
+    """Return a threshold as it is stored."""
+    return CertifiedThreshold(
+        max_error=max_error,
+        confidence=threshold.confidence,
+        accepted=threshold.accepted,
+        errors=threshold.errors,
+        rows=threshold.rows,
+        bound=threshold.bound,
+        level=threshold.level,
+    )
+
+
+def stored_quantiles(quantiles: Floats) -> tuple[float | Literal["inf"], ...]:
+    """Return quantiles as JSON has them."""
+    return tuple(float(one) if np.isfinite(one) else "inf" for one in quantiles)
+
+
+def of_run(run: Run) -> Calibration | None:
+    """Return a run's calibration; None where it has none. Raises RunError for a damaged one, or another model's."""
+    path = run.folder / CALIBRATION
+    if not path.is_file():
+        return None
+    calibration = read(path)
+    if calibration.model != model_of(run):
+        raise RunError(
+            f"{path}: made for another model than the run's (sha256 differs)",
+            hint=f"Make it anew: fintune calibrate {typed(run.folder)}; or remove the file.",
+        )
+    return calibration
+
+
+def read(path: Path) -> Calibration:
+    """Return a calibration.json. Raises RunError when it is damaged, or a newer FinTune's."""
+    try:
+        content = parse_object(read_text(path))
+        if isinstance(version := content.get("version"), int) and version > CALIBRATION_VERSION:
+            raise RunError(
+                f"{path}: version {version}, and this FinTune reads up to {CALIBRATION_VERSION}",
+                hint="Use a newer FinTune.",
+            )
+        return Calibration.model_validate_json(read_text(path))
+    except (ValidationError, ValueError) as error:
+        problem = first_problem(error) if isinstance(error, ValidationError) else error
+        raise RunError(f"{path}: damaged: {problem}", hint="Calibrate the run again, or remove the file.") from None
+
+
+def model_of(run: Run) -> FittedModel:
+    """Return what a calibration of a run is for."""
+    base: object = run.environment().get("base_sha256")
+    return FittedModel(adapter_sha256=run.adapter_sha256(), base_sha256=base if isinstance(base, str) else None)
+
+
+def as_matrix(predictions: Sequence[Prediction], choices: Sequence[str]) -> Floats:
+    """Return probabilities of predictions, `(n, choices)`."""
+    return np.array([[one.probabilities[name] for name in choices] for one in predictions])
