@@ -56,7 +56,8 @@ def calibrate(
     from fintune.inference.calibration.words import sentences
 
     out.print(errors_table(calibration))
-    out.print(Text("\n".join(sentences(calibration))))
+    for sentence in sentences(calibration):
+        out.sentence(Text(sentence))
 
 
 def _options(

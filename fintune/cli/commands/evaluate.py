@@ -24,6 +24,7 @@ from fintune.errors import RunError, UsageError
 from fintune.runtime.layout import Text
 
 if TYPE_CHECKING:
+    from fintune.evaluation.confidence import ConfidenceCheck
     from fintune.evaluation.evaluate import Evaluation
     from fintune.inference.engines import Engine
     from fintune.inference.open import Trained
@@ -77,10 +78,11 @@ def evaluate(
             raise RunError(
                 f"{run}: {kind_in_words(opened)}, and no data in it", hint="Score it on a labeled file: --data FILE."
             )
+    confidence = _confidence(opened, evaluation)
     if as_json:
-        print_json(_plain(evaluation))
+        print_json(_plain(evaluation) | ({} if confidence is None else {"calibration": confidence.record()}))
         return
-    from fintune.evaluation.table import scores_table
+    from fintune.evaluation.table import confidence_table, scores_table
     from fintune.runs.model_card import named_scores
 
     part = next(iter(evaluation.claims.verdicts), split)
@@ -88,7 +90,20 @@ def evaluate(
     config = opened.config()
     out.print(scores_table(rows, config.build_task().headline, confidence=config.evaluation.confidence))
     show_labels(evaluation.scores)
+    if confidence is not None:
+        out.print(*confidence_table(confidence))
     show_worth(evaluation.claims)
+
+
+def _confidence(source: "Trained", evaluation: "Evaluation") -> "ConfidenceCheck | None":
+    """Return what a run's calibration is worth on what was scored; None where it has none."""
+    from fintune.evaluation.confidence import check_confidence
+    from fintune.inference.calibration.record import of_run
+    from fintune.runs.run import Run
+
+    if not isinstance(source, Run) or (calibration := of_run(source)) is None:
+        return None
+    return check_confidence(calibration, source.config().build_task(), evaluation.predictions)
 
 
 def _plain(evaluation: "Evaluation") -> dict[str, object]:

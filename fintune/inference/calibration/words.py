@@ -47,8 +47,8 @@ def _not_shown(calibration: Calibration) -> list[str]:
         return []
     strictest = max(calibration.uncertified)
     return [
-        f"At most {_per_cent(strictest)} of errors, or fewer, is not shown by these rows at any confidence: it takes at least"
-        f" {needed_without_error(strictest):,} accepted answers without one."
+        f"At most {_per_cent(strictest)} of errors, or fewer, is not shown by these rows at any confidence (without a single error"
+        f" it would take {needed_without_error(strictest):,} accepted answers)."
     ]
 
 

@@ -242,12 +242,16 @@ def test_the_best_epoch_is_kept_and_logged(tiny_causal: Path, tmp_path: Path) ->
 
 @pytest.mark.parametrize(
     ("keep", "epoch", "best"),
-    [("one-standard-error", 4, [True, True, False, True, False]), ("best", 2, [True, True, False, False, False])],
+    [
+        ("one-standard-error", 4, [True, True, False, True, False]),
+        ("best", 2, [True, True, False, False, False]),
+        (3, 3, [False, False, True]),
+    ],
 )
 def test_the_latest_epoch_that_cannot_be_told_from_the_best_is_kept(
-    keep: str, epoch: int, best: list[bool], tiny_causal: Path, tmp_path: Path
+    keep: str | int, epoch: int, best: list[bool], tiny_causal: Path, tmp_path: Path
 ) -> None:
-    """Of values 0.5, 0.7, 0.6, 0.66 and 0.64, with a standard error of 0.05, the fourth; whatever the loss."""
+    """Of values 0.5, 0.7, 0.6, 0.66 and 0.64, with a standard error of 0.05, the fourth; whatever the loss. Or the one that is named."""
     verdicts = iter(Judgment(value, 1.0 + value, {}, error=0.05) for value in (0.5, 0.7, 0.6, 0.66, 0.64))
     lines: list[Any] = []
     hooks = silent(lambda number: next(verdicts), log=lines.append)
