@@ -21,6 +21,13 @@ FEWEST_TEXTS = 30
 """Texts below which nothing is tested."""
 MOST_TEXTS = 2000
 """Texts of either side that distances are taken of."""
+EFFECTS = {
+    "labels": "share of answers that would have to change (total variation distance)",
+    "length": "largest distance of the two distributions of length (Kolmogorov-Smirnov)",
+    "vocabulary": "the same of the share of words that are not in train",
+    "distance": "energy distance of words and pairs of words",
+}
+"""What the effect of each test is."""
 _PERMUTATIONS = 499
 _FEATURES = 1 << 12
 """Number of places that words are hashed to."""

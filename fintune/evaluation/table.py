@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from fintune.data.table import _LEVELS
 from fintune.evaluation.confidence import ConfidenceCheck
+from fintune.evaluation.drift import EFFECTS, Drift
 from fintune.inference.calibration.table import CONFIDENCE_TITLES
 from fintune.records import Claims, Score, Scores
 from fintune.runtime.layout import Table, Text
@@ -56,6 +57,18 @@ def confidence_table(check: ConfidenceCheck) -> Iterator[Table | Text]:
 
 def _figures(score: Score) -> str:
     return f"{score.value:.3f} [{score.low:.3f}, {score.high:.3f}]"
+
+
+def drift_table(found: Drift) -> Table:
+    """Return each test of new texts, its effect and its p."""
+    table = Table(f"{found.new:,} new texts beside {found.reference:,}; p corrected for {len(found.tests)} tests")
+    table.add_column("test", no_wrap=True)
+    table.add_column("effect", justify="right", no_wrap=True)
+    table.add_column("p", justify="right", no_wrap=True)
+    table.add_column("what the effect is")
+    for test in found.tests:
+        table.add_row(test.name, f"{test.effect:.3f}", f"{test.p:.3f}", EFFECTS[test.name])
+    return table
 
 
 def labels_tables(scores: Scores) -> Iterator[Table | Text]:

@@ -13,6 +13,7 @@ MARK = "INCOMPLETE"
 """Stands in a run's folder while the run is being made."""
 MANIFEST = "manifest.json"
 CALIBRATION = "calibration.json"
+DRIFT = "drift.jsonl"
 OUT_OF_FOLD = "oof"
 """The part of predictions.oof.jsonl: what train and validation hold, each answered by a model that has learned from the others."""
 FILES = (
@@ -22,6 +23,7 @@ FILES = (
     "scores.json",
     "forgetting.json",
     CALIBRATION,
+    DRIFT,
     "attributions.json",
     MANIFEST,
     "log.jsonl",

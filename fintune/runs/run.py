@@ -235,8 +235,12 @@ class Run:
 
     def append_log(self, line: Mapping[str, object]) -> None:
         """Add a line to log.jsonl."""
-        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+        self.append_line("log.jsonl", line)
+
+    def append_line(self, name: str, line: Mapping[str, object]) -> None:
+        """Add a line to a file of JSON lines."""
+        with (self.folder / name).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line, ensure_ascii=False) + "\n")
 
     def save_adapter(self, model: "PreTrainedModel | PeftModel") -> None:
         """Save what the run's method trains; the former one stays until the new one is whole."""

@@ -1,10 +1,18 @@
 """Alarms as often as their level says where nothing has changed, and nearly always where something has."""
 
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 
+import fintune
 from fintune.evaluation.drift import drift, energy_test, words_of
 from fintune.records import Prediction
+from tests.tiny import tiny_rows
 
 _WORDS = [
     f"{a}{b}" for a in ("prof", "loss", "deal", "plan", "cash", "rate", "bond", "fund") for b in "abcdefghijklmnop"
@@ -74,3 +82,35 @@ def test_the_energy_distance_is_that_of_the_definition() -> None:
 
     expected = 2 * mean(left, right) - mean(left, left) - mean(right, right)
     assert energy_test(left, right)[0] == pytest.approx(expected)
+
+
+def test_monitor_ends_with_3_where_texts_have_changed_and_keeps_a_history(
+    trained: fintune.Run, fin: Any, tmp_path: Path
+) -> None:
+    run = fintune.Run.open(shutil.copytree(trained.folder, tmp_path / "tiny"))
+    rows = tiny_rows(300)
+    known = [row["text"] for row in rows[:90]]
+    answered = fintune.load(trained.folder)(known)
+    run.write_predictions("oof", [replace(one, id=str(i), gold=one.answer) for i, one in enumerate(answered)])
+    alike, changed = tmp_path / "alike.csv", tmp_path / "changed.csv"
+    alike.write_text("text\n" + "\n".join(row["text"] for row in rows[90:150]) + "\n")
+    changed.write_text("text\n" + "\n".join(f"Nothing like that was ever said: number {i} -" for i in range(40)) + "\n")
+    quiet, alarm = fin("monitor", run.folder, alike), fin("monitor", run.folder, changed)
+    assert (quiet.code, alarm.code) == (0, 3)
+    assert "not like those it was made of" in alarm.out
+    history = [json.loads(line) for line in (run.folder / "drift.jsonl").read_text().splitlines()]
+    assert [line["alarm"] for line in history] == [False, True]
+    assert history[1]["tests"][0]["name"] == "labels"
+
+
+@pytest.mark.parametrize("content", ["text\n", "text\nOne row only +\n"])
+def test_too_few_texts_are_refused_and_leave_no_history(
+    content: str, trained: fintune.Run, fin: Any, tmp_path: Path
+) -> None:
+    run = fintune.Run.open(shutil.copytree(trained.folder, tmp_path / "tiny"))
+    run.write_predictions("oof", [replace(one, id=str(i)) for i in range(4) for one in run.predictions("validation")])
+    file = tmp_path / "few.csv"
+    file.write_text(content)
+    refused = fin("monitor", run.folder, file)
+    assert refused.code == 2
+    assert not (run.folder / "drift.jsonl").exists()

@@ -9,7 +9,15 @@ from fintune.cli.commands import calibrate, check, compress, evaluate, export, p
 
 COMMANDS = (
     *(check.init, check.check, check.plan, compress.trim, compress.prune, train.train, train.compare),
-    *(evaluate.evaluate, scores.scores, calibrate.calibrate, evaluate.report, predict.predict, predict.explain),
+    *(
+        evaluate.evaluate,
+        scores.scores,
+        calibrate.calibrate,
+        calibrate.monitor,
+        evaluate.report,
+        predict.predict,
+        predict.explain,
+    ),
     *(export.merge, export.export, export.convert),
     *(registries.inspect, registries.tasks, registries.methods, registries.models),
 )

@@ -1,16 +1,22 @@
-"""Command for confidence one can act on: calibrate."""
+"""Commands for confidence one can act on: calibrate, monitor."""
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fintune.cli.options import AsJson, Code, Debug, RunFolder, share
+from fintune.cli.hints import in_options_of
+from fintune.cli.options import AsJson, Code, Debug, Encoding, EngineName, FormatName, RunFolder, Settings, share
 from fintune.cli.output import out, print_json, working
 from fintune.errors import UsageError
 from fintune.runtime.layout import Text
 
 if TYPE_CHECKING:
     from fintune.evaluation.calibrate import CalibrationOptions
+    from fintune.evaluation.drift import Drift
+
+_ALARM = 3
+"""Exit code of an alarm."""
 
 
 def calibrate(
@@ -75,3 +81,58 @@ def _options(
         coverage=share(coverage),
         by_class=by_class,
     )
+
+
+def monitor(
+    context: typer.Context,
+    run: RunFolder,
+    file: Annotated[str, typer.Argument(metavar="FILE", help="New texts, of any format that data.path takes.")],
+    name: FormatName = None,
+    encoding: Encoding = None,
+    rows: Annotated[int, typer.Option(min=30, help="Texts that are looked at, at random.")] = 2000,
+    level: Annotated[str, typer.Option(help="How often there may be an alarm where nothing has changed.")] = "5%",
+    engine: EngineName = "torch",
+    settings: Settings = None,
+    as_json: AsJson = False,
+    code: Code = None,
+    debug: Debug = False,
+) -> None:
+    """Say whether new texts are still like those a run was made of: exit code 3 where they are not; a line in its drift.jsonl."""
+    from fintune.cli.another_file import opened_to_read
+    from fintune.data.reading import reading_like
+    from fintune.evaluation.monitor import monitor as monitor_run
+    from fintune.evaluation.monitor import reference_of, texts_to_watch
+    from fintune.inference.open import choose_engine
+    from fintune.inference.predictor import Predictor
+    from fintune.runs.run import Run
+
+    likely = share(level)
+    opened, told = opened_to_read(run, file, settings, base=None, task=None)
+    if not isinstance(opened, Run):
+        raise UsageError(f"{run}: no run, and nothing in it to compare with", hint="Name a run's folder.")
+    task = opened.config().build_task()
+    with working():
+        reference_of(opened)
+        with in_options_of(context, file="FILE"):
+            how = reading_like(
+                opened.config().data, task, file, name=name, encoding=encoding, need_label=False, told=told
+            )
+            texts = texts_to_watch(file, how, rows)
+        predictor = Predictor(choose_engine(opened, engine).open(), task)
+        found = monitor_run(opened, file, texts, predictor, level=likely)
+    if as_json:
+        print_json(asdict(found) | {"alarm": found.alarm})
+    else:
+        from fintune.evaluation.table import drift_table
+
+        out.print(drift_table(found))
+        out.sentence(Text(_verdict(found)))
+    if found.alarm:
+        raise typer.Exit(_ALARM)
+
+
+def _verdict(found: "Drift") -> str:
+    changed = [test.name for test in found.tests if test.p <= found.level]
+    if changed:
+        return f"These texts are not like those it was made of: {', '.join(changed)}. Label some and score it on them: fintune evaluate."
+    return f"Nothing found that sets these {found.new:,} texts apart from those it was made of."
