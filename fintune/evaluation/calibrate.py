@@ -36,7 +36,7 @@ from fintune.tasks import Task
 from fintune.tasks.arrays import Floats, Ints
 from fintune.tasks.metrics import rows_of
 
-FEWEST_ROWS = 50
+FEWEST_TO_FIT = 50
 """Rows below which no map is fitted."""
 MAX_ERRORS = (0.005, 0.01, 0.02, 0.05, 0.1)
 """Shares of errors that thresholds are looked for without being asked."""
@@ -74,8 +74,8 @@ def fit(predictions: Sequence[Prediction], task: Task, part: str, run: Run, opti
     chosen, losses, corrected = _chosen(raw, gold, groups, options.scaling)
     first = np.unique(groups, return_index=True)[1]
     sure, right = corrected.max(axis=1)[first], (corrected.argmax(axis=1) == gold)[first]
-    asked = sorted({*MAX_ERRORS, *options.max_errors})
-    thresholds = {most: certify(sure, right, most, options.level) for most in asked}
+    levels = sorted({*MAX_ERRORS, *options.max_errors})
+    thresholds = {most: certify(sure, right, most, options.level) for most in levels}
     rows = rows_of(predictions)
     return Calibration(
         version=CALIBRATION_VERSION,
@@ -105,9 +105,9 @@ def _chosen(raw: Floats, gold: Ints, groups: Ints, name: str | None) -> tuple[st
 
     The simplest within a standard error of the best (paired over rows; Breiman et al. 1984).
     """
-    given = {entry: _cross_fitted(raw, gold, groups, entry) for entry in SCALINGS}
+    by_map = {entry: _cross_fitted(raw, gold, groups, entry) for entry in SCALINGS}
     rows = np.arange(len(gold))
-    losses = {entry: -np.log(np.maximum(p[rows, gold], 1e-12)) for entry, p in given.items()}
+    losses = {entry: -np.log(np.maximum(p[rows, gold], 1e-12)) for entry, p in by_map.items()}
     means = {entry: float(loss.mean()) for entry, loss in losses.items()}
     best = min(means, key=lambda entry: means[entry])
 
@@ -116,7 +116,7 @@ def _chosen(raw: Floats, gold: Ints, groups: Ints, name: str | None) -> tuple[st
         return bool(behind.mean() <= behind.std(ddof=1) / np.sqrt(len(behind)))
 
     chosen = name or next(entry for entry in SCALINGS if near(entry))
-    return chosen, means, given[chosen]
+    return chosen, means, by_map[chosen]
 
 
 def _cross_fitted(raw: Floats, gold: Ints, groups: Ints, name: str) -> Floats:
@@ -143,8 +143,10 @@ def _need_choices(task: Task) -> list[str]:
 def _need_rows(predictions: Sequence[Prediction], choices: Sequence[str], part: str) -> Ints:
     """Return places of the right choices. Raises DataError for too few rows, or a label without any."""
     more = "Add rows, or make out-of-fold answers of the training part: --folds 5."
-    if len(predictions) < FEWEST_ROWS:
-        raise DataError(f"{part}: {len(predictions)} rows to calibrate on, and {FEWEST_ROWS} are the least", hint=more)
+    if len(predictions) < FEWEST_TO_FIT:
+        raise DataError(
+            f"{part}: {len(predictions)} rows to calibrate on, and {FEWEST_TO_FIT} are the least", hint=more
+        )
     place: dict[object, int] = {name: i for i, name in enumerate(choices)}
     gold = np.array([place[one.gold] for one in predictions], dtype=np.int64)
     if lacking := [name for i, name in enumerate(choices) if not (gold == i).any()]:

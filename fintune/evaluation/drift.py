@@ -74,11 +74,11 @@ def drift(
         "vocabulary": lambda: _distributions(_unseen(reference, vocabulary), _unseen(new, vocabulary)),
         "distance": lambda: energy_test(features(p.text for p in reference), features(p.text for p in new), seed=seed),
     }
-    found = {name: test() for name, test in pairs.items()}
-    corrected = holm([p for _, p in found.values()])
+    results = {name: test() for name, test in pairs.items()}
+    corrected = holm([p for _, p in results.values()])
     tests = [
         DriftTest(name=name, effect=effect, p=p)
-        for (name, (effect, _)), p in zip(found.items(), corrected, strict=True)
+        for (name, (effect, _)), p in zip(results.items(), corrected, strict=True)
     ]
     return Drift(reference=len(reference), new=len(new), level=level, tests=tests)
 

@@ -51,13 +51,15 @@ def monitor(run: Run, path: str, rows: Sequence[Row], predictor: Predictor, *, l
     """Return how new texts differ, and add a line to the run's drift.jsonl."""
     reference = reference_of(run)
     vocabulary = words_of(example.text for example in prepared_again(run).splits["train"])
-    found = drift(reference, predictor([row.fields for row in rows], [row.id for row in rows]), vocabulary, level=level)
+    result = drift(
+        reference, predictor([row.fields for row in rows], [row.id for row in rows]), vocabulary, level=level
+    )
     line = {
         "at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
         "file": one_line(path),
         "sha256": sha256(Path(path)) if Path(path).is_file() else None,
-        "alarm": found.alarm,
-        **asdict(found),
+        "alarm": result.alarm,
+        **asdict(result),
     }
     run.append_line(DRIFT, line)
-    return found
+    return result

@@ -59,14 +59,14 @@ def _figures(score: Score) -> str:
     return f"{score.value:.3f} [{score.low:.3f}, {score.high:.3f}]"
 
 
-def drift_table(found: Drift) -> Table:
+def drift_table(result: Drift) -> Table:
     """Return each test of new texts, its effect and its p."""
-    table = Table(f"{found.new:,} new texts beside {found.reference:,}; p corrected for {len(found.tests)} tests")
+    table = Table(f"{result.new:,} new texts beside {result.reference:,}; p corrected for {len(result.tests)} tests")
     table.add_column("test", no_wrap=True)
     table.add_column("effect", justify="right", no_wrap=True)
     table.add_column("p", justify="right", no_wrap=True)
     table.add_column("what the effect is")
-    for test in found.tests:
+    for test in result.tests:
         table.add_row(test.name, f"{test.effect:.3f}", f"{test.p:.3f}", EFFECTS[test.name])
     return table
 

@@ -107,7 +107,7 @@ def monitor(
     from fintune.runs.run import Run
 
     likely = share(level)
-    opened, told = opened_to_read(run, file, settings, base=None, task=None)
+    opened, reading_settings = opened_to_read(run, file, settings, base=None, task=None)
     if not isinstance(opened, Run):
         raise UsageError(f"{run}: no run, and nothing in it to compare with", hint="Name a run's folder.")
     task = opened.config().build_task()
@@ -115,24 +115,24 @@ def monitor(
         reference_of(opened)
         with in_options_of(context, file="FILE"):
             how = reading_like(
-                opened.config().data, task, file, name=name, encoding=encoding, need_label=False, told=told
+                opened.config().data, task, file, name=name, encoding=encoding, need_label=False, told=reading_settings
             )
             texts = texts_to_watch(file, how, rows)
         predictor = Predictor(choose_engine(opened, engine).open(), task)
-        found = monitor_run(opened, file, texts, predictor, level=likely)
+        result = monitor_run(opened, file, texts, predictor, level=likely)
     if as_json:
-        print_json(asdict(found) | {"alarm": found.alarm})
+        print_json(asdict(result) | {"alarm": result.alarm})
     else:
         from fintune.evaluation.table import drift_table
 
-        out.print(drift_table(found))
-        out.sentence(Text(_verdict(found)))
-    if found.alarm:
+        out.print(drift_table(result))
+        out.sentence(Text(_verdict(result)))
+    if result.alarm:
         raise typer.Exit(_ALARM)
 
 
-def _verdict(found: "Drift") -> str:
-    changed = [test.name for test in found.tests if test.p <= found.level]
+def _verdict(result: "Drift") -> str:
+    changed = [test.name for test in result.tests if test.p <= result.level]
     if changed:
         return f"These texts are not like those it was made of: {', '.join(changed)}. Label some and score it on them: fintune evaluate."
-    return f"Nothing found that sets these {found.new:,} texts apart from those it was made of."
+    return f"Nothing result that sets these {result.new:,} texts apart from those it was made of."

@@ -13,7 +13,7 @@ from fintune.records import Scores
 from fintune.tasks.arrays import Bools, Floats, Ints
 from fintune.tasks.metrics import bootstrapped, scores_of
 
-BINS = 10
+MASS_BINS = 10
 """Number of bins with equally many answers."""
 _FLOOR_DRAWS = 1000
 
@@ -21,7 +21,7 @@ _FLOOR_DRAWS = 1000
 def measures(
     probabilities: Floats, gold: Ints, rows: Ints, *, resamples: int = 1000, confidence: float = 0.95
 ) -> Scores:
-    """Return accuracy, NLL, Brier score, ECE (debiased) and classwise ECE, each with its bootstrap interval.
+    """Return the share of right answers, NLL, Brier score, ECE (debiased) and classwise ECE, each with its bootstrap interval.
 
     `probabilities` `(n, choices)`, `gold` `(n,)` the places of the right choices, `rows` `(n,)` as tasks.metrics.rows_of has them.
     """
@@ -34,7 +34,7 @@ def measures(
         mass = weights.sum(axis=1)
         classes = [calibration_errors(column, gold == choice, weights) for choice, column in enumerate(probabilities.T)]
         return {
-            "accuracy": weights @ right / mass,
+            "right": weights @ right / mass,
             "nll": weights @ log_loss / mass,
             "brier": weights @ squares / mass,
             "ece": calibration_errors(sure, right, weights),
@@ -51,7 +51,7 @@ def calibration_errors(sure: Floats, right: Bools, weights: Floats) -> Floats:
     more (Kumar et al. 2019, arXiv 1909.10155, section 4; the spread is that of answers as sure as these; a resample spreads by
     both draws).
     """
-    bins = np.zeros((len(sure), min(BINS, max(1, len(sure) // BINS))))
+    bins = np.zeros((len(sure), min(MASS_BINS, max(1, len(sure) // MASS_BINS))))
     for i, members in enumerate(np.array_split(np.argsort(sure, kind="stable"), bins.shape[1])):
         bins[members, i] = 1
     mass = weights @ bins

@@ -44,7 +44,7 @@ class FittedRows(_Record):
     """On what it rests."""
 
     part: str
-    """oof: out of fold, of train and validation; validation; or the name of a file."""
+    """Name of the part: oof (out of fold, of train and validation) or validation."""
     texts: int
     clusters: int
     """Number of clusters of near-duplicates among them, each of which counts once where something is promised."""

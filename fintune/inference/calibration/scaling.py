@@ -112,8 +112,8 @@ def fit_temperature(probabilities: Floats, gold: Ints) -> Temperature:
     def loss(log_temperature: float) -> float:
         return nll_of(_softmax(logs / np.exp(log_temperature)), gold)
 
-    found = minimize_scalar(loss, bounds=np.log([0.05, 20]), method="bounded")
-    return Temperature(temperature=float(np.exp(found.x)))
+    optimum = minimize_scalar(loss, bounds=np.log([0.05, 20]), method="bounded")
+    return Temperature(temperature=float(np.exp(optimum.x)))
 
 
 def fit_vector(probabilities: Floats, gold: Ints) -> VectorScaling:
@@ -125,15 +125,15 @@ def fit_vector(probabilities: Floats, gold: Ints) -> VectorScaling:
 
     def loss(values: Floats) -> tuple[float, Floats]:
         factors, offsets = values[:k], values[k:]
-        given = _softmax(logs * factors + offsets)
-        apart = (given - right) / n
+        shares = _softmax(logs * factors + offsets)
+        apart = (shares - right) / n
         strength = _PRIOR / n
-        value = nll_of(given, gold) + strength / 2 * (((factors - 1) ** 2).sum() + (offsets**2).sum())
+        value = nll_of(shares, gold) + strength / 2 * (((factors - 1) ** 2).sum() + (offsets**2).sum())
         slope = np.concatenate([(apart * logs).sum(axis=0) + strength * (factors - 1), apart.sum(axis=0) + strength * offsets])  # fmt: skip
         return float(value), slope
 
-    found = minimize(loss, np.concatenate([np.ones(k), np.zeros(k)]), jac=True, method="L-BFGS-B").x
-    return VectorScaling(factors=tuple(map(float, found[:k])), offsets=tuple(map(float, found[k:])))
+    optimum = minimize(loss, np.concatenate([np.ones(k), np.zeros(k)]), jac=True, method="L-BFGS-B").x
+    return VectorScaling(factors=tuple(map(float, optimum[:k])), offsets=tuple(map(float, optimum[k:])))
 
 
 def fit_isotonic(probabilities: Floats, gold: Ints) -> Isotonic:

@@ -5,7 +5,7 @@ from fintune.runs.schema import ScoreRecord
 from fintune.runtime.layout import Table
 
 CONFIDENCE_TITLES = {
-    "accuracy": "accuracy",
+    "right": "right answers",
     "nll": "NLL",
     "brier": "Brier",
     "ece": "ECE",

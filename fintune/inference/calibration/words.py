@@ -53,9 +53,9 @@ def _not_shown(calibration: Calibration) -> list[str]:
 
 
 def _sets(calibration: Calibration) -> str:
-    asked = calibration.sets
-    each = " of each label" if asked.by_class else ""
-    return f"A set of labels is given with each answer that holds the right one {_per_cent(asked.coverage)} of the time{each}."
+    promised_set = calibration.sets
+    each = " of each label" if promised_set.by_class else ""
+    return f"A set of labels is given with each answer that holds the right one {_per_cent(promised_set.coverage)} of the time{each}."
 
 
 def _per_cent(value: float) -> str:

@@ -45,7 +45,7 @@ def test_the_floor_is_what_a_calibrated_model_shows() -> None:
 def test_measures_come_with_intervals_and_rows_of_one_record_count_together() -> None:
     told, gold = draws(400, temperature=3.0, seed=6)
     alone = measures(told, gold, np.arange(400))
-    assert set(alone) == {"accuracy", "nll", "brier", "ece", "classwise_ece"}
+    assert set(alone) == {"right", "nll", "brier", "ece", "classwise_ece"}
     assert all(score.low <= score.value <= score.high and score.n == 400 for score in alone.values())
     twice = np.repeat(np.arange(400), 2)
     together = measures(told[twice], gold[twice], twice)
