@@ -34,8 +34,9 @@ class ConfidenceCheck:
 
     raw: Scores
     calibrated: Scores
+    raw_floor: float
     floor: float
-    """ECE that a perfectly calibrated model as sure shows on as many texts."""
+    """ECE that a perfectly calibrated model as sure, before and after, shows on as many texts."""
     accepted: Sequence[Accepted]
 
     def record(self) -> dict[str, object]:
@@ -48,10 +49,12 @@ def check_confidence(calibration: Calibration, task: Task, predictions: Sequence
     applied = calibration.applied(predictions, task)
     place = {name: i for i, name in enumerate(calibration.choices)}
     gold = np.array([place[str(one.gold)] for one in predictions], dtype=np.int64)
-    rows, corrected = rows_of(predictions), as_matrix(applied, calibration.choices)
+    raw, corrected = (as_matrix(ones, calibration.choices) for ones in (predictions, applied))
+    rows = rows_of(predictions)
     return ConfidenceCheck(
-        raw=measures(as_matrix(predictions, calibration.choices), gold, rows),
+        raw=measures(raw, gold, rows),
         calibrated=measures(corrected, gold, rows),
+        raw_floor=floor(raw.max(axis=1)),
         floor=floor(corrected.max(axis=1)),
         accepted=[_accepted(applied, one.confidence, one.max_error) for one in calibration.thresholds],
     )

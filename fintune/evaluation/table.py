@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from fintune.data.table import _LEVELS
 from fintune.evaluation.confidence import ConfidenceCheck
 from fintune.evaluation.drift import EFFECTS, Drift
-from fintune.inference.calibration.table import CONFIDENCE_TITLES
-from fintune.records import Claims, Score, Scores
+from fintune.inference.calibration.table import errors_table
+from fintune.records import Claims, Scores
 from fintune.runtime.layout import Table, Text
 from fintune.tasks.lookup import averages_in, confusion_in, interval, metric_of, of_labels, support_in
 from fintune.tasks.metric import LOSSES
@@ -41,22 +41,13 @@ def losses(scores: Scores) -> Text:
 
 def confidence_table(check: ConfidenceCheck) -> Iterator[Table | Text]:
     """Yield what probabilities are worth before and after calibration, and what passes its thresholds."""
-    table = Table(
-        f"confidence here, before and after calibration; by chance a perfect one shows an ECE of {check.floor:.3f}"
+    yield errors_table(
+        "confidence here, before and after calibration", check.raw, check.calibrated, [check.raw_floor, check.floor]
     )
-    for title in ("", "before", "after"):
-        table.add_column(title, justify="right" if title else "left", no_wrap=True)
-    for name, title in CONFIDENCE_TITLES.items():
-        table.add_row(title, *(_figures(scores[name]) for scores in (check.raw, check.calibrated)))
-    yield table
     for one in check.accepted:
         share = f"{one.errors / one.accepted:.1%}" if one.accepted else "none"
         passed = f"{one.accepted:,} of {one.texts:,} texts pass, {one.errors:,} of them wrong ({share})"
         yield Text(f"threshold for at most {100 * one.max_error:.3g} % of errors: {passed}")
-
-
-def _figures(score: Score) -> str:
-    return f"{score.value:.3f} [{score.low:.3f}, {score.high:.3f}]"
 
 
 def drift_table(result: Drift) -> Table:

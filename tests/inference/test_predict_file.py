@@ -6,7 +6,7 @@ import gzip
 import json
 import signal
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from fintune.errors import DataError, RunError
 from fintune.export.export import export
 from fintune.inference import predict_file as bulk
 from fintune.inference.predict_file import predict_file
+from fintune.inference.predictor import Predictor
 from fintune.records import Prediction
 from fintune.runs.exported import Export
 from fintune.runtime.progress import Progress, listening
@@ -40,19 +41,20 @@ def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bulk, "CHUNK", 8)
 
 
-class Interrupted:
+class Interrupted(Predictor):
     """A predictor that is interrupted after a number of chunks, and counts the texts it was given."""
 
-    def __init__(self, inner: Any, chunks: int) -> None:
-        self.inner, self.left, self.texts, self.task = inner, chunks, 0, inner.task
+    def __init__(self, inner: Predictor, chunks: int) -> None:
+        super().__init__(inner.engine, inner.task)
+        self.left, self.texts = chunks, 0
 
-    def __call__(self, texts: Sequence[str], ids: Sequence[str]) -> list[Prediction]:
+    def __call__(self, texts: Iterable[Any], ids: Iterable[str] | None = None) -> list[Prediction]:
+        texts = list(texts)
         if self.left == 0:
             raise KeyboardInterrupt
         self.left -= 1
         self.texts += len(texts)
-        found: list[Prediction] = self.inner(texts, ids)
-        return found
+        return super().__call__(texts, ids)
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
@@ -88,14 +90,14 @@ def test_an_interrupted_job_goes_on_to_the_same_bytes(
     predict_file(trained, str(table), whole)
     model = fintune.load(trained)
     interrupted = Interrupted(model, chunks=2)
-    monkeypatch.setattr(bulk, "predictor_of", lambda _: interrupted)
+    monkeypatch.setattr(bulk, "predictor_of", lambda _, **__: interrupted)
     with pytest.raises(KeyboardInterrupt):
         predict_file(trained, str(table), output)
     assert not output.exists()
     with partial.open("ab") as file:
         file.write(torn)
     rest = Interrupted(model, chunks=100)
-    monkeypatch.setattr(bulk, "predictor_of", lambda _: rest)
+    monkeypatch.setattr(bulk, "predictor_of", lambda _, **__: rest)
     assert predict_file(trained, str(table), output).labeled == ROWS
     assert (interrupted.texts, rest.texts) == (16, ROWS - 16)
     assert output.read_bytes() == whole.read_bytes()
@@ -110,11 +112,11 @@ def test_another_job_begins_anew(
     import shutil
 
     output = table.with_name("out.jsonl")
-    monkeypatch.setattr(bulk, "predictor_of", lambda _: Interrupted(fintune.load(trained), chunks=2))
+    monkeypatch.setattr(bulk, "predictor_of", lambda _, **__: Interrupted(fintune.load(trained), chunks=2))
     with pytest.raises(KeyboardInterrupt):
         predict_file(trained, str(table), output)
     every = Interrupted(fintune.load(trained), chunks=100)
-    monkeypatch.setattr(bulk, "predictor_of", lambda _: every)
+    monkeypatch.setattr(bulk, "predictor_of", lambda _, **__: every)
     run, options = trained, {}
     if change == "engine":
         options = {"engine_name": "int8"}

@@ -22,12 +22,15 @@ from fintune.data.quality.findings import Finding
 from fintune.data.quality.label_errors import Suspicion
 from fintune.data.quality.overlap import Overlap
 from fintune.evaluation import table as evaluation_table
+from fintune.evaluation.confidence import Accepted, ConfidenceCheck
+from fintune.evaluation.drift import EFFECTS, Drift, DriftTest
 from fintune.export import table as export_table
 from fintune.export.export import Exported, Refused
 from fintune.inference import table as inference_table
 from fintune.inference.agreement import Verification
+from fintune.inference.calibration import table as calibration_table
 from fintune.inference.files import AnswerColumns
-from fintune.records import Scores
+from fintune.records import Score, Scores
 from fintune.runtime import table as runtime_table
 from fintune.runtime.layout import Table, Text, folded
 from fintune.tasks.lookup import interval
@@ -41,6 +44,7 @@ MODULES = (
     data_table,
     evaluation_table,
     export_table,
+    calibration_table,
     inference_table,
     runtime_table,
     training_table,
@@ -195,6 +199,23 @@ def exports(labels: Sequence[str]) -> Case:
     )
 
 
+def confidence(_: Sequence[str]) -> Case:
+    figures = {
+        name: Score(value=0.1 + i / 1000, low=0.05, high=0.9, n=60)
+        for i, name in enumerate(calibration_table.CONFIDENCE_TITLES)
+    }
+    passed = Accepted(max_error=0.01, accepted=12_345, errors=78, texts=45_678)
+    check = ConfidenceCheck(raw=figures, calibrated=figures, raw_floor=0.0123, floor=0.0234, accepted=[passed])
+    told = [f"{score.value:.3f} [0.050, 0.900]" for score in figures.values()]
+    return Case(list(evaluation_table.confidence_table(check)), [*told, "0.012", "0.023", "12,345", "45,678"])
+
+
+def drifted(_: Sequence[str]) -> Case:
+    tests = [DriftTest(name=name, effect=0.1 + i / 1000, p=0.5) for i, name in enumerate(EFFECTS)]
+    result = Drift(reference=12_345, new=678, level=0.05, tests=tests)
+    return Case(evaluation_table.drift_table(result), ["12,345", *EFFECTS, *(f"{one.effect:.3f}" for one in tests)])
+
+
 TABLES: dict[str, tuple[Callable[[Sequence[str]], Case], set[str]]] = {
     "scores": (scores, {"scores_table"}),
     "classes": (classes, {"labels_tables"}),
@@ -206,6 +227,8 @@ TABLES: dict[str, tuple[Callable[[Sequence[str]], Case], set[str]]] = {
     "listing": (listing, {"listing"}),
     "comparison": (comparison, {"scores", "costs", "learning_curve"}),
     "exports": (exports, {"exports"}),
+    "confidence": (confidence, {"errors_table"}),
+    "drift": (drifted, {"drift_table"}),
 }
 """case, and the functions whose tables it shows"""
 

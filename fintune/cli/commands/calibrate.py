@@ -58,10 +58,9 @@ def calibrate(
     if as_json:
         print_json(calibration.model_dump(mode="json"))
         return
-    from fintune.inference.calibration.table import errors_table
-    from fintune.inference.calibration.words import sentences
+    from fintune.inference.calibration.words import errors, sentences
 
-    out.print(errors_table(calibration))
+    out.print(errors(calibration))
     for sentence in sentences(calibration):
         out.sentence(Text(sentence))
 
@@ -135,4 +134,4 @@ def _verdict(result: "Drift") -> str:
     changed = [test.name for test in result.tests if test.p <= result.level]
     if changed:
         return f"These texts are not like those it was made of: {', '.join(changed)}. Label some and score it on them: fintune evaluate."
-    return f"Nothing result that sets these {result.new:,} texts apart from those it was made of."
+    return f"Nothing that sets these {result.new:,} texts apart from those it was made of."

@@ -1,7 +1,8 @@
-"""A calibration on a terminal."""
+"""What probabilities are worth before and after calibration, on a terminal."""
 
-from fintune.inference.calibration.record import Calibration
-from fintune.runs.schema import ScoreRecord
+from collections.abc import Sequence
+
+from fintune.records import Score, Scores
 from fintune.runtime.layout import Table
 
 CONFIDENCE_TITLES = {
@@ -13,16 +14,16 @@ CONFIDENCE_TITLES = {
 }
 
 
-def errors_table(calibration: Calibration) -> Table:
-    """Return what probabilities are worth before and after, on rows that the map was not fitted on."""
-    table = Table("calibration, on rows that the map was not fitted on; floor: ECE of a perfect one as sure, by chance")
-    for title in ("", "before", "after"):
-        table.add_column(title, justify="right" if title else "left", no_wrap=True)
-    for name, title in CONFIDENCE_TITLES.items():
-        table.add_row(title, _interval(calibration.raw[name]), _interval(calibration.calibrated[name]))
-    table.add_row("floor of ECE", *(f"{calibration.floors[which]:.3f}" for which in ("raw", "calibrated")))
+def errors_table(title: str, before: Scores, after: Scores, floors: Sequence[float]) -> Table:
+    """Return each measure before and after; `floors`: the ECE that chance alone would show of either."""
+    table = Table(title)
+    for heading in ("", "before", "after"):
+        table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
+    for name, heading in CONFIDENCE_TITLES.items():
+        table.add_row(heading, _interval(before[name]), _interval(after[name]))
+    table.add_row("ECE of a perfect one", *(f"{floor:.3f}" for floor in floors))
     return table
 
 
-def _interval(score: ScoreRecord) -> str:
-    return f"{score['value']:.3f} [{score['low']:.3f}, {score['high']:.3f}]"
+def _interval(score: Score) -> str:
+    return f"{score.value:.3f} [{score.low:.3f}, {score.high:.3f}]"
