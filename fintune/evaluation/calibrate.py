@@ -61,7 +61,7 @@ def calibrate(run: Run, options: CalibrationOptions | None = None) -> Calibratio
     task = run.config().build_task()
     part = OUT_OF_FOLD if run.has_predictions(OUT_OF_FOLD) else "validation"
     fitted = fit(run.predictions(part), task, part, run, options or CalibrationOptions())
-    run.write_text(CALIBRATION, fitted.model_dump_json(indent=1) + "\n")
+    run.write_text(CALIBRATION, fitted.text())
     return fitted
 
 

@@ -29,7 +29,7 @@ def export_card(run: Run, facts: ExportRecord, form: Format) -> str:
     where = "an adapter alone, to put on the base model" if alone else "in the base model's weights"
     what = f"""{names}: {where} {markdown_code(facts["base"])}, written as {facts["format"]}, {facts["dtype"]} ({form.summary}).
 
-{_proof(facts)} Digests of the files: `verification.json`.
+{_proof(facts)}{_confidence(facts)} Digests of the files: `verification.json`.
 """
     adapters = [(s["run"], s["adapter_sha256"]) for s in sources]
     data = [one for source in sources for one in source["data"]]
@@ -68,6 +68,15 @@ probabilities differ by {facts["largest_difference"]:.1g} at most."""
     return f"""{proof} The run was scored on a rounded base model: {_kept(beside)} have the answer of then,
 probabilities differ by {beside["largest_difference"]:.1g} at most, and the
 {metric.title} is {_figure(metric, now)} where it was {_figure(metric, was)}."""
+
+
+def _confidence(facts: ExportRecord) -> str:
+    """Return what the run's calibration is worth in these files; nothing where it has none."""
+    if (kept := facts.get("confidence")) is None:
+        return ""
+    return f"""
+Calibrated as the run is (`calibration.json`), its probabilities have an NLL of {kept["nll"]:.3f} there and an ECE of {kept["ece"]:.3f},
+where the run's have {kept["nll_of_run"]:.3f} and {kept["ece_of_run"]:.3f}."""
 
 
 def _kept(verification: VerificationRecord) -> str:

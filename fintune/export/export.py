@@ -21,12 +21,14 @@ from fintune.export.verify import of_libraries, reference_of, verified
 from fintune.inference.agreement import Verification
 from fintune.inference.artifacts import OntoBase
 from fintune.inference.foreign import ForeignAdapter, Proof, Use, is_adapter, need_none
+from fintune.inference.open import calibration_of
 from fintune.models.blocks import unwrap
 from fintune.models.folder import read_json
 from fintune.models.references import model_type_at_hand
 from fintune.runs.adapter_store import place_of as place_of_kept
 from fintune.runs.export_schema import ExportRecord
-from fintune.runs.exported import EXPORT_RECORD, EXPORT_SETTINGS, read_record
+from fintune.runs.exported import EXPORT_RECORD, EXPORT_SETTINGS, Export, read_record
+from fintune.runs.files import CALIBRATION
 from fintune.runs.run import Run
 from fintune.runtime.files import disk_errors, need_place, replacing_folder
 from fintune.runtime.progress import tell
@@ -112,6 +114,7 @@ def written(  # noqa: PLR0913
     overwrite: bool = False,
 ) -> Exported:
     """Write what `make` makes, read it back, ask it for the expected answers. Raises ModelError where it differs: nothing is left then."""
+    calibration = calibration_of(run)
     with replacing_folder(folder, overwrite=overwrite) as place:
         model = make()
         form.need(unwrap(model.loaded.model).config.model_type, dtype)
@@ -121,6 +124,8 @@ def written(  # noqa: PLR0913
         config = run.config()
         (place / EXPORT_SETTINGS).write_text(dump(config), encoding="utf-8")
         expected = model.expected
+        if calibration is not None and expected.of_one:
+            (place / CALIBRATION).write_text(calibration.text(), encoding="utf-8")
         del model  # one model in memory at a time
         record, verification = verified(run, form, dtype, place, expected, allow_loss=allow_loss)
         about = export_card(run, record, form) if isinstance(run, Run) else foreign_card(config, record, form)
@@ -186,4 +191,5 @@ def _finished(run: Run | ForeignAdapter, form: Format, dtype: str, overwrite: bo
     alike = (folder / EXPORT_SETTINGS).read_text("utf-8") == dump(run.config()) and facts.get(
         "reference"
     ) == reference_of(run)
+    alike = alike and calibration_of(Export(folder)) == calibration_of(run)
     return Exported(folder, facts, Verification.of(facts)) if written_then == wanted and alike else None

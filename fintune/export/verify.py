@@ -7,7 +7,7 @@ Example:
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,15 +21,17 @@ from fintune.inference.agreement import Verification, compare, need_equal
 from fintune.inference.answer import predict
 from fintune.inference.artifacts import opened
 from fintune.inference.foreign import ForeignAdapter
+from fintune.inference.open import calibration_of
 from fintune.inference.proof import scored_in_full
 from fintune.records import Prediction
-from fintune.runs.export_schema import ExportRecord, ReferenceRecord
+from fintune.runs.export_schema import ConfidenceRecord, ExportRecord, ReferenceRecord
 from fintune.runs.exported import EXPORT_VERSION, digests
 from fintune.runs.run import Run
 from fintune.runtime.files import sha256
 from fintune.runtime.install import not_installed
 from fintune.runtime.library_messages import is_out_of_memory
 from fintune.runtime.shell import typed
+from fintune.tasks import Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,8 +75,17 @@ def verified(
         **verification.record(),
         "reference": reference_of(run),
         "beside_the_run": None if beside is None else beside.record(),
+        "confidence": _confidence(run, task, expected, back.answers),
     }
     return record, verification
+
+
+def _confidence(
+    run: Run | ForeignAdapter, task: Task, expected: Expected, answers: Sequence[Prediction]
+) -> ConfidenceRecord | None:
+    """Return what the run's calibration is worth here; None where it has none, or others were merged with it."""
+    calibration = calibration_of(run) if expected.of_one else None
+    return None if calibration is None else calibration.kept(task, expected.answers, answers)
 
 
 def _read_back(config: RunConfig, form: Format, place: Path, expected: Expected) -> _ReadBack:

@@ -16,6 +16,7 @@ from itertools import accumulate, pairwise
 
 from fintune.errors import UsageError
 from fintune.inference.answer import predict
+from fintune.inference.calibration.record import Calibration
 from fintune.inference.confidence import surest_mistakes
 from fintune.inference.engines import Engine
 from fintune.records import Answer, Example, Prediction
@@ -57,7 +58,14 @@ class Attribution:
         }
 
 
-def attribute(engine: Engine, task: Task, examples: Sequence[Example], *, stage: str = "explain") -> list[Attribution]:
+def attribute(
+    engine: Engine,
+    task: Task,
+    examples: Sequence[Example],
+    calibration: Calibration | None = None,
+    *,
+    stage: str = "explain",
+) -> list[Attribution]:
     """Answer each example, and again without each of its words: all in one call. Raises UsageError where answers are written."""
     if any(task.choices(example) is None for example in examples):
         raise UsageError(
@@ -71,6 +79,8 @@ def attribute(engine: Engine, task: Task, examples: Sequence[Example], *, stage:
         for variant in (example, *(_shorter(example, name, span) for name, span in words))
     ]
     predictions = predict(engine, task, [replace(e, target=None) for e in variants], stage=stage).predictions
+    if calibration is not None:
+        predictions = calibration.applied(predictions, task)
     ends = [0, *accumulate(len(words) + 1 for words in spans)]
     return [
         _attribution(examples[i], spans[i], predictions[start:stop]) for i, (start, stop) in enumerate(pairwise(ends))

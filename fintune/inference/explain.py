@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 
 from fintune.errors import RunError
 from fintune.inference.attribution import Attribution, attribute, select_interesting
-from fintune.inference.open import Trained, open_engine
+from fintune.inference.open import Trained, choose_engine
 from fintune.inference.predictor import examples_of
 from fintune.runs.adapter_store import is_kept
 from fintune.runs.run import Run
@@ -21,14 +21,19 @@ def explain(
 ) -> list[Attribution]:
     """Return attributions of the answers of a run, an export or an adapter to texts; ids count from 1 when left out."""
     task = source.config().build_task()
-    return attribute(open_engine(source), task, examples_of(task, texts, ids))
+    chosen = choose_engine(source)
+    return attribute(chosen.open(), task, examples_of(task, texts, ids), chosen.calibration)
 
 
 def explain_run(run: Run) -> list[Attribution]:
     """Explain the most confident mistakes and most uncertain texts of the part scored last; they go to attributions.json."""
-    chosen = select_interesting(run.predictions(_scored_part(run)))
+    part = run.predictions(_scored_part(run))
     need_place(run.folder / "attributions.json")
-    attributions = attribute(open_engine(run), run.config().build_task(), [p.example for p in chosen])
+    chosen, task = choose_engine(run), run.config().build_task()
+    if chosen.calibration is not None:
+        part = chosen.calibration.applied(part, task)
+    looked_at = [one.example for one in select_interesting(part)]
+    attributions = attribute(chosen.open(), task, looked_at, chosen.calibration)
     run.write_json("attributions.json", [attribution.record() for attribution in attributions])
     return attributions
 

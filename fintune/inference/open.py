@@ -15,7 +15,7 @@ from fintune.errors import ModelError, RunError, UsageError
 from fintune.inference.agreement import AGREEMENT, Verification, compare
 from fintune.inference.answer import predict
 from fintune.inference.artifacts import Artifact, artifact_of, engine_of, export_of
-from fintune.inference.calibration.record import Calibration, of_run
+from fintune.inference.calibration.record import Calibration, of_export, of_run
 from fintune.inference.engines import Engine
 from fintune.inference.engines.fallback import FallbackEngine
 from fintune.inference.engines.registry import ENGINES, EngineEntry, entry_of
@@ -86,19 +86,21 @@ class ChosenEngine:
     artifact: Artifact | None
     """What that export is."""
     calibration: Calibration | None = None
-    """What corrects its probabilities; of a run that has been calibrated."""
+    """What corrects its probabilities, where the run was calibrated."""
 
     def threshold(self, max_error: float) -> float:
         """Return the confidence from which on at most such a share is wrong. Raises UsageError where nothing shows one."""
+        first = {
+            Run: f"First: fintune calibrate {typed(self.source.folder)}",
+            Export: "Calibrate the run it was made of, then export again, with --overwrite.",
+            ForeignAdapter: "Name a run.",
+        }[type(self.source)]
         if self.calibration is None:
             what = kind_in_words(self.source)
             raise UsageError(
-                f"--max-error {max_error:.3g}: {self.source.folder} is {what} without a calibration",
-                hint=f"First: fintune calibrate {typed(self.source.folder)}"
-                if isinstance(self.source, Run)
-                else "Name a run.",
+                f"--max-error {max_error:.3g}: {self.source.folder} is {what} without a calibration", hint=first
             )
-        return self.calibration.threshold(max_error, self.source.folder)
+        return self.calibration.threshold(max_error, first)
 
     def open(self, *, device: str = "auto") -> Engine:
         """Return the engine, loaded. Raises ModelError when it disagrees with what the run has stored."""
@@ -137,8 +139,14 @@ def choose_engine(source: Trained, name: str = "torch") -> ChosenEngine:
     else:
         export = export_of(source, name)
     artifact = None if export is None else artifact_of(export)
-    calibration = of_run(source) if isinstance(source, Run) else None
-    return ChosenEngine(source=source, name=name, export=export, artifact=artifact, calibration=calibration)
+    return ChosenEngine(source=source, name=name, export=export, artifact=artifact, calibration=calibration_of(source))
+
+
+def calibration_of(source: Trained) -> Calibration | None:
+    """Return what corrects a source's probabilities, if anything does. Raises RunError for a damaged one, or another model's."""
+    if isinstance(source, ForeignAdapter):
+        return None
+    return of_run(source) if isinstance(source, Run) else of_export(source)
 
 
 def _engine_of_run(run: Run, entry: EngineEntry, device: str) -> Engine:

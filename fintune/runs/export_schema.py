@@ -55,6 +55,16 @@ class VerificationRecord(TypedDict):
     agreement: NotRequired[float]
 
 
+class ConfidenceRecord(TypedDict):
+    """What calibrated probabilities are worth on the validation texts, rebuilt and as the run stored them."""
+
+    nll: float
+    nll_of_run: float
+    ece: float
+    """Debiased, over bins of equal mass."""
+    ece_of_run: float
+
+
 @with_config(ConfigDict(strict=True, extra="allow"))
 class ExportRecord(VerificationRecord):
     """The content of an export's verification.json."""
@@ -73,6 +83,7 @@ class ExportRecord(VerificationRecord):
     texts_per_second: float
     reference: NotRequired[ReferenceRecord | None]
     beside_the_run: NotRequired[VerificationRecord | None]
+    confidence: NotRequired[ConfidenceRecord | None]
 
 
 _RECORD = TypeAdapter(ExportRecord)

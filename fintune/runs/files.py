@@ -41,6 +41,7 @@ KEPT_WITH_ADAPTER = (
     "log.jsonl",
     "README.md",
     "predictions.validation.jsonl",
+    CALIBRATION,
 )
 """Files of a run that go with its adapter into the store: what it takes to use it and to prove it."""
 OWN = re.compile(

@@ -14,29 +14,16 @@ from fintune.errors import DataError, RunError, UsageError
 from fintune.evaluation.calibrate import CalibrationOptions, calibrate, fit
 from fintune.inference.calibration.record import Calibration, of_run
 from fintune.inference.calibration.words import sentences
-from fintune.records import Prediction
-from tests.inference.calibration.draws import draws
+from fintune.inference.explain import explain
+from tests.inference.calibration.draws import answers_drawn
 from tests.tiny import LABELS
-
-
-def _answers(n: int, *, temperature: float = 2.5, seed: int = 0, spread: float = 3.0) -> list[Prediction]:
-    """Return answers of a model that is surer than it should be, each of another text."""
-    told, gold = draws(n, temperature=temperature, seed=seed, spread=spread)
-    return [
-        Prediction(
-            id=f"a:{i}", fields={"text": f"{chr(97 + i % 26)}{i * 7919} {chr(97 + i % 23)}{i * 104729}"}, written="",
-            answer=LABELS[int(row.argmax())], probabilities=dict(zip(LABELS, map(float, row), strict=True)),
-            gold=LABELS[right],
-        )
-        for i, (row, right) in enumerate(zip(told, gold.tolist(), strict=True))
-    ]  # fmt: skip
 
 
 @pytest.fixture
 def run(trained: fintune.Run, tmp_path: Path) -> fintune.Run:
     """A run with 900 answers out of fold."""
     copy = fintune.Run.open(shutil.copytree(trained.folder, tmp_path / "tiny"))
-    copy.write_predictions("oof", _answers(900))
+    copy.write_predictions("oof", answers_drawn(900))
     return copy
 
 
@@ -50,7 +37,7 @@ def test_what_is_stored_corrects_the_probabilities_and_says_on_what_it_rests(run
 
 
 def test_what_the_rows_were_fitted_on_is_not_what_is_claimed(run: fintune.Run) -> None:
-    noise = [replace(one, gold=LABELS[i * 7919 % 3]) for i, one in enumerate(_answers(120, seed=1))]
+    noise = [replace(one, gold=LABELS[i * 7919 % 3]) for i, one in enumerate(answers_drawn(120, seed=1))]
     fitted = fit(noise, run.config().build_task(), "oof", run, CalibrationOptions(scaling="isotonic"))
     assert fitted.calibrated["nll"]["value"] == pytest.approx(fitted.losses["isotonic"])
     raw = np.array([[one.probabilities[name] for name in LABELS] for one in noise])
@@ -65,7 +52,7 @@ def test_validation_is_used_where_nothing_was_folded_and_few_rows_are_refused(tr
 
 
 def test_a_label_without_rows_is_refused(run: fintune.Run) -> None:
-    run.write_predictions("oof", [one for one in _answers(300) if one.gold != "neutral"])
+    run.write_predictions("oof", [one for one in answers_drawn(300) if one.gold != "neutral"])
     with pytest.raises(DataError, match="no row of label 'neutral'"):
         calibrate(run)
 
@@ -83,7 +70,7 @@ def test_a_calibration_of_another_adapter_or_a_damaged_one_is_refused(run: fintu
 
 
 @pytest.mark.parametrize("name", ["none", "temperature", "vector", "isotonic"])
-def test_one_number_wherever_the_run_answers(run: fintune.Run, name: str) -> None:
+def test_one_number_wherever_the_runanswers_drawn(run: fintune.Run, name: str) -> None:
     raw = fintune.load(run.folder)(["Alvex of Oslo and Lima +", "Bortun of Turin and Lima -"])
     calibration = calibrate(run, CalibrationOptions(scaling=name))
     answers = fintune.load(run.folder)([one.text for one in raw])
@@ -93,8 +80,17 @@ def test_one_number_wherever_the_run_answers(run: fintune.Run, name: str) -> Non
     assert all(one.answer in one.labels for one in answers)
 
 
+def test_explain_says_the_same_number(run: fintune.Run) -> None:
+    text = "Alvex of Oslo and Lima +"
+    before = explain(run, [text])[0]
+    calibrate(run)
+    after = explain(run, [text])[0]
+    assert after.probability == fintune.load(run.folder)([text])[0].confidence != before.probability
+    assert [word.effect for word in after.words] != [word.effect for word in before.words]
+
+
 def test_answers_below_the_threshold_abstain_and_keep_their_label(run: fintune.Run) -> None:
-    run.write_predictions("oof", _answers(3000, temperature=1.0, spread=6.0))
+    run.write_predictions("oof", answers_drawn(3000, temperature=1.0, spread=6.0))
     calibration = calibrate(run, CalibrationOptions(max_errors=[0.03]))
     threshold = calibration.threshold(0.03, run.folder)
     stored = run.predictions("oof")
@@ -109,16 +105,15 @@ def test_answers_below_the_threshold_abstain_and_keep_their_label(run: fintune.R
 def test_what_was_not_shown_is_refused_with_what_it_would_take(run: fintune.Run) -> None:
     calibration: Calibration = calibrate(run)
     with pytest.raises(UsageError, match=r"900 rows do not show so few errors") as refused:
-        calibration.threshold(0.005, run.folder)
+        calibration.threshold(0.005, "First: fintune calibrate x")
     assert "598" in str(refused.value.hint)
     with pytest.raises(UsageError, match=r"not calibrated for it") as other:
-        calibration.threshold(0.123, run.folder)
-    assert "fintune calibrate" in str(other.value.hint)
-    assert "--max-error 12.3" in str(other.value.hint)
+        calibration.threshold(0.123, "First: fintune calibrate x")
+    assert other.value.hint == "First: fintune calibrate x (with --max-error 12.3%)"
 
 
 def test_predict_marks_rows_and_drops_none(run: fintune.Run, fin: Any, tmp_path: Path) -> None:
-    run.write_predictions("oof", _answers(3000, temperature=1.0, spread=6.0))
+    run.write_predictions("oof", answers_drawn(3000, temperature=1.0, spread=6.0))
     done = fin("calibrate", run.folder, "--max-error", "3%")
     assert done.code == 0
     assert "with 95% confidence it errs there in at most 3 %" in done.out

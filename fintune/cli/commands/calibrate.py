@@ -58,9 +58,10 @@ def calibrate(
     if as_json:
         print_json(calibration.model_dump(mode="json"))
         return
-    from fintune.inference.calibration.words import errors, sentences
+    from fintune.inference.calibration.table import calibration_table
+    from fintune.inference.calibration.words import sentences
 
-    out.print(errors(calibration))
+    out.print(calibration_table(calibration))
     for sentence in sentences(calibration):
         out.sentence(Text(sentence))
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from fintune.inference.calibration.scaling import nll_of
 from fintune.records import Scores
 from fintune.tasks.arrays import Bools, Floats, Ints
 from fintune.tasks.metrics import bootstrapped, scores_of
@@ -42,6 +43,12 @@ def measures(
         }
 
     return scores_of(bootstrapped(of_draws, rows, resamples), n=n, confidence=confidence)
+
+
+def errors_of(probabilities: Floats, gold: Ints) -> tuple[float, float]:
+    """Return NLL and debiased ECE of probabilities `(n, choices)`; `gold` `(n,)`: places of the right choices."""
+    sure, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == gold
+    return nll_of(probabilities, gold), float(calibration_errors(sure, right, np.ones((1, len(gold))))[0])
 
 
 def calibration_errors(sure: Floats, right: Bools, weights: Floats) -> Floats:

@@ -5,7 +5,7 @@ Example:
     calibration.probabilities(np.array([[0.9, 0.05, 0.05]]))
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -16,8 +16,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from fintune.errors import RunError, UsageError
 from fintune.inference.calibration.abstention import Threshold, needed_without_error
 from fintune.inference.calibration.conformal import sets
+from fintune.inference.calibration.measures import errors_of
 from fintune.inference.calibration.scaling import Scaling
 from fintune.records import Prediction
+from fintune.runs.export_schema import ConfidenceRecord
+from fintune.runs.exported import Export
 from fintune.runs.files import CALIBRATION
 from fintune.runs.run import Run
 from fintune.runs.schema import ScoreRecord, first_problem
@@ -97,6 +100,10 @@ class Calibration(_Record):
     uncertified: tuple[float, ...] = Field(description="Shares of errors that the rows could not show")
     sets: PredictionSets
 
+    def text(self) -> str:
+        """Return the file's content."""
+        return self.model_dump_json(indent=1) + "\n"
+
     def probabilities(self, raw: Floats) -> Floats:
         """Return probabilities as they should be, `(n, choices)`."""
         return self.scaling(raw)
@@ -114,19 +121,35 @@ class Calibration(_Record):
             for one, row, held in zip(predictions, corrected, inside.tolist(), strict=True)
         ]
 
-    def threshold(self, max_error: float, source: str | Path) -> float:
-        """Return the confidence from which on at most so large a share is wrong. Raises UsageError where nothing shows that."""
+    def kept(self, task: Task, stored: Sequence[Prediction], answers: Sequence[Prediction]) -> ConfidenceRecord | None:
+        """Return what it makes of a rebuilt model's answers, and of those stored; None where no gold answers are known."""
+        if any(one.gold is None for one in stored):
+            return None
+        place = {name: i for i, name in enumerate(self.choices)}
+        gold = np.array([place[str(one.gold)] for one in stored], dtype=np.int64)
+        (nll, ece), (nll_of_run, ece_of_run) = (
+            errors_of(as_matrix(self.applied(ones, task), self.choices), gold) for ones in (answers, stored)
+        )
+        return {"nll": nll, "nll_of_run": nll_of_run, "ece": ece, "ece_of_run": ece_of_run}
+
+    def threshold(self, max_error: float, first: str) -> float:
+        """Return the confidence from which on at most so large a share is wrong; `first`: how it is calibrated for another.
+
+        Raises UsageError where nothing shows one.
+        """
         for one in self.thresholds:
             if one.max_error == max_error:
                 return one.confidence
-        again = f"fintune calibrate {typed(Path(source))} --max-error {max_error:.3%}"
         if max_error in self.uncertified:
             raise UsageError(
                 f"--max-error {max_error:.3g}: {self.rows.texts:,} rows do not show so few errors at any confidence",
                 hint=f"It takes {needed_without_error(max_error):,} accepted without one; ask for less, or calibrate on more rows.",
             )  # fmt: skip
         known = ", ".join(f"{one.max_error:.3g}" for one in self.thresholds) or "none"
-        raise UsageError(f"--max-error {max_error:.3g}: not calibrated for it (for: {known})", hint=f"First: {again}")
+        raise UsageError(
+            f"--max-error {max_error:.3g}: not calibrated for it (for: {known})",
+            hint=f"{first} (with --max-error {100 * max_error:g}%)",
+        )
 
     def _quantiles(self) -> Floats:
         return np.array([float(one) for one in self.sets.quantiles])
@@ -163,15 +186,22 @@ def stored_quantiles(quantiles: Floats) -> tuple[float | Literal["inf"], ...]:
 
 def of_run(run: Run) -> Calibration | None:
     """Return a run's calibration; None where it has none. Raises RunError for a damaged one, or another model's."""
-    path = run.folder / CALIBRATION
+    again = f"Make it anew: fintune calibrate {typed(run.folder)}; or remove the file."
+    return _made_for(run.folder / CALIBRATION, lambda: model_of(run), again)
+
+
+def of_export(export: Export) -> Calibration | None:
+    """Return the calibration that went with an export; None where it has none. Raises RunError as of_run does."""
+    again = "Export it again, with --overwrite."
+    return _made_for(export.folder / CALIBRATION, lambda: _model_in(export), again)
+
+
+def _made_for(path: Path, model: Callable[[], FittedModel], again: str) -> Calibration | None:
     if not path.is_file():
         return None
     calibration = read(path)
-    if calibration.model != model_of(run):
-        raise RunError(
-            f"{path}: made for another model than the run's (sha256 differs)",
-            hint=f"Make it anew: fintune calibrate {typed(run.folder)}; or remove the file.",
-        )
+    if calibration.model != model():
+        raise RunError(f"{path}: made for another model than this one (sha256 differs)", hint=again)
     return calibration
 
 
@@ -194,6 +224,10 @@ def model_of(run: Run) -> FittedModel:
     """Return what a calibration of a run is for."""
     base: object = run.environment().get("base_sha256")
     return FittedModel(adapter_sha256=run.adapter_sha256(), base_sha256=base if isinstance(base, str) else None)
+
+
+def _model_in(export: Export) -> FittedModel:
+    return FittedModel(adapter_sha256=export.adapter_sha256(), base_sha256=export.record["base_sha256"])
 
 
 def as_matrix(predictions: Sequence[Prediction], choices: Sequence[str]) -> Floats:

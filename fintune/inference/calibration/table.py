@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 
+from fintune.inference.calibration.record import Calibration
 from fintune.records import Score, Scores
+from fintune.runs.score_record import scores_in
 from fintune.runtime.layout import Table
 
 CONFIDENCE_TITLES = {
@@ -12,6 +14,14 @@ CONFIDENCE_TITLES = {
     "ece": "ECE",
     "classwise_ece": "classwise ECE",
 }
+
+
+def calibration_table(calibration: Calibration) -> Table:
+    """Return what probabilities are worth before and after, on rows that the map was not fitted on."""
+    scores = scores_in({"before": calibration.raw, "after": calibration.calibrated})
+    floors = [calibration.floors[which] for which in ("raw", "calibrated")]
+    title = "calibration, on rows that the map was not fitted on"
+    return errors_table(title, scores["before"], scores["after"], floors)
 
 
 def errors_table(title: str, before: Scores, after: Scores, floors: Sequence[float]) -> Table:

@@ -8,18 +8,7 @@ Example:
 from fintune.inference.calibration.abstention import needed_without_error
 from fintune.inference.calibration.record import Calibration, CertifiedThreshold
 from fintune.inference.calibration.scaling import SCALINGS
-from fintune.inference.calibration.table import errors_table
 from fintune.runs.files import OUT_OF_FOLD
-from fintune.runs.score_record import scores_in
-from fintune.runtime.layout import Table
-
-
-def errors(calibration: Calibration) -> Table:
-    """Return what probabilities are worth before and after, on rows that the map was not fitted on."""
-    scores = scores_in({"before": calibration.raw, "after": calibration.calibrated})
-    floors = [calibration.floors[which] for which in ("raw", "calibrated")]
-    title = "calibration, on rows that the map was not fitted on"
-    return errors_table(title, scores["before"], scores["after"], floors)
 
 
 def sentences(calibration: Calibration) -> list[str]:

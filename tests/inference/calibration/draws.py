@@ -2,7 +2,9 @@
 
 import numpy as np
 
+from fintune.records import Prediction
 from fintune.tasks.arrays import Floats, Ints
+from tests.tiny import LABELS
 
 
 def draws(n: int, *, temperature: float = 1.0, seed: int = 0, spread: float = 3.0) -> tuple[Floats, Ints]:
@@ -13,3 +15,16 @@ def draws(n: int, *, temperature: float = 1.0, seed: int = 0, spread: float = 3.
     gold = (true.cumsum(axis=1) < random.random((n, 1))).sum(axis=1)
     told = np.exp(logits * temperature)
     return told / told.sum(axis=1, keepdims=True), gold
+
+
+def answers_drawn(n: int, *, temperature: float = 2.5, seed: int = 0, spread: float = 3.0) -> list[Prediction]:
+    """Return answers of a model that is surer than it should be, each of another text."""
+    told, gold = draws(n, temperature=temperature, seed=seed, spread=spread)
+    return [
+        Prediction(
+            id=f"a:{i}", fields={"text": f"{chr(97 + i % 26)}{i * 7919} {chr(97 + i % 23)}{i * 104729}"}, written="",
+            answer=LABELS[int(row.argmax())], probabilities=dict(zip(LABELS, map(float, row), strict=True)),
+            gold=LABELS[right],
+        )
+        for i, (row, right) in enumerate(zip(told, gold.tolist(), strict=True))
+    ]  # fmt: skip
