@@ -26,6 +26,7 @@ from fintune.data.guess.kinds import (
     other_kind,
 )
 from fintune.data.guess.meanings import meanings_in, options_in
+from fintune.data.guess.names import answer_strength
 from fintune.data.guess.profile import Profile, plain, profile_of
 from fintune.data.guess.reasons import Choosable, NotLabeledText, Reason, Undecided
 from fintune.data.guess.roles import (
@@ -48,6 +49,8 @@ from fintune.errors import DataError, did_you_mean
 
 SectionSettings = Mapping[str, object]
 """Settings of a section of a config, by name."""
+_A_LABEL = 3
+"""What answer_strength says of a name that is plainly a label's."""
 _OTHERS = {"several": SEVERAL, "calculated": CALCULATED}
 
 
@@ -179,9 +182,20 @@ class _Look:
         explained = [name for name, p in self._profiles.items() if self._meanings(p)]
         answer = self._given("label_column") or answer_of(list(self._profiles.values()), text.columns, explained)
         if not answer.columns:
+            self._need_several(text)
             raise self._refused(UNLABELED)
         self._need_one(answer, "label_column", "the answer")
         return answer
+
+    def _need_several(self, text: ColumnChoice) -> None:
+        """Refuse a column of labels that are all the same."""
+        for name, profile in self._profiles.items():
+            if profile.distinct == 1 and answer_strength(name) == _A_LABEL and name not in text.columns:
+                value, rows = next(iter(profile.counts.items()))
+                raise DataError(
+                    f"{self._sample.path}: {name} is '{value}' in all {rows:,} rows, and there is nothing to tell apart",
+                    hint="Add rows of another label, or name the column of labels: --set data.label_column=NAME.",
+                )
 
     def _answer_given(self) -> str | None:
         return str(self._data["label_column"]) if "label_column" in self._data else None

@@ -92,7 +92,8 @@ def sample_of(paths: Sequence[str], given: Mapping[str, object]) -> Sample:
     records = list(itertools.islice(_plain(settled, broken, explode), MOST + 1))
     if not records:
         raise DataError(
-            f"{first.source.reference}: no record could be read", hint="fintune init run.yaml, and set section data."
+            f"{first.source.reference}: no row could be read",
+            hint="Give it rows below its line of names; or set section data: fintune init run.yaml.",
         )
     flat = _flat(records[:MOST])
     return Sample(
@@ -149,9 +150,8 @@ def _as_table(opened: Opened) -> tuple[Opened, bool]:
     if opened.format.name != "lines":
         return opened, False
     head = _head(opened)
-    shares = {delimiter: _regularity(head, delimiter) for delimiter in _DELIMITERS}
-    table = max(shares[delimiter] for delimiter in _DELIMITERS) >= (_REGULAR, 2) and not is_tagged(head)
-    if not table:
+    share, *_ = max(_regularity(head, delimiter) for delimiter in _DELIMITERS)
+    if share < _REGULAR or is_tagged(head):
         return opened, False
     return replace(opened, format=READERS["csv"], opening=replace(opened.opening, columns=Columns.all())), True
 
@@ -189,18 +189,28 @@ def _notes(opened: Opened) -> list[str]:
 
 
 def find_delimiter(opened: Opened) -> str:
-    """Return the delimiter by which most lines have one number of fields, and more than one; of several, that of most fields."""
+    """Return the delimiter by which most lines have one number of fields, and more than one.
+
+    Of several, one by which the first line has it too; of these, that of most fields.
+    """
     content = _head(opened)
     return max(_DELIMITERS, key=lambda delimiter: _regularity(content, delimiter))
 
 
-def _regularity(content: Sequence[str], delimiter: str) -> tuple[float, int]:
+def _regularity(content: Sequence[str], delimiter: str) -> tuple[float, bool, int]:
+    """Return the share of lines with the same number of fields, whether the first is one of them, and that number."""
     try:
-        widths = Counter(len(row) for row in csv.reader(iter(content), delimiter=delimiter) if row)
+        rows = [row for row in csv.reader(iter(content), delimiter=delimiter) if row]
     except csv.Error:
-        return 0.0, 0
+        return 0.0, False, 0
+    widths = Counter(len(row) for row in rows if not _torn(row))
     width, count = max(widths.items(), key=lambda pair: pair[1], default=(0, 0))
-    return (round(count / widths.total(), 1), width) if width > 1 else (0.0, 0)
+    return (round(count / len(rows), 1), len(rows[0]) == width, width) if width > 1 else (0.0, False, 0)
+
+
+def _torn(row: Sequence[str]) -> bool:
+    """Whether a field was cut inside quotation marks, as "51,3 million" is by a comma where fields are parted by semicolons."""
+    return any(field.count('"') % 2 for field in row)
 
 
 def _names(records: Sequence[Record]) -> list[str]:

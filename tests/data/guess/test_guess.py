@@ -202,3 +202,21 @@ def test_one_answer_alone_is_refused_in_words(tmp_path: Path) -> None:
     path.write_text("\n".join(["text,label", *(f"made up sentence number {i},good" for i in range(12))]))
     with pytest.raises(DataError, match="there is 'good' alone: nothing to learn"):
         guess_files([str(path)], {"data": {"label_column": "label"}})
+
+
+@pytest.mark.parametrize("quoted", ['"', ""])
+def test_semicolons_part_fields_where_numbers_have_decimal_commas(tmp_path: Path, quoted: str) -> None:
+    rows = [
+        f"{i};{quoted}Der Gewinn von Marlow stieg auf {i},{i % 10} Mio. Euro, nach {i},1 Mio.{quoted};{mood}"
+        for i, mood in enumerate(["-0,8", "-0,2", "0,55", "0,9"] * 10)
+    ]
+    path = write(tmp_path / "a.csv", "Nummer;Meldung;Bewertung", *rows)
+    found = settings(path)
+    assert (found["delimiter"], found["text_column"], found["label_column"]) == (";", "Meldung", "Bewertung")
+    assert found["decimal"] == ","
+
+
+def test_labels_that_are_all_the_same_are_refused_by_name(tmp_path: Path) -> None:
+    path = table(tmp_path / "a.csv", "label", label=["good"])
+    with pytest.raises(DataError, match="label is 'good' in all 12 rows, and there is nothing to tell apart"):
+        guess_files([path])
