@@ -27,6 +27,15 @@ _OF_THE_FILE = {
     "task.labels": "Mend the row.",
 }
 
+_MAPPED = "Mend the row, or say what it stands for: --set 'data.label_map={NAME: LABEL}'."
+_WITH_SET = {
+    **_OF_THE_FILE,
+    **{name: f"Name it: --set {name}=NAME." for name, said in _OF_THE_FILE.items() if said == _COLUMN},
+    "data.label_map": _MAPPED,
+    "task.labels": _MAPPED,
+}
+"""The same where the command takes settings of how a file is read."""
+
 
 @cache
 def _settings() -> re.Pattern[str]:
@@ -51,10 +60,11 @@ def in_options_of(context: typer.Context, *, file: str) -> Iterator[None]:
 
 def in_options(hint: str, options: Mapping[str, str]) -> str:
     """Return the hint with options for settings; each sentence about a setting without one gives way."""
+    of_the_file = _WITH_SET if "--set" in options.values() else _OF_THE_FILE
     sentences: list[str] = []
     for sentence in _SENTENCES.split(hint):
         without = [match[1] for match in _settings().finditer(sentence) if match[1] not in options]
-        replacement = _OF_THE_FILE.get(without[0], "Mend the file.") if without else _typed(sentence, options)
+        replacement = of_the_file.get(without[0], "Mend the file.") if without else _typed(sentence, options)
         sentences += [replacement] if replacement not in sentences else []
     return " ".join(sentences)
 
