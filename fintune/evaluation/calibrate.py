@@ -24,6 +24,7 @@ from fintune.inference.calibration.record import (
     as_matrix,
     certified,
     model_of,
+    places_of,
     stored_quantiles,
 )
 from fintune.inference.calibration.scaling import SCALINGS
@@ -61,8 +62,13 @@ def calibrate(run: Run, options: CalibrationOptions | None = None) -> Calibratio
     task = run.config().build_task()
     part = OUT_OF_FOLD if run.has_predictions(OUT_OF_FOLD) else "validation"
     fitted = fit(run.predictions(part), task, part, run, options or CalibrationOptions())
-    run.write_text(CALIBRATION, fitted.text())
+    store(run, fitted)
     return fitted
+
+
+def store(run: Run, calibration: Calibration) -> None:
+    """Write a run's calibration.json."""
+    run.write_text(CALIBRATION, calibration.text())
 
 
 def fit(predictions: Sequence[Prediction], task: Task, part: str, run: Run, options: CalibrationOptions) -> Calibration:
@@ -147,8 +153,7 @@ def _need_rows(predictions: Sequence[Prediction], choices: Sequence[str], part: 
         raise DataError(
             f"{part}: {len(predictions)} rows to calibrate on, and {FEWEST_TO_FIT} are the least", hint=more
         )
-    place: dict[object, int] = {name: i for i, name in enumerate(choices)}
-    gold = np.array([place[one.gold] for one in predictions], dtype=np.int64)
+    gold = places_of(predictions, choices)
     if lacking := [name for i, name in enumerate(choices) if not (gold == i).any()]:
         raise DataError(f"{part}: no row of label '{lacking[0]}' to calibrate on", hint=more)
     return gold

@@ -8,10 +8,8 @@ Example:
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-import numpy as np
-
 from fintune.inference.calibration.measures import floor, measures
-from fintune.inference.calibration.record import Calibration, as_matrix
+from fintune.inference.calibration.record import Calibration, as_matrix, places_of
 from fintune.records import Prediction, Scores
 from fintune.tasks import Task
 from fintune.tasks.metrics import rows_of
@@ -47,8 +45,7 @@ class ConfidenceCheck:
 def check_confidence(calibration: Calibration, task: Task, predictions: Sequence[Prediction]) -> ConfidenceCheck:
     """Return what a calibration is worth on predictions whose gold answers are known."""
     applied = calibration.applied(predictions, task)
-    place = {name: i for i, name in enumerate(calibration.choices)}
-    gold = np.array([place[str(one.gold)] for one in predictions], dtype=np.int64)
+    gold = places_of(predictions, calibration.choices)
     raw, corrected = (as_matrix(ones, calibration.choices) for ones in (predictions, applied))
     rows = rows_of(predictions)
     return ConfidenceCheck(

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from fintune.data.table import _LEVELS
 from fintune.evaluation.confidence import ConfidenceCheck
 from fintune.evaluation.drift import EFFECTS, Drift
-from fintune.inference.calibration.table import errors_table
+from fintune.evaluation.recalibrate import Recalibration
+from fintune.inference.calibration.table import CONFIDENCE_TITLES, errors_table, figures
 from fintune.records import Claims, Scores
 from fintune.runtime.layout import Table, Text
 from fintune.tasks.lookup import averages_in, confusion_in, interval, metric_of, of_labels, support_in
@@ -48,6 +49,16 @@ def confidence_table(check: ConfidenceCheck) -> Iterator[Table | Text]:
         share = f"{one.errors / one.accepted:.1%}" if one.accepted else "none"
         passed = f"{one.accepted:,} of {one.texts:,} texts pass, {one.errors:,} of them wrong ({share})"
         yield Text(f"threshold for at most {100 * one.max_error:.3g} % of errors: {passed}")
+
+
+def gains_table(again: Recalibration) -> Table:
+    """Return errors before and after a calibration on rows of another source, and what it gained, each with its interval."""
+    table = Table(f"confidence on {again.left:,} other rows of that source, before and after, and what is better by")
+    for heading in ("", "before", "after", "better by"):
+        table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
+    for name, heading in CONFIDENCE_TITLES.items():
+        table.add_row(heading, *(figures(scores[name]) for scores in (again.before, again.after, again.gains)))
+    return table
 
 
 def drift_table(result: Drift) -> Table:

@@ -210,6 +210,16 @@ def confidence(_: Sequence[str]) -> Case:
     return Case(list(evaluation_table.confidence_table(check)), [*told, "0.012", "0.023", "12,345", "45,678"])
 
 
+def gained(_: Sequence[str]) -> Case:
+    figures = {
+        name: Score(value=0.1 + i / 1000, low=-0.05, high=0.9, n=60)
+        for i, name in enumerate(calibration_table.CONFIDENCE_TITLES)
+    }
+    again: Any = SimpleNamespace(left=12_345, before=figures, after=figures, gains=figures)
+    told = [f"{score.value:.3f} [-0.050, 0.900]" for score in figures.values()]
+    return Case(evaluation_table.gains_table(again), ["12,345", *told])
+
+
 def drifted(_: Sequence[str]) -> Case:
     tests = [DriftTest(name=name, effect=0.1 + i / 1000, p=0.5) for i, name in enumerate(EFFECTS)]
     result = Drift(reference=12_345, new=678, level=0.05, tests=tests)
@@ -228,6 +238,7 @@ TABLES: dict[str, tuple[Callable[[Sequence[str]], Case], set[str]]] = {
     "comparison": (comparison, {"scores", "costs", "learning_curve"}),
     "exports": (exports, {"exports"}),
     "confidence": (confidence, {"errors_table"}),
+    "gains": (gained, {"gains_table"}),
     "drift": (drifted, {"drift_table"}),
 }
 """case, and the functions whose tables it shows"""

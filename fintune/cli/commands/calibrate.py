@@ -1,6 +1,7 @@
 """Commands for confidence one can act on: calibrate, monitor."""
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,12 +15,15 @@ from fintune.runtime.layout import Text
 if TYPE_CHECKING:
     from fintune.evaluation.calibrate import CalibrationOptions
     from fintune.evaluation.drift import Drift
+    from fintune.evaluation.recalibrate import Recalibration
+    from fintune.inference.calibration.record import Calibration
 
 _ALARM = 3
 """Exit code of an alarm."""
 
 
 def calibrate(
+    context: typer.Context,
     run: RunFolder,
     folds: Annotated[
         int | None,
@@ -39,6 +43,15 @@ def calibrate(
     by_class: Annotated[
         bool, typer.Option("--by-class", help="As often for each label, not only over all of them.")
     ] = False,
+    data: Annotated[
+        str | None, typer.Option(help="Fit it again on labeled rows of another source, and say what that gained.")
+    ] = None,
+    rows: Annotated[
+        int | None, typer.Option(help="So many rows of --data, at random; left out: half. The gain is of the others.")
+    ] = None,
+    name: FormatName = None,
+    encoding: Encoding = None,
+    settings: Settings = None,
     as_json: AsJson = False,
     code: Code = None,
     debug: Debug = False,
@@ -48,6 +61,14 @@ def calibrate(
     from fintune.runs.run import Run
 
     options = _options(scaling, max_error, level=level, coverage=coverage, by_class=by_class)
+    if data is not None:
+        _need_alone(folds)
+        with working():
+            again = _again(context, run, data, rows, options, name=name, encoding=encoding, settings=settings)
+        _show(again.calibration, again.record(), as_json, again)
+        return
+    if rows is not None:
+        raise UsageError("--rows: of another source's file", hint="Name it: --data FILE.")
     with working():
         opened = Run.open(run)
         if folds is not None:
@@ -55,13 +76,49 @@ def calibrate(
 
             out_of_fold(opened, folds)
         calibration = calibrate_run(opened, options)
+    _show(calibration, calibration.model_dump(mode="json"), as_json)
+
+
+def _need_alone(folds: int | None) -> None:
+    if folds is not None:
+        raise UsageError("--folds: are of the run's own data, and --data is another's", hint="Give one of them.")
+
+
+def _again(
+    context: typer.Context,
+    run: Path,
+    data: str,
+    rows: int | None,
+    options: "CalibrationOptions",
+    *,
+    name: str | None,
+    encoding: str | None,
+    settings: list[str] | None,
+) -> "Recalibration":
+    """Answer another source's labeled rows, and fit on some of them."""
+    from fintune.cli.another_file import opened_to_read
+    from fintune.evaluation.recalibrate import recalibrate
+    from fintune.evaluation.score import score_file
+    from fintune.inference.open import open_engine
+    from fintune.runs.run import Run
+
+    opened, told = opened_to_read(run, data, settings, base=None, task=None)
+    if not isinstance(opened, Run):
+        raise UsageError(f"{run}: no run, and nothing to calibrate", hint="Name a run's folder.")
+    with in_options_of(context, file="--data"):
+        evaluation = score_file(opened, data, name=name, encoding=encoding, running=open_engine(opened), told=told)
+    return recalibrate(opened, data, evaluation.predictions, rows, options)
+
+
+def _show(calibration: "Calibration", record: object, as_json: bool, again: "Recalibration | None" = None) -> None:
     if as_json:
-        print_json(calibration.model_dump(mode="json"))
+        print_json(record)
         return
+    from fintune.evaluation.table import gains_table
     from fintune.inference.calibration.table import calibration_table
     from fintune.inference.calibration.words import sentences
 
-    out.print(calibration_table(calibration))
+    out.print(calibration_table(calibration) if again is None else gains_table(again))
     for sentence in sentences(calibration):
         out.sentence(Text(sentence))
 

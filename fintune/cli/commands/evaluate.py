@@ -78,7 +78,7 @@ def evaluate(
             raise RunError(
                 f"{run}: {kind_in_words(opened)}, and no data in it", hint="Score it on a labeled file: --data FILE."
             )
-    confidence = _confidence(opened, evaluation)
+    confidence = _confidence(opened, evaluation) if data is not None or split == "test" else None
     if as_json:
         print_json(_plain(evaluation) | ({} if confidence is None else {"calibration": confidence.record()}))
         return
@@ -96,12 +96,11 @@ def evaluate(
 
 
 def _confidence(source: "Trained", evaluation: "Evaluation") -> "ConfidenceCheck | None":
-    """Return what a run's calibration is worth on what was scored; None where it has none."""
+    """Return what a calibration is worth on what was scored; None where there is none."""
     from fintune.evaluation.confidence import check_confidence
-    from fintune.inference.calibration.record import of_run
-    from fintune.runs.run import Run
+    from fintune.inference.open import calibration_of
 
-    if not isinstance(source, Run) or (calibration := of_run(source)) is None:
+    if (calibration := calibration_of(source)) is None:
         return None
     return check_confidence(calibration, source.config().build_task(), evaluation.predictions)
 

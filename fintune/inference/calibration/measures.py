@@ -5,7 +5,7 @@
 0.0
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -26,9 +26,26 @@ def measures(
 
     `probabilities` `(n, choices)`, `gold` `(n,)` the places of the right choices, `rows` `(n,)` as tasks.metrics.rows_of has them.
     """
-    n = len(gold)
+    return scores_of(bootstrapped(_of_draws(probabilities, gold), rows, resamples), n=len(gold), confidence=confidence)
+
+
+def gains(
+    before: Floats, after: Floats, gold: Ints, rows: Ints, *, resamples: int = 1000, confidence: float = 0.95
+) -> Scores:
+    """Return by how much each error is less after, and more answers right, paired over resamples; arguments as of `measures`."""
+    first, second = _of_draws(before, gold), _of_draws(after, gold)
+
+    def less(weights: Floats) -> Mapping[str, Floats]:
+        now = second(weights)
+        return {name: now[name] - was if name == "right" else was - now[name] for name, was in first(weights).items()}
+
+    return scores_of(bootstrapped(less, rows, resamples), n=len(gold), confidence=confidence)
+
+
+def _of_draws(probabilities: Floats, gold: Ints) -> Callable[[Floats], Mapping[str, Floats]]:
+    """Return what measures probabilities on resamples, `(draws, n)` weights."""
     sure, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == gold
-    log_loss = -np.log(np.maximum(probabilities[np.arange(n), gold], 1e-12))
+    log_loss = -np.log(np.maximum(probabilities[np.arange(len(gold)), gold], 1e-12))
     squares = ((probabilities - np.eye(probabilities.shape[1])[gold]) ** 2).sum(axis=1)
 
     def of_draws(weights: Floats) -> Mapping[str, Floats]:
@@ -42,7 +59,7 @@ def measures(
             "classwise_ece": np.mean(classes, axis=0),
         }
 
-    return scores_of(bootstrapped(of_draws, rows, resamples), n=n, confidence=confidence)
+    return of_draws
 
 
 def errors_of(probabilities: Floats, gold: Ints) -> tuple[float, float]:

@@ -27,7 +27,7 @@ from fintune.runs.schema import ScoreRecord, first_problem
 from fintune.runtime.shell import typed
 from fintune.runtime.untrusted import parse_object, read_text
 from fintune.tasks import Task
-from fintune.tasks.arrays import Floats
+from fintune.tasks.arrays import Floats, Ints
 
 CALIBRATION_VERSION = 1
 
@@ -125,8 +125,7 @@ class Calibration(_Record):
         """Return what it makes of a rebuilt model's answers, and of those stored; None where no gold answers are known."""
         if any(one.gold is None for one in stored):
             return None
-        place = {name: i for i, name in enumerate(self.choices)}
-        gold = np.array([place[str(one.gold)] for one in stored], dtype=np.int64)
+        gold = places_of(stored, self.choices)
         (nll, ece), (nll_of_run, ece_of_run) = (
             errors_of(as_matrix(self.applied(ones, task), self.choices), gold) for ones in (answers, stored)
         )
@@ -228,6 +227,12 @@ def model_of(run: Run) -> FittedModel:
 
 def _model_in(export: Export) -> FittedModel:
     return FittedModel(adapter_sha256=export.adapter_sha256(), base_sha256=export.record["base_sha256"])
+
+
+def places_of(predictions: Sequence[Prediction], choices: Sequence[str]) -> Ints:
+    """Return the places of the gold answers among the choices, `(n,)`."""
+    place: dict[object, int] = {name: i for i, name in enumerate(choices)}
+    return np.array([place[one.gold] for one in predictions], dtype=np.int64)
 
 
 def as_matrix(predictions: Sequence[Prediction], choices: Sequence[str]) -> Floats:

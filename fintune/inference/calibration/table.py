@@ -30,10 +30,11 @@ def errors_table(title: str, before: Scores, after: Scores, floors: Sequence[flo
     for heading in ("", "before", "after"):
         table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
     for name, heading in CONFIDENCE_TITLES.items():
-        table.add_row(heading, _interval(before[name]), _interval(after[name]))
+        table.add_row(heading, figures(before[name]), figures(after[name]))
     table.add_row("ECE of a perfect one", *(f"{floor:.3f}" for floor in floors))
     return table
 
 
-def _interval(score: Score) -> str:
+def figures(score: Score) -> str:
+    """Return a measure and its interval."""
     return f"{score.value:.3f} [{score.low:.3f}, {score.high:.3f}]"

@@ -17,12 +17,17 @@ def draws(n: int, *, temperature: float = 1.0, seed: int = 0, spread: float = 3.
     return told / told.sum(axis=1, keepdims=True), gold
 
 
+def distinct(i: int) -> str:
+    """Return a text that shares no word with another number's."""
+    return " ".join(f"{chr(97 + i % 26)}{chr(97 + i // 26 % 26)}{chr(97 + i // 676 % 26)}{end}" for end in "xyzw")
+
+
 def answers_drawn(n: int, *, temperature: float = 2.5, seed: int = 0, spread: float = 3.0) -> list[Prediction]:
     """Return answers of a model that is surer than it should be, each of another text."""
     told, gold = draws(n, temperature=temperature, seed=seed, spread=spread)
     return [
         Prediction(
-            id=f"a:{i}", fields={"text": f"{chr(97 + i % 26)}{i * 7919} {chr(97 + i % 23)}{i * 104729}"}, written="",
+            id=f"a:{i}", fields={"text": distinct(1000 * seed + i)}, written="",
             answer=LABELS[int(row.argmax())], probabilities=dict(zip(LABELS, map(float, row), strict=True)),
             gold=LABELS[right],
         )
