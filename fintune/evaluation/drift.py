@@ -3,11 +3,12 @@
 Each test has an effect size and a p-value, corrected for their number; all compare with rows that the model has not learned from.
 
 Example:
-    drift(reference, new, vocabulary=words_of(train)).alarm
+    drift(Traits.of(reference, words), Traits.of(new, words)).alarm
     # False
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,28 +60,44 @@ class Drift:
         return any(test.p <= self.level for test in self.tests)
 
 
-def drift(
-    reference: Sequence[Prediction],
-    new: Sequence[Prediction],
-    vocabulary: frozenset[str],
-    *,
-    level: float = 0.05,
-    seed: int = 0,
-) -> Drift:
+@dataclass(frozen=True, kw_only=True)
+class Traits:
+    """What is compared of texts and the answers to them, `(n,)` each."""
+
+    answers: Sequence[str]
+    lengths: Floats
+    """In characters."""
+    unseen: Floats
+    """Share of words in each text that the train part lacks."""
+    vectors: Floats
+    """`(at most MOST_TEXTS, features)`, as `features` makes them."""
+
+    @classmethod
+    def of(cls, predictions: Sequence[Prediction], vocabulary: frozenset[str]) -> "Traits":
+        """Return those of answered texts."""
+        chosen = np.random.default_rng(0).permutation(len(predictions))[:MOST_TEXTS]
+        return cls(
+            answers=[str(p.answer) for p in predictions],
+            lengths=np.array([len(p.text) for p in predictions], dtype=float),
+            unseen=np.array([_share([word not in vocabulary for word in _words(p.text)]) for p in predictions]),
+            vectors=features(predictions[i].text for i in np.sort(chosen).tolist()),
+        )
+
+
+def drift(reference: Traits, new: Traits, *, level: float = 0.05, seed: int = 0) -> Drift:
     """Return how answers to new texts, and the texts, differ from those to texts like the run's own."""
-    pairs: dict[str, Callable[[], tuple[float, float]]] = {
-        "labels": lambda: _shares([str(p.answer) for p in reference], [str(p.answer) for p in new]),
-        "length": lambda: _distributions(_lengths(reference), _lengths(new)),
-        "vocabulary": lambda: _distributions(_unseen(reference, vocabulary), _unseen(new, vocabulary)),
-        "distance": lambda: energy_test(features(p.text for p in reference), features(p.text for p in new), seed=seed),
+    results = {
+        "labels": _shares(reference.answers, new.answers),
+        "length": _distributions(reference.lengths, new.lengths),
+        "vocabulary": _distributions(reference.unseen, new.unseen),
+        "distance": energy_test(reference.vectors, new.vectors, seed=seed),
     }
-    results = {name: test() for name, test in pairs.items()}
     corrected = holm([p for _, p in results.values()])
     tests = [
         DriftTest(name=name, effect=effect, p=p)
         for (name, (effect, _)), p in zip(results.items(), corrected, strict=True)
     ]
-    return Drift(reference=len(reference), new=len(new), level=level, tests=tests)
+    return Drift(reference=len(reference.answers), new=len(new.answers), level=level, tests=tests)
 
 
 def words_of(texts: Iterable[str]) -> frozenset[str]:
@@ -93,7 +110,7 @@ def _shares(before: Sequence[str], after: Sequence[str]) -> tuple[float, float]:
     from scipy.stats import chi2_contingency
 
     names = sorted({*before, *after})
-    counts = np.array([[side.count(name) for name in names] for side in (before, after)])
+    counts = np.array([[side[name] for name in names] for side in map(Counter, (before, after))])
     apart = float(np.abs(counts[0] / len(before) - counts[1] / len(after)).sum() / 2)
     return apart, float(chi2_contingency(counts, correction=False).pvalue) if len(names) > 1 else 1.0
 
@@ -104,15 +121,6 @@ def _distributions(before: Floats, after: Floats) -> tuple[float, float]:
 
     tested = ks_2samp(before, after, method="asymp")
     return float(tested.statistic), float(tested.pvalue)
-
-
-def _lengths(predictions: Sequence[Prediction]) -> Floats:
-    return np.array([len(p.text) for p in predictions], dtype=float)
-
-
-def _unseen(predictions: Sequence[Prediction], vocabulary: frozenset[str]) -> Floats:
-    """Return the share of words in each text that are not in the vocabulary."""
-    return np.array([_share([word not in vocabulary for word in _words(p.text)]) for p in predictions])
 
 
 def _share(flags: Sequence[bool]) -> float:

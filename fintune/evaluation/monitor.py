@@ -14,7 +14,7 @@ import numpy as np
 
 from fintune.data.readers.read import Reading, read
 from fintune.errors import DataError
-from fintune.evaluation.drift import FEWEST_TEXTS, MOST_TEXTS, Drift, drift, words_of
+from fintune.evaluation.drift import FEWEST_TEXTS, MOST_TEXTS, Drift, Traits, drift, words_of
 from fintune.evaluation.score import prepared_again
 from fintune.inference.predictor import Predictor
 from fintune.records import Prediction, Row
@@ -51,9 +51,8 @@ def monitor(run: Run, path: str, rows: Sequence[Row], predictor: Predictor, *, l
     """Return how new texts differ, and add a line to the run's drift.jsonl."""
     reference = reference_of(run)
     vocabulary = words_of(example.text for example in prepared_again(run).splits["train"])
-    result = drift(
-        reference, predictor([row.fields for row in rows], [row.id for row in rows]), vocabulary, level=level
-    )
+    answers = predictor([row.fields for row in rows], [row.id for row in rows])
+    result = drift(Traits.of(reference, vocabulary), Traits.of(answers, vocabulary), level=level)
     line = {
         "at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
         "file": one_line(path),

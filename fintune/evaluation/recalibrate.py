@@ -57,7 +57,9 @@ def recalibrate(
     task = run.config().build_task()
     new = _not_known(run, predictions)
     fitted = _drawn([p.text for p in new], _need_rows(path, len(new), rows))
-    on, rest = ([p for p, inside in zip(new, fitted.tolist(), strict=True) if inside is which] for which in (True, False))
+    on, rest = (
+        [p for p, inside in zip(new, fitted.tolist(), strict=True) if inside is which] for which in (True, False)
+    )
     former = of_run(run)
     calibration = fit(on, task, one_line(path), run, options or CalibrationOptions())
     raw, gold = as_matrix(rest, calibration.choices), places_of(rest, calibration.choices)

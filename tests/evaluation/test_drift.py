@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import fintune
-from fintune.evaluation.drift import drift, energy_test, words_of
+from fintune.evaluation.drift import Drift, Traits, drift, energy_test, words_of
 from fintune.records import Prediction
 from tests.tiny import tiny_rows
 
@@ -46,11 +46,13 @@ def _texts(
 _VOCABULARY = words_of(_WORDS)
 
 
+def _drift(before: list[Prediction], after: list[Prediction], **options: Any) -> Drift:
+    return drift(Traits.of(before, _VOCABULARY), Traits.of(after, _VOCABULARY), **options)
+
+
 def test_alarms_where_nothing_has_changed_are_as_rare_as_the_level_says() -> None:
     random, times = np.random.default_rng(0), 200
-    alarms = sum(
-        drift(_texts(random, 60), _texts(random, 60), _VOCABULARY, level=0.1, seed=i).alarm for i in range(times)
-    )
+    alarms = sum(_drift(_texts(random, 60), _texts(random, 60), level=0.1, seed=i).alarm for i in range(times))
     assert alarms / times <= 0.1 + 2 * np.sqrt(0.1 * 0.9 / times)
     assert alarms > 0
 
@@ -66,7 +68,7 @@ def test_alarms_where_nothing_has_changed_are_as_rare_as_the_level_says() -> Non
 )
 def test_what_has_changed_is_named(name: str, change: dict[str, object]) -> None:
     random = np.random.default_rng(1)
-    found = drift(_texts(random, 300), _texts(random, 200, **change), _VOCABULARY)  # type: ignore[arg-type]
+    found = _drift(_texts(random, 300), _texts(random, 200, **change))  # type: ignore[arg-type]
     tests = {test.name: test for test in found.tests}
     assert found.alarm
     assert tests[name].p < 0.01
