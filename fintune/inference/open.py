@@ -16,6 +16,7 @@ from fintune.inference.agreement import AGREEMENT, Verification, compare
 from fintune.inference.answer import predict
 from fintune.inference.artifacts import Artifact, artifact_of, engine_of, export_of
 from fintune.inference.calibration.record import Calibration, of_export, of_run
+from fintune.inference.calibration.rules import CostRule, CostsByLabel, Rule, SureEnough
 from fintune.inference.engines import Engine
 from fintune.inference.engines.fallback import FallbackEngine
 from fintune.inference.engines.registry import ENGINES, EngineEntry, entry_of
@@ -88,8 +89,15 @@ class ChosenEngine:
     calibration: Calibration | None = None
     """What corrects its probabilities, where the run was calibrated."""
 
-    def threshold(self, max_error: float) -> float:
-        """Return the confidence from which on at most such a share is wrong. Raises UsageError where nothing shows one."""
+    def rule(self, max_error: float | None = None, costs: CostsByLabel | None = None) -> Rule | None:
+        """Return which answers stand: those of which at most such a share is wrong, or what costs least; None: nothing was asked.
+
+        Raises UsageError where no calibration shows it.
+        """
+        if max_error is None and costs is None:
+            return None
+        if max_error is not None and costs is not None:
+            raise UsageError("--max-error: and --costs are two ways to abstain", hint="Give one of them.")
         first = {
             Run: f"First: fintune calibrate {typed(self.source.folder)}",
             Export: "Calibrate the run it was made of, then export again, with --overwrite.",
@@ -97,10 +105,12 @@ class ChosenEngine:
         }[type(self.source)]
         if self.calibration is None:
             what = kind_in_words(self.source)
-            raise UsageError(
-                f"--max-error {max_error:.3g}: {self.source.folder} is {what} without a calibration", hint=first
-            )
-        return self.calibration.threshold(max_error, first)
+            asked = "--costs" if max_error is None else f"--max-error {max_error:.3g}"
+            raise UsageError(f"{asked}: {self.source.folder} is {what} without a calibration", hint=first)
+        if costs is not None:
+            return CostRule.of(costs, self.calibration.choices)
+        assert max_error is not None
+        return SureEnough(self.calibration.threshold(max_error, first))
 
     def open(self, *, device: str = "auto") -> Engine:
         """Return the engine, loaded. Raises ModelError when it disagrees with what the run has stored."""

@@ -28,6 +28,7 @@ from fintune.data.reading import reading_like
 from fintune.data.settings import DataSection
 from fintune.errors import DataError, RunError
 from fintune.inference.calibration.record import Calibration
+from fintune.inference.calibration.rules import CostsByLabel, Rule
 from fintune.inference.files import WRITERS, AnswerColumns, AnswerRow, Rows, answer_row
 from fintune.inference.open import ChosenEngine, Trained, choose_engine, open_trained
 from fintune.inference.predictor import Predictor, predictor_of
@@ -73,15 +74,16 @@ def predict_file(
     *,
     engine_name: str = "torch",
     max_error: float | None = None,
+    costs: CostsByLabel | None = None,
     **layout: Unpack[Layout],
 ) -> Bulk:
-    """Label every record of `path` (as data.path names files) into a csv, jsonl, parquet or xlsx file; `max_error`: see load.
+    """Label every record of `path` (as data.path names files) into a csv, jsonl, parquet or xlsx file; `max_error`, `costs`: see load.
 
     Raises FintuneError's kinds.
     """
     opened, target = (open_trained(run) if isinstance(run, (str, Path)) else run), Path(output)
     chosen = choose_engine(opened, engine_name)
-    threshold = None if max_error is None else chosen.threshold(max_error)
+    rule = chosen.rule(max_error, costs)
     check_output(target)
     first = path if isinstance(path, str) else path[0]
     task, own = opened.config().build_task(), opened.config().data
@@ -101,9 +103,9 @@ def predict_file(
         raise fault_error(head[0])
     partial = target.with_name(f".{target.name}.partial")
     with locked(partial, hint="Wait for it, or name another output."), _left_clean(partial):
-        done = _resume(partial, _identity(chosen, path, how, threshold))
-        _label(predictor_of(chosen, max_error=max_error), islice(chain(head, stream), done, None), partial, done)
-        return _finish(partial, target, columns_of(task, chosen.calibration, threshold))
+        done = _resume(partial, _identity(chosen, path, how, rule))
+        _label(predictor_of(chosen, rule), islice(chain(head, stream), done, None), partial, done)
+        return _finish(partial, target, columns_of(task, chosen.calibration, rule))
 
 
 @contextmanager
@@ -137,14 +139,12 @@ def _records(path: str | Sequence[str], how: Reading) -> Iterator[Row | Fault]:
         yield from records(open_source(source, how), how)
 
 
-def columns_of(task: Task, calibration: Calibration | None, threshold: float | None) -> AnswerColumns:
+def columns_of(task: Task, calibration: Calibration | None, rule: Rule | None) -> AnswerColumns:
     """Return the columns that answers have."""
-    return AnswerColumns.of(task, sets=calibration is not None, abstain=threshold is not None)
+    return AnswerColumns.of(task, sets=calibration is not None, abstain=rule is not None)
 
 
-def _identity(
-    chosen: ChosenEngine, path: str | Sequence[str], how: Reading, threshold: float | None
-) -> dict[str, JsonValue]:
+def _identity(chosen: ChosenEngine, path: str | Sequence[str], how: Reading, rule: Rule | None) -> dict[str, JsonValue]:
     """Return what must be the same for a job to go on."""
     source, engine = chosen.source, chosen.name
     export = (source.folder if isinstance(source, Export) else source.folder / "exports" / engine) / EXPORT_RECORD
@@ -157,7 +157,7 @@ def _identity(
         "engine": engine,
         "settings": hashlib.sha256(dump(source.config()).encode()).hexdigest(),
         "calibration": None if chosen.calibration is None else chosen.calibration.model_dump(mode="json"),
-        "threshold": threshold,
+        "rule": None if rule is None else rule.record(),
         "reading": json.loads(json.dumps(asdict(how))),
     }
 
@@ -216,7 +216,7 @@ def _label(predictor: Predictor, stream: Iterator[Row | Fault], partial: Path, d
 
 
 def _lines(predictor: Predictor, chunk: Sequence[Row | Fault]) -> Iterator[str]:
-    columns = columns_of(predictor.task, predictor.calibration, predictor.threshold)
+    columns = columns_of(predictor.task, predictor.calibration, predictor.rule)
     readable = [row for row in chunk if isinstance(row, Row) and row.text]
     with listening(lambda event: None):
         predictions = iter(predictor([row.fields for row in readable], [row.id for row in readable]))

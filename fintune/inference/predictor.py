@@ -27,21 +27,22 @@ from fintune.tasks.protocol import asked_fields
 
 if TYPE_CHECKING:
     from fintune.inference.calibration.record import Calibration
+    from fintune.inference.calibration.rules import CostsByLabel, Rule
     from fintune.inference.open import ChosenEngine, Trained
 
 
 class Predictor:
     """Answers texts: loaded once, called as often and from as many threads as one likes; answers are those of one thread.
 
-    With a calibration probabilities are corrected and sets of labels given; with a threshold too, answers below it abstain.
+    With a calibration probabilities are corrected and sets of labels given; with a rule too, it decides which answers stand.
     """
 
     def __init__(
-        self, running: Engine, task: Task, calibration: "Calibration | None" = None, threshold: float | None = None
+        self, running: Engine, task: Task, calibration: "Calibration | None" = None, rule: "Rule | None" = None
     ) -> None:
         self.engine = running
         self.task = task
-        self.calibration, self.threshold = calibration, threshold
+        self.calibration, self.rule = calibration, rule
 
     def __call__(self, texts: Iterable[str | Mapping[str, str]], ids: Iterable[str] | None = None) -> list[Prediction]:
         """Return a Prediction for each text, in order; ids count from 1 when left out.
@@ -59,7 +60,7 @@ class Predictor:
             tell("data", f"{cut} of {len(examples)} texts exceed model.max_length and lost their middle")
         if self.calibration is None:
             return answered.predictions
-        return self.calibration.applied(answered.predictions, self.task, self.threshold)
+        return self.calibration.applied(answered.predictions, self.task, self.rule)
 
 
 def examples_of(
@@ -101,38 +102,37 @@ def load(
     device: str = "auto",
     engine_name: str = "torch",
     max_error: float | None = None,
+    costs: "CostsByLabel | None" = None,
     **use: Unpack[Use],
 ) -> Predictor:
     """Return a predictor from a run, an export, an adapter with its base and task, or a model folder with its task.
 
     `engine_name` is one of ENGINES; of an export or a model folder, torch alone. `max_error`: answers abstain below the confidence
-    from which on a calibrated run is known to be wrong at most so often, such as 0.01. Raises RunError, ModelError or UsageError.
+    from which on a calibrated run is known to be wrong at most so often, such as 0.01. `costs`, {right label: {answer: cost}}, also of
+    `abstain`: the answer is what is expected to cost least. Raises RunError, ModelError or UsageError.
     """
     from fintune.inference.open import choose_engine, open_trained
     from fintune.runtime.turns import loading
 
     with loading():
         if not isinstance(source, (str, Path)):
-            return predictor_of(choose_engine(source, engine_name), device=device, max_error=max_error)
+            chosen = choose_engine(source, engine_name)
+            return predictor_of(chosen, chosen.rule(max_error, costs), device=device)
         if _is_model(folder := place_of(source)):
-            if max_error is not None:
-                raise UsageError(f"max_error: {folder} is a model without a calibration", hint="Name a run.")
+            if max_error is not None or costs is not None:
+                raise UsageError(f"{folder}: is a model without a calibration", hint="Name a run.")
             return _zero_shot(folder, device, use.get("task"))
         chosen = choose_engine(open_trained(source, **use), engine_name)
-        return predictor_of(chosen, device=device, max_error=max_error)
+        return predictor_of(chosen, chosen.rule(max_error, costs), device=device)
 
 
-def predictor_of(chosen: "ChosenEngine", *, device: str = "auto", max_error: float | None = None) -> Predictor:
-    """Return a predictor on an engine that has been chosen, its weights loaded; `max_error`: see load.
-
-    Raises RunError, ModelError or UsageError.
-    """
+def predictor_of(chosen: "ChosenEngine", rule: "Rule | None" = None, *, device: str = "auto") -> Predictor:
+    """Return a predictor on an engine that has been chosen, its weights loaded. Raises RunError, ModelError or UsageError."""
     from fintune.runtime.turns import loading
 
-    threshold = None if max_error is None else chosen.threshold(max_error)
     with loading():
         task = chosen.source.config().build_task()
-        return Predictor(chosen.open(device=device), task, chosen.calibration, threshold)
+        return Predictor(chosen.open(device=device), task, chosen.calibration, rule)
 
 
 def _is_model(folder: Path) -> bool:

@@ -13,6 +13,7 @@ import fintune
 from fintune.errors import DataError, RunError, UsageError
 from fintune.evaluation.calibrate import CalibrationOptions, calibrate, fit
 from fintune.inference.calibration.record import Calibration, of_run
+from fintune.inference.calibration.rules import SureEnough
 from fintune.inference.calibration.words import sentences
 from fintune.inference.explain import explain
 from tests.inference.calibration.draws import answers_drawn
@@ -94,7 +95,7 @@ def test_answers_below_the_threshold_abstain_and_keep_their_label(run: fintune.R
     calibration = calibrate(run, CalibrationOptions(max_errors=[0.03]))
     threshold = calibration.threshold(0.03, run.folder)
     stored = run.predictions("oof")
-    applied = calibration.applied(stored, run.config().build_task(), threshold)
+    applied = calibration.applied(stored, run.config().build_task(), SureEnough(threshold))
     kept = [one for one in applied if not one.abstain]
     assert all((one.confidence >= threshold) is (one.abstain is False) for one in applied)
     assert 0 < len(kept) < len(applied)
@@ -128,6 +129,25 @@ def test_predict_marks_rows_and_drops_none(run: fintune.Run, fin: Any, tmp_path:
     refused = fin("predict", run.folder, "x", "--max-error", "0.1%")
     assert (refused.code, "not calibrated for it" in refused.err) == (2, True)
     assert fin("predict", run.folder, "x", "--max-error", "2").code == 2
+
+
+def test_the_answer_is_what_costs_least(run: fintune.Run, fin: Any, tmp_path: Path) -> None:
+    calibrate(run)
+    costs = tmp_path / "costs.yaml"
+    row = dict.fromkeys(LABELS, 1)
+    dear = {name: {**row, LABELS[0]: 0, "abstain": 100} for name in LABELS}
+    costs.write_text(json.dumps(dear))
+    answers = fin(
+        "predict", run.folder, "Alvex of Oslo and Lima +", "Alvex of Oslo and Lima -", "--costs", costs, "--json"
+    )
+    lines = [json.loads(line) for line in answers.out.splitlines()]
+    assert [line["label"] for line in lines] == [LABELS[0]] * 2, "it costs nothing, whatever is right"
+    assert [line["abstain"] for line in lines] == [False, False]
+    assert lines[0]["confidence"] == pytest.approx(lines[0]["probabilities"][LABELS[0]])
+    costs.write_text(json.dumps({LABELS[0]: {}}))
+    refused = fin("predict", run.folder, "x", "--costs", costs)
+    assert (refused.code, f"costs: none for {LABELS[1]}" in refused.err) == (2, True)
+    assert "Give one of them" in fin("predict", run.folder, "x", "--costs", costs, "--max-error", "5%").err
 
 
 def test_a_run_without_calibration_says_what_to_type(trained: fintune.Run, fin: Any) -> None:

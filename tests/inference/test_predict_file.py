@@ -90,14 +90,14 @@ def test_an_interrupted_job_goes_on_to_the_same_bytes(
     predict_file(trained, str(table), whole)
     model = fintune.load(trained)
     interrupted = Interrupted(model, chunks=2)
-    monkeypatch.setattr(bulk, "predictor_of", lambda _, **__: interrupted)
+    monkeypatch.setattr(bulk, "predictor_of", lambda *_: interrupted)
     with pytest.raises(KeyboardInterrupt):
         predict_file(trained, str(table), output)
     assert not output.exists()
     with partial.open("ab") as file:
         file.write(torn)
     rest = Interrupted(model, chunks=100)
-    monkeypatch.setattr(bulk, "predictor_of", lambda _, **__: rest)
+    monkeypatch.setattr(bulk, "predictor_of", lambda *_: rest)
     assert predict_file(trained, str(table), output).labeled == ROWS
     assert (interrupted.texts, rest.texts) == (16, ROWS - 16)
     assert output.read_bytes() == whole.read_bytes()
@@ -112,11 +112,11 @@ def test_another_job_begins_anew(
     import shutil
 
     output = table.with_name("out.jsonl")
-    monkeypatch.setattr(bulk, "predictor_of", lambda _, **__: Interrupted(fintune.load(trained), chunks=2))
+    monkeypatch.setattr(bulk, "predictor_of", lambda *_: Interrupted(fintune.load(trained), chunks=2))
     with pytest.raises(KeyboardInterrupt):
         predict_file(trained, str(table), output)
     every = Interrupted(fintune.load(trained), chunks=100)
-    monkeypatch.setattr(bulk, "predictor_of", lambda _, **__: every)
+    monkeypatch.setattr(bulk, "predictor_of", lambda *_: every)
     run, options = trained, {}
     if change == "engine":
         options = {"engine_name": "int8"}

@@ -54,6 +54,12 @@ def predict(
             help="Mark as abstaining what a calibrated run is not sure enough of to be wrong at most so often, such as 1%."
         ),
     ] = None,
+    costs: Annotated[
+        Path | None,
+        typer.Option(
+            help="What mistakes cost, {right label: {answer: cost, abstain: cost}} in YAML or JSON: the cheapest answer is given."
+        ),
+    ] = None,
     engine: EngineName = "torch",
     base: Base = None,
     task: TaskOption = None,
@@ -65,13 +71,14 @@ def predict(
     """Answer texts, with a probability for every label or choice; a file into a file is streamed, and resumed after a kill."""
     from fintune.cli.another_file import opened_to_read
     from fintune.data.reading import reading_like
+    from fintune.inference.calibration.rules import read_costs
     from fintune.inference.files import read_texts
     from fintune.inference.open import choose_engine
     from fintune.inference.predict_file import Layout, check_output, columns_of, predict_file
     from fintune.inference.predictor import predictor_of
     from fintune.tasks.protocol import asked_fields
 
-    most = None if max_error is None else share(max_error)
+    most, priced = None if max_error is None else share(max_error), None if costs is None else read_costs(costs)
     opened, told = opened_to_read(run, file, settings, base=base, task=task)
     with working():
         answers = opened.config().build_task()
@@ -79,11 +86,12 @@ def predict(
     if file is not None and output is not None and not texts:
         with working(), in_options_of(context, file="--file"):
             layout: Layout = {"text_column": text_column, "name": name, "encoding": encoding, "told": told}
-            done = predict_file(opened, file, output, engine_name=engine, max_error=most, **layout)
+            done = predict_file(opened, file, output, engine_name=engine, max_error=most, costs=priced, **layout)
         say_bulk(done)
         return
     chosen = choose_engine(opened, engine)
-    columns = columns_of(answers, chosen.calibration, None if most is None else chosen.threshold(most))
+    rule = chosen.rule(most, priced)
+    columns = columns_of(answers, chosen.calibration, rule)
     if output is not None:
         check_output(output)
     data = opened.config().data
@@ -91,7 +99,7 @@ def predict(
     with working(), in_options_of(context, file="--file"):
         rows = read_texts(asked_fields(answers), texts or [], file, _texts_alone(how, text_column))
     with working():
-        predictor = predictor_of(chosen, max_error=most)
+        predictor = predictor_of(chosen, rule)
         predictions = predictor([row.fields for row in rows], [row.id for row in rows])
     _show(predictions, columns, output, as_json)
 

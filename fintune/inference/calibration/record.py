@@ -17,6 +17,7 @@ from fintune.errors import RunError, UsageError
 from fintune.inference.calibration.abstention import Threshold, needed_without_error
 from fintune.inference.calibration.conformal import sets
 from fintune.inference.calibration.measures import errors_of
+from fintune.inference.calibration.rules import Rule
 from fintune.inference.calibration.scaling import Scaling
 from fintune.records import Prediction
 from fintune.runs.export_schema import ConfidenceRecord
@@ -108,18 +109,20 @@ class Calibration(_Record):
         """Return probabilities as they should be, `(n, choices)`."""
         return self.scaling(raw)
 
-    def applied(
-        self, predictions: Sequence[Prediction], task: Task, threshold: float | None = None
-    ) -> list[Prediction]:
-        """Return predictions with calibrated probabilities, sets, and where there is a threshold, whether a person should look."""
+    def applied(self, predictions: Sequence[Prediction], task: Task, rule: Rule | None = None) -> list[Prediction]:
+        """Return predictions with calibrated probabilities, sets, and where there is a rule, its answer and whether it abstains."""
         if not predictions:
             return []
         corrected = self.probabilities(as_matrix(predictions, self.choices))
         inside = sets(corrected, self._quantiles())
-        return [
-            self._applied(one, task, row, held, threshold)
+        sure = [
+            self._applied(one, task, row, held)
             for one, row, held in zip(predictions, corrected, inside.tolist(), strict=True)
         ]
+        if rule is None:
+            return sure
+        decided = zip(sure, *(one.tolist() for one in rule(corrected)), strict=True)
+        return [replace(one, answer=self.choices[place], abstain=abstain) for one, place, abstain in decided]
 
     def kept(self, task: Task, stored: Sequence[Prediction], answers: Sequence[Prediction]) -> ConfidenceRecord | None:
         """Return what it makes of a rebuilt model's answers, and of those stored; None where no gold answers are known."""
@@ -153,16 +156,13 @@ class Calibration(_Record):
     def _quantiles(self) -> Floats:
         return np.array([float(one) for one in self.sets.quantiles])
 
-    def _applied(
-        self, one: Prediction, task: Task, row: Floats, held: Sequence[bool], threshold: float | None
-    ) -> Prediction:
+    def _applied(self, one: Prediction, task: Task, row: Floats, held: Sequence[bool]) -> Prediction:
         shares = dict(zip(self.choices, map(float, row), strict=True))
         answer = task.decide(shares, one.example)
-        sure = replace(
+        return replace(
             one, answer=answer, probabilities=shares,
             labels=tuple(name for name, inside in zip(self.choices, held, strict=True) if inside),
         )  # fmt: skip
-        return sure if threshold is None else replace(sure, abstain=sure.confidence < threshold)
 
 
 def certified(max_error: float, threshold: Threshold) -> CertifiedThreshold:
