@@ -54,7 +54,8 @@ def test_a_command_opens_a_run_once(  # noqa: PLR0917
     engines: int, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("fintune.inference.predict_file.choose_engine", opening.choose_engine)
+    for module in ("predict_file", "explain"):
+        monkeypatch.setattr(f"fintune.inference.{module}.choose_engine", opening.choose_engine)
     copy = shutil.copytree(trained.folder, tmp_path / "run")
     done = fin(command, copy, *(str(rows_file) if option == "rows" else option for option in options))
     assert done.code == 0, done.err
