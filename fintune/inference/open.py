@@ -105,8 +105,8 @@ class ChosenEngine:
         }[type(self.source)]
         if self.calibration is None:
             what = kind_in_words(self.source)
-            asked = "--costs" if max_error is None else f"--max-error {max_error:.3g}"
-            raise UsageError(f"{asked}: {self.source.folder} is {what} without a calibration", hint=first)
+            option = "--costs" if max_error is None else f"--max-error {max_error:.3g}"
+            raise UsageError(f"{option}: {self.source.folder} is {what} without a calibration", hint=first)
         if costs is not None:
             return CostRule.of(costs, self.calibration.choices)
         assert max_error is not None

@@ -1,10 +1,21 @@
 """How sure the answers are: confidence of right and wrong ones, and the reliability diagram."""
 
+from collections.abc import Sequence
+
+import numpy as np
+
 from fintune.inference import confidence
+from fintune.inference.calibration import abstention
+from fintune.inference.calibration.record import CertifiedThreshold
+from fintune.records import Prediction
 from fintune.report import vega
 from fintune.report.run_files import RunFiles
 from fintune.report.vega import COUNT, PERCENT, Spec
 from fintune.report.words import Translator
+from fintune.tasks.arrays import Bools, Floats
+
+_POINTS = 150
+"""Of a curve."""
 
 
 def _confidences(run: RunFiles, t: Translator, which: str, tint: str) -> Spec | None:
@@ -29,9 +40,18 @@ def confidence_wrong(run: RunFiles, t: Translator) -> Spec | None:
 
 def reliability(run: RunFiles, t: Translator) -> Spec | None:
     """Stated confidence against the share that is right."""
-    if not run.weighed:
+    return _reliability(run.weighed, run.level, t, t("fig.reliability.title"))
+
+
+def calibrated(run: RunFiles, t: Translator) -> Spec | None:
+    """Stated confidence after calibration against the share that is right."""
+    return _reliability(run.sure, run.level, t, t("fig.calibrated.title"))
+
+
+def _reliability(predictions: Sequence[Prediction], level: float, t: Translator, about: str) -> Spec | None:
+    if not predictions:
         return None
-    bins = confidence.reliability(run.weighed, level=run.level)
+    bins = confidence.reliability(predictions, level=level)
     start = round(max(0.0, min(0.5, *(min(b.low, b.confidence) for b in bins)) - 0.05), 1)
     scale = {"domain": [start, 1], "nice": False}
     x = vega.quantity("confidence", t("confidence"), PERCENT, scale=scale)
@@ -46,6 +66,29 @@ def reliability(run: RunFiles, t: Translator) -> Spec | None:
     between = vega.interval("y", y, tint=vega.SERIES[0], x=x)
     columns = {"n": (t("texts"), COUNT), "confidence": (t("confidence"), PERCENT), "right": (t("share_right"), PERCENT)}
     rows = [vars(b) for b in bins]
-    return vega.chart(
-        rows, columns | vega.bounds(t), [diagonal, between, points], height=260, about=t("fig.reliability.title")
+    return vega.chart(rows, columns | vega.bounds(t), [diagonal, between, points], height=260, about=about)
+
+
+def risk_coverage(run: RunFiles, t: Translator) -> Spec | None:
+    """Share of errors among the surest answers, and what passes the thresholds that the calibration promises something of."""
+    if run.calibration is None or not (answers := run.sure):
+        return None
+    sure, right = np.array([p.confidence for p in answers]), np.array([p.right for p in answers])
+    coverage, errors = abstention.risk_coverage(sure, right)
+    shown = np.unique(np.linspace(0, len(sure) - 1, _POINTS).astype(int))
+    rows = [{"coverage": float(coverage[i]), "errors": float(errors[i])} for i in shown]
+    chosen = [_passed(sure, right, one) for one in run.calibration.thresholds]
+    x = vega.quantity("coverage", t("coverage"), PERCENT, scale={"domain": [0, 1]})
+    y = vega.quantity("errors", t("share_wrong"), PERCENT)
+    curve = vega.line(x=x, y=y, color={"value": vega.SERIES[0]})
+    points: Spec = {"data": {"values": [one for one in chosen if one]}} | vega.points(
+        x=x, y=y, color={"value": vega.SERIES[1]}
     )
+    columns = {"coverage": (t("coverage"), PERCENT), "errors": (t("share_wrong"), PERCENT)}
+    return vega.chart(rows, columns, [curve, points], height=220, about=t("fig.risk_coverage.title"))
+
+
+def _passed(sure: Floats, right: Bools, threshold: CertifiedThreshold) -> dict[str, float]:
+    """Return the point of a threshold on the curve; empty where nothing passes."""
+    passes = sure >= threshold.confidence
+    return {"coverage": float(passes.mean()), "errors": float((~right[passes]).mean())} if passes.any() else {}

@@ -5,17 +5,17 @@ Example:
     # 'test'
 """
 
-from collections.abc import Mapping
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from fintune.config.load import REGISTRIES, SECTIONS
-from fintune.errors import RunError
+from fintune.errors import FintuneError, RunError
+from fintune.inference.calibration.record import Calibration, of_run
 from fintune.records import Claims, Prediction, predictions_in
 from fintune.report.run_files import RunFiles
 from fintune.runs import manifest
-from fintune.runs.files import MANIFEST, MARK
+from fintune.runs.files import CALIBRATION, MANIFEST, MARK
 from fintune.runs.run import Run
 from fintune.runs.schema import (
     ComparisonRecord,
@@ -59,7 +59,7 @@ def read_run(folder: Path) -> RunFiles:
         baselines={name: scores_in(parts) for name, parts in scores["baselines"].items()} if scores else {},
         claims=claims_in(scores) if scores else Claims(),
         predictions=files.predictions(),
-        calibration=files.mapping("calibration.json"),
+        calibration=files.calibration(),
         attributions=files.checked("attributions.json", expected=False) or [],
         adapter_bytes=sum(path.stat().st_size for path in (folder / "adapter").glob("*") if path.is_file()),
         unfinished=files.text(MARK, expected=False).strip(),
@@ -109,10 +109,13 @@ class _Files:
             return None
         return content
 
-    def mapping(self, name: str) -> Mapping[str, object]:
-        """Return a JSON object that a run need not have; empty where it is absent or damaged."""
-        content = self.checked(name, expected=False)
-        return content if isinstance(content, dict) else {}
+    def calibration(self) -> Calibration | None:
+        """Return the run's calibration; None where it has none, or a damaged one, or another model's."""
+        try:
+            return of_run(Run(self.folder))
+        except (FintuneError, OSError):
+            self._note(CALIBRATION)
+            return None
 
     def yaml(self, name: str, text: str) -> dict[str, Any]:
         """Return its sections; values that stand where a section should are left out."""

@@ -1,11 +1,11 @@
 """The files of a run as a report reads them, and what they say of it: name, part, labels, scores."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from fintune.data.quality.scant import scant
+from fintune.inference.calibration.record import Calibration
 from fintune.records import Claims, Prediction, Scores, Slice, Statement
 from fintune.runs.schema import AttributionRecord, DataRecord, EnvironmentRecord, LogLine, ReportRecord
 from fintune.tasks.lookup import labels_in
@@ -32,7 +32,7 @@ class RunFiles:
     baselines: dict[str, dict[str, Scores]] = field(default_factory=dict)
     claims: Claims = field(default_factory=Claims)
     predictions: dict[str, list[Prediction]] = field(default_factory=dict)
-    calibration: Mapping[str, object] = field(default_factory=dict)
+    calibration: Calibration | None = None
     attributions: list[AttributionRecord] = field(default_factory=list)
     adapter_bytes: int = 0
     unfinished: str = ""
@@ -64,6 +64,11 @@ class RunFiles:
     def weighed(self) -> list[Prediction]:
         """Those of them that chose among labels, the true one with them, and say how sure they are."""
         return [p for p in self.judged if p.gold in p.probabilities] if self.kind == "labels" else []
+
+    @property
+    def sure(self) -> list[Prediction]:
+        """The same with calibrated probabilities; none where the run is not calibrated."""
+        return [] if self.calibration is None else self.calibration.applied(self.weighed)
 
     @property
     def metric(self) -> str:

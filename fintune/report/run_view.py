@@ -14,6 +14,7 @@ from markupsafe import Markup
 from fintune.inference import confidence
 from fintune.records import Scores, Statement
 from fintune.report import summary
+from fintune.report.calibration_view import calibration_view
 from fintune.report.data_view import counts, environment, finding_view, source_view
 from fintune.report.run_files import RunFiles
 from fintune.report.texts_view import shown, tables
@@ -42,6 +43,7 @@ def run_view(run: RunFiles, *, key: str, texts: bool, most: int) -> dict[str, ob
         "details": in_both(partial(summary.details, run)),
         "facts": summary.facts(run),
         "ece": f"{summary.ece(run):.3f}" if run.weighed else "",
+        "calibration": calibration_view(run),
         "notes": notes(run),
         "scores": _scores(run),
         "slices": _slices(run, texts),

@@ -102,11 +102,13 @@ def _again(
     from fintune.inference.open import open_engine
     from fintune.runs.run import Run
 
-    opened, told = opened_to_read(run, data, settings, base=None, task=None)
+    opened, reading_settings = opened_to_read(run, data, settings, base=None, task=None)
     if not isinstance(opened, Run):
         raise UsageError(f"{run}: no run, and nothing to calibrate", hint="Name a run's folder.")
     with in_options_of(context, file="--data"):
-        evaluation = score_file(opened, data, name=name, encoding=encoding, running=open_engine(opened), told=told)
+        evaluation = score_file(
+            opened, data, name=name, encoding=encoding, running=open_engine(opened), told=reading_settings
+        )
     return recalibrate(opened, data, evaluation.predictions, rows, options)
 
 

@@ -109,8 +109,13 @@ class Calibration(_Record):
         """Return probabilities as they should be, `(n, choices)`."""
         return self.scaling(raw)
 
-    def applied(self, predictions: Sequence[Prediction], task: Task, rule: Rule | None = None) -> list[Prediction]:
-        """Return predictions with calibrated probabilities, sets, and where there is a rule, its answer and whether it abstains."""
+    def applied(
+        self, predictions: Sequence[Prediction], task: Task | None = None, rule: Rule | None = None
+    ) -> list[Prediction]:
+        """Return predictions with calibrated probabilities, sets, and where there is a rule, its answer and whether it abstains.
+
+        Without a task the answer is the most probable choice.
+        """
         if not predictions:
             return []
         corrected = self.probabilities(as_matrix(predictions, self.choices))
@@ -156,9 +161,9 @@ class Calibration(_Record):
     def _quantiles(self) -> Floats:
         return np.array([float(one) for one in self.sets.quantiles])
 
-    def _applied(self, one: Prediction, task: Task, row: Floats, held: Sequence[bool]) -> Prediction:
+    def _applied(self, one: Prediction, task: Task | None, row: Floats, held: Sequence[bool]) -> Prediction:
         shares = dict(zip(self.choices, map(float, row), strict=True))
-        answer = task.decide(shares, one.example)
+        answer = self.choices[int(row.argmax())] if task is None else task.decide(shares, one.example)
         return replace(
             one, answer=answer, probabilities=shares,
             labels=tuple(name for name, inside in zip(self.choices, held, strict=True) if inside),
