@@ -26,7 +26,7 @@ from fintune.data.guess.kinds import (
     other_kind,
 )
 from fintune.data.guess.meanings import meanings_in, options_in
-from fintune.data.guess.names import answer_strength
+from fintune.data.guess.names import PREDICTED, answer_strength, is_of
 from fintune.data.guess.profile import Profile, plain, profile_of
 from fintune.data.guess.reasons import Choosable, NotLabeledText, Reason, Undecided
 from fintune.data.guess.roles import (
@@ -125,11 +125,11 @@ class _Look:
 
     def guess(self) -> Guess:
         """Return what the files come to."""
-        if "label_column" not in self._data and (kind := self._other_kind()) is not None:
+        if not self._answer_is_given() and (kind := self._other_kind()) is not None:
             raise self._refused(kind)
         text = self._text()
-        answer = self._answer(text)
-        answers = self._answers(self._profiles[answer.columns[0]])
+        answer = self._votes() or self._answer(text)
+        answers = self._answers(self._of_votes() or self._profiles[answer.columns[0]])
         beside = [p for name, p in self._profiles.items() if name not in (*text.columns, *answer.columns)]
         date = date_of(beside)
         group = group_of([p for p in beside if p.name not in date.columns])
@@ -139,7 +139,7 @@ class _Look:
         reasons = reasons_for(self._sample, roles, answers)
         return Guess(
             settings={
-                "data": where | settings_for(self._sample, roles, answers),
+                "data": where | self._without_votes(settings_for(self._sample, roles, answers)),
                 "task": task_of(answers, text.columns, texts, self._task_given(), about=self._entries_but(answer)),
             },
             reasons=[one for one in reasons if one.setting.partition(".")[2] not in {**self._data, **self._task}],
@@ -183,6 +183,7 @@ class _Look:
         answer = self._given("label_column") or answer_of(list(self._profiles.values()), text.columns, explained)
         if not answer.columns:
             self._need_several(text)
+            self._nearest(text)
             raise self._refused(UNLABELED)
         self._need_one(answer, "label_column", "the answer")
         return answer
@@ -196,6 +197,44 @@ class _Look:
                     f"{self._sample.path}: {name} is '{value}' in all {rows:,} rows, and there is nothing to tell apart",
                     hint="Add rows of another label, or name the column of labels: --set data.label_column=NAME.",
                 )
+
+    def _nearest(self, text: ColumnChoice) -> None:
+        """Refuse a column whose name says that it is the answer, and whose values do not, by what is wrong with it."""
+        for name, profile in self._profiles.items():
+            if name in text.columns or not profile.counts or not (answer_strength(name) > 1 or is_of(name, PREDICTED)):
+                continue
+            rows, labeled = len(profile.values), profile.counts.total()
+            form = f"{profile.distinct:,} values over {labeled:,} rows"
+            form += f", and {rows - labeled:,} rows without one" if labeled < rows else ""
+            raise DataError(
+                f"{self._sample.path}: no column is surely the answer; {name} has {form}",
+                hint=f"If it is: --set {shlex.quote(f'data.label_column={name}')}. To label the texts: fintune predict RUN --file.",
+            )
+
+    def _answer_is_given(self) -> bool:
+        return "label_column" in self._data or bool(self._vote_columns())
+
+    def _vote_columns(self) -> Mapping[str, str]:
+        """Return the columns of votes by label, where they are given."""
+        columns = self._data.get("label_columns")
+        return {str(k): str(v) for k, v in columns.items()} if isinstance(columns, Mapping) else {}
+
+    def _votes(self) -> ColumnChoice | None:
+        """Return the columns of votes, where they are given. Raises DataError where one is not there."""
+        columns = list(self._vote_columns().values())
+        for name in columns:
+            if name not in self._profiles:
+                problem = f"{self._sample.path}: no column '{name}' (data.label_columns)"
+                raise DataError(problem, hint=did_you_mean(name, self._profiles), kind="column")
+        return ColumnChoice(columns) if columns else None
+
+    def _of_votes(self) -> Profile | None:
+        """Return the labels that are voted on as if they stood in a column."""
+        labels = list(self._vote_columns())
+        return profile_of("label", labels * 2) if labels else None
+
+    def _without_votes(self, settings: SectionSettings) -> dict[str, object]:
+        return {name: value for name, value in settings.items() if name != "label_column" or not self._vote_columns()}
 
     def _answer_given(self) -> str | None:
         return str(self._data["label_column"]) if "label_column" in self._data else None
@@ -220,7 +259,15 @@ class _Look:
         for p in (self._profiles[name] for name in (*choice.columns, *choice.others)):
             form = f"{len(p.spelled)} labels" if setting == "label_column" else f"{p.words:.0f} words each"
             readings.append(Choosable(override=f"data.{setting}={p.name}", what="numbers" if is_score(p) else form))
-        raise Undecided(self._sample.path, f"{len(readings)} columns may be {what}", readings)
+        if setting == "label_column" and (labels := self._one_hot((*choice.columns, *choice.others))):
+            readings.insert(0, Choosable(override=f"data.label_columns={{{labels}}}", what="one label a row"))
+        raise Undecided(self._sample.path, f"{len(choice.others) + 1} columns may be {what}", readings)
+
+    def _one_hot(self, columns: Sequence[str]) -> str:
+        """Return columns of 0 and 1 of which each row has a single 1, as data.label_columns has them; empty where they are none."""
+        rows = list(zip(*(self._profiles[name].values for name in columns), strict=True))
+        single = all(set(row) <= {"0", "1"} and row.count("1") == 1 for row in rows)
+        return ", ".join(f"{name}: {name}" for name in columns) if single and len(columns) > 1 else ""
 
     def _answers(self, answer: Profile) -> AnswerSet:
         """Return what answers there are, in all files."""
@@ -246,6 +293,6 @@ class _Look:
 
     def _counts(self, answer: Profile) -> Counter[str]:
         """Return the rows of each value of the answer in all files, "" for none."""
-        if self._sample.whole and len(self._sample.files) == 1:
+        if self._vote_columns() or (self._sample.whole and len(self._sample.files) == 1):
             return Counter(answer.values)
         return Counter(plain(record, answer.name) for record in every_record(self._sample))

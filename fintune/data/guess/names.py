@@ -14,6 +14,10 @@ _BRACKETS = re.compile(r"[(（\[【].*?[)）\]】]?$")
 _RANGE = re.compile(r"[(（\[]\s*-?\d+\s*(-|–|\.\.|~|to|到|至)\s*\d+\s*[)）\]]")
 """The ends of a scale, as in `strength (0-100)`."""
 _LANGUAGES = ("en", "zh", "cn", "de", "fr", "english", "chinese", "german", "英文", "中文")
+_AMBIGUOUS = ("target",)
+"""A label in one file, a company or a price in another."""
+_MONEY = frozenset(("price", "eps", "revenue", "kurs"))
+"""What a target may be of that is no answer."""
 _NUMERALS = "一二三四五甲乙"
 
 
@@ -34,7 +38,7 @@ _ROLES = _roles()
 TEXTS, TITLES, REMARKS, DATES = (_ROLES[role] for role in ("texts", "titles", "remarks", "dates"))
 GROUPS, TOKENS, SPEAKERS = (_ROLES[role] for role in ("groups", "tokens", "speakers"))
 _GOLD, _ANSWERS, _WEAK, _NEVER = (_ROLES[role] for role in ("gold", "answers", "weak", "never"))
-_PREDICTED, _UNITS = _ROLES["predicted"], _ROLES["units"]
+PREDICTED, _UNITS = _ROLES["predicted"], _ROLES["units"]
 
 
 def words_of(name: str) -> list[str]:
@@ -81,14 +85,16 @@ def answer_strength(name: str) -> int:
     """
     if _RANGE.search(name):
         return 2
-    if is_of(name, _PREDICTED) or any(word in _UNITS for word in _WORD.findall(name.casefold())):
+    if is_of(name, PREDICTED) or any(word in _UNITS for word in _WORD.findall(name.casefold())):
         return -1
     own = own_name(name)
     if is_plainly(own, _GOLD):
-        return 3
+        return 2 if is_plainly(own, _AMBIGUOUS) else 3
     words = [word for word in words_of(own) if not word.isdecimal()]
     strength = (3 if is_of(own, _GOLD) else 0) + (2 if is_of(own, _ANSWERS) else 0)
     strength = strength or ((2 if len(words) > 1 and words[-1] == "score" else 1) if is_of(own, _WEAK) else 0)
+    if words[-1:] == list(_AMBIGUOUS):
+        strength = -1 if _MONEY & set(words) else min(strength, 2)
     never = words[-1:] and _is_of(words[-1], _NEVER) if strength else is_of(own, _NEVER) or is_of(own, GROUPS)
     return -1 if never else strength
 

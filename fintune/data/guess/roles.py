@@ -148,6 +148,9 @@ def answer_of(profiles: Sequence[Profile], texts: Sequence[str], explained: Coll
     if not named:
         return ColumnChoice([])
     first, *near = sorted(named, key=lambda p: -strengths[p.name])
+    if is_score(first) and best < _CERTAIN:  # numbers beside labels in words, whose names both speak for them
+        near += [p for p in candidates if p not in named and strengths[p.name] > 0 and p.numbers < _NEARLY]
+        passed = [name for name in passed if name not in [p.name for p in near]]
     others = [p.name for p in near[:_MOST_ASKED]]
     return ColumnChoice([first.name], _why(first, best), others, doubts=passed, sure=best >= _NAMED)
 
@@ -169,10 +172,11 @@ def is_score(p: Profile) -> bool:
 
 
 def _strength(p: Profile) -> int:
-    own = answer_strength(p.name)
-    if not own and all(map(_INITIALS.fullmatch, p.counts)):
-        return -1
-    return own if own else _NAMED if are_sentiments(list(p.counts)) else 0
+    if own := answer_strength(p.name):
+        return own
+    if are_sentiments(list(p.counts)):
+        return _NAMED
+    return -1 if all(map(_INITIALS.fullmatch, p.counts)) else 0
 
 
 def _why(p: Profile, strength: int) -> str:

@@ -220,3 +220,59 @@ def test_labels_that_are_all_the_same_are_refused_by_name(tmp_path: Path) -> Non
     path = table(tmp_path / "a.csv", "label", label=["good"])
     with pytest.raises(DataError, match="label is 'good' in all 12 rows, and there is nothing to tell apart"):
         guess_files([path])
+
+
+@pytest.mark.parametrize("name", ["target", "price_target"])
+def test_a_price_is_not_taken_for_the_rating_beside_it(tmp_path: Path, name: str) -> None:
+    prices = [f"{i * 7.31 + 20:.2f}" for i in range(12)]
+    path = table(tmp_path / "a.csv", "rating", name, rating=["Buy", "Hold", "Sell"], **{name: prices})
+    if name == "target":
+        with pytest.raises(Undecided, match=r"2 columns may be the answer"):
+            guess_files([path])
+    else:
+        assert settings(path)["label_column"] == "rating"
+
+
+def test_a_company_called_target_does_not_beat_a_sentiment_score(tmp_path: Path) -> None:
+    scores = [f"{i / 20 - 0.3:.3f}" for i in range(12)]
+    path = table(tmp_path / "a.csv", "target", "sentiment_score", target=["Alvex", "Bortun"], sentiment_score=scores)
+    with pytest.raises(Undecided, match="sentiment_score"):
+        guess_files([path])
+
+
+def test_votes_that_are_given_are_the_answer(tmp_path: Path) -> None:
+    path = table(tmp_path / "a.csv", "up", "flat", "down", up=["3", "0"], flat=["1", "2"], down=["0", "5"])
+    votes = {"positive": "up", "neutral": "flat", "negative": "down"}
+    found = settings(path, data={"label_columns": votes})
+    assert found["text_column"] == "sentence"
+    assert "label_column" not in found
+    assert found["name"] == "sentiment"
+    with pytest.raises(DataError, match="no column 'upp'"):
+        guess_files([path], {"data": {"label_columns": {**votes, "positive": "upp"}}})
+
+
+def test_columns_with_one_mark_a_row_are_offered_as_one_label(tmp_path: Path) -> None:
+    path = table(tmp_path / "a.csv", "e", "s", "g", e=["1", "0", "0"], s=["0", "1", "0"], g=["0", "0", "1"])
+    with pytest.raises(Undecided) as raised:
+        guess_files([path])
+    assert raised.value.readings[0].override == "data.label_columns={e: e, s: s, g: g}"
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "said"),
+    [
+        ("label", ["up", "", "", "down", "", ""], "label has 2 values over 4 rows, and 8 rows without one"),
+        ("label", [f"v{i}" for i in range(12)], "label has 12 values over 12 rows"),
+        ("predicted_label", ["up", "down"], "predicted_label has 2 values over 12 rows"),
+    ],
+)
+def test_the_nearest_column_is_named_where_none_is_surely_the_answer(
+    tmp_path: Path, name: str, values: list[str], said: str
+) -> None:
+    path = table(tmp_path / "a.csv", name, **{name: values})
+    with pytest.raises(DataError, match=f"no column is surely the answer; {said}"):
+        guess_files([path])
+
+
+def test_sentiments_in_capitals_are_no_initials(tmp_path: Path) -> None:
+    assert settings(table(tmp_path / "a.csv", "cls", cls=["POS", "NEG", "NEU"]))["label_column"] == "cls"
