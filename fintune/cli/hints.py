@@ -31,6 +31,7 @@ _MAPPED = "Mend the row, or say what it stands for: --set 'data.label_map={NAME:
 _WITH_SET = {
     **_OF_THE_FILE,
     **{name: f"Name it: --set {name}=NAME." for name, said in _OF_THE_FILE.items() if said == _COLUMN},
+    **{f"data.{which}_column": f"Name it, or none: --set data.{which}_column=null." for which in ("date", "group")},
     "data.label_map": _MAPPED,
     "task.labels": _MAPPED,
 }

@@ -22,8 +22,7 @@ _SECTIONS = {"name", "output", "model", "data", "task", "method", "train", "eval
 
 def is_data(path: Path) -> bool:
     """Whether a file's name says that it holds data; of .json only its content tells."""
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    return bool(suffixes) and (suffixes[-1] in _DATA or (suffixes[-1] in PACKED and suffixes[-2:-1] != []))
+    return path.suffix.lower() in (*_DATA, *PACKED)
 
 
 def holds_records(path: Path) -> bool:

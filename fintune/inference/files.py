@@ -3,6 +3,7 @@
 import codecs
 import csv
 import json
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -174,11 +175,13 @@ def write_xlsx(path: Path, rows: Rows, columns: AnswerColumns) -> None:
         raise BrokenEnvironment(f"{path}: writing xlsx needs openpyxl", hint=with_extra("formats")) from None
     book = openpyxl.Workbook(write_only=True)
     sheet = book.create_sheet("predictions")
-    sheet.append([neutral(name) for name in columns.names()])
 
     def cell(value: str | float | None) -> str | float:
-        return value if isinstance(value, float | int) else ILLEGAL_CHARACTERS_RE.sub("", neutral(value or ""))
+        if isinstance(value, float | int):
+            return value
+        return _NOT_IN_XML.sub("", ILLEGAL_CHARACTERS_RE.sub("", neutral(value or "")))
 
+    sheet.append([cell(name) for name in columns.names()])
     for number, row in enumerate(rows, start=2):
         if number > _SHEET:
             raise DataError(f"{path}: a sheet has {_SHEET:,} rows at most", hint="Name a .csv file.")
@@ -203,6 +206,8 @@ def write_parquet(path: Path, rows: Rows, columns: AnswerColumns) -> None:
             writer.write_table(pa.Table.from_pylist(group, schema=schema))
 
 
+_NOT_IN_XML = re.compile("[\ufffe\uffff]")
+"""What openpyxl writes, and no reader of a sheet takes."""
 WRITERS: dict[str, Callable[[Path, Rows, AnswerColumns], None]] = {
     ".csv": write_csv,
     ".jsonl": write_jsonl,

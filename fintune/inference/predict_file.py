@@ -34,6 +34,7 @@ from fintune.inference.open import ChosenEngine, Trained, choose_engine, open_tr
 from fintune.inference.predictor import Predictor, predictor_of
 from fintune.records import Fault, Row
 from fintune.runs.exported import EXPORT_RECORD, Export
+from fintune.runs.files import need_no_run_file
 from fintune.runtime.files import locked, need_place, replacing, sha256
 from fintune.runtime.printable import json_text
 from fintune.runtime.progress import advance, listening, tell
@@ -131,6 +132,7 @@ def check_output(target: Path) -> None:
     """Refuse an output that could not be written. Raises RunError."""
     if target.suffix.lower() not in WRITERS:
         raise RunError(f"{target}: unknown kind of file", hint=f"Name a file that ends in {', '.join(WRITERS)}.")
+    need_no_run_file(target)
     need_place(target)
 
 

@@ -16,7 +16,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fintune.errors import BrokenEnvironment
+from fintune.errors import BrokenEnvironment, RunError
 from fintune.report import comparison_view, words
 from fintune.report.charts import COMPARISON_CHARTS, RUN_CHARTS
 from fintune.report.comparison_view import ComparisonView
@@ -50,6 +50,8 @@ def write_report(paths: Sequence[str | Path], output: Path | None = None, *, tex
     library = _charts_library()
     sources = read_sources([Path(path) for path in paths])
     place = output or (Path(paths[0]) / REPORT_FILE if len(paths) == 1 else Path(REPORT_FILE))
+    if place.suffix.lower() not in (".html", ".htm"):
+        raise RunError(f"{place}: a report is an HTML page", hint="Name a file that ends in .html.")
     need_place(place)
     page = render(sources, library, texts=texts)
     write_atomically(place, page)

@@ -7,6 +7,7 @@
 import re
 from pathlib import Path
 
+from fintune.errors import RunError
 from fintune.methods import fintune_format
 
 MARK = "INCOMPLETE"
@@ -51,6 +52,13 @@ OWN = re.compile(
     + r"|(checkpoints|tensorboard|exports|folds|\.folds\.lock)(/.*)?|\..+\.tmp"
 )
 """Paths that a run's folder holds; a folder that holds others is somebody else's and never removed."""
+
+
+def need_no_run_file(path: Path) -> None:
+    """Refuse to write over what a run's folder holds. Raises RunError."""
+    for folder in path.absolute().parents:
+        if (folder / "config.yaml").is_file() and OWN.fullmatch(path.absolute().relative_to(folder).as_posix()):
+            raise RunError(f"{path}: is a file of the run in {folder}", hint="Name another output.")
 
 
 def weights_of(adapter: Path) -> Path:

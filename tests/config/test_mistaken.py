@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from fintune.cli.app import app
 from fintune.config.from_data import are_data
 from fintune.config.load import load
-from fintune.config.mistaken import holds_records
+from fintune.config.mistaken import holds_records, is_data
 from fintune.errors import FintuneError
 
 ROWS = [{"text": "Profit rose", "label": "positive"}, {"text": "Loss", "label": "negative"}]
@@ -89,3 +89,9 @@ def test_a_config_in_json_is_a_config(here: Path) -> None:
     Path("run.json").write_text('{"name": "json"}')
     assert load("run.json").name == "json"
     assert not are_data(["run.json"])
+
+
+@pytest.mark.parametrize("name", ["news.zip", "news.gz", "news.csv.xz"])
+def test_a_packed_file_is_data_whatever_it_is_called(name: str) -> None:
+    assert is_data(Path(name))
+    assert not is_data(Path("run.yaml"))

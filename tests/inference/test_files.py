@@ -164,6 +164,16 @@ def test_a_sheet_holds_the_columns_of_csv(tmp_path: Path) -> None:
     assert [row.text for row in read] == ['Rose, "a lot"\nthen fell 涨', "=1+1"]
 
 
+def test_a_sheet_opens_whatever_stands_in_texts_and_names(tmp_path: Path) -> None:
+    openpyxl = pytest.importorskip("openpyxl")
+    columns = replace(COLUMNS, kept=["na\x07me"])
+    odd = replace(PREDICTIONS[1], fields={"text": "flat\ufffe\uffff"})
+    write_predictions(tmp_path / "out.xlsx", [odd], columns)
+    rows = list(openpyxl.load_workbook(tmp_path / "out.xlsx").active.iter_rows(values_only=True))
+    assert rows[0][-1] == "name"
+    assert "flat" in rows[1]
+
+
 def test_an_older_file_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "out.jsonl").write_text("old\n" * 100)
     write_predictions(tmp_path / "out.jsonl", PREDICTIONS[:1], COLUMNS)

@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 def evaluate(
     context: typer.Context,
     run: TrainedSource,
-    split: Annotated[str, typer.Option(help="Part of the run's own data: train, validation or test.")] = "test",
+    split: Annotated[
+        str | None, typer.Option(help="Part of the run's own data: train, validation or test (left out: test).")
+    ] = None,
     data: Annotated[str | None, typer.Option(help="Score another labeled file instead; nothing is stored.")] = None,
     name: FormatName = None,
     encoding: Encoding = None,
@@ -58,6 +60,9 @@ def evaluate(
     from fintune.inference.open import kind_in_words
     from fintune.runs.run import Run
 
+    if data is not None and split is not None:
+        raise UsageError("--split: is a part of the run's own data, and --data another's", hint="Give one of them.")
+    split = split or "test"
     opened, told = opened_to_read(run, data, settings, base=base, task=task)
     if rescore and (data is not None or engine != "torch" or not isinstance(opened, Run)):
         raise UsageError("--rescore: is of a run's own data and engine", hint="Leave --data and --engine out.")

@@ -34,6 +34,7 @@ from fintune.data.guess.roles import (
     Roles,
     answer_of,
     codes_beside,
+    date_forms,
     date_of,
     group_of,
     is_score,
@@ -51,6 +52,7 @@ SectionSettings = Mapping[str, object]
 """Settings of a section of a config, by name."""
 _A_LABEL = 3
 """What answer_strength says of a name that is plainly a label's."""
+_NEARLY_ALL = 0.95
 _OTHERS = {"several": SEVERAL, "calculated": CALCULATED}
 
 
@@ -135,7 +137,8 @@ class _Look:
         group = group_of([p for p in beside if p.name not in date.columns])
         texts = [value for name in text.columns for value in self._profiles[name].counts]
         where: dict[str, object] = {"path": self._paths[0] if len(self._paths) == 1 else list(self._paths)}
-        roles = Roles(text=text, answer=answer, date=date, group=group)
+        forms = date_forms(self._profiles[date.columns[0]]) if date.columns else ()
+        roles = Roles(text=text, answer=answer, date=date, group=group, date_forms=forms)
         reasons = reasons_for(self._sample, roles, answers)
         return Guess(
             settings={
@@ -166,6 +169,9 @@ class _Look:
         if kind is UNLABELED:
             shown = f"; columns: {', '.join(self._sample.names)}"[:200]
             hint = "To label it: fintune predict RUN --file. To train on it, name the column of its answers: --set data.label_column=NAME."
+            counts = [p.name for p in self._profiles.values() if p.numbers > _NEARLY_ALL and p.whole]
+            if len(counts) > 1:  # votes, perhaps
+                hint += f" Votes ({', '.join(counts[:4])}): --set 'data.label_columns={{LABEL: COLUMN, ...}}'."
         if kind is TARGETS and (column := self._targets()) is not None:
             hint = f"To read a row of each: --set {shlex.quote(f'data.explode={column}')}."
         return NotLabeledText(self._sample.path, kind, shown, hint=hint)

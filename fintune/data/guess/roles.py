@@ -8,6 +8,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from fintune.data.dates import moment
 from fintune.data.guess import names
 from fintune.data.guess.kinds import CHAT, IN_WORDS, TOKENS, OtherKind
 from fintune.data.guess.names import answer_strength, is_of, is_plainly
@@ -29,6 +30,12 @@ _NAMED, _CERTAIN, _MOST_ASKED = 2, 3, 6
 """Strength from which on a name settles it, and leaves no doubt, and columns that are offered beside the likeliest."""
 _EXPLAINED = 4
 """Strength of a column whose codes the file explains."""
+_DATES_READ = 500
+_DAYS = (
+    "%Y/%m/%d", "%Y.%m.%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%Y年%m月%d日",
+    "%d %b %Y", "%b %d, %Y", "%d %B %Y", "%B %d, %Y",
+)  # fmt: skip
+_DATE_FORMS = tuple(f"{day}{time}" for day in _DAYS for time in ("", " %H:%M", " %H:%M:%S"))
 _STEPS = 12
 """Different whole numbers up to which they are labels, not values of a scale."""
 
@@ -57,6 +64,8 @@ class Roles:
     answer: ColumnChoice
     date: ColumnChoice
     group: ColumnChoice
+    date_forms: Sequence[str] = ()
+    """Formats that read the dates, where these are not as ISO 8601 has them; several where nothing tells day from month."""
 
 
 def kind_of_columns(profiles: Sequence[Profile]) -> OtherKind | None:
@@ -214,6 +223,16 @@ def date_of(profiles: Sequence[Profile]) -> ColumnChoice:
     dates = [p for p in profiles if p.dates > _MOSTLY and p.filled > _MOSTLY]
     named = [p for p in dates if is_of(p.name, names.DATES)] or dates
     return ColumnChoice([named[0].name], "its values are dates") if named else ColumnChoice([])
+
+
+def date_forms(p: Profile) -> list[str]:
+    """Return formats that read nearly all dates of a column; none where ISO 8601 does."""
+    shown = list(p.counts)[:_DATES_READ]
+
+    def reads(form: str | None) -> bool:
+        return sum(moment(value, form) is not None for value in shown) > _MOSTLY * len(shown)
+
+    return [] if reads(None) else [form for form in _DATE_FORMS if reads(form)]
 
 
 def group_of(profiles: Sequence[Profile]) -> ColumnChoice:

@@ -27,7 +27,9 @@ def settings_for(sample: Sample, roles: Roles, answers: AnswerSet) -> dict[str, 
     found["label_column"] = roles.answer.columns[0]
     found |= {"label_map": dict(answers.mapping)} if answers.mapping else {}
     found |= {"decimal": ","} if answers.decimal_comma else {}
-    found |= {"date_column": roles.date.columns[0]} if roles.date.columns else {}
+    if roles.date.columns:
+        found["date_column"] = roles.date.columns[0]
+        found |= {"date_format": roles.date_forms[0]} if len(roles.date_forms) == 1 else {}
     if roles.group.columns:
         found["group_column"] = roles.group.columns[0]
         found |= {"split": {"by": "group"}} if roles.group.count >= _FEWEST_GROUPS else {}
@@ -47,6 +49,9 @@ def reasons_for(sample: Sample, roles: Roles, answers: AnswerSet) -> Iterator[Re
             yield Reason(
                 setting=setting, why=f"{', '.join(choice.columns)}: {choice.why}{doubt}", sure=choice.sure and not doubt
             )
+    if forms := roles.date_forms:
+        unclear = f"; could be {', '.join(forms[1:])}: set it" if len(forms) > 1 else ""
+        yield Reason(setting="data.date_format", why=f"{forms[0]}{unclear}", sure=not unclear)
     setting = "task.labels" if answers.kind == "labels" else "task.low"
     yield Reason(setting=setting, why=answers.why, sure=not answers.unexplained)
     shown = [f"line {line}: {problem}" for line, problem in _stray(sample)]

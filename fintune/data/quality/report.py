@@ -91,7 +91,11 @@ def report(material: Material) -> DataReport:
         values=_values(kept, material.parts.get("train", kept)),
         dropped=dict(reasons.most_common()),
         twins_in_train=material.twins,
-        dates={name: [str(np.nanmin(moments)), str(np.nanmax(moments))] for name, moments in material.dates.items()},
+        dates={
+            name: [str(np.nanmin(moments)), str(np.nanmax(moments))]
+            for name, moments in material.dates.items()
+            if not np.isnat(moments).all()
+        },
         label_map=material.label_map,
         label_samples=dict(material.samples),
         findings=by_weight(f for check in CHECKS.values() for f in check(material)),

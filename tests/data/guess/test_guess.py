@@ -276,3 +276,26 @@ def test_the_nearest_column_is_named_where_none_is_surely_the_answer(
 
 def test_sentiments_in_capitals_are_no_initials(tmp_path: Path) -> None:
     assert settings(table(tmp_path / "a.csv", "cls", cls=["POS", "NEG", "NEU"]))["label_column"] == "cls"
+
+
+@pytest.mark.parametrize(
+    ("days", "form"),
+    [
+        (["2024/3/4", "2024/11/28"], "%Y/%m/%d"),
+        (["04.03.2024", "28.11.2024"], "%d.%m.%Y"),
+        (["11/28/2024 10:15", "03/04/2024 09:00"], "%m/%d/%Y %H:%M"),
+        (["2024-03-04", "2024-11-28"], None),
+    ],
+)
+def test_the_form_of_dates_is_found(tmp_path: Path, days: list[str], form: str | None) -> None:
+    found = settings(table(tmp_path / "a.csv", "when", "label", when=days, label=["a", "b"]))
+    assert (found["date_column"], found.get("date_format")) == ("when", form)
+
+
+def test_day_or_month_is_left_to_the_user(tmp_path: Path) -> None:
+    path = table(tmp_path / "a.csv", "when", "label", when=["03/04/2024", "05/06/2024"], label=["a", "b"])
+    guess = guess_files([path])
+    assert "date_format" not in guess.settings["data"]
+    assert [(r.why, r.sure) for r in guess.reasons if r.setting == "data.date_format"] == [
+        ("%d/%m/%Y; could be %m/%d/%Y: set it", False)
+    ]
