@@ -147,3 +147,10 @@ def test_a_run_scored_before_there_were_slices(fin: Command, odd: fintune.Run, t
 def test_help_names_every_sort(fin: Command) -> None:
     said = " ".join(fin("scores", "--help").out.replace("│", " ").split())
     assert all(name in said for name in [*SLICINGS, "date", "all"])
+
+
+def test_scores_of_labels_have_a_column_each(trained: fintune.Run, fin: Command) -> None:
+    metrics = [name for name in trained.scores()["test"] if name.startswith("f1/")]
+    header = fin("scores", trained.folder, "--metrics", ",".join(metrics), "--format", "markdown").out.splitlines()[0]
+    assert len(metrics) > 1
+    assert [f"F1 of {name.partition('/')[2]} (%)" in header for name in metrics] == [True] * len(metrics)

@@ -142,4 +142,6 @@ def _cells(row: "ScoreRow", names: list[str], form: Form) -> dict[str, str]:
 def _title(name: str) -> str:
     from fintune.tasks.lookup import metric_of
 
-    return f"{metric_of(name).title}{' (%)' if metric_of(name).share else ''}"
+    label = name.partition("/")[2]
+    of = f" of {label}" if label else ""
+    return f"{metric_of(name).title}{of}{' (%)' if metric_of(name).share else ''}"
