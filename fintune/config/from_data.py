@@ -69,6 +69,8 @@ def look(paths: Sequence[str], given: Mapping[str, object]) -> Looked:
     Raises DataError where they hold no labeled text, Undecided where nothing tells which of two readings is meant.
     """
     sections = {name: settings for name, settings in given.items() if isinstance(settings, Mapping)}
+    if not _may_be_read(paths, sections.get("data", {})):  # whoever validates the config says what is wrong
+        return Looked({"name": run_name(paths[0]), "data": {"path": list(paths)}}, {})
     guess = guess_files(paths, sections)
     reasons = {one.setting: one.why + ("" if one.sure else " (unsure)") for one in guess.reasons}
     for setting, why in reasons.items():
@@ -77,6 +79,15 @@ def look(paths: Sequence[str], given: Mapping[str, object]) -> Looked:
         tell("row", row)
     found = {section: dict(settings) for section, settings in guess.settings.items()}
     return Looked({"name": run_name(paths[0]), **found}, reasons)
+
+
+def _may_be_read(paths: Sequence[str], given: SectionSettings) -> bool:
+    """Whether no setting of section data that is given is wrong by itself."""
+    try:
+        DataSection.model_validate({"path": list(paths), **given})
+    except ValidationError as error:
+        return not any(one["loc"] and one["loc"][0] in given for one in error.errors())
+    return True
 
 
 def run_name(path: str) -> str:

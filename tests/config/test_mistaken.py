@@ -95,3 +95,19 @@ def test_a_config_in_json_is_a_config(here: Path) -> None:
 def test_a_packed_file_is_data_whatever_it_is_called(name: str) -> None:
     assert is_data(Path(name))
     assert not is_data(Path("run.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("data.delimiter=;;", "data.delimiter: must be one character"),
+        ("data.header=perhaps", "data.header: Input should be a valid boolean"),
+        ("data.label_colum=label", "data.label_colum: unknown setting. Did you mean 'label_column'?"),
+    ],
+)
+def test_a_setting_that_is_wrong_by_itself_is_found_before_the_file_is_read(
+    tmp_path: Path, setting: str, said: str
+) -> None:
+    path = tmp_path / "news.csv"
+    path.write_text("text,label\nProfit rose again,up\nLoss widened again,down\n" * 4)
+    assert said in told("check", str(path), "--set", setting)[0]
