@@ -81,12 +81,12 @@ def look(paths: Sequence[str], given: Mapping[str, object]) -> Looked:
     return Looked({"name": run_name(paths[0]), **found}, reasons)
 
 
-def _may_be_read(paths: Sequence[str], given: SectionSettings) -> bool:
+def _may_be_read(paths: Sequence[str], settings: SectionSettings) -> bool:
     """Whether no setting of section data that is given is wrong by itself."""
     try:
-        DataSection.model_validate({"path": list(paths), **given})
+        DataSection.model_validate({"path": list(paths), **settings})
     except ValidationError as error:
-        return not any(one["loc"] and one["loc"][0] in given for one in error.errors())
+        return not any(one["loc"] and one["loc"][0] in settings for one in error.errors())
     return True
 
 
