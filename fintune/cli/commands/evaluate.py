@@ -96,7 +96,8 @@ def evaluate(
     out.print(scores_table(rows, config.build_task().headline, confidence=config.evaluation.confidence))
     show_labels(evaluation.scores)
     if confidence is not None:
-        out.print(*confidence_table(confidence))
+        for shown in confidence_table(confidence):
+            out.print(shown)
     show_worth(evaluation.claims)
 
 

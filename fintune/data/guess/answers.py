@@ -100,9 +100,13 @@ def _mapping(name: str, counts: Counter[str], meanings: Mapping[str, str] | None
     if known is not None and any(word in _SENTIMENT_NAMES for word in words_of(name)):
         return known, ": -1 and 1 of a sentiment"
     if any(value != code and is_number(value) for value, code in whole.items()):
-        return {value: code for value, code in whole.items() if value != code}, ": whole numbers"
-    spelled = _spellings(counts)
-    return spelled, f"; {len(spelled)} spelled otherwise: {', '.join(list(spelled)[:3])}" if spelled else ""
+        return whole, ": whole numbers"
+    if not (spelled := _spellings(counts)):
+        return {}, ""
+    why = f"; {len(spelled)} spelled otherwise: {', '.join(list(spelled)[:3])}"
+    return {
+        value: spelled.get(value, value) for value in counts
+    }, why  # a map takes the place of the labels as they stand
 
 
 def _size(value: str) -> tuple[float, str]:

@@ -109,7 +109,7 @@ def test_numbers_are_a_regression_on_the_next_scale(tmp_path: Path) -> None:
 
 def test_spellings_of_a_label_are_one(tmp_path: Path) -> None:
     path = table(tmp_path / "a.csv", "label", label=["Good", "Good", "Bad", "good ", "Bad", "Bad."])
-    assert settings(path)["label_map"] == {"good": "Good", "Bad.": "Bad"}
+    assert settings(path)["label_map"] == {"Good": "Good", "good": "Good", "Bad": "Bad", "Bad.": "Bad"}
     assert settings(path)["labels"] == ["Bad", "Good"]
 
 
@@ -299,3 +299,8 @@ def test_day_or_month_is_left_to_the_user(tmp_path: Path) -> None:
     assert [(r.why, r.sure) for r in guess.reasons if r.setting == "data.date_format"] == [
         ("%d/%m/%Y; could be %m/%d/%Y: set it", False)
     ]
+
+
+def test_a_label_spelled_two_ways_costs_no_row_of_the_others(tmp_path: Path) -> None:
+    path = table(tmp_path / "a.csv", "label", label=["Buy", "BUY", "Hold", "Sell", "Buy", "Hold"])
+    assert settings(path)["label_map"] == {"Buy": "Buy", "BUY": "Buy", "Hold": "Hold", "Sell": "Sell"}

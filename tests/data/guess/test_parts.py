@@ -93,7 +93,7 @@ def test_codes_of_a_sentiment() -> None:
 
 def test_totals_and_rare_spellings() -> None:
     found = answers_of("label", Counter({"positive": 9, "postive": 1, "negative": 8, "Total": 1}))
-    assert found.mapping == {"postive": "positive"}
+    assert found.mapping == {"positive": "positive", "negative": "negative", "postive": "positive"}
     assert found.unknown == {"Total": 1}
 
 
