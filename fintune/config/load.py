@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
@@ -94,7 +94,7 @@ def validate(raw: Mapping[str, object]) -> RunConfig:
         try:
             parts[name] = section.model_validate({} if raw.get(name) is None else raw[name])
         except ValidationError as error:
-            problems += _describe(error, section, name)
+            problems += describe(error, section, name)
     shares = parts["data"].split.fractions if "data" in parts else {"train": 1.0}
     if abs(sum(shares.values()) - 1) > 1e-6:
         problems.append(f"data.split: train, validation and test add up to {sum(shares.values()):g}, not 1")
@@ -113,7 +113,7 @@ def validate(raw: Mapping[str, object]) -> RunConfig:
     try:
         config = RunConfig.model_validate(top | _placeholders() | parts)
     except ValidationError as error:
-        problems += _describe(error, RunConfig, "")
+        problems += describe(error, RunConfig, "")
     if problems:
         raise ConfigError(problems, hint="All settings with their defaults: fintune init.")
     return config
@@ -149,7 +149,7 @@ def of_another_file(config: RunConfig, overrides: Sequence[str]) -> DataSection:
     try:
         section = DataSection.model_validate({**config.data.model_dump(), **(own if isinstance(own, Mapping) else {})})
     except ValidationError as error:
-        raise ConfigError(_describe(error, DataSection, "data"), hint="fintune init shows every setting.") from None
+        raise ConfigError(describe(error, DataSection, "data"), hint="fintune init shows every setting.") from None
     across = (unknown_targets, unfit_cuts, unfit_shares)
     if problems := [problem for of in across for problem in of(config.task, section)]:
         raise ConfigError(problems, hint="Name labels of the task.")
@@ -247,7 +247,7 @@ def _placeholders() -> dict[str, Any]:
     return stand_ins | {name: registry[default].options() for name, (default, registry) in REGISTRIES.items()}
 
 
-def _describe(error: ValidationError, section: type[BaseModel], prefix: str) -> list[str]:
+def describe(error: ValidationError, section: type[BaseModel], prefix: str) -> list[str]:
     """Return a line for each place, also of a setting that may be one thing or another."""
     places: dict[tuple[str, ...], Any] = {}
     for problem in error.errors():
@@ -281,7 +281,9 @@ def _line(problem: Any, section: type[BaseModel], prefix: str) -> str:
 def _names(section: type[BaseModel], path: Sequence[str]) -> list[str]:
     """Names of the settings at `path` inside a section."""
     for part in path:
-        inner = section.model_fields[part].annotation
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
-            section = inner
+        annotation = section.model_fields[part].annotation if part in section.model_fields else None
+        inner = (
+            one for one in (annotation, *get_args(annotation)) if isinstance(one, type) and issubclass(one, BaseModel)
+        )
+        section = next(inner, section)  # places in a list change nothing
     return list(section.model_fields)

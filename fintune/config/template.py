@@ -11,9 +11,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
-from fintune.config.load import REGISTRIES, SECTIONS
+from fintune.config.load import REGISTRIES, SECTIONS, describe
 from fintune.config.run_config import RunConfig
 from fintune.errors import ConfigError, did_you_mean
 from fintune.runtime.printable import one_line
@@ -38,7 +38,7 @@ def template(
         if name in SECTIONS or name in REGISTRIES:
             lines.append(f"\n{name}:")
             own = content if isinstance(content, Mapping) else {}
-            lines += _section(_class(name, own).model_validate(own), own, reasons, [name])
+            lines += _section(_validated(name, own), own, reasons, [name])
         else:
             lines += _lines([name], content, field.description, reasons)
     return "\n".join(lines) + "\n"
@@ -55,11 +55,22 @@ def filled_in(written: Mapping[str, object]) -> dict[str, object]:
     return {**written, "task": {**registry[name].sample, **task}}
 
 
+def _validated(name: str, own: Mapping[str, Any]) -> BaseModel:
+    """Return a section. Raises ConfigError for what no config may hold."""
+    section = _class(name, own)
+    try:
+        return section.model_validate(own)
+    except ValidationError as error:
+        raise ConfigError(describe(error, section, name)) from None
+
+
 def _class(name: str, chosen: Mapping[str, Any]) -> type[BaseModel]:
     if name in SECTIONS:
         return SECTIONS[name]
     default, registry = REGISTRIES[name]
-    options: type[BaseModel] = registry[str(chosen.get("name", default))].options
+    if (own := str(chosen.get("name", default))) not in registry:
+        raise ConfigError([f"{name}.name: unknown {name} '{own}'. {did_you_mean(own, registry)}"])
+    options: type[BaseModel] = registry[own].options
     return options
 
 

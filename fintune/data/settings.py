@@ -140,6 +140,13 @@ class DataSection(Section):
     )
     split: SplitSection = SplitSection()
 
+    @field_validator("path")
+    @classmethod
+    def _some(cls, path: object) -> object:
+        if path in ({}, []):
+            raise ValueError("must name a file, or a file for each label")
+        return path
+
     @field_validator("format")
     @classmethod
     def _known(cls, name: str) -> str:

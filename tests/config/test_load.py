@@ -212,3 +212,22 @@ def test_settings_that_do_not_go_together(raw: dict[str, Any], problem: str) -> 
     with pytest.raises(ConfigError) as caught:
         load(raw)
     assert caught.value.problems[0].startswith(problem)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (
+            "data: {sources: [{paht: a.txt, label: negative}]}",
+            "data.sources.0.paht: unknown setting. Did you mean 'path'?",
+        ),
+        ("data: {path: {}}", "data.path: must name a file, or a file for each label"),
+        ("data: {path: []}", "data.path: must name a file, or a file for each label (found [])"),
+    ],
+)
+def test_a_mistake_within_a_list_or_an_empty_one_is_named(tmp_path: Path, content: str, said: str) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text(content)
+    with pytest.raises(ConfigError) as refused:
+        load(path)
+    assert said in refused.value.problems

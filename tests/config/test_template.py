@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from fintune.config.load import REGISTRIES, SECTIONS, load
 from fintune.config.run_config import RunConfig
 from fintune.config.template import template
+from fintune.errors import ConfigError
 from fintune.methods import METHODS
 from fintune.tasks import TASKS
 
@@ -78,3 +79,17 @@ def test_any_data_file_is_filled_in(tmp_path: Path, data: str) -> None:
     config = loaded(tmp_path, template(written={"data": {"path": data}}))
     assert config.data.path == data
     assert config == load({"data": {"path": data}})
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ({"train": {"epochs": -1}}, "train.epochs: must be auto, or 1 to 1,000 (found -1)"),
+        ({"task": {"name": "foo"}}, "task.name: unknown task 'foo'."),
+        ({"method": {"name": "foo"}}, "method.name: unknown method 'foo'."),
+    ],
+)
+def test_what_no_config_may_hold_is_refused(written: dict[str, object], said: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        template(written=written)
+    assert said in refused.value.problems[0]
