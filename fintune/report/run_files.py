@@ -67,8 +67,10 @@ class RunFiles:
 
     @property
     def sure(self) -> list[Prediction]:
-        """The same with calibrated probabilities; none where the run is not calibrated."""
-        return [] if self.calibration is None else self.calibration.applied(self.weighed)
+        """The same with calibrated probabilities; none but on the test part, as the map is fitted on the others."""
+        if self.calibration is None or self.part != "test":
+            return []
+        return self.calibration.applied(self.weighed)
 
     @property
     def metric(self) -> str:

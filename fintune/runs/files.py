@@ -57,7 +57,7 @@ OWN = re.compile(
 def need_no_run_file(path: Path) -> None:
     """Refuse to write over what a run's folder holds. Raises RunError."""
     for folder in path.absolute().parents:
-        if (folder / "config.yaml").is_file() and OWN.fullmatch(path.absolute().relative_to(folder).as_posix()):
+        if (folder / MANIFEST).is_file() and OWN.fullmatch(path.absolute().relative_to(folder).as_posix()):
             raise RunError(f"{path}: is a file of the run in {folder}", hint="Name another output.")
 
 

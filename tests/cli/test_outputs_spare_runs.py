@@ -23,6 +23,14 @@ def test_predictions_do_not_replace_those_of_a_run(
     assert fin("predict", run, "--file", texts, "--output", run / "mine.csv").code == 0
 
 
+def test_a_project_with_a_config_of_its_own_is_no_run(trained: fintune.Run, tmp_path: Path, fin: Command) -> None:
+    (tmp_path / "config.yaml").write_text("name: mine\n")
+    (tmp_path / "exports").mkdir()
+    texts = tmp_path / "in.csv"
+    texts.write_text("text\nAlvex of Oslo +\n")
+    assert fin("predict", trained.folder, "--file", texts, "--output", tmp_path / "exports" / "a.csv").code == 0
+
+
 @pytest.mark.parametrize("name", ["table.csv", "scores.json", "page"])
 def test_a_report_replaces_no_file_that_is_no_page(
     trained: fintune.Run, tmp_path: Path, fin: Command, name: str

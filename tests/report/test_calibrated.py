@@ -54,3 +54,13 @@ def test_without_one_nothing_is_promised_and_a_damaged_one_is_named(run: fintune
     files = read_run(run.folder)
     assert (files.missing, calibration_view(files)) == ([], [])
     assert (calibrated(files, Translator("en")), risk_coverage(files, Translator("en"))) == (None, None)
+
+
+def test_nothing_is_shown_of_rows_that_a_map_may_be_fitted_on(run: fintune.Run) -> None:
+    assert read_run(run.folder).sure
+    (run.folder / "predictions.test.jsonl").unlink()
+    scores = json.loads((run.folder / "scores.json").read_text(encoding="utf-8"))
+    del scores["splits"]["test"]
+    (run.folder / "scores.json").write_text(json.dumps(scores), encoding="utf-8")
+    files = read_run(run.folder)
+    assert (files.part, files.sure) == ("validation", [])

@@ -142,7 +142,7 @@ class _Look:
         reasons = reasons_for(self._sample, roles, answers)
         return Guess(
             settings={
-                "data": where | self._without_votes(settings_for(self._sample, roles, answers)),
+                "data": where | settings_for(self._sample, roles, answers),
                 "task": task_of(answers, text.columns, texts, self._task_given(), about=self._entries_but(answer)),
             },
             reasons=[one for one in reasons if one.setting.partition(".")[2] not in {**self._data, **self._task}],
@@ -238,9 +238,6 @@ class _Look:
         """Return the labels that are voted on as if they stood in a column."""
         labels = list(self._vote_columns())
         return profile_of("label", labels * 2) if labels else None
-
-    def _without_votes(self, settings: SectionSettings) -> dict[str, object]:
-        return {name: value for name, value in settings.items() if name != "label_column" or not self._vote_columns()}
 
     def _answer_given(self) -> str | None:
         return str(self._data["label_column"]) if "label_column" in self._data else None

@@ -24,7 +24,8 @@ def settings_for(sample: Sample, roles: Roles, answers: AnswerSet) -> dict[str, 
     found |= {"header": False} if sample.header is False else {}
     own = through_text(roles.text.columns)
     found |= {} if own is None else {"text_column": own}
-    found["label_column"] = roles.answer.columns[0]
+    if len(roles.answer.columns) == 1:  # several are votes, which data.label_columns names
+        found["label_column"] = roles.answer.columns[0]
     found |= {"label_map": dict(answers.mapping)} if answers.mapping else {}
     found |= {"decimal": ","} if answers.decimal_comma else {}
     if roles.date.columns:

@@ -126,7 +126,8 @@ class Calibration(_Record):
         ]
         if rule is None:
             return sure
-        decided = zip(sure, *(one.tolist() for one in rule(corrected)), strict=True)
+        own = np.array([self.choices.index(str(one.answer)) for one in sure])
+        decided = zip(sure, *(one.tolist() for one in rule(corrected, own)), strict=True)
         return [replace(one, answer=self.choices[place], abstain=abstain) for one, place, abstain in decided]
 
     def kept(self, task: Task, stored: Sequence[Prediction], answers: Sequence[Prediction]) -> ConfidenceRecord | None:

@@ -1,7 +1,7 @@
 """Which answer stands and which goes to a person: by how sure it is, or by what each mistake costs.
 
 >>> rule = CostRule.of({"down": {"up": 10, "abstain": 1}, "up": {"down": 2, "abstain": 1}}, ["down", "up"])
->>> answers, abstain = rule(np.array([[0.95, 0.05], [0.3, 0.7], [0.06, 0.94]]))
+>>> answers, abstain = rule(np.array([[0.95, 0.05], [0.3, 0.7], [0.06, 0.94]]), np.array([0, 1, 1]))
 >>> answers.tolist(), abstain.tolist()
 ([0, 0, 1], [False, True, False])
 """
@@ -26,13 +26,13 @@ CostsByLabel = Mapping[str, Mapping[str, float]]
 
 @dataclass(frozen=True)
 class SureEnough:
-    """The most probable choice; below a confidence it abstains."""
+    """The answer as it is; below a confidence it abstains."""
 
     confidence: float
 
-    def __call__(self, probabilities: Floats) -> tuple[Ints, Bools]:
-        """Return places of the answers, and which abstain, `(n,)` each, from probabilities `(n, choices)`."""
-        return probabilities.argmax(axis=1), probabilities.max(axis=1) < self.confidence
+    def __call__(self, probabilities: Floats, answers: Ints) -> tuple[Ints, Bools]:
+        """Return places of the answers, and which abstain, `(n,)` each, from probabilities `(n, choices)` and the task's answers."""
+        return answers, probabilities[np.arange(len(answers)), answers] < self.confidence
 
     def record(self) -> JsonValue:
         """Return it as JSON has it."""
@@ -63,12 +63,12 @@ class CostRule:
             tuple(float(costs[right].get(ABSTAIN, np.inf)) for right in choices),
         )
 
-    def __call__(self, probabilities: Floats) -> tuple[Ints, Bools]:
-        """Return places of the answers, and which abstain, `(n,)` each, from probabilities `(n, choices)`."""
-        answers, least = cheapest(probabilities, np.array(self.costs))
+    def __call__(self, probabilities: Floats, answers: Ints) -> tuple[Ints, Bools]:
+        """Return the same as SureEnough; what the task would answer does not count."""
+        decisions, least = cheapest(probabilities, np.array(self.costs))
         if np.isinf(self.looks).any():
-            return answers, np.zeros(len(answers), dtype=bool)
-        return answers, probabilities @ np.array(self.looks) < least
+            return decisions, np.zeros(len(answers), dtype=bool)
+        return decisions, probabilities @ np.array(self.looks) < least
 
     def record(self) -> JsonValue:
         """Return it as JSON has it."""

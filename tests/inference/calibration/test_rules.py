@@ -16,7 +16,7 @@ COSTS = {"down": {"flat": 3, "up": 10}, "flat": {"down": 1, "up": 1}, "up": {"do
 
 def test_the_answer_costs_least_of_all_rules_that_see_the_same_probabilities() -> None:
     told, gold = draws(20_000, seed=3, spread=1.5)
-    answers, abstain = CostRule.of(COSTS, CHOICES)(told)
+    answers, abstain = CostRule.of(COSTS, CHOICES)(told, told.argmax(axis=1))
     paid = np.array([[COSTS[right].get(one, 0) for one in CHOICES] for right in CHOICES])
     mean = paid[gold, answers].mean()
     assert not abstain.any()
@@ -28,13 +28,13 @@ def test_the_answer_costs_least_of_all_rules_that_see_the_same_probabilities() -
 def test_a_look_is_taken_where_it_costs_less(look: float, abstaining: list[bool]) -> None:
     """Expected costs of the answers: 0.1 x 1, 0.2 x 1, 0.01 x 3 + 0.02 x 2."""
     rule = CostRule.of({right: {**row, "abstain": look} for right, row in COSTS.items()}, CHOICES)
-    answers, abstain = rule(np.array([[0.9, 0.1, 0.0], [0.0, 0.2, 0.8], [0.01, 0.97, 0.02]]))
+    answers, abstain = rule(np.array([[0.9, 0.1, 0.0], [0.0, 0.2, 0.8], [0.01, 0.97, 0.02]]), np.array([0, 2, 1]))
     assert (answers.tolist(), abstain.tolist()) == ([0, 2, 1], abstaining)
 
 
-def test_sure_enough_is_by_confidence() -> None:
-    answers, abstain = SureEnough(0.6)(np.array([[0.6, 0.4], [0.45, 0.55]]))
-    assert (answers.tolist(), abstain.tolist()) == ([0, 1], [False, True])
+def test_sure_enough_keeps_the_task_s_answer_and_goes_by_its_confidence() -> None:
+    answers, abstain = SureEnough(0.6)(np.array([[0.6, 0.4], [0.45, 0.55], [0.9, 0.1]]), np.array([0, 1, 1]))
+    assert (answers.tolist(), abstain.tolist()) == ([0, 1, 1], [False, True, True])
 
 
 @pytest.mark.parametrize(
