@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fintune.evaluation.calibrate import _cross_fitted
+from fintune.evaluation.calibrate import cross_fitted
 from fintune.evaluation.drift import MOST_TEXTS, Traits, drift
 from fintune.inference.calibration.abstention import certify
 from fintune.inference.calibration.conformal import fit_quantiles, sets
@@ -84,7 +84,7 @@ def resplits(run: Run, coverage: float) -> Iterator[dict[str, object]]:
     task = run.config().build_task()
     predictions, choices = run.predictions("oof"), list(task.choices() or ())
     raw, gold = as_matrix(predictions, choices), places_of(predictions, choices)
-    probabilities = _cross_fitted(raw, gold, np.arange(len(gold)), "temperature")
+    probabilities = cross_fitted(raw, gold, np.arange(len(gold)), "temperature")
     for by_class in (False, True):
         held, sizes, empty = [], [], 0
         for split in range(_RESPLITS):

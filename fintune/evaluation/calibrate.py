@@ -111,7 +111,7 @@ def _chosen(raw: Floats, gold: Ints, groups: Ints, name: str | None) -> tuple[st
 
     The simplest within a standard error of the best (paired over rows; Breiman et al. 1984).
     """
-    by_map = {entry: _cross_fitted(raw, gold, groups, entry) for entry in SCALINGS}
+    by_map = {entry: cross_fitted(raw, gold, groups, entry) for entry in SCALINGS}
     rows = np.arange(len(gold))
     losses = {entry: -np.log(np.maximum(p[rows, gold], 1e-12)) for entry, p in by_map.items()}
     means = {entry: float(loss.mean()) for entry, loss in losses.items()}
@@ -125,7 +125,7 @@ def _chosen(raw: Floats, gold: Ints, groups: Ints, name: str | None) -> tuple[st
     return chosen, means, by_map[chosen]
 
 
-def _cross_fitted(raw: Floats, gold: Ints, groups: Ints, name: str) -> Floats:
+def cross_fitted(raw: Floats, gold: Ints, groups: Ints, name: str) -> Floats:
     """Return each row's probabilities by a map fitted on other clusters."""
     from sklearn.model_selection import StratifiedGroupKFold
 

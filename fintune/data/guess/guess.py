@@ -26,7 +26,6 @@ from fintune.data.guess.kinds import (
     other_kind,
 )
 from fintune.data.guess.meanings import meanings_in, options_in
-from fintune.data.guess.names import PREDICTED, answer_strength, is_of
 from fintune.data.guess.profile import Profile, plain, profile_of
 from fintune.data.guess.reasons import Choosable, NotLabeledText, Reason, Undecided
 from fintune.data.guess.roles import (
@@ -46,13 +45,14 @@ from fintune.data.guess.sample import Record, every_record, sample_of
 from fintune.data.guess.settings import reasons_for, settings_for
 from fintune.data.guess.sheets import sheets_of
 from fintune.data.guess.tasks import GUESSED, task_of
+from fintune.data.guess.unanswered import need_answer
+from fintune.data.guess.votes import as_column, columns_by_label, one_mark_a_row
 from fintune.errors import DataError, did_you_mean
 
 SectionSettings = Mapping[str, object]
 """Settings of a section of a config, by name."""
-_A_LABEL = 3
-"""What answer_strength says of a name that is plainly a label's."""
 _NEARLY_ALL = 0.95
+"""Share of counts in a column of votes."""
 _OTHERS = {"several": SEVERAL, "calculated": CALCULATED}
 
 
@@ -106,6 +106,7 @@ class _Look:
 
     def __init__(self, paths: Sequence[str], data: SectionSettings, task: SectionSettings) -> None:
         self._paths, self._data, self._task = paths, data, task
+        self._by_label = columns_by_label(data)
         self._sample = sample_of(paths, data)
         entries, texts = self._sample.records, self._one_a_text()
         self._profiles = {
@@ -127,11 +128,14 @@ class _Look:
 
     def guess(self) -> Guess:
         """Return what the files come to."""
-        if not self._answer_is_given() and (kind := self._other_kind()) is not None:
+        answered = "label_column" in self._data or self._by_label
+        if not answered and (kind := self._other_kind()) is not None:
             raise self._refused(kind)
         text = self._text()
         answer = self._votes() or self._answer(text)
-        answers = self._answers(self._of_votes() or self._profiles[answer.columns[0]])
+        answers = self._answers(
+            as_column(list(self._by_label)) if self._by_label else self._profiles[answer.columns[0]]
+        )
         beside = [p for name, p in self._profiles.items() if name not in (*text.columns, *answer.columns)]
         date = date_of(beside)
         group = group_of([p for p in beside if p.name not in date.columns])
@@ -188,56 +192,18 @@ class _Look:
         explained = [name for name, p in self._profiles.items() if self._meanings(p)]
         answer = self._given("label_column") or answer_of(list(self._profiles.values()), text.columns, explained)
         if not answer.columns:
-            self._need_several(text)
-            self._nearest(text)
+            need_answer(self._sample.path, list(self._profiles.values()), text.columns)
             raise self._refused(UNLABELED)
         self._need_one(answer, "label_column", "the answer")
         return answer
 
-    def _need_several(self, text: ColumnChoice) -> None:
-        """Refuse a column of labels that are all the same."""
-        for name, profile in self._profiles.items():
-            if profile.distinct == 1 and answer_strength(name) == _A_LABEL and name not in text.columns:
-                value, rows = next(iter(profile.counts.items()))
-                raise DataError(
-                    f"{self._sample.path}: {name} is '{value}' in all {rows:,} rows, and there is nothing to tell apart",
-                    hint="Add rows of another label, or name the column of labels: --set data.label_column=NAME.",
-                )
-
-    def _nearest(self, text: ColumnChoice) -> None:
-        """Refuse a column whose name says that it is the answer, and whose values do not, by what is wrong with it."""
-        for name, profile in self._profiles.items():
-            if name in text.columns or not profile.counts or not (answer_strength(name) > 1 or is_of(name, PREDICTED)):
-                continue
-            rows, labeled = len(profile.values), profile.counts.total()
-            form = f"{profile.distinct:,} values over {labeled:,} rows"
-            form += f", and {rows - labeled:,} rows without one" if labeled < rows else ""
-            raise DataError(
-                f"{self._sample.path}: no column is surely the answer; {name} has {form}",
-                hint=f"If it is: --set {shlex.quote(f'data.label_column={name}')}. To label the texts: fintune predict RUN --file.",
-            )
-
-    def _answer_is_given(self) -> bool:
-        return "label_column" in self._data or bool(self._vote_columns())
-
-    def _vote_columns(self) -> Mapping[str, str]:
-        """Return the columns of votes by label, where they are given."""
-        columns = self._data.get("label_columns")
-        return {str(k): str(v) for k, v in columns.items()} if isinstance(columns, Mapping) else {}
-
     def _votes(self) -> ColumnChoice | None:
         """Return the columns of votes, where they are given. Raises DataError where one is not there."""
-        columns = list(self._vote_columns().values())
-        for name in columns:
+        for name in self._by_label.values():
             if name not in self._profiles:
                 problem = f"{self._sample.path}: no column '{name}' (data.label_columns)"
                 raise DataError(problem, hint=did_you_mean(name, self._profiles), kind="column")
-        return ColumnChoice(columns) if columns else None
-
-    def _of_votes(self) -> Profile | None:
-        """Return the labels that are voted on as if they stood in a column."""
-        labels = list(self._vote_columns())
-        return profile_of("label", labels * 2) if labels else None
+        return ColumnChoice(list(self._by_label.values())) if self._by_label else None
 
     def _answer_given(self) -> str | None:
         return str(self._data["label_column"]) if "label_column" in self._data else None
@@ -259,18 +225,13 @@ class _Look:
         if not choice.others:
             return
         readings = []
-        for p in (self._profiles[name] for name in (*choice.columns, *choice.others)):
+        profiles = [self._profiles[name] for name in (*choice.columns, *choice.others)]
+        for p in profiles:
             form = f"{len(p.spelled)} labels" if setting == "label_column" else f"{p.words:.0f} words each"
             readings.append(Choosable(override=f"data.{setting}={p.name}", what="numbers" if is_score(p) else form))
-        if setting == "label_column" and (labels := self._one_hot((*choice.columns, *choice.others))):
+        if setting == "label_column" and (labels := one_mark_a_row(profiles)):
             readings.insert(0, Choosable(override=f"data.label_columns={{{labels}}}", what="one label a row"))
-        raise Undecided(self._sample.path, f"{len(choice.others) + 1} columns may be {what}", readings)
-
-    def _one_hot(self, columns: Sequence[str]) -> str:
-        """Return columns of 0 and 1 of which each row has a single 1, as data.label_columns has them; empty where they are none."""
-        rows = list(zip(*(self._profiles[name].values for name in columns), strict=True))
-        single = all(set(row) <= {"0", "1"} and row.count("1") == 1 for row in rows)
-        return ", ".join(f"{name}: {name}" for name in columns) if single and len(columns) > 1 else ""
+        raise Undecided(self._sample.path, f"{len(profiles)} columns may be {what}", readings)
 
     def _answers(self, answer: Profile) -> AnswerSet:
         """Return what answers there are, in all files."""
@@ -296,6 +257,6 @@ class _Look:
 
     def _counts(self, answer: Profile) -> Counter[str]:
         """Return the rows of each value of the answer in all files, "" for none."""
-        if self._vote_columns() or (self._sample.whole and len(self._sample.files) == 1):
+        if self._by_label or (self._sample.whole and len(self._sample.files) == 1):
             return Counter(answer.values)
         return Counter(plain(record, answer.name) for record in every_record(self._sample))
